@@ -1,0 +1,49 @@
+/**
+ * Errors that are the caller's fault, or the machine's: everything else is an assertion.
+ *
+ * `RequestError` is thrown before a request is admitted; `status`, `type` and `param` are what OpenAI clients read.
+ * `ConfigError` stops the start of the server: a flag, a file or a model that cannot be used.
+ */
+export type RequestErrorType =
+  | "BadRequestError" // a well-formed request that asks for what cannot be done
+  | "Bad Request" // a request whose shape is wrong (schema, JSON)
+  | "NotFoundError"
+  | "UnprocessableEntityError"
+  | "RateLimitError"
+  | "ServiceUnavailableError"
+  | "InternalServerError"
+  | "NotImplementedError"
+  | "RequestEntityTooLarge"
+  | "Unauthorized"
+
+export class RequestError extends Error {
+  override readonly name = "RequestError"
+  readonly status: number
+  readonly type: RequestErrorType
+  /** Dotted path of the offending field, or null. */
+  readonly param: string | null
+
+  constructor(message: string, options: { status?: number; type?: RequestErrorType; param?: string | null } = {}) {
+    super(message)
+    this.status = options.status ?? 400
+    this.type = options.type ?? "BadRequestError"
+    this.param = options.param ?? null
+  }
+}
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError"
+}
+
+/** A kernel library reported a failure: fatal for the engine. */
+export class NativeError extends Error {
+  override readonly name = "NativeError"
+  readonly op: string
+  readonly status: number
+
+  constructor(op: string, status: number, message: string) {
+    super(`${op}: ${message} (status ${status})`)
+    this.op = op
+    this.status = status
+  }
+}

@@ -1,0 +1,9 @@
+/** ceil(a / b) for non-negative integers. */
+export function ceilDiv(a: number, b: number): number {
+  return Math.floor((a + b - 1) / b)
+}
+
+/** `a` rounded up to a multiple of `b`. */
+export function roundUp(a: number, b: number): number {
+  return ceilDiv(a, b) * b
+}
