@@ -1,0 +1,63 @@
+/**
+ * The only contract between the scheduler (core) and the model runner (exec): what one step computes, and what came
+ * out of it.
+ *
+ * Token ranges of one request in a plan:
+ *   [0, numComputedTokens)                 KV valid, or being written by an earlier step still in flight
+ *   [numComputedTokens, + numScheduled)    this step computes these; their blocks are in `blockIds`
+ *   the last draftTokenIds.length of them  draft tokens, not in `tokenIds`
+ *
+ * `tokenIds` and `blockIds` are live views of the request's own arrays: the runner reads them during the step they
+ * were planned for and keeps no reference past `StepResult`. Between two steps of a running request both only grow.
+ */
+import type { SamplingParams } from "./sampling-params.ts"
+
+export interface ScheduledRequest {
+  readonly requestId: string
+  /** First time in the runner, or resumed after preemption: the runner (re)builds its row from tokenIds and blockIds. */
+  readonly isNew: boolean
+  /** Prompt, then outputs. */
+  readonly tokenIds: readonly number[]
+  readonly numPromptTokens: number
+  /** Before this step. */
+  readonly numComputedTokens: number
+  readonly numScheduledTokens: number
+  /** Proposed tokens at the end of the scheduled range; -1 is a placeholder that the verifier always rejects. */
+  readonly draftTokenIds: readonly number[]
+  /** Block table; 0 is the null block (a position nobody will read again). Covers [0, computed + scheduled). */
+  readonly blockIds: readonly number[]
+  /** This step reaches the end of `tokenIds`, so a token is sampled (and drafts are verified). */
+  readonly samples: boolean
+  readonly sampling: SamplingParams
+}
+
+export interface SchedulePlan {
+  /** Counts from 1. */
+  readonly step: number
+  readonly requests: readonly ScheduledRequest[]
+  readonly totalNumScheduledTokens: number
+  /** Finished since the last plan: the runner drops their rows. */
+  readonly finishedRequestIds: readonly string[]
+  /** Preempted since the last plan: the runner drops their rows; they come back as `isNew`. */
+  readonly preemptedRequestIds: readonly string[]
+}
+
+/** A token's log-probability among those it was chosen from, with the top-k by descending log-probability. */
+export interface TokenLogprobs {
+  tokenId: number
+  logprob: number
+  /** 1 is the likeliest: the number of tokens at least as likely as this one. */
+  rank: number
+  topIds: number[]
+  topLogprobs: number[]
+}
+
+/** Keys are request ids. A request that did not sample in the step has no entry, or an empty one. */
+export interface StepResult {
+  /** One token, or with drafts the accepted ones and one more. */
+  sampledTokenIds: Map<string, number[]>
+  /** One entry a sampled token, for requests that asked. */
+  logprobs: Map<string, TokenLogprobs[]>
+  /** One entry a prompt token but the first, once the prompt is complete. */
+  promptLogprobs: Map<string, TokenLogprobs[]>
+}
