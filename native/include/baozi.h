@@ -1,0 +1,446 @@
+/* baozi.h: the contract that every kernel library implements, and its manual.
+**
+** What is not in this header is not part of the contract. Each op's comment states shapes, types, aliasing, errors and
+** source; native/ref holds the obvious scalar version of each, which is the oracle of all the others.
+**
+** Conventions
+**   Dims    T tokens this step, R requests this step, H query heads, K KV heads, D head size, E hidden size, F MLP inner
+**           size, V vocabulary, B blocks in the pool, S block size in tokens, M blocks a row of the block table has,
+**           N rows and C columns of a weight. Row-major, last dim contiguous; strides are in elements. Ranges are [a, b).
+**   Types   activations are float32; ids, positions, slots, lengths and block ids are int32.
+**   Calls   every op is (stream, const args *). Args structs start with their own size: a mismatch is BZ_EABI. They are
+**           read before the call returns; the buffers they point at must live until the stream passes the op (on the CPU
+**           an op is complete when its call returns). Pointers are 64-byte aligned buffers from bz_mem_alloc unless an op
+**           says otherwise. Reserved fields must be 0. A count of 0 (num_tokens, num_requests) is a successful no-op.
+**   Errors  a status, and words for it from bz_last_error on the same thread. Nothing throws, nothing exits.
+**   Threads one thread drives a stream. Kernels split outputs over threads and never a reduction: results do not depend
+**           on the number of threads.
+**   Owner   the library never frees the caller's memory and keeps no host pointer after a call unless it says so.
+*/
+#ifndef BAOZI_H
+#define BAOZI_H
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define BZ_API __attribute__((visibility("default")))
+#else
+#define BZ_API
+#endif
+
+#define BZ_ABI_VERSION 1u
+
+typedef int32_t bz_status;
+enum {
+  BZ_OK = 0,
+  BZ_EINVAL = 1,  /* a shape, stride, dtype or value the op does not take: our caller's bug        */
+  BZ_ENOSYS = 2,  /* this backend lacks the op for this dtype; bz_op_supported would have said 0    */
+  BZ_ENOMEM = 3,  /* an allocation failed                                                          */
+  BZ_EABI = 4,    /* args_bytes or the ABI version does not fit                                    */
+  BZ_EIO = 5,     /* a file could not be opened, mapped or is shorter than asked                   */
+  BZ_EDEVICE = 6  /* the device failed: fatal for the engine                                       */
+};
+
+/* Element and block formats. Values are never renumbered. 32 and above are block formats of GGUF: quantized rows whose
+** bytes are laid out as in the file. */
+enum bz_dtype {
+  BZ_F32 = 0, BZ_F16 = 1, BZ_BF16 = 2, BZ_I32 = 3, BZ_I8 = 4, BZ_U8 = 5, BZ_U32 = 6, BZ_U64 = 7,
+  BZ_Q4_0 = 32, BZ_Q4_1 = 33, BZ_Q5_0 = 34, BZ_Q5_1 = 35, BZ_Q8_0 = 36,
+  BZ_Q2_K = 40, BZ_Q3_K = 41, BZ_Q4_K = 42, BZ_Q5_K = 43, BZ_Q6_K = 44,
+  BZ_IQ4_NL = 48, BZ_IQ4_XS = 49
+};
+
+/* ---- Library ------------------------------------------------------------------------------------------------ */
+
+BZ_API uint32_t bz_abi_version(void);
+/* How well this library serves this machine: 0 cannot run here, higher is better. */
+BZ_API int32_t bz_backend_score(void);
+/* One JSON object: {"name", "device", "isa", "features": [...], "cores", ...}. Returns the bytes it needs, NUL included;
+** writes at most cap. */
+BZ_API uint32_t bz_backend_info(char *buf, uint32_t cap);
+/* Text, a line a struct: "name size field:offset:bytes field:offset:bytes ...". Returns as bz_backend_info does. */
+BZ_API uint32_t bz_abi_layout(char *buf, uint32_t cap);
+/* 1 when the op (its name without "bz_") takes weights or a cache of this dtype. */
+BZ_API int32_t bz_op_supported(const char *op, uint32_t dtype);
+/* Words for the last failure on this thread. Returns as bz_backend_info does. */
+BZ_API uint32_t bz_last_error(char *buf, uint32_t cap);
+
+typedef struct bz_stream bz_stream;
+typedef struct bz_weight bz_weight;
+typedef struct bz_graph bz_graph;
+
+/* bz_stream_create: a queue of ops with its threads and scratch memory.
+** Errors  BZ_EINVAL for an unknown isa name or one this processor lacks; the message lists what it has. */
+typedef struct bz_stream_args {
+  uint32_t args_bytes;
+  uint32_t num_threads;   /* 0: as many as the processors this process may use (affinity and cgroup quota)        */
+  const char *isa;        /* NULL: the best here. "scalar", "avx2", "avx512", "avx512_vnni", "amx", "neon"       */
+  uint32_t spin_us;       /* microseconds an idle worker thread spins before it parks; 0: the library's choice    */
+  uint32_t reserved;
+} bz_stream_args;
+BZ_API bz_status bz_stream_create(const bz_stream_args *args, bz_stream **out);
+BZ_API void bz_stream_destroy(bz_stream *stream); /* NULL is a no-op */
+/* Waits until every op given to the stream is done, and returns the first error among them. */
+BZ_API bz_status bz_stream_synchronize(bz_stream *stream);
+
+/* ---- Memory ------------------------------------------------------------------------------------------------- */
+
+enum { BZ_MEM_DEVICE = 0, BZ_MEM_HOST = 1 /* readable and writable by the host; the device can read it too */ };
+/* Zeroed, 64-byte aligned, in large pages where the system gives them. */
+typedef struct bz_mem_alloc_args {
+  uint32_t args_bytes;
+  uint32_t kind;
+  uint64_t bytes;
+} bz_mem_alloc_args;
+BZ_API bz_status bz_mem_alloc(bz_stream *stream, const bz_mem_alloc_args *args, void **out);
+BZ_API void bz_mem_free(bz_stream *stream, void *ptr); /* NULL is a no-op */
+typedef struct bz_mem_copy_args {
+  uint32_t args_bytes;
+  uint32_t reserved;
+  uint64_t bytes;
+  void *dst;
+  const void *src;        /* host or device, either side; must not overlap */
+} bz_mem_copy_args;
+BZ_API bz_status bz_mem_copy(bz_stream *stream, const bz_mem_copy_args *args);
+
+/* bz_file_map: maps a whole file read-only. Errors BZ_EIO with the system's words. */
+typedef struct bz_file_map_args {
+  uint32_t args_bytes;
+  uint32_t reserved;
+  const char *path;
+  void *out_data;         /* written: the first byte, page aligned; NULL for an empty file */
+  uint64_t out_bytes;     /* written */
+} bz_file_map_args;
+BZ_API bz_status bz_file_map(bz_file_map_args *args);
+/* Gives the pages inside [data, data + bytes) back to the system: they are read again from the file if touched. */
+typedef struct bz_file_range_args {
+  uint32_t args_bytes;
+  uint32_t reserved;
+  void *data;
+  uint64_t bytes;
+} bz_file_range_args;
+BZ_API bz_status bz_file_release(const bz_file_range_args *args);
+BZ_API bz_status bz_file_unmap(const bz_file_range_args *args);
+
+/* ---- Weights ------------------------------------------------------------------------------------------------ */
+
+/* How a weight is held and multiplied. BZ_COMPUTE_AUTO: float formats as they are, block formats in int8 or int4 with
+** their group scales. BZ_COMPUTE_F32: exact float32 values of the source, float32 products. BZ_COMPUTE_BF16: rounded to
+** bfloat16. BZ_COMPUTE_INT8 and INT4: quantized here from a float source, a scale a group of 32 columns. */
+enum bz_compute { BZ_COMPUTE_AUTO = 0, BZ_COMPUTE_F32 = 1, BZ_COMPUTE_BF16 = 2, BZ_COMPUTE_F16 = 3, BZ_COMPUTE_INT8 = 4, BZ_COMPUTE_INT4 = 5 };
+
+/* bz_weight_create: lays a matrix [N, C] out once for the instruction that reads it.
+** Parts are stacked along N (q, k and v; gate and up), each [n, C] row-major in its own format; formats may differ.
+** Source bytes are only read during the call. A block format's C must be a multiple of its block; a part whose bytes are
+** not exactly what n, C and dtype need is BZ_EINVAL.
+** Errors  BZ_EINVAL, BZ_ENOSYS (format), BZ_ENOMEM. */
+typedef struct bz_weight_part {
+  const void *data;       /* any alignment */
+  uint64_t bytes;
+  uint32_t n;
+  uint32_t dtype;
+} bz_weight_part;
+typedef struct bz_weight_args {
+  uint32_t args_bytes;
+  uint32_t num_parts;     /* 1..16 */
+  uint32_t n;             /* N: the sum of the parts' n */
+  uint32_t c;
+  uint32_t compute;       /* enum bz_compute */
+  uint32_t reserved;
+  const bz_weight_part *parts;
+} bz_weight_args;
+BZ_API bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *args, bz_weight **out);
+BZ_API void bz_weight_destroy(bz_weight *weight); /* NULL is a no-op */
+typedef struct bz_weight_info_args {
+  uint32_t args_bytes;
+  uint32_t out_bits;      /* written: bits of one stored value without its scales (4, 8, 16, 32) */
+  uint64_t out_bytes;     /* written: memory held */
+} bz_weight_info_args;
+BZ_API bz_status bz_weight_info(const bz_weight *weight, bz_weight_info_args *args);
+/* Bytes bz_weight_create would hold for these args (data pointers are not read and may be NULL), for the memory plan. */
+BZ_API bz_status bz_weight_plan(const bz_weight_args *args, uint64_t *out_bytes);
+
+/* ---- Recording a step --------------------------------------------------------------------------------------- */
+
+/* Between begin and end, ops given to the stream are recorded with their args and not run; launch runs them in order.
+** What the args point at is read at launch, so inputs change in place. Source: the idea of CUDA graphs. */
+BZ_API bz_status bz_capture_begin(bz_stream *stream);
+BZ_API bz_status bz_capture_end(bz_stream *stream, bz_graph **out);
+BZ_API bz_status bz_graph_launch(bz_stream *stream, bz_graph *graph);
+BZ_API void bz_graph_destroy(bz_graph *graph); /* NULL is a no-op */
+
+/* ---- Ops ---------------------------------------------------------------------------------------------------- */
+
+/* bz_embedding: y[t, :] = scale * W[ids[t], :], the row dequantized.
+** Shapes  ids [T]; y [T, C] with y_stride. Errors BZ_EINVAL for an id outside [0, N). */
+typedef struct bz_embedding_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  const bz_weight *weight;
+  const int32_t *ids;
+  float *y;
+  uint64_t y_stride;
+  float scale;
+  uint32_t reserved;
+} bz_embedding_args;
+BZ_API bz_status bz_embedding(bz_stream *stream, const bz_embedding_args *args);
+
+/* bz_rms_norm: h = x + residual; y = h / sqrt(mean(h^2) + eps) * (w_offset + w), over each row of C values.
+** With a residual, h is also stored to it (residual[t, :] = h), so that the next layer adds to the running sum.
+** Shapes  x, y, residual [T, C] with their strides; w [C]. residual may be NULL; then h = x.
+** Alias   y may equal x. Source: arXiv:1910.07467. */
+typedef struct bz_rms_norm_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t c;
+  float eps;
+  const float *x;
+  const float *w;
+  float *residual;
+  float *y;
+  uint64_t x_stride;
+  uint64_t residual_stride;
+  uint64_t y_stride;
+  float w_offset;         /* 0, or 1 for weights stored as a difference from one */
+  uint32_t reserved;
+} bz_rms_norm_args;
+BZ_API bz_status bz_rms_norm(bz_stream *stream, const bz_rms_norm_args *args);
+
+/* bz_linear: y[t, n] = sum_c x[t, c] * W[n, c] + bias[n]; with BZ_LINEAR_ACCUMULATE the result is added to y.
+** Shapes  x [T, C], y [T, N] with strides; bias [N] or NULL. y may not overlap x.
+** Int8 and int4 weights: each row of x is quantized to int8, a scale (its largest magnitude / 127) a group of 32 columns;
+** integer sums inside a group, float32 over groups. Source: arXiv:2208.07339 for the idea, GGUF for the groups. */
+enum { BZ_LINEAR_ACCUMULATE = 1 };
+typedef struct bz_linear_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t flags;
+  uint32_t reserved;
+  const bz_weight *weight;
+  const float *x;
+  const float *bias;
+  float *y;
+  uint64_t x_stride;
+  uint64_t y_stride;
+} bz_linear_args;
+BZ_API bz_status bz_linear(bz_stream *stream, const bz_linear_args *args);
+
+/* bz_gated_act: y[t, f] = act(x[t, f]) * x[t, F + f].
+** Shapes  x [T, 2F] (gate, then up), y [T, F] with strides. y may equal x (same stride). */
+enum bz_act { BZ_ACT_SILU = 0, BZ_ACT_GELU = 1, BZ_ACT_GELU_TANH = 2, BZ_ACT_RELU = 3 };
+typedef struct bz_gated_act_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t f;
+  uint32_t act;           /* enum bz_act */
+  const float *x;
+  float *y;
+  uint64_t x_stride;
+  uint64_t y_stride;
+} bz_gated_act_args;
+BZ_API bz_status bz_gated_act(bz_stream *stream, const bz_gated_act_args *args);
+
+/* bz_rope_kv: what happens to q, k and v between their projection and attention, in one pass.
+**   1. with q_norm / k_norm: RMS norm of each head's D values (eps);
+**   2. with cos_sin: rotary embedding of the first rot_dim values of each q and k head at positions[t];
+**   3. with a cache: k and v of token t are stored at slots[t] (slot = block * S + offset; -1 stores nothing).
+** q is rewritten in place; k in qkv is rewritten too.
+** Shapes  qkv [T, (H + 2K) D] with stride: q heads, k heads, v heads; positions, slots [T];
+**         cos_sin [P, rot_dim]: rot_dim/2 cosines then rot_dim/2 sines a position; q_norm, k_norm [D] or NULL.
+** Layout  rotary pairs are (i, i + rot_dim/2), or (2i, 2i + 1) with interleaved.
+** The cache's inner layout is the library's own; a layer's k_cache and v_cache are bz_kv_cache_bytes each.
+** Errors  BZ_EINVAL for a position outside [0, P) or a slot outside the cache. Source: arXiv:2104.09864. */
+typedef struct bz_rope_kv_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t num_heads;     /* H */
+  uint32_t num_kv_heads;  /* K */
+  uint32_t head_dim;      /* D */
+  uint32_t rot_dim;       /* even, <= D */
+  uint32_t num_positions; /* P */
+  uint32_t interleaved;
+  uint32_t block_size;    /* S: a multiple of 16 */
+  uint32_t num_blocks;    /* B */
+  uint32_t kv_dtype;      /* BZ_F32 or BZ_BF16 */
+  float eps;
+  float *qkv;
+  uint64_t qkv_stride;
+  const int32_t *positions;
+  const int32_t *slots;
+  const float *cos_sin;
+  const float *q_norm;
+  const float *k_norm;
+  void *k_cache;
+  void *v_cache;
+} bz_rope_kv_args;
+BZ_API bz_status bz_rope_kv(bz_stream *stream, const bz_rope_kv_args *args);
+
+/* Bytes of one layer's k_cache (and of its v_cache). Errors BZ_EINVAL, BZ_ENOSYS. */
+typedef struct bz_kv_cache_args {
+  uint32_t args_bytes;
+  uint32_t num_kv_heads;
+  uint32_t head_dim;
+  uint32_t block_size;
+  uint32_t num_blocks;
+  uint32_t kv_dtype;
+  uint64_t out_bytes;     /* written */
+} bz_kv_cache_args;
+BZ_API bz_status bz_kv_cache_bytes(bz_kv_cache_args *args);
+
+/* bz_attention: softmax(scale * q k^T + mask) v over each request's cached tokens.
+** Request r owns query rows [query_start[r], query_start[r+1]) of this step; they are its last tokens, so the row's
+** position is seq_lens[r] - num_rows(r) + i, and its keys are at positions [0, position] (causal), of which only the last
+** `window` (the row itself included) when window > 0. Keys are found through block_table[r, position / S]; entries of
+** blocks that lie wholly outside the window are not read.
+** With softcap > 0 the scores become softcap * tanh(score / softcap) before the mask. Sinks [H], when given, add
+** exp(sink) to each head's denominator.
+** Shapes  q [T, H D] with q_stride, out [T, H D] with out_stride; query_start [R + 1], seq_lens [R], block_table [R, M]
+**         with block_table_stride; caches as written by bz_rope_kv, this step's tokens included. H is a multiple of K.
+** Alias   out may equal q (same stride). Source: arXiv:2309.06180, arXiv:2205.14135. */
+typedef struct bz_attention_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;    /* T */
+  uint32_t num_requests;  /* R */
+  uint32_t num_heads;
+  uint32_t num_kv_heads;
+  uint32_t head_dim;
+  uint32_t block_size;
+  uint32_t num_blocks;
+  uint32_t kv_dtype;
+  uint32_t window;        /* 0: no window */
+  uint32_t causal;        /* 1; 0: every cached token of the request is seen */
+  float scale;
+  float softcap;          /* 0: none */
+  uint32_t block_table_stride; /* M */
+  const float *q;
+  float *out;
+  uint64_t q_stride;
+  uint64_t out_stride;
+  const int32_t *query_start;
+  const int32_t *seq_lens;
+  const int32_t *block_table;
+  const void *k_cache;
+  const void *v_cache;
+  const float *sinks;
+} bz_attention_args;
+BZ_API bz_status bz_attention(bz_stream *stream, const bz_attention_args *args);
+
+/* bz_gather_rows: y[r, :] = x[rows[r], :]. Shapes rows [R]; x [.., C], y [R, C] with strides. */
+typedef struct bz_gather_rows_args {
+  uint32_t args_bytes;
+  uint32_t num_rows;      /* R */
+  uint32_t c;
+  uint32_t num_source_rows; /* rows outside [0, num_source_rows) are BZ_EINVAL */
+  const float *x;
+  float *y;
+  uint64_t x_stride;
+  uint64_t y_stride;
+  const int32_t *rows;
+} bz_gather_rows_args;
+BZ_API bz_status bz_gather_rows(bz_stream *stream, const bz_gather_rows_args *args);
+
+/* bz_add: y[t, :] = x[t, :] + y[t, :], with optional scale: y = scale * x + y. */
+typedef struct bz_add_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t c;
+  float scale;
+  const float *x;
+  float *y;
+  uint64_t x_stride;
+  uint64_t y_stride;
+} bz_add_args;
+BZ_API bz_status bz_add(bz_stream *stream, const bz_add_args *args);
+
+/* ---- Sampling ----------------------------------------------------------------------------------------------- */
+
+/* bz_logits_process: what a request asks to be done to its logits before temperature, in vLLM V1's order:
+**   1. bitmask: tokens whose bit is 0 become -inf (row bitmask_row[r] of bitmask, -1: none);
+**   2. allowed ids: when allow_start[r] < allow_start[r+1], every other token becomes -inf;
+**   3. edits: logits[r, edit_ids[i]] += edit_values[i] for i in [edit_start[r], edit_start[r+1]), in order (-inf forbids);
+**   4. penalties over the request's tokens: repetition over prompt and output (l > 0 ? l / p : l * p), then
+**      frequency * count(output) and presence * [count(output) > 0] subtracted.
+** Any of the pointers of a group may be NULL: that group is skipped. token_ids row token_row[r] holds num_tokens_of[r]
+** ids, the first num_prompt_of[r] of them the prompt. Rows are independent; logits are changed in place.
+** Shapes  logits [R, V] with stride; per-row arrays [R]; *_start [R + 1]; bitmask [.., ceil(V / 32)]. */
+typedef struct bz_logits_process_args {
+  uint32_t args_bytes;
+  uint32_t num_requests;
+  uint32_t vocab_size;
+  uint32_t reserved;
+  float *logits;
+  uint64_t logits_stride;
+  const uint32_t *bitmask;
+  const int32_t *bitmask_row;
+  const int32_t *allow_start;
+  const int32_t *allow_ids;
+  const int32_t *edit_start;
+  const int32_t *edit_ids;
+  const float *edit_values;
+  const int32_t *token_ids;
+  uint64_t token_stride;
+  const int32_t *token_row;
+  const int32_t *num_tokens_of;
+  const int32_t *num_prompt_of;
+  const float *repetition;
+  const float *frequency;
+  const float *presence;
+} bz_logits_process_args;
+BZ_API bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_args *args);
+
+/* bz_sample: one token a row.
+** temperature[r] < 1e-5: the largest logit, the lowest id among equals. Else logits / temperature, then
+**   min_p: l < max + ln(min_p) becomes -inf; top_k > 0: values below the k-th largest become -inf (ties are kept);
+**   top_p < 1: of the survivors in ascending probability, those with cumulative probability <= 1 - p go, the last stays;
+**   draw: argmax(l - ln(-ln(u))), u = (h + 1/2) / 2^32, h = Murmur3 32-bit of (seed, position, token id) as five little
+**   endian uint32 words (seed low, seed high, position, token id, 0x62616f7a), hash seed 0, length 20:
+**   stateless, so it depends neither on the batch nor on drafts.
+** A row that is all -inf gives the lowest id whose logit is largest (id 0).
+** Shapes  logits [R, V] with stride, not changed; temperature, top_p, min_p float [R]; top_k int32 [R] (<= 0 or >= V: off);
+**         seeds uint64 [R]; positions int32 [R]; out int32 [R]. NaN logits are BZ_EDEVICE. Source: arXiv:1611.01144. */
+typedef struct bz_sample_args {
+  uint32_t args_bytes;
+  uint32_t num_requests;
+  uint32_t vocab_size;
+  uint32_t reserved;
+  const float *logits;
+  uint64_t logits_stride;
+  const float *temperature;
+  const float *top_p;
+  const float *min_p;
+  const int32_t *top_k;
+  const uint64_t *seeds;
+  const int32_t *positions;
+  int32_t *out;
+} bz_sample_args;
+BZ_API bz_status bz_sample(bz_stream *stream, const bz_sample_args *args);
+
+/* bz_logprobs: log-softmax of each row (float32 out, float64 sums) read at one chosen id and at the k largest.
+** Ties among the k largest go to the lower id. rank = number of logits >= the chosen one's (1-based, itself included).
+** Shapes  logits [R, V] with stride; ids [R]; out_logprob [R]; out_rank int32 [R]; out_top_ids int32 [R, k],
+**         out_top_logprobs [R, k]. k = num_top in [0, V]; with mode BZ_LOGPROBS_LOGITS raw logits are returned instead. */
+enum { BZ_LOGPROBS_LOG_SOFTMAX = 0, BZ_LOGPROBS_LOGITS = 1 };
+typedef struct bz_logprobs_args {
+  uint32_t args_bytes;
+  uint32_t num_requests;
+  uint32_t vocab_size;
+  uint32_t num_top;
+  uint32_t mode;
+  uint32_t reserved;
+  const float *logits;
+  uint64_t logits_stride;
+  const int32_t *ids;
+  float *out_logprob;
+  int32_t *out_rank;
+  int32_t *out_top_ids;
+  float *out_top_logprobs;
+} bz_logprobs_args;
+BZ_API bz_status bz_logprobs(bz_stream *stream, const bz_logprobs_args *args);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
