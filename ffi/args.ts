@@ -96,11 +96,10 @@ export function structArray<N extends StructName>(struct: N, items: readonly Str
   const bytes = new Uint8Array(new ArrayBuffer(Math.max(PAGE_BYTES, layout.bytes * items.length)))
   const view = new DataView(bytes.buffer)
   items.forEach((values, i) => {
-    for (const [field, type] of Object.entries(layout.fields)) {
+    for (const [field, type] of Object.entries<FieldType>(layout.fields)) {
       const at = i * layout.bytes + (layout.offsets as Record<string, number>)[field]!
-      const value = ((values as Record<string, number | undefined>)[field] ?? 0)
-      if (type === "f32") view.setFloat32(at, value, true)
-      else if (type === "u32" || type === "i32") view.setUint32(at, value, true)
+      const value = (values as Record<string, number | undefined>)[field] ?? 0
+      if (type === "u32") view.setUint32(at, value, true)
       else view.setBigUint64(at, BigInt(value), true)
     }
   })

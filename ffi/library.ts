@@ -148,7 +148,8 @@ export class NativeStream {
   }
 
   run<N extends OpName>(op: N, args: Args<(typeof OPS)[N]>): void {
-    const status = this.library.symbols[op](this.address, args.address)
+    const call = this.library.symbols[op] as (stream: Pointer, args: Pointer) => number
+    const status = call(this.address, args.address)
     if (status !== STATUS.ok) this.library.check(status, op)
   }
 
