@@ -1,0 +1,96 @@
+import type { FinishReason } from "../core/engine-core-output.ts"
+import type { SamplingParams } from "../core/sampling-params.ts"
+import type { ChatTemplate } from "../text/chat-template.ts"
+import type { Tokenizer } from "../text/tokenizer.ts"
+
+/** What the HTTP layer knows of the model being served. */
+export interface ModelInfo {
+  /** The first is the one responses carry; the others are aliases. */
+  readonly servedNames: readonly string[]
+  /** What was given on the command line. */
+  readonly root: string
+  readonly maxModelLen: number
+  readonly vocabSize: number
+  /** Largest `logprobs` a request may ask for; -1 is the whole vocabulary. */
+  readonly maxLogprobs: number
+  /** Seconds since the epoch. */
+  readonly created: number
+  /** Sampling values that a request leaves out, from generation_config.json and its overrides (HF key names). */
+  readonly generationDefaults: Readonly<Record<string, number>>
+  readonly eosTokenId: number | null
+  /** End-of-sequence ids beside the first: they stop a request as stop token ids do. */
+  readonly extraEosTokenIds: readonly number[]
+}
+
+export interface GenerateRequest {
+  readonly requestId: string
+  readonly promptTokenIds: readonly number[]
+  /** `sampling.n` choices are generated. Already validated by `validateSampling`. */
+  readonly sampling: SamplingParams
+  readonly priority: number
+  readonly cacheSalt: string | null
+  /** delta: an output whenever a choice has something new. final: one output a choice, when it is finished. */
+  readonly outputKind: "delta" | "final"
+}
+
+export interface TopLogprob {
+  readonly tokenId: number
+  readonly token: string
+  readonly bytes: readonly number[]
+  readonly logprob: number
+  readonly rank: number
+}
+
+/** One generated token's log-probabilities: `top` holds the sampled token first, then the best k by rank, without doubles. */
+export interface PositionLogprobs extends TopLogprob {
+  readonly top: readonly TopLogprob[]
+}
+
+/** What is new for one choice. In `final` kind it is everything. */
+export interface ChoiceOutput {
+  /** [0, n) */
+  readonly index: number
+  readonly text: string
+  readonly tokenIds: readonly number[]
+  /** One entry a token of `tokenIds`; null when not asked for. */
+  readonly logprobs: readonly PositionLogprobs[] | null
+  /** Null until the choice is finished. */
+  readonly finishReason: FinishReason | null
+  /** The stop string or stop token id that matched; null for end-of-sequence and length. */
+  readonly stopReason: string | number | null
+  /** Tokens generated so far, this output included. */
+  readonly numOutputTokens: number
+  /** Prompt tokens found in the prefix cache. */
+  readonly numCachedTokens: number
+}
+
+/** One-engine surface that the HTTP layer talks to. */
+export interface EngineClient {
+  readonly model: ModelInfo
+  readonly tokenizer: Tokenizer
+  readonly chatTemplate: ChatTemplate | null
+  /**
+   * Outputs of the request's choices, interleaved. Ends when every choice is finished. Aborting `signal`, or leaving the
+   * loop, frees the request within one step; an aborted request ends with no further output.
+   *
+   * Errors: `RequestError` before the first output when the request cannot be admitted (prompt too long, too many
+   * waiting); `EngineDeadError` when the engine dies.
+   */
+  generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<ChoiceOutput, void, void>
+  /** Errors: `RequestError` naming the field, the value and the limit. */
+  validatePrompt(promptTokenIds: readonly number[], sampling: SamplingParams): void
+  validateSampling(sampling: SamplingParams): void
+  /** Null while healthy, else the words of what went wrong. */
+  deathReason(): string | null
+  /** Prometheus text, format 0.0.4. */
+  metrics(): string
+  /** Requests accepted and not yet finished. */
+  numUnfinished(): number
+  resetPrefixCache(resetRunning: boolean): Promise<boolean>
+  /** Stops admitting, waits at most `timeoutMs` for running requests, then aborts the rest and stops the engine. */
+  shutdown(timeoutMs: number): Promise<void>
+}
+
+export class EngineDeadError extends Error {
+  override readonly name = "EngineDeadError"
+}

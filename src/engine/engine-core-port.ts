@@ -1,0 +1,43 @@
+import type { EngineCoreOutput } from "../core/engine-core-output.ts"
+import type { SamplingParams } from "../core/sampling-params.ts"
+import type { SchedulerStats } from "../core/scheduler-stats.ts"
+
+/**
+ * The back half of the engine as its front half sees it: a scheduler and a model runner on another thread.
+ *
+ * Outputs arrive in batches, one batch a step at most. Messages keep their order: an `abort` sent after an `add` finds
+ * the request, and no output of a request arrives after the batch that finished it.
+ */
+export interface EngineCorePort {
+  add(request: EngineCoreRequest): void
+  /** Idempotent; unknown and finished ids are ignored. An aborted request gets no further output. */
+  abort(requestIds: readonly string[]): void
+  /** Control operations; rejects with the words of what went wrong. */
+  call<K extends keyof EngineCoreCalls>(name: K, ...args: Parameters<EngineCoreCalls[K]>): Promise<ReturnType<EngineCoreCalls[K]>>
+  onOutputs(listener: (outputs: EngineCoreOutputs) => void): void
+  /** The back half died: every live request ends with an error. Called once. */
+  onDeath(listener: (error: Error) => void): void
+  /** Stops the back half; resolves when its memory is released. */
+  close(): Promise<void>
+}
+
+export interface EngineCoreRequest {
+  readonly requestId: string
+  readonly promptTokenIds: readonly number[]
+  readonly sampling: SamplingParams
+  readonly priority: number
+  /** Seconds, front-end clock. */
+  readonly arrivalTime: number
+  readonly cacheSalt: string | null
+}
+
+export interface EngineCoreOutputs {
+  readonly outputs: readonly EngineCoreOutput[]
+  readonly stats: SchedulerStats
+}
+
+export interface EngineCoreCalls {
+  resetPrefixCache(resetRunning: boolean): boolean
+  /** Nothing running or waiting, every block free: for tests and the drain. */
+  isIdle(): boolean
+}
