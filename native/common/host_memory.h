@@ -1,0 +1,17 @@
+// Memory of the host, for the libraries whose device is the host itself.
+#pragma once
+#include <cstdint>
+
+#include "../include/baozi.h"
+
+namespace bz {
+
+// Zeroed and 64-byte aligned; from 1 MiB on in large pages where the system gives them, and not touched before its
+// first use. nullptr when there is no memory. Free with host_free.
+void *host_alloc(uint64_t bytes);
+void host_free(void *ptr);
+
+bz_status check_mem_alloc(const bz_mem_alloc_args *args, void **out);
+bz_status check_mem_copy(const bz_mem_copy_args *args);
+
+} // namespace bz

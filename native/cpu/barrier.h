@@ -1,0 +1,54 @@
+// A barrier for threads that meet every few microseconds: it spins for a bounded time, then sleeps in the kernel, so
+// that it is quick with a processor each and does not collapse with fewer.
+#pragma once
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <climits>
+#include <cstdint>
+
+namespace bz {
+
+static inline void spin_pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb" ::: "memory");
+#endif
+}
+
+class Barrier {
+ public:
+  // The last of n threads to arrive runs `last` before the others go on.
+  template <class Last> void wait(uint32_t n, uint32_t spins, Last last) {
+    const uint32_t phase = phase_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == n) {
+      arrived_.store(0, std::memory_order_relaxed);
+      last();
+      // Sequentially consistent, as is the sleepers' count: either we see a sleeper or it sees the new phase.
+      phase_.store(phase + 1, std::memory_order_seq_cst);
+      if (sleepers_.load(std::memory_order_seq_cst) != 0) futex(FUTEX_WAKE_PRIVATE, INT_MAX);
+      return;
+    }
+    for (uint32_t i = 0; i < spins; i++) {
+      if (phase_.load(std::memory_order_acquire) != phase) return;
+      spin_pause();
+    }
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    while (phase_.load(std::memory_order_seq_cst) == phase) futex(FUTEX_WAIT_PRIVATE, phase);
+    sleepers_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+ private:
+  void futex(int op, uint32_t value) {
+    syscall(SYS_futex, reinterpret_cast<uint32_t *>(&phase_), op, value, nullptr, nullptr, 0);
+  }
+
+  alignas(64) std::atomic<uint32_t> arrived_{0};
+  alignas(64) std::atomic<uint32_t> phase_{0};
+  std::atomic<uint32_t> sleepers_{0};
+};
+
+} // namespace bz

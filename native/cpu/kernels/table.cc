@@ -1,0 +1,14 @@
+// This level's table of kernels.
+#include "../kernels.h"
+
+namespace bz::BZ_LEVEL {
+
+#define BZ_ENTRY(op) .op = op,
+extern const Kernels kernels = {BZ_TEAM_KERNELS(BZ_ENTRY)
+#if __has_include("../linear_kernels.h")
+                                    .linear = &linear_kernels
+#endif
+};
+#undef BZ_ENTRY
+
+} // namespace bz::BZ_LEVEL

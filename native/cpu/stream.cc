@@ -1,0 +1,145 @@
+#include "stream.h"
+
+#include <omp.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <new>
+
+#include "../common/cpus.h"
+
+namespace bz {
+
+// Below this many element operations waking other threads costs more than it saves.
+constexpr uint64_t PARALLEL_WORK = 16384;
+
+static uint32_t spins_of(uint32_t us) {
+  constexpr int PAUSES = 1000;
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < PAUSES; i++) spin_pause();
+  const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
+  const double spins = us * PAUSES / (took.count() + 1e-3);
+  return spins < 1e9 ? static_cast<uint32_t>(spins) + 1 : 1000000000u;
+}
+
+static bz_status reserve_scratch(bz_stream *stream, uint64_t bytes) {
+  if (bytes <= stream->scratch_bytes) return BZ_OK;
+  const uint64_t size = (bytes + 4095) / 4096 * 4096;
+  void *grown = std::aligned_alloc(4096, size);
+  BZ_REQUIRE(grown != nullptr, BZ_ENOMEM, "no memory for %llu bytes of scratch", static_cast<unsigned long long>(size));
+  std::free(stream->team.scratch);
+  stream->team.scratch = static_cast<std::byte *>(grown);
+  stream->scratch_bytes = size;
+  return BZ_OK;
+}
+
+// Runs ops that share one region. Threads: at most n; the calling thread is one of them.
+static void run_region(TeamState &state, const Op *ops, size_t count, uint32_t n) {
+  state.next.store(0, std::memory_order_relaxed);
+  const auto run = [&](Team team) {
+    for (size_t i = 0; i < count; i++) {
+      if (i > 0) team.barrier();
+      ops[i].call(ops[i].fn, ops[i].args, team);
+    }
+  };
+  if (n == 1) return run(Team{0, 1, &state});
+#pragma omp parallel num_threads(n)
+  run(Team{static_cast<uint32_t>(omp_get_thread_num()), static_cast<uint32_t>(omp_get_num_threads()), &state});
+}
+
+static bz_status run_ops(bz_stream *stream, const Op *ops, size_t count, bool alone) {
+  TeamState &state = stream->team;
+  state.failing.store(false, std::memory_order_relaxed);
+  state.status = BZ_OK;
+  const uint32_t n = alone ? 1 : stream->num_threads;
+  for (size_t i = 0; i < count;) {
+    if (ops[i].traits.serial) {
+      omp_set_num_threads(static_cast<int>(stream->num_threads)); // of this thread: oneDNN opens regions of this size
+      run_region(state, &ops[i], 1, 1);
+      i++;
+      continue;
+    }
+    size_t end = i + 1;
+    while (end < count && !ops[end].traits.serial) end++;
+    run_region(state, &ops[i], end - i, n);
+    i = end;
+  }
+  if (state.status == BZ_OK) return BZ_OK;
+  if (stream->first_error == BZ_OK) stream->first_error = state.status;
+  return fail(state.status, "%s", state.words);
+}
+
+bz_status submit_op(bz_stream *stream, const Op &op) {
+  BZ_TRY(reserve_scratch(stream, op.traits.scratch_bytes));
+  if (stream->recording == nullptr) return run_ops(stream, &op, 1, op.traits.work < PARALLEL_WORK);
+  try {
+    stream->recording->ops.push_back(op);
+  } catch (const std::bad_alloc &) {
+    return fail(BZ_ENOMEM, "no memory to record an op");
+  }
+  return BZ_OK;
+}
+
+} // namespace bz
+
+bz_stream::~bz_stream() {
+  delete recording;
+  std::free(team.scratch);
+}
+
+extern "C" bz_status bz_stream_create(const bz_stream_args *args, bz_stream **out) {
+  BZ_CHECK_ARGS("stream_create", args);
+  BZ_REQUIRE(out != nullptr, BZ_EINVAL, "stream_create: out is NULL");
+  BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "stream_create: reserved is %u, must be 0", args->reserved);
+  BZ_REQUIRE(args->num_threads <= 4096, BZ_EINVAL, "stream_create: num_threads is %u, the limit is 4096",
+             args->num_threads);
+  bz::Isa isa;
+  BZ_TRY(bz::choose_isa(args->isa, &isa));
+  auto *stream = new (std::nothrow) bz_stream;
+  BZ_REQUIRE(stream != nullptr, BZ_ENOMEM, "stream_create: no memory");
+  const uint32_t cpus = bz::usable_cpus();
+  stream->num_threads = args->num_threads != 0 ? args->num_threads : cpus;
+  stream->isa = isa;
+  stream->kernels = bz::kernels_of(isa);
+  // In a barrier the others arrive within microseconds, unless they wait for a processor: then spinning is in their way.
+  constexpr uint32_t BARRIER_SPIN_US = 200;
+  stream->team.spins = stream->num_threads > cpus ? 16 : bz::spins_of(args->spin_us != 0 ? args->spin_us : BARRIER_SPIN_US);
+  *out = stream;
+  return BZ_OK;
+}
+
+extern "C" void bz_stream_destroy(bz_stream *stream) { delete stream; }
+
+extern "C" bz_status bz_stream_synchronize(bz_stream *stream) {
+  BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "stream_synchronize: stream is NULL");
+  const bz_status first = stream->first_error;
+  stream->first_error = BZ_OK;
+  return first == BZ_OK ? BZ_OK : bz::fail(first, "%s", stream->team.words);
+}
+
+extern "C" bz_status bz_capture_begin(bz_stream *stream) {
+  BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "capture_begin: stream is NULL");
+  BZ_REQUIRE(stream->recording == nullptr, BZ_EINVAL, "capture_begin: the stream is recording already");
+  stream->recording = new (std::nothrow) bz_graph;
+  BZ_REQUIRE(stream->recording != nullptr, BZ_ENOMEM, "capture_begin: no memory");
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_capture_end(bz_stream *stream, bz_graph **out) {
+  BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "capture_end: stream or out is NULL");
+  BZ_REQUIRE(stream->recording != nullptr, BZ_EINVAL, "capture_end: the stream is not recording");
+  *out = stream->recording;
+  stream->recording = nullptr;
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_graph_launch(bz_stream *stream, bz_graph *graph) {
+  BZ_REQUIRE(stream != nullptr && graph != nullptr, BZ_EINVAL, "graph_launch: stream or graph is NULL");
+  BZ_REQUIRE(stream->recording == nullptr, BZ_EINVAL, "graph_launch: the stream is recording");
+  uint64_t scratch_bytes = 0; // the graph may have been recorded on another stream
+  for (const bz::Op &op : graph->ops) scratch_bytes = std::max(scratch_bytes, op.traits.scratch_bytes);
+  BZ_TRY(bz::reserve_scratch(stream, scratch_bytes));
+  return bz::run_ops(stream, graph->ops.data(), graph->ops.size(), false);
+}
+
+extern "C" void bz_graph_destroy(bz_graph *graph) { delete graph; }

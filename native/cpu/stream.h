@@ -1,0 +1,77 @@
+// A stream of the CPU library: threads, scratch memory, the instruction set's kernels, and recording.
+//
+// How an op reaches its threads (an entry point in full):
+//
+//   bz_status bz_add(bz_stream *stream, const bz_add_args *args) {
+//     BZ_TRY(bz::check_add(args));                       // what can be said without reading the data
+//     if (args->num_tokens == 0) return BZ_OK;
+//     return bz::submit(stream, stream->kernels->add, *args, {.work = uint64_t{args->num_tokens} * args->c});
+//   }
+//
+// submit() runs the op at once, or, while recording, keeps a copy of args. What args point at is read when the op runs,
+// so checks of data (ids, slots) belong in the team function.
+#pragma once
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include "../common/status.h"
+#include "isa.h"
+#include "kernels.h"
+#include "team_state.h"
+
+namespace bz {
+
+struct OpTraits {
+  // About how many simple element operations the op takes: a call with little work runs on the calling thread alone.
+  uint64_t work = UINT64_MAX;
+  uint64_t scratch_bytes = 0; // what Team::scratch() must hold
+  // The op opens parallel regions itself (oneDNN): it is called with a team of one, outside of any region.
+  bool serial = false;
+};
+
+constexpr size_t MAX_ARGS_BYTES = 256;
+
+struct Op {
+  void (*call)(void (*fn)(), const void *args, Team &team);
+  void (*fn)();
+  OpTraits traits;
+  alignas(16) std::byte args[MAX_ARGS_BYTES];
+};
+
+bz_status submit_op(bz_stream *stream, const Op &op);
+
+// `fn` is void (const Args &, Team &). Args is copied: an args struct, or any plain struct that holds one.
+template <class Args> bz_status submit(bz_stream *stream, void (*fn)(const Args &, Team &), const Args &args,
+                                       const OpTraits &traits) {
+  static_assert(std::is_trivially_copyable_v<Args> && sizeof(Args) <= MAX_ARGS_BYTES);
+  Op op;
+  op.call = [](void (*f)(), const void *a, Team &team) {
+    reinterpret_cast<void (*)(const Args &, Team &)>(f)(*static_cast<const Args *>(a), team);
+  };
+  op.fn = reinterpret_cast<void (*)()>(fn);
+  op.traits = traits;
+  std::memcpy(op.args, &args, sizeof args);
+  return submit_op(stream, op);
+}
+
+} // namespace bz
+
+struct bz_graph {
+  std::vector<bz::Op> ops;
+};
+
+struct bz_stream {
+  uint32_t num_threads = 1;
+  bz::Isa isa = bz::Isa::scalar;
+  const bz::Kernels *kernels = nullptr;
+  bz::TeamState team;
+  uint64_t scratch_bytes = 0;
+  bz_graph *recording = nullptr; // the graph being recorded, owned until bz_capture_end
+  bz_status first_error = BZ_OK; // since the last bz_stream_synchronize
+
+  bz_stream() = default;
+  bz_stream(const bz_stream &) = delete;
+  bz_stream &operator=(const bz_stream &) = delete;
+  ~bz_stream();
+};
