@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "dequant_blocks.h"
-#include "half.h"
+#include "dtype.h"
 
 namespace bz {
 
@@ -53,7 +53,7 @@ const DtypeInfo *dtype_info(uint32_t dtype) {
   return f ? &f->info : nullptr;
 }
 
-bool dtype_bytes(const DtypeInfo &info, uint64_t n, uint64_t c, uint64_t *out_bytes) {
+bool rows_bytes(const DtypeInfo &info, uint64_t n, uint64_t c, uint64_t *out_bytes) {
   uint64_t row = 0;
   if (c % info.block != 0) return false;
   if (__builtin_mul_overflow(c / info.block, uint64_t(info.block_bytes), &row)) return false;
@@ -75,7 +75,7 @@ void dequantize_row(uint32_t dtype, const uint8_t *src, uint64_t c, float *out) 
   }
   if (dtype == BZ_F16 || dtype == BZ_BF16) {
     for (uint64_t i = 0; i < c; i++)
-      out[i] = dtype == BZ_F16 ? float_of_half(u16_at(src + 2 * i)) : float_of_bf16(u16_at(src + 2 * i));
+      out[i] = dtype == BZ_F16 ? f16_to_f32(u16_at(src + 2 * i)) : bf16_to_f32(u16_at(src + 2 * i));
     return;
   }
   const Format &f = *find_format(dtype);
@@ -96,7 +96,7 @@ void quantize_row(const float *src, uint64_t c, uint32_t bits, uint8_t *codes, f
     float extreme = 0;
     for (uint64_t i = first; i < end; i++)
       if (std::fabs(src[i]) > std::fabs(extreme)) extreme = src[i];
-    scales[g] = float_of_half(half_of_float(bits == 8 ? std::fabs(extreme) / 127.0f : extreme / -8.0f));
+    scales[g] = f16_to_f32(f32_to_f16(bits == 8 ? std::fabs(extreme) / 127.0f : extreme / -8.0f));
     const float inverse = scales[g] == 0 ? 0 : 1.0f / scales[g];
     for (uint64_t i = first; i < end; i++) {
       const float level = std::nearbyint(src[i] * inverse);

@@ -30,7 +30,7 @@ const DtypeInfo *dtype_info(uint32_t dtype);
 extern const int8_t codebook_levels[16];
 
 /* Bytes of n rows of c columns. False when c is not a multiple of the block, or the product overflows. */
-bool dtype_bytes(const DtypeInfo &info, uint64_t n, uint64_t c, uint64_t *out_bytes);
+bool rows_bytes(const DtypeInfo &info, uint64_t n, uint64_t c, uint64_t *out_bytes);
 
 inline int32_t code_level(const DtypeInfo &info, uint8_t code) {
   return info.is_codebook ? codebook_levels[code & 15] : int32_t(code) - info.offset;

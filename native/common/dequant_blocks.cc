@@ -1,12 +1,12 @@
 /* dequant_blocks.cc: the block layouts of GGUF. Offsets in the comments are bytes into the block. */
 #include "dequant_blocks.h"
 
-#include "half.h"
+#include "dtype.h"
 
 namespace bz {
 namespace {
 
-float half_at(const uint8_t *p) { return float_of_half(uint16_t(p[0] | p[1] << 8)); }
+float half_at(const uint8_t *p) { return f16_to_f32(uint16_t(p[0] | p[1] << 8)); }
 
 // 16 bytes hold 32 nibbles: value j is the low half of byte j, value j + 16 its high half.
 void split_nibbles(const uint8_t *qs, uint32_t half, uint8_t *codes) {
