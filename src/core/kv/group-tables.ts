@@ -1,0 +1,139 @@
+import { assert } from "../../base/assert.ts"
+import { ceilDiv } from "../../base/math.ts"
+import type { AttentionPolicy } from "./attention-policy.ts"
+import type { BlockHash } from "./block-hash.ts"
+import type { BlockPool } from "./block-pool.ts"
+import { NULL_BLOCK_ID } from "./block.ts"
+import type { KVCacheSpec } from "./kv-spec.ts"
+import { policyOf } from "./policy-of.ts"
+
+/** One request's blocks in one group. Cell i covers the tokens [i * blockSize, (i + 1) * blockSize). */
+interface BlockTable {
+  /** Grows at the end; a cell may turn into the null block; nothing else changes. */
+  readonly blockIds: number[]
+  /** The first cells, whose blocks have been named (or were hits, or null). */
+  numCached: number
+}
+
+const NO_BLOCKS: readonly number[] = []
+
+/** The block tables of one KV cache group. */
+export class GroupTables {
+  readonly policy: AttentionPolicy
+  readonly #pool: BlockPool
+  readonly #groupId: number
+  readonly #blockSize: number
+  /** Request id -> its table; there is one iff the request holds, or was given, blocks. */
+  readonly #tables = new Map<string, BlockTable>()
+
+  constructor(pool: BlockPool, groupId: number, spec: KVCacheSpec) {
+    this.#pool = pool
+    this.#groupId = groupId
+    this.#blockSize = spec.blockSize
+    this.policy = policyOf(spec)
+  }
+
+  get numTables(): number {
+    return this.#tables.size
+  }
+
+  /** The request's live block table; of an unknown request, an empty one. */
+  blockIds(requestId: string): readonly number[] {
+    return this.#tables.get(requestId)?.blockIds ?? NO_BLOCKS
+  }
+
+  findLongestHit(hashes: readonly BlockHash[], maxBlocks: number): number[] {
+    return this.policy.findLongestHit(hashes, maxBlocks, (hash) => this.#pool.lookup(hash, this.#groupId))
+  }
+
+  /** Blocks that a request with a table needs from the pool for its first `numTokens` tokens. */
+  numBlocksToGrow(requestId: string, numTokens: number): number {
+    return Math.max(0, ceilDiv(numTokens, this.#blockSize) - this.blockIds(requestId).length)
+  }
+
+  /**
+   * The same for a request without one that starts from a hit, of which `numComputedTokens` are used. Free blocks of
+   * the hit count, since reviving them takes them out of the free queue.
+   */
+  numBlocksToAdmit(hit: readonly number[], numComputedTokens: number, numTokens: number): number {
+    const numSkippedBlocks = Math.floor(this.policy.numSkippedTokens(numComputedTokens) / this.#blockSize)
+    let need = Math.max(0, ceilDiv(numTokens, this.#blockSize) - Math.max(numSkippedBlocks, hit.length))
+    for (let i = numSkippedBlocks; i < hit.length; i++) {
+      const block = this.#pool.block(hit[i] as number)
+      if (!block.isNull && block.refCount === 0) need += 1
+    }
+    return need
+  }
+
+  /** Starts the request's table with a prefix hit, whose blocks get one more holder. */
+  attachHit(requestId: string, hit: readonly number[], numComputedTokens: number): void {
+    assert(!this.#tables.has(requestId), () => `request ${requestId} already has a block table`)
+    const numSkippedBlocks = Math.floor(this.policy.numSkippedTokens(numComputedTokens) / this.#blockSize)
+    const blockIds = hit.map((id, i) => (i < numSkippedBlocks ? NULL_BLOCK_ID : id))
+    for (const id of blockIds) this.#pool.touch(this.#pool.block(id))
+    this.#tables.set(requestId, { blockIds, numCached: blockIds.length })
+  }
+
+  /** Extends the request's table over its first `numTokens` tokens. Requires: the pool has the blocks. */
+  grow(requestId: string, numTokens: number): void {
+    const table = this.#tables.get(requestId)
+    assert(table !== undefined, () => `request ${requestId} has no block table`)
+    const need = ceilDiv(numTokens, this.#blockSize) - table.blockIds.length
+    if (need <= 0) return
+    for (const block of this.#pool.allocate(need)) table.blockIds.push(block.id)
+  }
+
+  /** Names the request's blocks that its first `numTokens` tokens fill. Requires: their hashes are known. */
+  cacheFullBlocks(requestId: string, hashes: readonly BlockHash[], numTokens: number): void {
+    const table = this.#tables.get(requestId)
+    assert(table !== undefined, () => `request ${requestId} has no block table`)
+    const numFull = Math.floor(numTokens / this.#blockSize)
+    for (; table.numCached < numFull; table.numCached++) {
+      const id = table.blockIds[table.numCached]
+      const hash = hashes[table.numCached]
+      assert(id !== undefined && hash !== undefined, () => `request ${requestId}: no block or hash ${table.numCached}`)
+      if (id !== NULL_BLOCK_ID) this.#pool.cache(this.#pool.block(id), hash, this.#groupId)
+    }
+  }
+
+  /** Takes back the names of blocks that reach beyond the first `numTokens` tokens: nothing will fill them after all. */
+  uncacheBlocksAfter(requestId: string, numTokens: number): void {
+    const table = this.#tables.get(requestId)
+    if (table === undefined) return
+    const numFull = Math.floor(numTokens / this.#blockSize)
+    this.#pool.evict(table.blockIds.slice(numFull, table.numCached))
+    table.numCached = Math.min(table.numCached, numFull)
+  }
+
+  /** Gives back the blocks that no query at position `numComputedTokens` or later reads. */
+  releaseSkippedBlocks(requestId: string, numComputedTokens: number): void {
+    const numSkippedBlocks = Math.floor(this.policy.numSkippedTokens(numComputedTokens) / this.#blockSize)
+    if (numSkippedBlocks === 0) return
+    const blockIds = this.#tables.get(requestId)?.blockIds
+    if (blockIds === undefined) return
+    const released: number[] = []
+    // From the back and up to the first null block: before it everything was given back by earlier calls.
+    for (let i = Math.min(numSkippedBlocks, blockIds.length) - 1; i >= 0; i--) {
+      const id = blockIds[i] as number
+      if (id === NULL_BLOCK_ID) break
+      released.push(id)
+      blockIds[i] = NULL_BLOCK_ID
+    }
+    this.#pool.free(released)
+  }
+
+  /** Gives back all the request's blocks, its end first: a later hit needs the beginning most. */
+  free(requestId: string): void {
+    const table = this.#tables.get(requestId)
+    if (table === undefined) return
+    this.#tables.delete(requestId)
+    this.#pool.free(table.blockIds.toReversed())
+  }
+
+  /** Adds one for every block in every table. For `BlockPool.verify`. */
+  countHolders(holders: Int32Array): void {
+    for (const { blockIds } of this.#tables.values()) {
+      for (const id of blockIds) if (id !== NULL_BLOCK_ID) holders[id] = (holders[id] ?? 0) + 1
+    }
+  }
+}

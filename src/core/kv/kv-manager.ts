@@ -1,0 +1,211 @@
+import { assert } from "../../base/assert.ts"
+import type { BlockHash } from "./block-hash.ts"
+import { extendBlockHashes, type HashedPrefix } from "./block-hash.ts"
+import { BlockPool } from "./block-pool.ts"
+import { GroupTables } from "./group-tables.ts"
+import type { KVCacheConfig } from "./kv-spec.ts"
+
+/** What the KV manager needs to know of a request. */
+export interface KVRequest extends HashedPrefix {
+  readonly requestId: string
+  readonly numComputedTokens: number
+  /** Tokens of steps that were planned and whose results have not come back. */
+  readonly numInFlightTokens: number
+  /** Reads no prefix from the cache, because it needs results for tokens that a hit would skip. */
+  readonly skipsPrefixLookup: boolean
+}
+
+/** A cached prefix: by group, the block table's first cells. Holds no reference: use it before the pool changes. */
+export interface PrefixHit {
+  readonly blockIdsByGroup: readonly (readonly number[])[]
+  readonly numTokens: number
+}
+
+/** How a request without blocks is let in. */
+export interface Admission {
+  readonly hit: PrefixHit
+  /** Let it in only if all its present tokens will fit. */
+  readonly fullSequenceMustFit: boolean
+  /** Leave the watermark's blocks free. */
+  readonly keepsWatermark: boolean
+}
+
+export interface KVManagerConfig extends KVCacheConfig {
+  readonly maxModelLen: number
+  readonly maxNumBatchedTokens: number
+  /** Share of the blocks, in [0, 1), that admission leaves free for the requests already running. */
+  readonly watermark: number
+}
+
+/**
+ * Gives requests their KV cache blocks, finds cached prefixes, and names full blocks so that others find them.
+ *
+ * Token ranges of a request when a step is planned:
+ *   [0, hit)             prefix hit: blocks shared, one more holder now
+ *   [hit, computed)      its own, KV valid or being written by a step in flight
+ *   [computed, planned)  this step computes these; blocks allocated, and full ones named, now
+ * Naming blocks before they are computed is what lets two equal prompts of one step share; it is sound because steps
+ * run in order, so whoever hits a block reads it after it was written. A plan that is taken back must say so
+ * (`uncacheUncomputed`). Draft tokens get slots but are never named.
+ *
+ * Invariants: a block is in as many tables as its reference count; a request has a table in every group or in none.
+ */
+export class KVManager {
+  readonly pool: BlockPool
+  readonly blockSize: number
+  readonly #config: KVManagerConfig
+  readonly #groups: GroupTables[]
+  readonly #watermarkBlocks: number
+
+  constructor(config: KVManagerConfig) {
+    const [first] = config.groups
+    assert(first !== undefined, "a KV cache needs a group")
+    this.blockSize = first.spec.blockSize
+    for (const { spec } of config.groups) {
+      assert(spec.blockSize === this.blockSize, () => `groups with blocks of ${this.blockSize} and ${spec.blockSize}`)
+    }
+    this.#config = config
+    const enableCaching = config.enablePrefixCaching
+    const pool = new BlockPool(config.numBlocks, { numGroups: config.groups.length, enableCaching })
+    this.pool = pool
+    this.#groups = config.groups.map(({ spec }, groupId) => new GroupTables(pool, groupId, spec))
+    this.#watermarkBlocks = Math.floor(config.watermark * config.numBlocks)
+  }
+
+  get numGroups(): number {
+    return this.#groups.length
+  }
+
+  /** The request's live block table in one group. */
+  blockIds(requestId: string, groupId = 0): readonly number[] {
+    return this.#group(groupId).blockIds(requestId)
+  }
+
+  blockIdsByGroup(requestId: string): (readonly number[])[] {
+    return this.#groups.map((group) => group.blockIds(requestId))
+  }
+
+  /**
+   * The longest cached prefix that serves the request: whole blocks, and never its last token, whose logits it needs.
+   */
+  findPrefixHit(request: KVRequest): PrefixHit {
+    if (!this.#config.enablePrefixCaching || request.skipsPrefixLookup) return this.noHit()
+    extendBlockHashes(request, this.blockSize)
+    const maxBlocks = Math.floor((request.tokenIds.length - 1) / this.blockSize)
+    return this.#longestHit(request.blockHashes, maxBlocks)
+  }
+
+  noHit(): PrefixHit {
+    return { blockIdsByGroup: this.#groups.map(() => []), numTokens: 0 }
+  }
+
+  /**
+   * Gives a running request slots for its next `numNewTokens` tokens and names the blocks that they fill.
+   * False when there is no room; then nothing has changed, except that blocks out of every window are free.
+   */
+  allocateSlots(request: KVRequest, numNewTokens: number): boolean {
+    assert(numNewTokens > 0, () => `request ${request.requestId}: ${numNewTokens} tokens to place`)
+    const id = request.requestId
+    const numPlanned = Math.min(request.numComputedTokens + numNewTokens, this.#config.maxModelLen)
+    // A step in flight still reads the window of the tokens that it computes.
+    const numSettled = Math.max(0, request.numComputedTokens - request.numInFlightTokens)
+    let need = 0
+    for (const group of this.#groups) {
+      group.releaseSkippedBlocks(id, numSettled)
+      need += group.numBlocksToGrow(id, numPlanned)
+    }
+    if (need > this.pool.numFreeBlocks) return false
+    this.#growAndCache(request, numPlanned)
+    return true
+  }
+
+  /** The same for a request without blocks: attaches its prefix hit, then gives it slots after it. */
+  admit(request: KVRequest, numNewTokens: number, admission: Admission): boolean {
+    assert(numNewTokens > 0, () => `request ${request.requestId}: ${numNewTokens} tokens to place`)
+    const { hit } = admission
+    const reserve = admission.keepsWatermark ? this.#watermarkBlocks : 0
+    const room = this.pool.numFreeBlocks - reserve
+    const numPlanned = Math.min(hit.numTokens + numNewTokens, this.#config.maxModelLen)
+    if (admission.fullSequenceMustFit && this.#numBlocksForAll(request, hit) > room) return false
+    let need = 0
+    for (const [g, group] of this.#groups.entries()) {
+      need += group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], hit.numTokens, numPlanned)
+    }
+    if (need > room) return false
+    for (const [g, group] of this.#groups.entries()) {
+      group.attachHit(request.requestId, hit.blockIdsByGroup[g] ?? [], hit.numTokens)
+    }
+    this.#growAndCache(request, numPlanned)
+    return true
+  }
+
+  /** The request's plan of this step is taken back: what it has not computed must not be found under its name. */
+  uncacheUncomputed(request: KVRequest): void {
+    for (const group of this.#groups) group.uncacheBlocksAfter(request.requestId, request.numComputedTokens)
+  }
+
+  /** Gives back all the request's blocks. Does nothing for a request without any. */
+  free(requestId: string): void {
+    for (const group of this.#groups) group.free(requestId)
+  }
+
+  /** Forgets all cached prefixes. False, with nothing changed, while any request holds blocks. */
+  resetPrefixCache(): boolean {
+    return this.pool.resetCache()
+  }
+
+  /** Checks every invariant; its cost grows with the pool. `numHolding` requests hold blocks. */
+  verify(numHolding: number): void {
+    const holders = new Int32Array(this.pool.numBlocks)
+    for (const group of this.#groups) {
+      assert(group.numTables === numHolding, () => `${group.numTables} block tables for ${numHolding} requests`)
+      group.countHolders(holders)
+    }
+    this.pool.verify(holders)
+  }
+
+  /**
+   * Each group keeps or shortens the candidate length, until a pass over all of them changes nothing. The candidate
+   * only shrinks, so this ends.
+   */
+  #longestHit(hashes: readonly BlockHash[], maxBlocks: number): PrefixHit {
+    let numBlocks = maxBlocks
+    let hits: number[][] = []
+    for (let before = -1; before !== numBlocks; ) {
+      before = numBlocks
+      hits = this.#groups.map((group) => {
+        const ids = group.findLongestHit(hashes, numBlocks)
+        numBlocks = ids.length
+        return ids
+      })
+      if (this.#groups.length === 1) break
+    }
+    return { blockIdsByGroup: hits, numTokens: numBlocks * this.blockSize }
+  }
+
+  /** Blocks from the pool until all the request's present tokens are in; a window gives some back on the way. */
+  #numBlocksForAll(request: KVRequest, hit: PrefixHit): number {
+    const { maxModelLen, maxNumBatchedTokens } = this.#config
+    const numTokens = Math.min(request.tokenIds.length, maxModelLen)
+    let need = 0
+    for (const [g, group] of this.#groups.entries()) {
+      const all = group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], hit.numTokens, numTokens)
+      need += Math.min(all, group.policy.maxBlocksPerRequest(numTokens, maxNumBatchedTokens))
+    }
+    return need
+  }
+
+  #growAndCache(request: KVRequest, numPlanned: number): void {
+    for (const group of this.#groups) group.grow(request.requestId, numPlanned)
+    if (!this.#config.enablePrefixCaching) return
+    extendBlockHashes(request, this.blockSize)
+    const numVerified = Math.min(numPlanned, request.tokenIds.length)
+    for (const group of this.#groups) group.cacheFullBlocks(request.requestId, request.blockHashes, numVerified)
+  }
+
+  #group(groupId: number): GroupTables {
+    const group = this.#groups[groupId]
+    assert(group !== undefined, () => `KV cache group ${groupId} of ${this.#groups.length}`)
+    return group
+  }
+}
