@@ -1,4 +1,4 @@
-/* dequant.cc: rows of every weight dtype to codes and to float32. */
+// Rows of every weight dtype to codes and to float32.
 #include "dequant.h"
 
 #include <cmath>
@@ -46,7 +46,7 @@ const Format *find_format(uint32_t dtype) {
 
 uint16_t u16_at(const uint8_t *p) { return uint16_t(p[0] | p[1] << 8); }
 
-}  // namespace
+} // namespace
 
 const DtypeInfo *dtype_info(uint32_t dtype) {
   const Format *f = find_format(dtype);
@@ -106,4 +106,4 @@ void quantize_row(const float *src, uint64_t c, uint32_t bits, uint8_t *codes, f
   }
 }
 
-}  // namespace bz
+} // namespace bz

@@ -1,4 +1,4 @@
-/* dequant_blocks.cc: the block layouts of GGUF. Offsets in the comments are bytes into the block. */
+// The block layouts of GGUF. Offsets in the comments are bytes into the block.
 #include "dequant_blocks.h"
 
 #include "dtype.h"
@@ -34,7 +34,7 @@ void scales_and_mins_k(const uint8_t *b, float *scales, float *mins) {
   }
 }
 
-}  // namespace
+} // namespace
 
 // [0] d, [2] 32 nibbles
 void decode_q4_0(const uint8_t *b, uint8_t *codes, float *scales, float *) {
@@ -139,4 +139,4 @@ void decode_iq4_xs(const uint8_t *b, uint8_t *codes, float *scales, float *) {
   }
 }
 
-}  // namespace bz
+} // namespace bz

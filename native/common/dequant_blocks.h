@@ -1,4 +1,4 @@
-/* dequant_blocks.h: one decoder a block format. Each turns one block into codes, scales and mins (see dequant.h). */
+// One decoder a block format. Each turns one block into codes, scales and mins (see dequant.h).
 #pragma once
 #include <cstdint>
 
@@ -18,4 +18,4 @@ void decode_q5_k(const uint8_t *b, uint8_t *codes, float *scales, float *mins);
 void decode_q6_k(const uint8_t *b, uint8_t *codes, float *scales, float *mins);
 void decode_iq4_xs(const uint8_t *b, uint8_t *codes, float *scales, float *mins);
 
-}  // namespace bz
+} // namespace bz

@@ -1,0 +1,17 @@
+// What a weight's and its ops' args must satisfy, in every library that runs on a host.
+#pragma once
+#include "dequant.h"
+
+namespace bz {
+
+// How the values of one part are held.
+enum class Hold : uint32_t { f32, f16, bf16, file, int8, int4 }; // file: codes and scales of the part's block format
+
+// Also checks that the parts' bytes are there, unless `plan_only`.
+bz_status check_weight(const bz_weight_args *args, bool plan_only);
+Hold hold_of(uint32_t dtype, uint32_t compute);
+
+bz_status check_embedding(const bz_embedding_args *args, uint32_t c);
+bz_status check_linear(const bz_linear_args *args, uint32_t n, uint32_t c);
+
+} // namespace bz
