@@ -26,6 +26,8 @@ export interface ScheduledRequest {
   readonly draftTokenIds: readonly number[]
   /** Block table; 0 is the null block (a position nobody will read again). Covers [0, computed + scheduled). */
   readonly blockIds: readonly number[]
+  /** The block table of each KV cache group; the first is `blockIds`. A model of one kind of attention has one. */
+  readonly blockIdsByGroup: readonly (readonly number[])[]
   /** This step reaches the end of `tokenIds`, so a token is sampled (and drafts are verified). */
   readonly samples: boolean
   readonly sampling: SamplingParams
@@ -38,7 +40,10 @@ export interface SchedulePlan {
   readonly totalNumScheduledTokens: number
   /** Finished since the last plan: the runner drops their rows. */
   readonly finishedRequestIds: readonly string[]
-  /** Preempted since the last plan: the runner drops their rows; they come back as `isNew`. */
+  /**
+   * Preempted since the last plan: the runner drops their rows before it reads `requests`, where they come back as
+   * `isNew`. An id may be in both lists, or be unknown to the runner by now.
+   */
   readonly preemptedRequestIds: readonly string[]
 }
 

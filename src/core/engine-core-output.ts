@@ -1,0 +1,33 @@
+import type { TokenLogprobs } from "./schedule-plan.ts"
+
+/** Why a request ended, in the words of the API. */
+export type FinishReason = "stop" | "length" | "abort" | "error" | "repetition"
+
+/** Something that happened to a request; `timestamp` is the injected clock's. */
+export interface RequestEvent {
+  readonly type: "queued" | "scheduled" | "preempted"
+  readonly timestamp: number
+}
+
+/** How a request's prompt was computed: `numCachedTokens + numComputedTokens = numPromptTokens`. */
+export interface PrefillStats {
+  readonly numPromptTokens: number
+  readonly numCachedTokens: number
+  readonly numComputedTokens: number
+}
+
+/** What one step brought for one request. */
+export interface EngineCoreOutput {
+  readonly requestId: string
+  readonly newTokenIds: readonly number[]
+  /** One entry a new token, for requests that asked. */
+  readonly logprobs: readonly TokenLogprobs[] | null
+  /** Null while the request goes on. */
+  readonly finishReason: FinishReason | null
+  /** The stop token id, or "repetition_detected"; null for the end-of-sequence token and other reasons. */
+  readonly stopReason: number | string | null
+  /** Since the request's last output. */
+  readonly events: readonly RequestEvent[]
+  /** On the request's first output only. */
+  readonly prefillStats: PrefillStats | null
+}

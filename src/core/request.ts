@@ -1,0 +1,166 @@
+/**
+ * One generation and where it stands.
+ *
+ *              admit                 finish
+ *   waiting ----------> running ----------------> finished
+ *                        |   ^                       ^
+ *                preempt |   | admit                 | finish (abort, or a token that was in flight)
+ *                        v   |                       |
+ *                      preempted --------------------+      waiting -> finished too (abort)
+ *
+ *   waiting     no blocks; computed = 0; no outputs
+ *   running     blocks cover [0, planned); computed <= tokens + drafts
+ *   preempted   no blocks; computed = 0; outputs are kept, and computed again after it is admitted
+ *   finished    no blocks; `finishReason` is set; nothing changes any more
+ *
+ * `numComputedTokens` moves when a step is *planned*, not when its result arrives; a result corrects it where drafts
+ * were rejected. The scheduler alone changes a request.
+ */
+import { assert } from "../base/assert.ts"
+import type { FinishReason, PrefillStats, RequestEvent } from "./engine-core-output.ts"
+import type { BlockHash, ExtraKey } from "./kv/block-hash.ts"
+import type { SamplingParams } from "./sampling-params.ts"
+
+export type RequestStatus = "waiting" | "running" | "preempted" | "finished"
+
+export interface RequestInit {
+  readonly requestId: string
+  readonly promptTokenIds: readonly number[]
+  readonly sampling: SamplingParams
+  /** Lower is earlier; read by the priority policy alone. */
+  readonly priority?: number
+  /** Seconds; any clock, the same for all requests. */
+  readonly arrivalTime: number
+  /** Requests share cached prefixes only with requests of the same salt. */
+  readonly cacheSalt?: string | null
+  /** Keys that separate all this request's cached blocks from others', such as its adapter. */
+  readonly extraHashKeys?: readonly ExtraKey[]
+}
+
+const NO_KEYS: readonly ExtraKey[] = []
+const NO_DRAFTS: readonly number[] = []
+const NO_EVENTS: readonly RequestEvent[] = []
+
+export class Request {
+  readonly requestId: string
+  readonly sampling: SamplingParams
+  readonly priority: number
+  readonly arrivalTime: number
+  readonly cacheSalt: string | null
+  readonly extraHashKeys: readonly ExtraKey[]
+  /** Prompt, then outputs; only grows. */
+  readonly tokenIds: number[]
+  readonly numPromptTokens: number
+  /** Names of the first full blocks; grows with `tokenIds`. */
+  readonly blockHashes: BlockHash[] = []
+  /** A hit would skip prompt tokens whose log-probabilities were asked for. */
+  readonly skipsPrefixLookup: boolean
+
+  status: RequestStatus = "waiting"
+  finishReason: FinishReason | null = null
+  stopReason: number | string | null = null
+
+  numComputedTokens = 0
+  /** Proposed by a drafter for the next step. */
+  draftTokenIds: readonly number[] = NO_DRAFTS
+  /** Tokens in steps that were planned and whose results have not come back. */
+  numInFlightTokens = 0
+  /** Those of them that were planned before the last preemption: their results must not move `numComputedTokens`. */
+  numStaleTokens = 0
+  /** What becomes of stale results: dropped, or (default) delivered like any other. */
+  dropsStaleOutput = false
+  /** The last planned step did not reach the end of the tokens. */
+  isPrefillChunk = false
+  numPreemptions = 0
+
+  #events: RequestEvent[] | null = null
+  #prefillStats: PrefillStats | null = null
+
+  constructor(init: RequestInit) {
+    this.requestId = init.requestId
+    this.sampling = init.sampling
+    this.priority = init.priority ?? 0
+    this.arrivalTime = init.arrivalTime
+    this.cacheSalt = init.cacheSalt ?? null
+    this.extraHashKeys = init.extraHashKeys ?? NO_KEYS
+    this.tokenIds = init.promptTokenIds.slice()
+    this.numPromptTokens = init.promptTokenIds.length
+    this.skipsPrefixLookup = init.sampling.promptLogprobs !== null
+  }
+
+  get numTokens(): number {
+    return this.tokenIds.length
+  }
+
+  get numOutputTokens(): number {
+    return this.tokenIds.length - this.numPromptTokens
+  }
+
+  get numTokensWithDrafts(): number {
+    return this.tokenIds.length + this.draftTokenIds.length
+  }
+
+  get isFinished(): boolean {
+    return this.status === "finished"
+  }
+
+  /** Results of steps before its preemption are on their way; it waits for them, since they may end it. */
+  get isAwaitingStaleOutput(): boolean {
+    return this.numStaleTokens > 0 && !this.dropsStaleOutput
+  }
+
+  appendOutputToken(tokenId: number): void {
+    this.tokenIds.push(tokenId)
+  }
+
+  clearDrafts(): void {
+    this.draftTokenIds = NO_DRAFTS
+  }
+
+  admit(numComputedTokens: number): void {
+    assert(this.status === "waiting" || this.status === "preempted", () => `${this.requestId} is ${this.status}`)
+    this.status = "running"
+    this.numComputedTokens = numComputedTokens
+    if (this.numPreemptions > 0) return
+    const numPromptTokens = this.numPromptTokens
+    const numCachedTokens = numComputedTokens
+    this.#prefillStats = { numPromptTokens, numCachedTokens, numComputedTokens: numPromptTokens - numCachedTokens }
+  }
+
+  /** Back to the start of its computation. `dropsInFlight`: what is in flight must not be delivered any more. */
+  preempt(dropsInFlight: boolean): void {
+    assert(this.status === "running", () => `${this.requestId} is ${this.status}`)
+    this.status = "preempted"
+    this.numComputedTokens = 0
+    this.clearDrafts()
+    this.dropsStaleOutput = dropsInFlight || (this.dropsStaleOutput && this.numStaleTokens > 0)
+    this.numStaleTokens = this.numInFlightTokens
+    this.numPreemptions += 1
+  }
+
+  finish(reason: FinishReason, stopReason: number | string | null = null): void {
+    assert(!this.isFinished, () => `${this.requestId} is finished`)
+    this.status = "finished"
+    this.finishReason = reason
+    this.stopReason = stopReason
+  }
+
+  recordEvent(type: RequestEvent["type"], timestamp: number): void {
+    this.#events ??= []
+    this.#events.push({ type, timestamp })
+  }
+
+  /** The events since the last call. */
+  takeEvents(): readonly RequestEvent[] {
+    const events = this.#events ?? NO_EVENTS
+    this.#events = null
+    return events
+  }
+
+  /** How the prompt was computed, once. */
+  takePrefillStats(): PrefillStats | null {
+    const stats = this.#prefillStats
+    this.#prefillStats = null
+    return stats
+  }
+}

@@ -1,0 +1,413 @@
+/**
+ * Decides what each step computes, and takes in what came out.
+ *
+ * There are no phases of a request. Each step lets every request's computed tokens catch up with its tokens, within
+ * one token budget: first the running ones in order of admission, then as many waiting ones as fit. Chunked prefill,
+ * decode, prefix hits, drafts and resumption after preemption are all that one rule.
+ *
+ * Invariants after every call:
+ *   1. a request is in `running` or in `waiting`, never both, iff it is in `requests`;
+ *   2. exactly the running requests hold blocks;
+ *   3. a plan's tokens fit the budget, and at most `maxNumSeqs` requests run.
+ * Several plans may be in flight; results come back in the order of their plans.
+ * Out of room, the newest request (or the least important one) is preempted: its blocks are freed and it is computed
+ * again later. A step that preempted admits nobody, so that two requests cannot keep evicting each other.
+ * Source: the behaviour of vLLM V1's scheduler.
+ */
+import { assert } from "../base/assert.ts"
+import type { EngineCoreOutput, FinishReason } from "./engine-core-output.ts"
+import { KVManager } from "./kv/kv-manager.ts"
+import type { KVCacheConfig } from "./kv/kv-spec.ts"
+import { PlanDraft } from "./plan-draft.ts"
+import type { Request } from "./request.ts"
+import { makeRequestQueue, type RequestQueue } from "./request-queue.ts"
+import type { ScheduledRequest, SchedulePlan, StepResult } from "./schedule-plan.ts"
+import type { SchedulerConfig } from "./scheduler-config.ts"
+import { type SchedulerStats, StatsCounters } from "./scheduler-stats.ts"
+import { checkStop } from "./stop.ts"
+
+/** `paused_new` admits nobody; `paused_all` freezes the running requests too. New requests queue up in all states. */
+export type PauseState = "unpaused" | "paused_new" | "paused_all"
+
+export interface SchedulerDeps {
+  /** Seconds, monotonic; read for the timestamps of events alone. */
+  readonly clock: () => number
+}
+
+const NO_IDS: readonly string[] = []
+const NO_TOKENS: readonly number[] = []
+
+export class Scheduler {
+  readonly config: SchedulerConfig
+  readonly #kv: KVManager
+  readonly #clock: () => number
+  readonly #enablePrefixCaching: boolean
+
+  readonly #requests = new Map<string, Request>()
+  readonly #waiting: RequestQueue
+  /** Waiting requests that the last look at them passed over, for a reason other than room. For counting. */
+  readonly #deferred = new Set<Request>()
+  /** In order of admission. */
+  #running: Request[] = []
+  #pause: PauseState = "unpaused"
+
+  #step = 0
+  /** Since the last plan. */
+  #finishedIds: string[] = []
+  #preemptedIds: string[] = []
+  #counters = new StatsCounters()
+
+  constructor(config: SchedulerConfig, kv: KVCacheConfig, deps: SchedulerDeps) {
+    const { maxModelLen, maxNumBatchedTokens, watermark } = config
+    this.config = config
+    this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark })
+    this.#clock = deps.clock
+    this.#enablePrefixCaching = kv.enablePrefixCaching
+    this.#waiting = makeRequestQueue(config.policy)
+  }
+
+  /** Queues a request. Requires: a live id only once, a prompt, and room for one more token. */
+  addRequest(request: Request): void {
+    const { requestId, numPromptTokens } = request
+    assert(!this.#requests.has(requestId), () => `request ${requestId} is already here`)
+    assert(numPromptTokens > 0, () => `request ${requestId} has no prompt`)
+    assert(numPromptTokens < this.config.maxModelLen, () => `request ${requestId}: prompt of ${numPromptTokens} tokens`)
+    request.recordEvent("queued", this.#clock())
+    this.#requests.set(requestId, request)
+    this.#waiting.add(request)
+  }
+
+  /**
+   * Ends requests from outside, whatever they are doing, and frees their blocks at once; results still in flight for
+   * them are ignored. Null ends all. Ids that are unknown or finished are ignored. Returns those that it ended.
+   */
+  finishRequests(ids: string | readonly string[] | null, reason: FinishReason): Request[] {
+    const finished: Request[] = []
+    for (const id of ids === null ? [...this.#requests.keys()] : typeof ids === "string" ? [ids] : ids) {
+      const request = this.#requests.get(id)
+      if (request === undefined) continue
+      request.finish(reason)
+      this.#release(request)
+      finished.push(request)
+    }
+    this.#removeFromQueues(finished)
+    return finished
+  }
+
+  /** Plans the next step; an empty plan when there is nothing to compute. */
+  schedule(): SchedulePlan {
+    this.#step += 1
+    const draft = new PlanDraft(this.#pause === "paused_all" ? 0 : this.config.maxNumBatchedTokens)
+    const threshold = this.#longPrefillThreshold()
+    const hasPreempted = this.#scheduleRunning(draft, threshold)
+    if (!hasPreempted && this.#pause === "unpaused") this.#scheduleWaiting(draft, threshold)
+    return this.#commit(draft)
+  }
+
+  /** Takes in a step's result. `plan` is the oldest one whose result has not been taken in. */
+  updateFromOutput(plan: SchedulePlan, result: StepResult): EngineCoreOutput[] {
+    const outputs: EngineCoreOutput[] = []
+    const finished: Request[] = []
+    for (const scheduled of plan.requests) {
+      const request = this.#requests.get(scheduled.requestId)
+      // Finished while the step ran. (Another request of the same id has other token ids.)
+      if (request === undefined || request.tokenIds !== scheduled.tokenIds) continue
+      const output = this.#updateRequest(request, scheduled, result)
+      if (output === null) continue
+      outputs.push(output)
+      if (request.isFinished) finished.push(request)
+    }
+    if (finished.length > 0) this.#removeFromQueues(finished)
+    return outputs
+  }
+
+  /** Proposals for the next step, by request id. Those for requests that are gone or in mid-prompt are dropped. */
+  updateDraftTokens(drafts: ReadonlyMap<string, readonly number[]>): void {
+    for (const [id, draftTokenIds] of drafts) {
+      const request = this.#requests.get(id)
+      if (request === undefined || request.status !== "running" || request.isPrefillChunk) continue
+      request.draftTokenIds = draftTokenIds
+    }
+  }
+
+  /** Whether any request could go on in the present pause state. */
+  hasUnfinishedRequests(): boolean {
+    if (this.#pause === "paused_all") return false
+    return this.#running.length > 0 || (this.#pause === "unpaused" && this.#waiting.size > 0)
+  }
+
+  /** Whether a step is due: requests to compute, or finished ones that the runner has not been told of. */
+  hasWork(): boolean {
+    return this.#finishedIds.length > 0 || this.hasUnfinishedRequests()
+  }
+
+  setPause(state: PauseState): void {
+    this.#pause = state
+  }
+
+  /**
+   * Forgets all cached prefixes. False, with nothing changed, while requests hold blocks, unless `resetRunning`:
+   * then the running requests are preempted first, to be computed anew, and what is in flight for them is dropped.
+   */
+  resetPrefixCache(resetRunning = false): boolean {
+    if (resetRunning) {
+      // From the back, so that they line up again in the order in which they were admitted.
+      for (let last = this.#running.pop(); last !== undefined; last = this.#running.pop()) this.#preempt(last, true)
+    }
+    const isReset = this.#kv.resetPrefixCache()
+    assert(isReset || !resetRunning, "blocks are in use though nothing runs")
+    return isReset
+  }
+
+  makeStats(): SchedulerStats {
+    const counters = this.#counters
+    this.#counters = new StatsCounters()
+    return {
+      numRunning: this.#running.length,
+      numWaiting: this.#waiting.size - this.#deferred.size,
+      numDeferred: this.#deferred.size,
+      kvCacheUsage: this.#kv.pool.usage,
+      numPreemptions: counters.numPreemptions,
+      prefixCache: counters.prefixCache,
+      promptTokens: counters.promptTokens,
+      numGenerationTokens: counters.numGenerationTokens,
+      numIterationTokens: counters.promptTokens.localCompute + counters.numGenerationTokens,
+      specDecoding: counters.specDecoding,
+    }
+  }
+
+  /** Checks every invariant; its cost grows with the pool and the queues. */
+  verify(): void {
+    const waiting = new Set(this.#waiting)
+    assert(waiting.size === this.#waiting.size, "a request waits twice")
+    assert(new Set(this.#running).size === this.#running.length, "a request runs twice")
+    assert(this.#running.length <= this.config.maxNumSeqs, () => `${this.#running.length} requests run`)
+    assert(this.#running.length + waiting.size === this.#requests.size, "a request is neither waiting nor running")
+    for (const request of this.#requests.values()) {
+      const { requestId, status } = request
+      assert((status === "running") !== waiting.has(request), () => `request ${requestId} is ${status}`)
+      assert(status !== "finished", () => `request ${requestId} is finished and still here`)
+      assert(status === "running" || request.numComputedTokens === 0, () => `request ${requestId} has computed tokens`)
+    }
+    for (const request of this.#deferred) assert(waiting.has(request), () => `${request.requestId} is not waiting`)
+    this.#kv.verify(this.#running.length)
+  }
+
+  /** The KV manager. For tests, which look at blocks. */
+  get kv(): KVManager {
+    return this.#kv
+  }
+
+  /** Tokens of one request in one step, at most; 0 is no limit. A request alone has the budget to itself. */
+  #longPrefillThreshold(): number {
+    const { longPrefillTokenThreshold, longPrefillTokenThresholdAdaptive, maxNumBatchedTokens } = this.config
+    const numRequests = this.#running.length + this.#waiting.size
+    if (longPrefillTokenThreshold === 0 || numRequests <= 1) return 0
+    if (!longPrefillTokenThresholdAdaptive) return longPrefillTokenThreshold
+    return Math.max(longPrefillTokenThreshold, Math.floor(maxNumBatchedTokens / numRequests))
+  }
+
+  /** Lets running requests catch up, oldest first. Returns whether any was preempted for want of blocks. */
+  #scheduleRunning(draft: PlanDraft, threshold: number): boolean {
+    let hasPreempted = false
+    for (let i = 0; i < this.#running.length && draft.tokenBudget > 0; i++) {
+      const request = this.#running[i] as Request
+      let numNewTokens = request.numTokensWithDrafts - request.numComputedTokens
+      if (threshold > 0) numNewTokens = Math.min(numNewTokens, threshold)
+      // The last position is left for the token that this step samples.
+      const room = this.config.maxModelLen - 1 - request.numComputedTokens
+      numNewTokens = Math.min(numNewTokens, draft.tokenBudget, room)
+      // Nothing to do until a step in flight brings its token. Others may have something to do.
+      if (numNewTokens <= 0) continue
+
+      let hasRoom = this.#kv.allocateSlots(request, numNewTokens)
+      while (!hasRoom) {
+        hasPreempted = true
+        const victim = this.#takeVictim(draft)
+        if (victim === request) break
+        hasRoom = this.#kv.allocateSlots(request, numNewTokens)
+      }
+      // Not even the last resort helped, so it will not help those after it either.
+      if (!hasRoom) break
+      if (hasPreempted) i = this.#running.indexOf(request)
+      this.#planRequest(draft, request, numNewTokens, false)
+    }
+    return hasPreempted
+  }
+
+  /** Preempts the running request that gives way first, and takes back what this step had planned for it. */
+  #takeVictim(draft: PlanDraft): Request {
+    let index = this.#running.length - 1
+    if (this.config.policy === "priority") {
+      index = 0
+      for (let i = 1; i < this.#running.length; i++) {
+        if (givesWayBefore(this.#running[i] as Request, this.#running[index] as Request)) index = i
+      }
+    }
+    const [victim] = this.#running.splice(index, 1)
+    assert(victim !== undefined, "nobody runs, and blocks are short")
+    if (draft.takeBack(victim)) this.#kv.uncacheUncomputed(victim)
+    this.#preempt(victim, false)
+    return victim
+  }
+
+  /** Admits waiting requests in order while budget, room and places last. The head of the line is never overtaken. */
+  #scheduleWaiting(draft: PlanDraft, threshold: number): void {
+    const skipped: Request[] = []
+    while (draft.tokenBudget > 0 && this.#running.length < this.config.maxNumSeqs) {
+      const request = this.#waiting.peek()
+      if (request === null) break
+      if (request.isAwaitingStaleOutput) {
+        skipped.push(this.#waiting.pop())
+        this.#deferred.add(request)
+        continue
+      }
+      if (!this.#admit(draft, request, threshold)) break
+    }
+    for (const request of skipped.reverse()) this.#waiting.prepend(request)
+  }
+
+  /** Admits the head of the line. False when it does not fit: then nothing has changed. */
+  #admit(draft: PlanDraft, request: Request, threshold: number): boolean {
+    const hit = this.#kv.findPrefixHit(request)
+    let numNewTokens = request.numTokens - hit.numTokens
+    if (threshold > 0) numNewTokens = Math.min(numNewTokens, threshold)
+    if (!this.config.enableChunkedPrefill && numNewTokens > draft.tokenBudget) return false
+    numNewTokens = Math.min(numNewTokens, draft.tokenBudget)
+    const fullSequenceMustFit = this.config.schedulerReserveFullIsl
+    const keepsWatermark = this.#running.length > 0
+    if (!this.#kv.admit(request, numNewTokens, { hit, fullSequenceMustFit, keepsWatermark })) return false
+
+    if (this.#enablePrefixCaching && !request.skipsPrefixLookup) {
+      const wasPreempted = request.numPreemptions > 0
+      this.#counters.recordPrefixLookup({ numTokens: request.numTokens, numHits: hit.numTokens, wasPreempted })
+    }
+    this.#waiting.pop()
+    this.#deferred.delete(request)
+    this.#running.push(request)
+    request.recordEvent("scheduled", this.#clock())
+    request.admit(hit.numTokens)
+    this.#planRequest(draft, request, numNewTokens, true)
+    return true
+  }
+
+  #planRequest(draft: PlanDraft, request: Request, numScheduledTokens: number, isNew: boolean): void {
+    const { requestId, tokenIds, numPromptTokens, numComputedTokens, sampling } = request
+    const numDrafts = numComputedTokens + numScheduledTokens - tokenIds.length
+    const draftTokenIds = numDrafts > 0 ? request.draftTokenIds.slice(0, numDrafts) : NO_TOKENS
+    request.clearDrafts()
+    draft.add(request, {
+      requestId,
+      isNew,
+      tokenIds,
+      numPromptTokens,
+      numComputedTokens,
+      numScheduledTokens,
+      draftTokenIds,
+      blockIds: this.#kv.blockIds(requestId),
+      blockIdsByGroup: this.#kv.blockIdsByGroup(requestId),
+      samples: numDrafts >= 0,
+      sampling,
+    })
+  }
+
+  /** Counts the planned tokens as computed, so that the next step can be planned before this one's result is here. */
+  #commit(draft: PlanDraft): SchedulePlan {
+    for (const [i, request] of draft.requests.entries()) {
+      const { numScheduledTokens } = draft.scheduled[i] as ScheduledRequest
+      request.numComputedTokens += numScheduledTokens
+      request.numInFlightTokens += numScheduledTokens
+      request.isPrefillChunk = request.numComputedTokens < request.numTokens
+    }
+    const plan: SchedulePlan = {
+      step: this.#step,
+      requests: draft.scheduled,
+      totalNumScheduledTokens: draft.totalNumScheduledTokens,
+      finishedRequestIds: this.#finishedIds.length > 0 ? this.#finishedIds : NO_IDS,
+      preemptedRequestIds: this.#preemptedIds.length > 0 ? this.#preemptedIds : NO_IDS,
+    }
+    if (this.#finishedIds.length > 0) this.#finishedIds = []
+    if (this.#preemptedIds.length > 0) this.#preemptedIds = []
+    return plan
+  }
+
+  /** What the step brought for one request, or null: nothing to tell. */
+  #updateRequest(request: Request, scheduled: ScheduledRequest, result: StepResult): EngineCoreOutput | null {
+    const { numScheduledTokens, draftTokenIds } = scheduled
+    request.numInFlightTokens -= numScheduledTokens
+    const isStale = request.numStaleTokens > 0
+    if (isStale) request.numStaleTokens -= numScheduledTokens
+    if (isStale && request.dropsStaleOutput) return null
+
+    const sampled = result.sampledTokenIds.get(request.requestId) ?? NO_TOKENS
+    assert(scheduled.samples === sampled.length > 0, () => `${request.requestId}: ${sampled.length} tokens sampled`)
+    assert(sampled.length <= draftTokenIds.length + 1, () => `${request.requestId}: ${sampled.length} tokens sampled`)
+    if (sampled.length === 0) return null
+    if (draftTokenIds.length > 0) {
+      const numAccepted = sampled.length - 1
+      if (!isStale) request.numComputedTokens -= draftTokenIds.length - numAccepted
+      this.#counters.recordDraft(draftTokenIds.length, numAccepted)
+    }
+
+    const newTokenIds = this.#appendUntilStop(request, sampled)
+    this.#counters.numGenerationTokens += newTokenIds.length
+    if (request.isFinished) this.#release(request)
+    const prefillStats = request.takePrefillStats()
+    if (prefillStats !== null) {
+      this.#counters.promptTokens.localCompute += prefillStats.numComputedTokens
+      this.#counters.promptTokens.localCacheHit += prefillStats.numCachedTokens
+    }
+    return {
+      requestId: request.requestId,
+      newTokenIds,
+      logprobs: result.logprobs.get(request.requestId)?.slice(0, newTokenIds.length) ?? null,
+      finishReason: request.finishReason,
+      stopReason: request.stopReason,
+      events: request.takeEvents(),
+      prefillStats,
+    }
+  }
+
+  /** Appends the sampled tokens, up to the one that ends the request. Returns those appended. */
+  #appendUntilStop(request: Request, sampled: readonly number[]): readonly number[] {
+    for (const [i, tokenId] of sampled.entries()) {
+      request.appendOutputToken(tokenId)
+      const stop = checkStop(request, this.config.maxModelLen)
+      if (stop === null) continue
+      request.finish(stop.finishReason, stop.stopReason)
+      return sampled.slice(0, i + 1)
+    }
+    return sampled
+  }
+
+  /** Requires: the caller has taken it out of `running`. */
+  #preempt(request: Request, dropsInFlight: boolean): void {
+    this.#kv.free(request.requestId)
+    request.preempt(dropsInFlight)
+    request.recordEvent("preempted", this.#clock())
+    this.#counters.numPreemptions += 1
+    this.#waiting.prepend(request)
+    this.#preemptedIds.push(request.requestId)
+  }
+
+  /** Frees what a finished request holds. It is still in its queue: see `#removeFromQueues`. */
+  #release(request: Request): void {
+    this.#kv.free(request.requestId)
+    this.#requests.delete(request.requestId)
+    this.#finishedIds.push(request.requestId)
+  }
+
+  #removeFromQueues(finished: readonly Request[]): void {
+    let numRunning = 0
+    for (const request of finished) {
+      if (this.#waiting.remove(request)) this.#deferred.delete(request)
+      else numRunning += 1
+    }
+    if (numRunning > 0) this.#running = this.#running.filter((request) => !request.isFinished)
+  }
+}
+
+/** Whether `a` is preempted rather than `b`: less important, or as important and newer. */
+function givesWayBefore(a: Request, b: Request): boolean {
+  return a.priority !== b.priority ? a.priority > b.priority : a.arrivalTime > b.arrivalTime
+}
