@@ -1,0 +1,29 @@
+#include "../common/weight_args.h"
+#include "stream.h"
+#include "weight.h"
+
+namespace bz {
+
+static bz_status linear(const bz_linear_args &a) {
+  const bz_weight &w = *a.weight;
+  for (uint32_t t = 0; t < a.num_tokens; t++) {
+    const float *x = a.x + t * a.x_stride;
+    float *y = a.y + t * a.y_stride;
+    for (uint32_t n = 0; n < w.n; n++) {
+      const float *row = w.values.data() + uint64_t{n} * w.c;
+      double sum = a.bias != nullptr ? a.bias[n] : 0; // float64, so that a test measures the other library's error alone
+      for (uint32_t c = 0; c < w.c; c++) sum += static_cast<double>(x[c]) * row[c];
+      y[n] = static_cast<float>(a.flags & BZ_LINEAR_ACCUMULATE ? y[n] + sum : sum);
+    }
+  }
+  return BZ_OK;
+}
+
+} // namespace bz
+
+extern "C" bz_status bz_linear(bz_stream *stream, const bz_linear_args *args) {
+  BZ_CHECK_ARGS("linear", args);
+  BZ_REQUIRE(args->weight != nullptr, BZ_EINVAL, "linear: weight is NULL");
+  BZ_TRY(bz::check_linear(args, args->weight->n, args->weight->c));
+  return bz::submit(stream, [a = *args] { return bz::linear(a); });
+}

@@ -1,0 +1,70 @@
+// The values a weight has are the contract's: rounding to bfloat16 or float16 and quantizing happen here too, only that
+// the result is kept as float32.
+#include "weight.h"
+
+#include <new>
+
+#include "../common/dtype.h"
+#include "../common/status.h"
+#include "../common/weight_args.h"
+
+namespace bz {
+
+static void round_trip(Hold hold, uint32_t c, float *row) {
+  if (hold == Hold::f16)
+    for (uint32_t i = 0; i < c; i++) row[i] = f16_to_f32(f32_to_f16(row[i]));
+  if (hold == Hold::bf16)
+    for (uint32_t i = 0; i < c; i++) row[i] = bf16_to_f32(f32_to_bf16(row[i]));
+  if (hold != Hold::int8 && hold != Hold::int4) return;
+  std::vector<uint8_t> codes(c);
+  std::vector<float> scales((c + 31) / 32);
+  quantize_row(row, c, hold == Hold::int8 ? 8 : 4, codes.data(), scales.data());
+  const int offset = hold == Hold::int8 ? 128 : 8;
+  for (uint32_t i = 0; i < c; i++) row[i] = scales[i / 32] * static_cast<float>(codes[i] - offset);
+}
+
+static void fill(const bz_weight_args &args, bz_weight *w) {
+  float *row = w->values.data();
+  for (uint32_t p = 0; p < args.num_parts; p++) {
+    const bz_weight_part &part = args.parts[p];
+    for (uint32_t i = 0; i < part.n; i++, row += args.c) {
+      dequantize_row(part.dtype, static_cast<const uint8_t *>(part.data) + part.bytes / part.n * i, args.c, row);
+      round_trip(hold_of(part.dtype, args.compute), args.c, row);
+    }
+  }
+}
+
+} // namespace bz
+
+extern "C" {
+
+bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *args, bz_weight **out) {
+  BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "weight_create: stream or out is NULL");
+  BZ_TRY(bz::check_weight(args, false));
+  try {
+    *out = new bz_weight{args->n, args->c, std::vector<float>(uint64_t{args->n} * args->c)};
+  } catch (const std::bad_alloc &) {
+    return bz::fail(BZ_ENOMEM, "weight_create: no memory for [%u, %u]", args->n, args->c);
+  }
+  bz::fill(*args, *out);
+  return BZ_OK;
+}
+
+void bz_weight_destroy(bz_weight *weight) { delete weight; }
+
+bz_status bz_weight_info(const bz_weight *weight, bz_weight_info_args *args) {
+  BZ_REQUIRE(weight != nullptr, BZ_EINVAL, "weight_info: weight is NULL");
+  BZ_CHECK_ARGS("weight_info", args);
+  args->out_bits = 32;
+  args->out_bytes = weight->values.size() * sizeof(float);
+  return BZ_OK;
+}
+
+bz_status bz_weight_plan(const bz_weight_args *args, uint64_t *out_bytes) {
+  BZ_REQUIRE(out_bytes != nullptr, BZ_EINVAL, "weight_plan: out_bytes is NULL");
+  BZ_TRY(bz::check_weight(args, true));
+  *out_bytes = uint64_t{args->n} * args->c * sizeof(float);
+  return BZ_OK;
+}
+
+} // extern "C"
