@@ -1,0 +1,80 @@
+/**
+ * Chooses the parts of a tokenizer from its description: tiktoken where it gives the same ids, the Hugging Face library
+ * otherwise.
+ */
+import { SequenceNormalizer } from "@huggingface/tokenizers"
+import { ConfigError } from "../base/errors.ts"
+import { AddedTokenSplitter } from "./added-tokens.ts"
+import { BaseTokenizer, type Vocabulary } from "./base-tokenizer.ts"
+import { deriveBpeRanks } from "./bpe-ranks.ts"
+import { ByteLevelBpe } from "./byte-level-bpe.ts"
+import { HuggingFaceModel, splitAtSpaces } from "./huggingface-model.ts"
+import { createSpecialFrame } from "./post-processor.ts"
+import { createPreTokenizer, type PreTokenize } from "./pre-tokenizer.ts"
+import type { TextModel } from "./text-model.ts"
+import { createTokenDecoder } from "./token-decoder.ts"
+import type { Tokenizer } from "./tokenizer.ts"
+import type { StepConfig, TokenizerJson } from "./tokenizer-json.ts"
+
+/** `specialTokens`: names to contents, as chat templates see them. Throws `ConfigError` on what cannot be run exactly. */
+export async function buildTokenizer(json: TokenizerJson, specialTokens: Record<string, string>): Promise<Tokenizer> {
+  const vocabulary = buildVocabulary(json)
+  const normalize = createNormalizer(json.normalizer)
+  const { model, preTokenize } = await createModel(json)
+  const frame = createSpecialFrame(json.postProcessor)
+  for (const id of [...frame.before, ...frame.after]) {
+    if (vocabulary.pieceOf[id] === undefined) throw new ConfigError(`tokenizer: post_processor adds token ${id}, which is not in the vocabulary`)
+  }
+  return new BaseTokenizer({
+    vocabulary,
+    addedTokens: new AddedTokenSplitter(json.addedTokens.filter((token) => !token.normalized), (token) => token.content),
+    normalizedAddedTokens: new AddedTokenSplitter(
+      json.addedTokens.filter((token) => token.normalized),
+      (token) => normalize(token.content),
+    ),
+    normalize,
+    preTokenize,
+    model,
+    frame,
+    decoder: createTokenDecoder(json.decoder, (id) => vocabulary.pieceOf[id] ?? ""),
+    specialTokens,
+  })
+}
+
+async function createModel(json: TokenizerJson): Promise<{ model: TextModel; preTokenize: PreTokenize }> {
+  const { split, isByteLevel } = createPreTokenizer(json.preTokenizer)
+  const ranks = isByteLevel ? deriveBpeRanks(json) : "not byte-level"
+  if (typeof ranks !== "string") return { model: await ByteLevelBpe.create(json, ranks), preTokenize: split }
+  const model = new HuggingFaceModel(json, { isByteLevel })
+  const cut = isByteLevel ? null : splitAtSpaces(json)
+  if (cut === null) return { model, preTokenize: split }
+  return { model, preTokenize: (text, isFirst) => split(text, isFirst).flatMap((piece) => cut(piece, isFirst)) }
+}
+
+function createNormalizer(config: StepConfig | null): (text: string) => string {
+  if (config === null) return (text) => text
+  if (config.type === "NFC") return (text) => text.normalize("NFC")
+  try {
+    const steps = new SequenceNormalizer({ type: "Sequence", normalizers: [config as never] })
+    return (text) => (text === "" ? "" : steps.normalize(text))
+  } catch (error) {
+    throw new ConfigError(`tokenizer: normalizer cannot be used: ${(error as Error).message}`)
+  }
+}
+
+function buildVocabulary(json: TokenizerJson): Vocabulary {
+  const idOf = new Map(json.vocab)
+  const pieceOf: (string | undefined)[] = []
+  for (const [piece, id] of json.vocab) pieceOf[id] ??= piece
+  for (const token of json.addedTokens) {
+    pieceOf[token.id] = token.content
+    idOf.set(token.content, token.id)
+  }
+  return {
+    size: pieceOf.length,
+    pieceOf,
+    idOf,
+    specialIds: new Set(json.addedTokens.filter((token) => token.special).map((token) => token.id)),
+    addedIds: new Set(json.addedTokens.map((token) => token.id)),
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Byte-level BPE through tiktoken, one pre-token at a time, with the frequent pre-tokens remembered.
+ */
+import type { BpeRanks } from "./bpe-ranks.ts"
+import { textToPiece } from "./byte-level.ts"
+import { mergeLongPiece } from "./long-piece.ts"
+import type { TextModel } from "./text-model.ts"
+import { createRankEncoder, type RankEncoder } from "./tiktoken.ts"
+import type { TokenizerJson } from "./tokenizer-json.ts"
+
+/** UTF-16 units from which a piece is merged by `mergeLongPiece`: tiktoken's time grows with the square of the length. */
+const LONG_PIECE = 256
+
+/** Pieces remembered at most, and how long one may be: about 8 MB. Text repeats its short words. */
+const MAX_CACHED_PIECES = 32_768
+const MAX_CACHED_LENGTH = 64
+
+export class ByteLevelBpe implements TextModel {
+  readonly kind = "tiktoken"
+  readonly #ranks: BpeRanks
+  readonly #encoder: RankEncoder
+  readonly #cache = new Map<string, Int32Array>()
+  /** With `ignore_merges`, pieces that are tokens although no merges lead to them. */
+  readonly #wholePieces: ReadonlyMap<string, number>
+
+  private constructor(ranks: BpeRanks, encoder: RankEncoder, wholePieces: ReadonlyMap<string, number>) {
+    this.#ranks = ranks
+    this.#encoder = encoder
+    this.#wholePieces = wholePieces
+  }
+
+  static async create(json: TokenizerJson, ranks: BpeRanks): Promise<ByteLevelBpe> {
+    const encoder = await createRankEncoder(ranks.pieceOfRank)
+    return new ByteLevelBpe(ranks, encoder, json.model["ignore_merges"] === true ? unreachable(json, ranks) : new Map())
+  }
+
+  encodePiece(piece: string, out: number[]): void {
+    const cached = this.#cache.get(piece)
+    const ids = cached ?? this.#merge(piece)
+    if (cached === undefined && piece.length <= MAX_CACHED_LENGTH) {
+      if (this.#cache.size >= MAX_CACHED_PIECES) this.#cache.clear()
+      this.#cache.set(piece, ids)
+    }
+    for (let i = 0; i < ids.length; i++) out.push(ids[i]!)
+  }
+
+  #merge(piece: string): Int32Array {
+    if (this.#wholePieces.size > 0) {
+      const id = this.#wholePieces.get(textToPiece(piece))
+      if (id !== undefined) return Int32Array.of(id)
+    }
+    const long = piece.length >= LONG_PIECE
+    const ranks = long
+      ? mergeLongPiece(new TextEncoder().encode(piece), this.#ranks.merges)
+      : this.#encoder.encode_ordinary(piece)
+    return Int32Array.from(ranks, (rank) => this.#ranks.idOfRank[rank]!)
+  }
+}
+
+function unreachable(json: TokenizerJson, ranks: BpeRanks): Map<string, number> {
+  const reached = new Set(ranks.pieceOfRank)
+  return new Map([...json.vocab].filter(([piece]) => !reached.has(piece)))
+}
