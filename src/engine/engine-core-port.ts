@@ -31,8 +31,14 @@ export interface EngineCoreRequest {
   readonly cacheSalt: string | null
 }
 
+/**
+ * A batch may bring stats alone: one follows whatever changed them without an output, an abort above all, so that the
+ * gauges of an idle engine read zero.
+ */
 export interface EngineCoreOutputs {
   readonly outputs: readonly EngineCoreOutput[]
+  /** When the step's tokens were known: seconds on the clock of `RequestEvent.timestamp`, which is the core's. */
+  readonly timestamp: number
   readonly stats: SchedulerStats
 }
 

@@ -1,0 +1,225 @@
+/**
+ * Every bound on sampling parameters and prompts, and what each error calls the offending field.
+ *
+ * `validateSampling` and `validatePrompt` only look; `normalizeSampling` returns the parameters as the core wants them.
+ * Bounds and `param` names are vLLM's, so that a client sees the same refusals.
+ */
+import { RequestError } from "../base/errors.ts"
+import type { RequestErrorType } from "../base/errors.ts"
+import type { RepetitionDetectionParams, SamplingParams } from "../core/sampling-params.ts"
+import { MAX_BAD_WORD_SEQUENCES } from "./bad-words.ts"
+
+/** Completions of one prompt. */
+export const MAX_N_SEQUENCES = 16384
+export const MAX_STOP_STRINGS = 4
+/** Below this a temperature is greedy. */
+export const GREEDY_EPSILON = 1e-5
+/** Smallest temperature that still draws: below it a float32 softmax overflows. */
+const MIN_TEMPERATURE = 0.01
+const MAX_LOGIT_BIAS = 100
+const MIN_SEED = -(2n ** 63n)
+/** A seed is any 64-bit pattern, read as signed or unsigned. */
+const MAX_SEED = 2n ** 64n - 1n
+
+/** What of the model bounds a request. */
+export interface SamplingLimits {
+  readonly vocabSize: number
+  readonly maxModelLen: number
+  /** -1 is the whole vocabulary. */
+  readonly maxLogprobs: number
+}
+
+export interface ModelEosIds {
+  readonly eosTokenId: number | null
+  readonly extraEosTokenIds: readonly number[]
+}
+
+/** Errors: `RequestError` naming the field, the value and the limit. */
+export function validateSampling(params: SamplingParams, limits: SamplingLimits): void {
+  checkDistribution(params)
+  checkPenalties(params)
+  checkLengths(params, limits)
+  checkStop(params, limits)
+  checkLogprobs("logprobs", params.logprobs, limits)
+  checkLogprobs("prompt_logprobs", params.promptLogprobs, limits)
+  checkTokenLists(params, limits)
+  checkSeed(params.seed)
+  if (params.repetitionDetection !== null) checkRepetitionDetection(params.repetitionDetection)
+  // Last, so that a value that is wrong by itself is named first.
+  if (params.n > 1 && isGreedy(params)) {
+    refuse(`n must be 1 when using greedy sampling, got ${params.n}: every choice would be the same.`)
+  }
+}
+
+export function isGreedy(params: SamplingParams): boolean {
+  return params.temperature < GREEDY_EPSILON
+}
+
+function checkDistribution({ temperature, topP, topK, minP, n }: SamplingParams): void {
+  if (!inRange(temperature, 0, 2)) refuse(`temperature must be in [0, 2], got ${temperature}.`, "temperature")
+  if (!inRange(topP, 0, 1) || topP === 0) refuse(`top_p must be in (0, 1], got ${topP}.`, "top_p")
+  if (!isInteger(topK) || topK < -1) refuse(`top_k must be an integer, -1 or 0 (off) or at least 1, got ${topK}.`)
+  if (!inRange(minP, 0, 1)) refuse(`min_p must be in [0, 1], got ${minP}.`)
+  if (!isInteger(n) || n < 1) refuse(`n must be at least 1, got ${n}.`)
+  if (n > MAX_N_SEQUENCES) refuse(`n must be at most ${MAX_N_SEQUENCES}, got ${n}.`)
+}
+
+function checkPenalties({ presencePenalty, frequencyPenalty, repetitionPenalty }: SamplingParams): void {
+  if (!inRange(presencePenalty, -2, 2)) refuse(`presence_penalty must be in [-2, 2], got ${presencePenalty}.`)
+  if (!inRange(frequencyPenalty, -2, 2)) refuse(`frequency_penalty must be in [-2, 2], got ${frequencyPenalty}.`)
+  if (!Number.isFinite(repetitionPenalty) || repetitionPenalty <= 0) {
+    refuse(`repetition_penalty must be greater than zero and finite, got ${repetitionPenalty}.`)
+  }
+}
+
+function checkLengths({ maxTokens, minTokens }: SamplingParams, limits: SamplingLimits): void {
+  if (!isInteger(maxTokens) || maxTokens < 1) refuse(`max_tokens must be at least 1, got ${maxTokens}.`, "max_tokens")
+  if (maxTokens > limits.maxModelLen) {
+    refuse(
+      `max_tokens=${maxTokens} is more than the model's maximum context length of ${limits.maxModelLen} tokens. ` +
+        "Please request fewer output tokens.",
+      "max_tokens",
+    )
+  }
+  if (!isInteger(minTokens) || minTokens < 0) refuse(`min_tokens must be at least 0, got ${minTokens}.`)
+  if (minTokens > maxTokens) refuse(`min_tokens must be at most max_tokens=${maxTokens}, got ${minTokens}.`)
+}
+
+function checkStop({ stop, stopTokenIds, detokenize }: SamplingParams, limits: SamplingLimits): void {
+  if (stop.length > MAX_STOP_STRINGS) {
+    refuse(`stop must have at most ${MAX_STOP_STRINGS} strings, got ${stop.length}.`, "body.stop", "Bad Request")
+  }
+  if (stop.includes("")) refuse("stop cannot contain an empty string.")
+  if (stop.length > 0 && !detokenize) refuse("stop strings need the generated text: set detokenize to true.")
+  checkVocabulary("stop_token_ids", stopTokenIds, limits)
+}
+
+function checkLogprobs(field: "logprobs" | "prompt_logprobs", value: number | null, limits: SamplingLimits): void {
+  if (value === null) return
+  if (!isInteger(value) || value < -1) refuse(`${field} must be at least 0, or -1 for the whole vocabulary, got ${value}.`, field)
+  const requested = value === -1 ? limits.vocabSize : value
+  const allowed = limits.maxLogprobs === -1 ? limits.vocabSize : limits.maxLogprobs
+  if (requested > allowed) {
+    refuse(`${field} of ${requested} tokens requested, which is greater than the allowed maximum of ${allowed}.`, field)
+  }
+  if (field === "prompt_logprobs") {
+    refuse(`prompt_logprobs is not implemented: got ${value}, leave it out.`, field)
+  }
+}
+
+function checkTokenLists({ logitBias, allowedTokenIds, badWords }: SamplingParams, limits: SamplingLimits): void {
+  if (logitBias !== null) {
+    checkVocabulary("logit_bias", [...logitBias.keys()], limits)
+    for (const [id, bias] of logitBias) {
+      if (Number.isNaN(bias)) refuse(`logit_bias of token ${id} must be a number, got ${bias}.`, "logit_bias")
+    }
+  }
+  if (allowedTokenIds !== null) {
+    if (allowedTokenIds.length === 0) refuse("allowed_token_ids must not be empty: no token could be chosen.", "allowed_token_ids")
+    checkVocabulary("allowed_token_ids", allowedTokenIds, limits)
+  }
+  if (badWords !== null) {
+    if (badWords.length > MAX_BAD_WORD_SEQUENCES) {
+      refuse(`bad_words must be at most ${MAX_BAD_WORD_SEQUENCES} token sequences, got ${badWords.length}.`, "bad_words")
+    }
+    for (const sequence of badWords) checkVocabulary("bad_words", sequence, limits)
+  }
+}
+
+function checkVocabulary(field: string, ids: readonly number[], limits: SamplingLimits): void {
+  const bad = ids.filter((id) => !isInteger(id) || id < 0 || id >= limits.vocabSize)
+  if (bad.length === 0) return
+  refuse(`${field} contains token ids outside the vocabulary of ${limits.vocabSize} tokens: ${listed(bad)}.`, field)
+}
+
+function checkSeed(seed: bigint | null): void {
+  if (seed !== null && (seed < MIN_SEED || seed > MAX_SEED)) refuse(`seed must fit in 64 bits, got ${seed}.`)
+}
+
+function checkRepetitionDetection({ maxPatternSize, minPatternSize, minCount }: RepetitionDetectionParams): void {
+  const at = "repetition_detection"
+  if (!isInteger(maxPatternSize) || maxPatternSize < 0) refuse(`${at}.max_pattern_size must be at least 0, got ${maxPatternSize}.`, at)
+  if (maxPatternSize === 0) return
+  if (!isInteger(minPatternSize) || minPatternSize < 0) refuse(`${at}.min_pattern_size must be at least 0, got ${minPatternSize}.`, at)
+  if (minPatternSize > maxPatternSize) {
+    refuse(`${at}.min_pattern_size must be at most max_pattern_size=${maxPatternSize}, got ${minPatternSize}.`, at)
+  }
+  if (!isInteger(minCount) || minCount < 2) refuse(`${at}.min_count must be at least 2, got ${minCount}.`, at)
+}
+
+/** Errors: `RequestError` when the prompt is empty, has an unknown id, or leaves no room for one more token. */
+export function validatePrompt(promptTokenIds: readonly number[], limits: SamplingLimits): void {
+  const numTokens = promptTokenIds.length
+  if (numTokens === 0) refuse("The prompt must not be empty: it has no tokens.", "prompt")
+  const most = limits.maxModelLen
+  if (numTokens > most) {
+    refuse(
+      `This model's maximum context length is ${most} tokens. However, your request has ${numTokens} input tokens. ` +
+        "Please reduce the length of the input.",
+      "input_tokens",
+    )
+  }
+  if (numTokens === most) {
+    refuse(
+      `This model's maximum context length is ${most} tokens. However, your request has ${numTokens} input tokens, ` +
+        "which leaves no room for an output token. Please reduce the length of the input.",
+      "input_tokens",
+    )
+  }
+  for (const id of promptTokenIds) {
+    if (!isInteger(id) || id < 0 || id >= limits.vocabSize) {
+      refuse(`Token id ${id} of the prompt is outside the vocabulary of ${limits.vocabSize} tokens.`, "prompt")
+    }
+  }
+}
+
+/**
+ * Validated `params` as the core wants them: tiny temperatures raised, greedy without filters, one spelling for "off",
+ * and the model's end-of-sequence ids filled in. A fresh object; applying it twice changes nothing more.
+ */
+export function normalizeSampling(params: SamplingParams, model: ModelEosIds): SamplingParams {
+  const greedy = isGreedy(params)
+  const extraEosTokenIds = union(params.extraEosTokenIds, model.extraEosTokenIds)
+  return {
+    ...params,
+    temperature: greedy ? 0 : Math.max(params.temperature, MIN_TEMPERATURE),
+    topP: greedy ? 1 : params.topP,
+    topK: greedy || params.topK === -1 ? 0 : params.topK,
+    minP: greedy ? 0 : params.minP,
+    seed: params.seed === -1n ? null : params.seed,
+    logitBias: params.logitBias === null || params.logitBias.size === 0 ? null : clampBias(params.logitBias),
+    badWords: params.badWords === null || params.badWords.length === 0 ? null : params.badWords,
+    eosTokenId: params.eosTokenId ?? model.eosTokenId,
+    extraEosTokenIds,
+    stopTokenIds: params.ignoreEos ? union(params.stopTokenIds, []) : union(params.stopTokenIds, extraEosTokenIds),
+  }
+}
+
+function clampBias(bias: ReadonlyMap<number, number>): Map<number, number> {
+  const clamped = new Map<number, number>()
+  for (const [id, value] of bias) clamped.set(id, Math.min(MAX_LOGIT_BIAS, Math.max(-MAX_LOGIT_BIAS, value)))
+  return clamped
+}
+
+function union(a: readonly number[], b: readonly number[]): number[] {
+  return [...new Set([...a, ...b])]
+}
+
+/** False for NaN and the infinities. */
+function inRange(value: number, least: number, most: number): boolean {
+  return value >= least && value <= most
+}
+
+function isInteger(value: number): boolean {
+  return Number.isSafeInteger(value)
+}
+
+/** The first few of `values`: an error message must not be as long as the request. */
+function listed(values: readonly number[]): string {
+  const shown = values.slice(0, 8).join(", ")
+  return values.length > 8 ? `${shown} and ${values.length - 8} more` : shown
+}
+
+function refuse(message: string, param: string | null = null, type: RequestErrorType = "BadRequestError"): never {
+  throw new RequestError(message, { status: 400, type, param })
+}
