@@ -241,9 +241,11 @@ export class MappedFile {
     this.size = size
   }
 
-  bytes(): Uint8Array {
-    if (this.size === 0) return new Uint8Array()
-    return new Uint8Array(toArrayBuffer(this.address as Pointer, 0, this.size))
+  /** A view of `[offset, offset + bytes)`, the whole file when absent. One view holds 4 GiB at most (the runtime's limit). */
+  bytes(offset = 0, bytes = this.size - offset): Uint8Array {
+    assert(offset >= 0 && bytes >= 0 && offset + bytes <= this.size, () => `[${offset}, +${bytes}) of ${this.size} bytes`)
+    if (bytes === 0) return new Uint8Array()
+    return new Uint8Array(toArrayBuffer((this.address + offset) as Pointer, 0, bytes))
   }
 
   /** Gives the pages of `[offset, offset + bytes)` back to the system. */

@@ -42,8 +42,8 @@ export interface ModelSource {
 export interface FileMapping {
   readonly address: number
   readonly size: number
-  /** A view without a copy; it dies with `unmap`. */
-  bytes(): Uint8Array
+  /** A view of `[offset, offset + bytes)` without a copy, of the whole file when absent; it dies with `unmap`. */
+  bytes(offset?: number, bytes?: number): Uint8Array
   release(offset: number, bytes: number): void
   unmap(): void
 }

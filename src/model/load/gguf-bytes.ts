@@ -1,0 +1,106 @@
+import { ConfigError } from "../../base/errors.ts"
+
+// A number that a JavaScript integer holds exactly has at most 21 bits in its upper half.
+const SAFE_HIGH = 2 ** 21
+
+/** Reads little-endian fields one after another and never past the end. Errors: `ConfigError` that begins with `path`. */
+export class ByteReader {
+  readonly path: string
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  readonly #buffer: Buffer
+  offset = 0
+
+  constructor(bytes: Uint8Array, path: string) {
+    this.path = path
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.offset
+  }
+
+  /** A copy of the bytes in `[start, offset)`. */
+  copyFrom(start: number): Uint8Array {
+    return this.#bytes.slice(start, this.offset)
+  }
+
+  skip(count: number, what: string): void {
+    this.#take(count, what)
+  }
+
+  u8(what: string): number {
+    return this.#view.getUint8(this.#take(1, what))
+  }
+
+  i8(what: string): number {
+    return this.#view.getInt8(this.#take(1, what))
+  }
+
+  u16(what: string): number {
+    return this.#view.getUint16(this.#take(2, what), true)
+  }
+
+  i16(what: string): number {
+    return this.#view.getInt16(this.#take(2, what), true)
+  }
+
+  u32(what: string): number {
+    return this.#view.getUint32(this.#take(4, what), true)
+  }
+
+  i32(what: string): number {
+    return this.#view.getInt32(this.#take(4, what), true)
+  }
+
+  f32(what: string): number {
+    return this.#view.getFloat32(this.#take(4, what), true)
+  }
+
+  f64(what: string): number {
+    return this.#view.getFloat64(this.#take(8, what), true)
+  }
+
+  /** A number where it is exact, a bigint where not. */
+  u64(what: string): number | bigint {
+    const at = this.#take(8, what)
+    const value = this.#view.getBigUint64(at, true)
+    return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value
+  }
+
+  i64(what: string): number | bigint {
+    const value = this.#view.getBigInt64(this.#take(8, what), true)
+    const number = Number(value)
+    return Number.isSafeInteger(number) ? number : value
+  }
+
+  /** A u64 that counts or places something, at most `limit`. */
+  count(what: string, limit: number): number {
+    const at = this.#take(8, what)
+    const high = this.#view.getUint32(at + 4, true)
+    const value = high * 2 ** 32 + this.#view.getUint32(at, true)
+    if (high >= SAFE_HIGH || value > limit) {
+      const exact = this.#view.getBigUint64(at, true)
+      throw new ConfigError(`${this.path}: ${what} is ${exact}; the limit is ${limit}`)
+    }
+    return value
+  }
+
+  string(what: string, maxBytes: number): string {
+    const length = this.count(what, maxBytes)
+    const at = this.#take(length, what)
+    return this.#buffer.toString("utf8", at, at + length)
+  }
+
+  #take(count: number, what: string): number {
+    const at = this.offset
+    if (count > this.remaining)
+      throw new ConfigError(
+        `${this.path} is truncated: ${what} needs ${count} bytes at byte ${at}, and ${this.remaining} are left`,
+      )
+    this.offset = at + count
+    return at
+  }
+}
