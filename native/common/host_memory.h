@@ -1,5 +1,6 @@
 // Memory of the host, for the libraries whose device is the host itself.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "../include/baozi.h"

@@ -1,5 +1,6 @@
 // What libraries on a host answer alike: the ABI version and which dtypes each op takes.
 #include <cstring>
+#include <initializer_list>
 
 #include "dequant.h"
 #include "status.h"

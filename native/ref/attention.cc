@@ -1,0 +1,80 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "../common/check_ops.h"
+#include "kv_cache.h"
+#include "stream.h"
+
+static bz_status check_data(const bz_attention_args &a) {
+  BZ_REQUIRE(a.query_start[0] == 0 && static_cast<uint32_t>(a.query_start[a.num_requests]) == a.num_tokens, BZ_EINVAL,
+             "attention: query_start spans [%d, %d), num_tokens is %u", a.query_start[0],
+             a.query_start[a.num_requests], a.num_tokens);
+  for (uint32_t r = 0; r < a.num_requests; r++) {
+    const int64_t rows = int64_t{a.query_start[r + 1]} - a.query_start[r];
+    BZ_REQUIRE(rows >= 0, BZ_EINVAL, "attention: query_start falls at request %u", r);
+    BZ_REQUIRE(a.seq_lens[r] >= rows, BZ_EINVAL, "attention: seq_lens[%u] is %d, the request has %lld rows", r,
+               a.seq_lens[r], static_cast<long long>(rows));
+    BZ_REQUIRE(a.seq_lens[r] <= int64_t{a.block_table_stride} * a.block_size, BZ_EINVAL,
+               "attention: seq_lens[%u] is %d, the block table holds %lld", r, a.seq_lens[r],
+               static_cast<long long>(int64_t{a.block_table_stride} * a.block_size));
+  }
+  return BZ_OK;
+}
+
+// One query head of one row over the keys at positions [begin, end).
+static bz_status attend(const bz_attention_args &a, uint32_t request, uint32_t head, int64_t begin, int64_t end,
+                        const float *q, float *out) {
+  const uint32_t d = a.head_dim, kv_head = head / (a.num_heads / a.num_kv_heads);
+  const int32_t *table = a.block_table + uint64_t{request} * a.block_table_stride;
+  std::vector<uint64_t> at(static_cast<size_t>(end - begin));
+  std::vector<double> p(at.size());
+  double max = a.sinks == nullptr ? -INFINITY : a.sinks[head];
+  for (int64_t key = begin; key < end; key++) {
+    const int32_t block = table[key / a.block_size];
+    BZ_REQUIRE(block >= 0 && static_cast<uint32_t>(block) < a.num_blocks, BZ_EINVAL,
+               "attention: block_table[%u, %lld] is %d, the cache has %u blocks", request,
+               static_cast<long long>(key / a.block_size), block, a.num_blocks);
+    const uint64_t slot = static_cast<uint64_t>(block) * a.block_size + static_cast<uint64_t>(key % a.block_size);
+    const size_t i = static_cast<size_t>(key - begin);
+    at[i] = (slot * a.num_kv_heads + kv_head) * d;
+    double score = 0;
+    for (uint32_t j = 0; j < d; j++) score += static_cast<double>(q[j]) * bz::load_kv(a.k_cache, a.kv_dtype, at[i] + j);
+    score *= a.scale;
+    if (a.softcap > 0) score = a.softcap * std::tanh(score / a.softcap);
+    p[i] = score;
+    max = std::max(max, score);
+  }
+  double sum = a.sinks == nullptr ? 0 : std::exp(a.sinks[head] - max);
+  std::vector<double> acc(d, 0.0);
+  for (size_t i = 0; i < p.size(); i++) {
+    const double weight = std::exp(p[i] - max);
+    sum += weight;
+    for (uint32_t j = 0; j < d; j++) acc[j] += weight * bz::load_kv(a.v_cache, a.kv_dtype, at[i] + j);
+  }
+  for (uint32_t j = 0; j < d; j++) out[j] = static_cast<float>(acc[j] / sum);
+  return BZ_OK;
+}
+
+static bz_status run(const bz_attention_args &a) {
+  BZ_TRY(check_data(a));
+  for (uint32_t r = 0; r < a.num_requests; r++) {
+    const int64_t rows = a.query_start[r + 1] - a.query_start[r];
+    for (int64_t i = 0; i < rows; i++) {
+      const int64_t position = a.seq_lens[r] - rows + i;
+      const int64_t end = a.causal != 0 ? position + 1 : a.seq_lens[r];
+      const int64_t begin = a.window > 0 ? std::max<int64_t>(0, position + 1 - int64_t{a.window}) : 0;
+      const uint64_t row = static_cast<uint64_t>(a.query_start[r] + i);
+      for (uint32_t head = 0; head < a.num_heads; head++)
+        BZ_TRY(attend(a, r, head, begin, end, a.q + row * a.q_stride + uint64_t{head} * a.head_dim,
+                      a.out + row * a.out_stride + uint64_t{head} * a.head_dim));
+    }
+  }
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_attention(bz_stream *stream, const bz_attention_args *args) {
+  BZ_TRY(bz::check_attention(args));
+  if (args->num_tokens == 0 || args->num_requests == 0) return BZ_OK;
+  return bz::submit(stream, [a = *args] { return run(a); });
+}

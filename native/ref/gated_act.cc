@@ -1,0 +1,27 @@
+#include <cmath>
+
+#include "../common/check_ops.h"
+#include "stream.h"
+
+static double activate(double x, uint32_t act) {
+  switch (act) {
+    case BZ_ACT_SILU: return x / (1 + std::exp(-x));
+    case BZ_ACT_GELU: return 0.5 * x * (1 + std::erf(x * M_SQRT1_2));
+    case BZ_ACT_GELU_TANH: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    default: return x > 0 ? x : 0;
+  }
+}
+
+static bz_status run(const bz_gated_act_args &a) {
+  for (uint64_t t = 0; t < a.num_tokens; t++) {
+    const float *x = a.x + t * a.x_stride;
+    float *y = a.y + t * a.y_stride;
+    for (uint32_t i = 0; i < a.f; i++) y[i] = static_cast<float>(activate(x[i], a.act) * x[a.f + i]);
+  }
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_gated_act(bz_stream *stream, const bz_gated_act_args *args) {
+  BZ_TRY(bz::check_gated_act(args));
+  return bz::submit(stream, [a = *args] { return run(a); });
+}

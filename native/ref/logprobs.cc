@@ -1,0 +1,36 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "../common/check_ops.h"
+#include "../common/sampling.h"
+#include "stream.h"
+
+static bz_status run(const bz_logprobs_args &a) {
+  std::vector<uint32_t> order(a.vocab_size);
+  for (uint32_t r = 0; r < a.num_requests; r++) {
+    const float *l = a.logits + r * a.logits_stride;
+    const int32_t id = a.ids[r];
+    BZ_REQUIRE(id >= 0 && static_cast<uint32_t>(id) < a.vocab_size, BZ_EINVAL, "logprobs: ids[%u] is %d, not in [0, %u)", r,
+               id, a.vocab_size);
+    const double max = *std::max_element(l, l + a.vocab_size);
+    double sum = 0;
+    for (uint32_t i = 0; i < a.vocab_size; i++) sum += std::exp(l[i] - max);
+    const double whole = a.mode == BZ_LOGPROBS_LOGITS ? 0 : max + std::log(sum);
+    a.out_logprob[r] = static_cast<float>(l[id] - whole);
+    a.out_rank[r] = static_cast<int32_t>(std::count_if(l, l + a.vocab_size, [&](float x) { return x >= l[id]; }));
+    for (uint32_t i = 0; i < a.vocab_size; i++) order[i] = i;
+    std::partial_sort(order.begin(), order.begin() + a.num_top, order.end(),
+                      [&](uint32_t x, uint32_t y) { return bz::sort_key(l[x], x) > bz::sort_key(l[y], y); });
+    for (uint32_t i = 0; i < a.num_top; i++) {
+      a.out_top_ids[uint64_t{r} * a.num_top + i] = static_cast<int32_t>(order[i]);
+      a.out_top_logprobs[uint64_t{r} * a.num_top + i] = static_cast<float>(l[order[i]] - whole);
+    }
+  }
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_logprobs(bz_stream *stream, const bz_logprobs_args *args) {
+  BZ_TRY(bz::check_logprobs(args));
+  return bz::submit(stream, [a = *args] { return run(a); });
+}

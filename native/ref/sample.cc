@@ -1,0 +1,78 @@
+#include "../common/sampling.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "../common/check_ops.h"
+#include "stream.h"
+
+static int32_t argmax(const float *l, uint32_t n) {
+  uint32_t best = 0;
+  for (uint32_t i = 1; i < n; i++) if (l[i] > l[best]) best = i;
+  return static_cast<int32_t>(best);
+}
+
+// Everything below the k-th largest value becomes -inf.
+static void keep_top_k(std::vector<float> &l, uint32_t k) {
+  std::vector<float> sorted(l);
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  for (float &x : l) if (x < sorted[k - 1]) x = -INFINITY;
+}
+
+// In descending order, a token stays while the weight before it is under p of the whole; the first one always stays.
+static void keep_top_p(std::vector<float> &l, float max, float p) {
+  std::vector<uint32_t> order(l.size());
+  double whole = 0;
+  for (uint32_t i = 0; i < l.size(); i++) {
+    order[i] = i;
+    whole += bz::sampling_weight(l[i], max);
+  }
+  std::sort(order.begin(), order.end(),
+            [&](uint32_t a, uint32_t b) { return bz::sort_key(l[a], a) > bz::sort_key(l[b], b); });
+  const double bound = static_cast<double>(p) * whole;
+  double before = 0;
+  for (uint32_t i = 0; i < order.size(); i++) {
+    const double weight = bz::sampling_weight(l[order[i]], max);
+    if (i > 0 && before >= bound) l[order[i]] = -INFINITY;
+    before += weight;
+  }
+}
+
+static int32_t sample_row(const bz_sample_args &a, uint32_t r) {
+  const uint32_t n = a.vocab_size;
+  const float *logits = a.logits + r * a.logits_stride;
+  if (a.temperature[r] < bz::GREEDY_BELOW) return argmax(logits, n);
+  std::vector<float> l(n);
+  for (uint32_t i = 0; i < n; i++) l[i] = logits[i] / a.temperature[r];
+  const float max = *std::max_element(l.begin(), l.end());
+  if (max == -INFINITY) return 0;
+  if (a.min_p[r] > 0) {
+    const float threshold = bz::min_p_threshold(max, a.min_p[r]);
+    for (float &x : l) if (x < threshold) x = -INFINITY;
+  }
+  if (a.top_k[r] > 0 && static_cast<uint32_t>(a.top_k[r]) < n) keep_top_k(l, static_cast<uint32_t>(a.top_k[r]));
+  if (a.top_p[r] < 1) keep_top_p(l, max, a.top_p[r]);
+  const uint32_t prefix = bz::draw_prefix(a.seeds[r], a.positions[r]);
+  uint32_t best = 0;
+  double best_score = -INFINITY;
+  for (uint32_t i = 0; i < n; i++) {
+    const double score = bz::gumbel_score(l[i], bz::draw_hash(prefix, i));
+    if (score > best_score) best_score = score, best = i;
+  }
+  return static_cast<int32_t>(best);
+}
+
+static bz_status run(const bz_sample_args &a) {
+  for (uint32_t r = 0; r < a.num_requests; r++) {
+    const float *logits = a.logits + r * a.logits_stride;
+    for (uint32_t i = 0; i < a.vocab_size; i++)
+      BZ_REQUIRE(!std::isnan(logits[i]), BZ_EDEVICE, "sample: logit %u of row %u is NaN", i, r);
+    a.out[r] = sample_row(a, r);
+  }
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_sample(bz_stream *stream, const bz_sample_args *args) {
+  BZ_TRY(bz::check_sample(args));
+  return bz::submit(stream, [a = *args] { return run(a); });
+}
