@@ -1,0 +1,90 @@
+/**
+ * The engine's thread: loads the model, then answers the main thread's messages. Wires core, exec and the loop.
+ */
+import { assert, unreachable } from "./base/assert.ts"
+import { ConfigError } from "./base/errors.ts"
+import { makeSchedulerConfig } from "./core/scheduler-config.ts"
+import { Scheduler } from "./core/scheduler.ts"
+import { EngineCore } from "./engine/engine-core.ts"
+import type { EngineReady } from "./engine/engine-ready.ts"
+import type { FromWorker, ToWorker } from "./engine/worker-protocol.ts"
+import type { EngineConfig } from "./exec/engine-config.ts"
+import { loadModel, type LoadedModel } from "./exec/load-model.ts"
+import { describePlan } from "./exec/memory-plan.ts"
+import { preloadLibraries } from "./cli/libraries.ts"
+
+declare const self: Worker
+
+let model: LoadedModel | null = null
+let core: EngineCore | null = null
+
+function post(message: FromWorker<EngineReady>): void {
+  self.postMessage(message)
+}
+
+function die(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error)
+  const isConfigError = error instanceof ConfigError
+  if (!isConfigError && error instanceof Error) console.error(error.stack)
+  post({ type: "dead", message, isConfigError })
+}
+
+function start(config: EngineConfig): void {
+  preloadLibraries(config.libraries.preload)
+  const loaded = loadModel(config, (plan) => post({ type: "notice", lines: describePlan(plan) }))
+  model = loaded
+  const { plan, groups } = loaded
+  const schedulerConfig = makeSchedulerConfig({
+    maxModelLen: plan.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
+    policy: config.schedulingPolicy, enableChunkedPrefill: config.enableChunkedPrefill,
+    longPrefillTokenThreshold: config.longPrefillTokenThreshold,
+  })
+  const kv = { numBlocks: plan.numBlocks, groups, enablePrefixCaching: config.enablePrefixCaching }
+  const scheduler = new Scheduler(schedulerConfig, kv, { clock: () => performance.now() / 1000 })
+  core = new EngineCore({
+    scheduler, runner: loaded.runner, yieldThen: setImmediate,
+    emit: (outputs) => post({ type: "outputs", outputs }), onError: die,
+  })
+  post({
+    type: "ready",
+    ready: {
+      maxModelLen: plan.maxModelLen, vocabSize: loaded.config.vocabSize, numBlocks: plan.numBlocks,
+      blockSize: plan.blockSize, capacityTokens: plan.capacityTokens, maxConcurrency: plan.maxConcurrency,
+    },
+  })
+}
+
+function call(message: Extract<ToWorker<EngineConfig>, { type: "call" }>): void {
+  try {
+    assert(core !== null, "a call before the engine is ready")
+    post({ type: "result", callId: message.callId, value: core.call(message.name, message.args as [boolean]) })
+  } catch (error) {
+    post({ type: "failed", callId: message.callId, message: (error as Error).message })
+  }
+}
+
+function receive(message: ToWorker<EngineConfig>): void {
+  switch (message.type) {
+    case "start":
+      return start(message.config)
+    case "add":
+      return core?.add(message.request)
+    case "abort":
+      return core?.abort(message.requestIds)
+    case "call":
+      return call(message)
+    case "close":
+      model?.dispose()
+      return post({ type: "closed" })
+    default:
+      return unreachable(message)
+  }
+}
+
+self.onmessage = (event: MessageEvent<ToWorker<EngineConfig>>) => {
+  try {
+    receive(event.data)
+  } catch (error) {
+    die(error)
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The back half's loop: take in messages, schedule, execute, update, emit; park when there is nothing to do.
+ *
+ * Invariants
+ *   1. One step at a time. Between two steps the thread's event loop runs once, so that requests and aborts that arrived
+ *      during a step take effect before the next.
+ *   2. No timer and no polling: with no work nothing is scheduled, and an idle engine uses no processor time.
+ *   3. An error in a step is the end: it is reported once and no further step runs.
+ */
+import { assert } from "../base/assert.ts"
+import { Request } from "../core/request.ts"
+import type { Scheduler } from "../core/scheduler.ts"
+import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./engine-core-port.ts"
+import type { Runner } from "./runner.ts"
+
+export interface EngineCoreDeps {
+  readonly scheduler: Scheduler
+  readonly runner: Runner
+  /** Runs `next` after the messages that have arrived. */
+  readonly yieldThen: (next: () => void) => void
+  readonly emit: (outputs: EngineCoreOutputs) => void
+  readonly onError: (error: Error) => void
+}
+
+export class EngineCore {
+  readonly #deps: EngineCoreDeps
+  #isLooping = false
+  #isDead = false
+
+  constructor(deps: EngineCoreDeps) {
+    this.#deps = deps
+  }
+
+  add(request: EngineCoreRequest): void {
+    this.#deps.scheduler.addRequest(new Request(request))
+    this.#wake()
+  }
+
+  abort(requestIds: readonly string[]): void {
+    this.#deps.scheduler.finishRequests(requestIds, "abort")
+    // One more step tells the runner, and the front hears the new counts.
+    this.#wake()
+  }
+
+  call<K extends keyof EngineCoreCalls>(name: K, args: Parameters<EngineCoreCalls[K]>): ReturnType<EngineCoreCalls[K]> {
+    const { scheduler } = this.#deps
+    const calls: EngineCoreCalls = {
+      resetPrefixCache: (resetRunning) => scheduler.resetPrefixCache(resetRunning),
+      isIdle: () => !scheduler.hasUnfinishedRequests() && scheduler.makeStats().kvCacheUsage === 0,
+    }
+    const handler = calls[name] as (...args: unknown[]) => unknown
+    assert(handler !== undefined, () => `unknown call ${name}`)
+    const value = handler(...args) as ReturnType<EngineCoreCalls[K]>
+    this.#wake()
+    return value
+  }
+
+  #wake(): void {
+    if (this.#isLooping || this.#isDead) return
+    this.#isLooping = true
+    this.#deps.yieldThen(() => this.#loop())
+  }
+
+  #loop(): void {
+    const { scheduler } = this.#deps
+    try {
+      if (scheduler.hasWork()) this.#step()
+    } catch (error) {
+      this.#isDead = true
+      this.#deps.onError(error instanceof Error ? error : new Error(String(error)))
+      return
+    }
+    if (scheduler.hasWork()) {
+      this.#deps.yieldThen(() => this.#loop())
+    } else {
+      this.#isLooping = false
+      this.#deps.emit({ outputs: [], stats: scheduler.makeStats() })
+    }
+  }
+
+  #step(): void {
+    const { scheduler, runner, emit } = this.#deps
+    const plan = scheduler.schedule()
+    const result = runner.execute(plan)
+    const outputs = scheduler.updateFromOutput(plan, result)
+    emit({ outputs, stats: scheduler.makeStats() })
+  }
+}

@@ -1,0 +1,9 @@
+/** What the back half tells the front when the model is loaded. */
+export interface EngineReady {
+  readonly maxModelLen: number
+  readonly vocabSize: number
+  readonly numBlocks: number
+  readonly blockSize: number
+  readonly capacityTokens: number
+  readonly maxConcurrency: number
+}

@@ -1,0 +1,110 @@
+import { unreachable } from "../base/assert.ts"
+import { ConfigError } from "../base/errors.ts"
+import type { EngineCoreCalls, EngineCoreOutputs, EngineCorePort, EngineCoreRequest } from "./engine-core-port.ts"
+import type { FromWorker, ToWorker } from "./worker-protocol.ts"
+
+interface PendingCall {
+  readonly resolve: (value: never) => void
+  readonly reject: (error: Error) => void
+}
+
+/** The engine's back half on a worker thread. */
+export class WorkerPort<Config, Ready> implements EngineCorePort {
+  readonly #worker: Worker
+  readonly #calls = new Map<number, PendingCall>()
+  readonly #ready = Promise.withResolvers<Ready>()
+  readonly #closed = Promise.withResolvers<void>()
+  #nextCallId = 1
+  #onOutputs: (outputs: EngineCoreOutputs) => void = () => {}
+  #onDeath: (error: Error) => void = () => {}
+  #death: Error | null = null
+
+  /** `onNotice` hears lines meant for the terminal while the engine starts. */
+  constructor(worker: Worker, config: Config, onNotice: (line: string) => void) {
+    this.#worker = worker
+    worker.onmessage = (event: MessageEvent<FromWorker<Ready>>) => this.#receive(event.data, onNotice)
+    worker.onerror = (event) => this.#die(new Error(`engine thread: ${event.message}`))
+    worker.addEventListener("close", () => this.#die(new Error("the engine thread ended")))
+    this.#ready.promise.catch(() => {})
+    this.#send({ type: "start", config })
+  }
+
+  /** Resolves when the model is loaded. Errors: `ConfigError` when it cannot be served. */
+  get ready(): Promise<Ready> {
+    return this.#ready.promise
+  }
+
+  add(request: EngineCoreRequest): void {
+    this.#send({ type: "add", request })
+  }
+
+  abort(requestIds: readonly string[]): void {
+    this.#send({ type: "abort", requestIds })
+  }
+
+  call<K extends keyof EngineCoreCalls>(name: K, ...args: Parameters<EngineCoreCalls[K]>): Promise<ReturnType<EngineCoreCalls[K]>> {
+    if (this.#death !== null) return Promise.reject(this.#death)
+    const callId = this.#nextCallId++
+    const { promise, resolve, reject } = Promise.withResolvers<ReturnType<EngineCoreCalls[K]>>()
+    this.#calls.set(callId, { resolve: resolve as (value: never) => void, reject })
+    this.#send({ type: "call", callId, name, args })
+    return promise
+  }
+
+  onOutputs(listener: (outputs: EngineCoreOutputs) => void): void {
+    this.#onOutputs = listener
+  }
+
+  onDeath(listener: (error: Error) => void): void {
+    this.#onDeath = listener
+    if (this.#death !== null) listener(this.#death)
+  }
+
+  close(): Promise<void> {
+    if (this.#death !== null) return Promise.resolve()
+    this.#send({ type: "close" })
+    return this.#closed.promise
+  }
+
+  #send(message: ToWorker<Config>): void {
+    this.#worker.postMessage(message)
+  }
+
+  #receive(message: FromWorker<Ready>, onNotice: (line: string) => void): void {
+    switch (message.type) {
+      case "notice":
+        return message.lines.forEach(onNotice)
+      case "ready":
+        return this.#ready.resolve(message.ready)
+      case "outputs":
+        return this.#onOutputs(message.outputs)
+      case "result":
+        return this.#settle(message.callId, (call) => call.resolve(message.value as never))
+      case "failed":
+        return this.#settle(message.callId, (call) => call.reject(new Error(message.message)))
+      case "dead":
+        return this.#die(message.isConfigError ? new ConfigError(message.message) : new Error(message.message))
+      case "closed":
+        this.#death = new Error("the engine is closed")
+        return this.#closed.resolve()
+      default:
+        return unreachable(message)
+    }
+  }
+
+  #settle(callId: number, settle: (call: PendingCall) => void): void {
+    const call = this.#calls.get(callId)
+    this.#calls.delete(callId)
+    if (call !== undefined) settle(call)
+  }
+
+  #die(error: Error): void {
+    if (this.#death !== null) return
+    this.#death = error
+    this.#ready.reject(error)
+    for (const call of this.#calls.values()) call.reject(error)
+    this.#calls.clear()
+    this.#closed.resolve()
+    this.#onDeath(error)
+  }
+}

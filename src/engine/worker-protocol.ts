@@ -1,0 +1,19 @@
+/** Messages between the main thread and the engine's thread. Plain data: they are cloned on the way. */
+import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./engine-core-port.ts"
+
+export type ToWorker<Config> =
+  | { readonly type: "start"; readonly config: Config }
+  | { readonly type: "add"; readonly request: EngineCoreRequest }
+  | { readonly type: "abort"; readonly requestIds: readonly string[] }
+  | { readonly type: "call"; readonly callId: number; readonly name: keyof EngineCoreCalls; readonly args: readonly unknown[] }
+  | { readonly type: "close" }
+
+export type FromWorker<Ready> =
+  | { readonly type: "notice"; readonly lines: readonly string[] }
+  | { readonly type: "ready"; readonly ready: Ready }
+  | { readonly type: "outputs"; readonly outputs: EngineCoreOutputs }
+  | { readonly type: "result"; readonly callId: number; readonly value: unknown }
+  | { readonly type: "failed"; readonly callId: number; readonly message: string }
+  /** `isConfigError`: the start was refused because of what the user asked for. */
+  | { readonly type: "dead"; readonly message: string; readonly isConfigError: boolean }
+  | { readonly type: "closed" }

@@ -1,0 +1,28 @@
+import type { SchedulingPolicy } from "../core/request-queue.ts"
+
+/** Everything the back half of the engine needs to start; plain data, so that it can be sent to its thread. */
+export interface EngineConfig {
+  /** A directory in Hugging Face's layout, or a GGUF file. */
+  readonly modelPath: string
+  readonly dtype: "auto" | "float32" | "bfloat16" | "float16"
+  readonly kvCacheDtype: "auto" | "float32" | "bfloat16"
+  /** Tokens a KV block holds. */
+  readonly blockSize: number
+  /** Null: what the model allows, or less where the KV cache has no room for that. */
+  readonly maxModelLen: number | null
+  readonly maxNumBatchedTokens: number
+  readonly maxNumSeqs: number
+  readonly schedulingPolicy: SchedulingPolicy
+  readonly enablePrefixCaching: boolean
+  readonly enableChunkedPrefill: boolean
+  readonly longPrefillTokenThreshold: number
+  readonly numBlocksOverride: number | null
+  /** Null: a share of the memory that is free, see `memoryUtilization`. */
+  readonly kvCacheMemoryBytes: number | null
+  /** Share, in (0, 1], of the machine's memory that weights, scratch and KV cache may take; null: the careful default. */
+  readonly memoryUtilization: number | null
+  /** 0: as many as the processors this process may use. */
+  readonly numThreads: number
+  readonly isa: string | null
+  readonly libraries: { readonly cpu: string; readonly preload: readonly string[] }
+}

@@ -1,0 +1,61 @@
+import type { SchedulePlan, ScheduledRequest, StepResult } from "../core/schedule-plan.ts"
+import type { GraphBuilder } from "../model/graph-builder.ts"
+import type { Device, Matrix } from "../tensor/device.ts"
+import { InputBatch, type BatchLimits } from "./input-batch.ts"
+import { Sampler } from "./sampler/sampler.ts"
+
+/**
+ * Turns a schedule plan into device work: gather inputs, forward, output head over the rows that are sampled, sample.
+ *
+ * It keeps no state of its own between steps: the plan's live views hold the tokens and block tables, the KV cache the rest.
+ * Errors: `NativeError`, after which the device must not be used again.
+ */
+export class ModelRunner {
+  readonly #device: Device
+  readonly #builder: GraphBuilder
+  readonly #batch: InputBatch
+  readonly #sampler: Sampler
+
+  constructor(device: Device, builder: GraphBuilder, batch: InputBatch, logits: Matrix, limits: BatchLimits) {
+    this.#device = device
+    this.#builder = builder
+    this.#batch = batch
+    this.#sampler = new Sampler(device, logits, limits.maxSamples, limits.maxModelLen)
+  }
+
+  execute(plan: SchedulePlan): StepResult {
+    const result: StepResult = { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
+    if (plan.requests.length === 0) return result
+    const sampleRows = this.#batch.fill(plan.requests)
+    const { numTokens, numRequests } = this.#batch
+    const stream = this.#device.stream
+    const counts = { tokens: numTokens, requests: numRequests, samples: sampleRows.length }
+    // Decode steps (one token a request) come again and again with the same counts: those are worth a recording.
+    if (numTokens === numRequests) this.#builder.body.replay(stream, counts)
+    else this.#builder.body.run(stream, counts)
+    this.#sampleAll(plan.requests.filter((request) => request.samples), sampleRows, result)
+    return result
+  }
+
+  dispose(): void {
+    this.#builder.body.dispose(this.#device.stream)
+    this.#builder.head.dispose(this.#device.stream)
+  }
+
+  /** The output head and the sampler take a limited number of rows at a time: logits are large. */
+  #sampleAll(requests: readonly ScheduledRequest[], rows: Int32Array, result: StepResult): void {
+    const slice = this.#batch.limits.maxSamples
+    for (let from = 0; from < requests.length; from += slice) {
+      const part = requests.slice(from, from + slice)
+      this.#batch.inputs.sampleRows.data.set(rows.subarray(from, from + part.length))
+      this.#builder.head.replay(this.#device.stream, { tokens: part.length, requests: part.length, samples: part.length })
+      this.#device.stream.synchronize()
+      const { tokenIds, logprobs } = this.#sampler.sample(part)
+      part.forEach((request, i) => {
+        result.sampledTokenIds.set(request.requestId, [tokenIds[i]!])
+        const entry = logprobs[i]
+        if (entry) result.logprobs.set(request.requestId, [entry])
+      })
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import type { ScheduledRequest } from "../../core/schedule-plan.ts"
+
+/**
+ * The sparse changes a request's parameters make to its logits, in vLLM V1's order: bad words, then the ids that may not
+ * end the request yet, then logit bias. Applying -inf or a bias is one addition, so a row is a list of (id, value).
+ */
+export interface LogitEdits {
+  readonly ids: number[]
+  readonly values: number[]
+}
+
+export function hasLogitEdits(request: ScheduledRequest): boolean {
+  const p = request.sampling
+  return p.badWords !== null || p.logitBias !== null || belowMinTokens(request)
+}
+
+export function appendLogitEdits(request: ScheduledRequest, out: LogitEdits): void {
+  const p = request.sampling
+  if (p.badWords !== null) forbidBadWords(request, p.badWords, out)
+  if (belowMinTokens(request)) for (const id of endingIds(request)) push(out, id, -Infinity)
+  if (p.logitBias !== null) for (const [id, bias] of p.logitBias) push(out, id, bias)
+}
+
+function belowMinTokens(request: ScheduledRequest): boolean {
+  return request.tokenIds.length - request.numPromptTokens < request.sampling.minTokens
+}
+
+function endingIds(request: ScheduledRequest): Set<number> {
+  const { stopTokenIds, eosTokenId, extraEosTokenIds } = request.sampling
+  const ids = new Set([...stopTokenIds, ...extraEosTokenIds])
+  if (eosTokenId !== null) ids.add(eosTokenId)
+  return ids
+}
+
+/** A sequence whose beginning is the output's tail may not be completed; the prompt does not count. */
+function forbidBadWords(request: ScheduledRequest, words: readonly (readonly number[])[], out: LogitEdits): void {
+  for (const word of words) {
+    const prefix = word.length - 1
+    const start = request.tokenIds.length - prefix
+    if (start < request.numPromptTokens) continue
+    let matches = true
+    for (let i = 0; i < prefix && matches; i++) matches = request.tokenIds[start + i] === word[i]
+    if (matches) push(out, word[prefix]!, -Infinity)
+  }
+}
+
+function push(out: LogitEdits, id: number, value: number): void {
+  out.ids.push(id)
+  out.values.push(value)
+}

@@ -1,0 +1,10 @@
+// Qwen3: differs from Llama by an RMS norm on each q and k head, and a head size of its own.
+import type { Architecture } from "../architecture.ts"
+import { decoderWeights, preNormDecoder } from "../blocks.ts"
+import { decoderConfig } from "../config.ts"
+
+export const qwen3: Architecture = {
+  hf: ["Qwen3ForCausalLM"],
+  config: decoderConfig,
+  model: (w, c) => preNormDecoder(decoderWeights(w, c, { qkvBias: c.attentionBias, outBias: c.attentionBias, qkNorm: true })),
+}

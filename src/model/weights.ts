@@ -1,0 +1,168 @@
+/**
+ * What an architecture asks of a checkpoint, first as a list (so that memory is planned before anything is loaded), then
+ * loaded in one pass that gives file pages back as it goes.
+ *
+ * Invariants
+ *   1. A tensor whose shape is not what the config says is an error that names both.
+ *   2. A checkpoint tensor that nobody reads is an error: an ignored weight is a wrong model.
+ */
+import type { Compute } from "../../ffi/abi.ts"
+import type { NativeWeight, WeightPart } from "../../ffi/library.ts"
+import { assert, present } from "../base/assert.ts"
+import { ConfigError } from "../base/errors.ts"
+import type { Device } from "../tensor/device.ts"
+import type { Checkpoint, CheckpointTensor } from "./load/checkpoint.ts"
+import { floatsOf } from "./load/floats.ts"
+
+/** A matrix product's weight [n, c], laid out for the kernels, with its bias. */
+export class LinearWeight {
+  readonly name: string
+  readonly n: number
+  readonly c: number
+  readonly tensors: readonly CheckpointTensor[]
+  readonly biasTensors: readonly CheckpointTensor[]
+  #native: NativeWeight | null = null
+  #bias = 0
+
+  constructor(name: string, n: number, c: number, tensors: readonly CheckpointTensor[], bias: readonly CheckpointTensor[]) {
+    this.name = name
+    this.n = n
+    this.c = c
+    this.tensors = tensors
+    this.biasTensors = bias
+  }
+
+  get address(): number {
+    return present(this.#native, this.name).address
+  }
+
+  /** 0 when there is none. */
+  get biasAddress(): number {
+    return this.#bias
+  }
+
+  get bytes(): number {
+    return present(this.#native, this.name).info().bytes
+  }
+
+  /** Bytes this weight will hold in memory. */
+  plan(device: Device, compute: Compute): number {
+    return device.library.planWeight({ n: this.n, c: this.c, compute }, this.#parts()) + this.biasTensors.length * this.n * 4
+  }
+
+  load(device: Device, compute: Compute): void {
+    assert(this.#native === null, () => `${this.name} is loaded twice`)
+    this.#native = device.stream.createWeight({ n: this.n, c: this.c, compute }, this.#parts())
+    if (this.biasTensors.length > 0) this.#bias = concatFloats(device, this.biasTensors)
+    for (const tensor of this.tensors) tensor.release()
+  }
+
+  destroy(): void {
+    this.#native?.destroy()
+    this.#native = null
+  }
+
+  #parts(): WeightPart[] {
+    return this.tensors.map((t) => ({ address: t.address, bytes: t.bytes, n: present(t.shape[0], t.name), dtype: t.dtype }))
+  }
+}
+
+/** A small float32 vector: norm weights. */
+export class VectorWeight {
+  readonly tensor: CheckpointTensor
+  #address = 0
+
+  constructor(tensor: CheckpointTensor) {
+    this.tensor = tensor
+  }
+
+  get address(): number {
+    assert(this.#address !== 0, () => `${this.tensor.name} is not loaded`)
+    return this.#address
+  }
+
+  load(device: Device): void {
+    this.#address = concatFloats(device, [this.tensor])
+  }
+}
+
+function concatFloats(device: Device, tensors: readonly CheckpointTensor[]): number {
+  const parts = tensors.map(floatsOf)
+  const out = device.float32(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    out.data.set(part, at)
+    at += part.length
+  }
+  return out.address
+}
+
+/** Reads a checkpoint by name for one architecture. */
+export class WeightMap {
+  readonly checkpoint: Checkpoint
+  readonly linears: LinearWeight[] = []
+  readonly vectors: VectorWeight[] = []
+  readonly #read = new Set<string>()
+
+  constructor(checkpoint: Checkpoint) {
+    this.checkpoint = checkpoint
+  }
+
+  has(name: string): boolean {
+    return this.checkpoint.get(name) !== null
+  }
+
+  /** One weight from tensors stacked along their rows: `[["q_proj", 576], ["k_proj", 192]]`, all `c` columns wide. */
+  linear(parts: readonly (readonly [prefix: string, n: number])[], c: number, options: { bias: boolean }): LinearWeight {
+    const tensors = parts.map(([prefix, n]) => this.#tensor(`${prefix}.weight`, [n, c]))
+    const bias = options.bias ? parts.map(([prefix, n]) => this.#tensor(`${prefix}.bias`, [n])) : []
+    const rows = parts.reduce((sum, [, n]) => sum + n, 0)
+    const weight = new LinearWeight(parts.map(([prefix]) => prefix).join("+"), rows, c, tensors, bias)
+    this.linears.push(weight)
+    return weight
+  }
+
+  vector(name: string, length: number): VectorWeight {
+    const weight = new VectorWeight(this.#tensor(name, [length]))
+    this.vectors.push(weight)
+    return weight
+  }
+
+  /** Tensors that are in the file and have no say in the result (a stored rotary table, a tied head). */
+  ignore(name: string): void {
+    this.#read.add(name)
+  }
+
+  /** Errors: `ConfigError` when the checkpoint holds tensors that the architecture did not read. */
+  assertAllRead(): void {
+    const unread = this.checkpoint.names().filter((name) => !this.#read.has(name) && !HARMLESS.test(name))
+    if (unread.length === 0) return
+    const some = unread.slice(0, 5).join(", ")
+    throw new ConfigError(`the checkpoint has ${unread.length} tensors that this architecture does not read: ${some}`)
+  }
+
+  plan(device: Device, compute: Compute): number {
+    const vectors = this.vectors.reduce((sum, w) => sum + present(w.tensor.shape[0], w.tensor.name) * 4, 0)
+    return this.linears.reduce((sum, w) => sum + w.plan(device, compute), vectors)
+  }
+
+  load(device: Device, compute: Compute): void {
+    for (const vector of this.vectors) vector.load(device)
+    for (const linear of this.linears) linear.load(device, compute)
+  }
+
+  destroy(): void {
+    for (const linear of this.linears) linear.destroy()
+  }
+
+  #tensor(name: string, shape: readonly number[]): CheckpointTensor {
+    const tensor = this.checkpoint.get(name)
+    if (tensor === null) throw new ConfigError(`the checkpoint has no tensor ${name}`)
+    this.#read.add(name)
+    if (tensor.shape.length !== shape.length || tensor.shape.some((dim, i) => dim !== shape[i]))
+      throw new ConfigError(`${name} is [${tensor.shape.join(", ")}] in the checkpoint, [${shape.join(", ")}] by the config`)
+    return tensor
+  }
+}
+
+const HARMLESS = /rotary_emb\.inv_freq$|rope_freqs\.weight$/
