@@ -40,9 +40,10 @@ function start(config: EngineConfig): void {
     longPrefillTokenThreshold: config.longPrefillTokenThreshold,
   })
   const kv = { numBlocks: plan.numBlocks, groups, enablePrefixCaching: config.enablePrefixCaching }
-  const scheduler = new Scheduler(schedulerConfig, kv, { clock: () => performance.now() / 1000 })
+  const clock = () => performance.now() / 1000
+  const scheduler = new Scheduler(schedulerConfig, kv, { clock })
   core = new EngineCore({
-    scheduler, runner: loaded.runner, yieldThen: setImmediate,
+    scheduler, runner: loaded.runner, clock, yieldThen: setImmediate,
     emit: (outputs) => post({ type: "outputs", outputs }), onError: die,
   })
   post({

@@ -18,6 +18,8 @@ export interface EngineCoreDeps {
   readonly runner: Runner
   /** Runs `next` after the messages that have arrived. */
   readonly yieldThen: (next: () => void) => void
+  /** Seconds; the clock of the scheduler's events. */
+  readonly clock: () => number
   readonly emit: (outputs: EngineCoreOutputs) => void
   readonly onError: (error: Error) => void
 }
@@ -74,15 +76,19 @@ export class EngineCore {
       this.#deps.yieldThen(() => this.#loop())
     } else {
       this.#isLooping = false
-      this.#deps.emit({ outputs: [], stats: scheduler.makeStats() })
+      this.#emit([])
     }
   }
 
   #step(): void {
-    const { scheduler, runner, emit } = this.#deps
+    const { scheduler, runner } = this.#deps
     const plan = scheduler.schedule()
     const result = runner.execute(plan)
-    const outputs = scheduler.updateFromOutput(plan, result)
-    emit({ outputs, stats: scheduler.makeStats() })
+    this.#emit(scheduler.updateFromOutput(plan, result))
+  }
+
+  #emit(outputs: EngineCoreOutputs["outputs"]): void {
+    const { emit, scheduler, clock } = this.#deps
+    emit({ outputs, stats: scheduler.makeStats(), timestamp: clock() })
   }
 }
