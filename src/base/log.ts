@@ -1,0 +1,61 @@
+import { writeSync } from "node:fs"
+
+/**
+ * Lines for the operator, on stderr: one event a line, the message first and its values as `name=value`, or the whole as
+ * one JSON object. stdout stays free for what a command answers.
+ */
+export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+export type LogFields = Readonly<Record<string, string | number | boolean | null>>
+
+export interface Log {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warning(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+
+export interface LogOptions {
+  /** Less important lines are left out. */
+  readonly level: LogLevel
+  readonly json: boolean
+  readonly write: (line: string) => void
+  readonly now: () => Date
+}
+
+export function makeLog(options: Partial<LogOptions> = {}): Log {
+  const { level = "info", json = false, write = writeToStderr, now = () => new Date() } = options
+  const least = LOG_LEVELS.indexOf(level)
+  const format = json ? formatJson : formatText
+  const writer = (at: LogLevel) => (message: string, fields: LogFields = {}) => {
+    if (LOG_LEVELS.indexOf(at) >= least) write(`${format(at, now(), message, fields)}\n`)
+  }
+  return { debug: writer("debug"), info: writer("info"), warning: writer("warning"), error: writer("error") }
+}
+
+function formatJson(level: LogLevel, time: Date, message: string, fields: LogFields): string {
+  return JSON.stringify({ time: time.toISOString(), level, message, ...fields })
+}
+
+function formatText(level: LogLevel, time: Date, message: string, fields: LogFields): string {
+  const values = Object.entries(fields).map(([name, value]) => ` ${name}=${formatValue(value)}`)
+  // Text from outside must not look like a line of its own, nor drive the terminal.
+  return `${level.toUpperCase().padEnd(7)} ${time.toISOString()} ${escapeControls(message)}${values.join("")}`
+}
+
+function formatValue(value: LogFields[string]): string {
+  return typeof value === "string" && !/^[^\s"=]+$/.test(value) ? JSON.stringify(value) : escapeControls(String(value))
+}
+
+function escapeControls(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`)
+}
+
+// A full pipe must not stop the server, and a closed one must not end it: the line is lost then.
+function writeToStderr(line: string): void {
+  try {
+    writeSync(2, line)
+  } catch {
+    return
+  }
+}

@@ -1,0 +1,45 @@
+import { Command, CommanderError } from "commander"
+import packageJson from "../../package.json" with { type: "json" }
+import { ConfigError } from "../base/errors.ts"
+import { addServeCommand, normalizeFlags } from "./serve-command.ts"
+import type { ServeConfig } from "./serve-options.ts"
+
+/** What the commands do; the command line itself only reads words. Each resolves with the exit code. */
+export interface Actions {
+  readonly serve: (config: ServeConfig) => Promise<number>
+}
+
+export const VERSION: string = packageJson.version
+
+/** Wrong words on the command line, as getopt's programs have it; a config that cannot be used ends with 1. */
+const EXIT_USAGE = 2
+
+/** Runs `argv` (without the program's own name). Resolves with the exit code; words of errors go to stderr. */
+export async function runCli(argv: readonly string[], actions: Actions): Promise<number> {
+  let exitCode = 0
+  const program = new Command("baozi")
+    .description(packageJson.description)
+    .version(`baozi ${VERSION}`, "-V, --version", "print the version and exit")
+    .helpOption("-h, --help", "print this help and exit")
+    .helpCommand(false)
+    .configureHelp({ showGlobalOptions: false })
+    .showSuggestionAfterError(true)
+    .exitOverride()
+  addServeCommand(program, async (config) => {
+    exitCode = await actions.serve(config)
+  })
+  try {
+    if (argv.length === 0) {
+      program.outputHelp({ error: true })
+      return EXIT_USAGE
+    }
+    await program.parseAsync(normalizeFlags(argv), { from: "user" })
+    return exitCode
+  } catch (error) {
+    // Commander has written its words already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`error: ${error.message}\n`)
+    return 1
+  }
+}

@@ -1,0 +1,161 @@
+import { ConfigError } from "../base/errors.ts"
+import { integer, jsonObject, oneOf, orAuto, share, text, type ParseValue } from "./parse-values.ts"
+
+/**
+ * The flags of `baozi serve`: one table for their spelling (vLLM's), meaning, default and checks. `ServeConfig` is what
+ * the table yields; nothing else knows a default.
+ */
+export interface Flag<T> {
+  /** As commander takes it: "--port <number>"; "<names...>" takes several values; no argument is a switch. */
+  readonly usage: string
+  readonly help: string
+  readonly group: string
+  readonly byDefault: T
+  /** Null for a switch. */
+  readonly parse: ParseValue<unknown> | null
+  /** A switch with a --no- form. */
+  readonly hasNegation: boolean
+}
+
+const MODEL = "Model:"
+const SERVER = "Server:"
+const SCHEDULER = "Scheduler:"
+const MEMORY = "Memory:"
+const REQUESTS = "Requests:"
+const MACHINE = "Machine:"
+const LOGGING = "Logging:"
+
+function value<T>(group: string, usage: string, byDefault: T, parse: ParseValue<T>, help: string): Flag<T> {
+  return { usage, help, group, byDefault, parse, hasNegation: false }
+}
+
+function optional<T>(group: string, usage: string, parse: ParseValue<T>, help: string): Flag<T | null> {
+  return { usage, help, group, byDefault: null, parse, hasNegation: false }
+}
+
+/** `parse` checks each of several values. */
+function several(group: string, usage: string, parse: ParseValue<string>, help: string): Flag<readonly string[]> {
+  return { usage, help, group, byDefault: [], parse, hasNegation: false }
+}
+
+function toggle(group: string, usage: string, help: string): Flag<boolean> {
+  return { usage, help, group, byDefault: false, parse: null, hasNegation: false }
+}
+
+function toggleOn(group: string, usage: string, help: string): Flag<boolean> {
+  return { usage, help, group, byDefault: true, parse: null, hasNegation: true }
+}
+
+export const SERVE_FLAGS = {
+  servedModelName: several(MODEL, "--served-model-name <names...>", text,
+    "names that requests may use; responses carry the first (default: the model as given)"),
+  tokenizer: optional(MODEL, "--tokenizer <path>", text,
+    "directory or file of another tokenizer (default: the model's own)"),
+  chatTemplate: optional(MODEL, "--chat-template <path or text>", text,
+    "Jinja chat template, as a file or the text itself (default: the model's own)"),
+  generationConfig: value(MODEL, "--generation-config <auto|vllm|path>", "auto", text,
+    "where sampling defaults come from: auto, the model's generation_config.json; vllm, none; or a directory"),
+  overrideGenerationConfig: value<Readonly<Record<string, unknown>>>(MODEL, "--override-generation-config <json>", {},
+    jsonObject, "sampling defaults that win over --generation-config, such as {\"temperature\": 0.5}"),
+  maxModelLen: optional(MODEL, "--max-model-len <tokens|auto>", orAuto(integer({ min: 1 })),
+    "tokens of one request, prompt and output, at most; 4k is 4000, 4K is 4096 " +
+      "(default: what the model allows, or less where memory has no room for it)"),
+  dtype: value<"auto" | "float32" | "bfloat16" | "float16">(MODEL, "--dtype <type>", "auto",
+    oneOf("auto", "float32", "bfloat16", "float16"), "type to compute in; auto keeps quantized weights quantized"),
+  offline: toggle(MODEL, "--offline", "never use the network; this version never does"),
+
+  host: value(SERVER, "--host <address>", "127.0.0.1", text, "address to listen on; 0.0.0.0 is every one"),
+  port: value(SERVER, "--port <number>", 8000, integer({ min: 0, max: 65535 }), "port to listen on; 0 picks a free one"),
+  uds: optional(SERVER, "--uds <path>", text, "listen on this Unix domain socket instead of host and port"),
+  rootPath: value(SERVER, "--root-path <path>", "", rootPath, "path prefix that a proxy in front strips or keeps"),
+  apiKey: several(SERVER, "--api-key <keys...>", text,
+    "keys, one of which a request must carry (default: BAOZI_API_KEY or VLLM_API_KEY, else none is asked for)"),
+  maxBodyBytes: value(SERVER, "--max-body-bytes <bytes>", 64 * 2 ** 20, integer({ min: 1024 }),
+    "largest request body; a larger one gets 413"),
+  shutdownTimeout: value(SERVER, "--shutdown-timeout <seconds>", 0, integer({ min: 0, max: 86400 }),
+    "how long running requests may go on after SIGTERM or SIGINT"),
+
+  maxNumBatchedTokens: value(SCHEDULER, "--max-num-batched-tokens <tokens>", 2048, integer({ min: 1 }),
+    "token budget of one step, over all requests"),
+  maxNumSeqs: value(SCHEDULER, "--max-num-seqs <requests>", 128, integer({ min: 1 }), "requests that run at once, at most"),
+  longPrefillTokenThreshold: value(SCHEDULER, "--long-prefill-token-threshold <tokens>", 0, integer({ min: 0 }),
+    "prompt tokens of one request in one step, at most, while others wait; 0 is no such limit"),
+  schedulingPolicy: value<"fcfs" | "priority">(SCHEDULER, "--scheduling-policy <policy>", "fcfs",
+    oneOf("fcfs", "priority"), "fcfs, in order of arrival; priority, by the request's `priority`, lowest first"),
+  enablePrefixCaching: toggleOn(SCHEDULER, "--enable-prefix-caching", "reuse the KV blocks of prompts seen before"),
+  enableChunkedPrefill: toggleOn(SCHEDULER, "--enable-chunked-prefill", "compute a long prompt over several steps"),
+  maxWaitingRequests: value(SCHEDULER, "--max-waiting-requests <requests>", 1024, integer({ min: 1 }),
+    "requests waiting to run, at most; one more gets 503"),
+
+  kvCacheDtype: value<"auto" | "float32" | "bfloat16">(MEMORY, "--kv-cache-dtype <type>", "auto",
+    oneOf("auto", "float32", "bfloat16"), "type of the KV cache; auto is bfloat16, or float32 with --dtype float32"),
+  blockSize: value(MEMORY, "--block-size <tokens>", 128, integer({ min: 1, max: 4096 }), "tokens in a KV block"),
+  kvCacheMemoryBytes: optional(MEMORY, "--kv-cache-memory-bytes <bytes>", integer({ min: 1 }),
+    "memory for the KV cache: 2G, 512M"),
+  gpuMemoryUtilization: optional(MEMORY, "--gpu-memory-utilization <share>", share,
+    "share of the machine's memory that weights, scratch and KV cache may take together " +
+      "(default: a KV cache of half of what is free after the weights, 4 GiB at most)"),
+  numGpuBlocksOverride: optional(MEMORY, "--num-gpu-blocks-override <blocks>", integer({ min: 2 }),
+    "KV blocks, whatever the memory says"),
+
+  maxLogprobs: value(REQUESTS, "--max-logprobs <number>", 20, integer({ min: -1 }),
+    "largest `logprobs` a request may ask for; -1 is the whole vocabulary"),
+  seed: value(REQUESTS, "--seed <number>", 0, integer({ min: 0 }), "seed of requests that carry none"),
+  responseRole: value(REQUESTS, "--response-role <role>", "assistant", text, "role of generated chat messages"),
+  trustRequestChatTemplate: toggle(REQUESTS, "--trust-request-chat-template", "let requests bring a chat template"),
+  returnTokensAsTokenIds: toggle(REQUESTS, "--return-tokens-as-token-ids",
+    "write tokens in logprobs as \"token_id:123\", exact even where their text is not"),
+  enablePromptTokensDetails: toggle(REQUESTS, "--enable-prompt-tokens-details",
+    "report cached prompt tokens in `usage`; always on here"),
+  enableAutoToolChoice: toggle(REQUESTS, "--enable-auto-tool-choice", "let the model choose tools; needs a parser"),
+  toolCallParser: optional(REQUESTS, "--tool-call-parser <name>", oneOf("hermes"), "format of the model's tool calls: hermes"),
+
+  threads: value(MACHINE, "--threads <number>", 0, integer({ min: 0, max: 1024 }),
+    "threads that compute; 0 is as many as the processors this process may use"),
+  isa: optional(MACHINE, "--isa <level>", text,
+    "instruction set of the kernels, instead of the best that the processor has: avx512_vnni, avx2, scalar, ..."),
+  libDir: optional(MACHINE, "--lib-dir <path>", text,
+    "directory for the kernel libraries that the executable carries (default: BAOZI_LIB_DIR, else the user's cache)"),
+
+  logLevel: value<"debug" | "info" | "warning" | "error">(LOGGING, "--log-level <level>", "info",
+    oneOf("debug", "info", "warning", "error"), "least important lines to write"),
+  logJson: toggle(LOGGING, "--log-json", "write log lines as JSON objects"),
+  enableLogRequests: toggle(LOGGING, "--enable-log-requests", "log each request's parameters, not its prompt"),
+  disableLogStats: toggle(LOGGING, "--disable-log-stats", "do not log throughput every ten seconds"),
+} as const satisfies Record<string, Flag<unknown>>
+
+type Flags = typeof SERVE_FLAGS
+
+/** Everything `baozi serve` was told, checked. A null is "not given". */
+export type ServeConfig = {
+  readonly [K in keyof Flags]: Flags[K] extends Flag<infer T> ? T : never
+} & {
+  /** A GGUF file or a model directory; null is the default model. */
+  readonly model: string | null
+}
+
+function rootPath(path: string, flag: string): string {
+  if (path !== "" && !/^\/[^?#\s]*[^/?#\s]$/.test(path))
+    throw new ConfigError(`${flag} is ${JSON.stringify(path)}, but must start with a slash and not end with one`)
+  return path
+}
+
+/** Flags that vLLM spells in two ways. */
+export const FLAG_ALIASES: Readonly<Record<string, string>> = {
+  "--device-memory-utilization": "--gpu-memory-utilization",
+  "--max-num-queued-reqs": "--max-waiting-requests",
+}
+
+/** What flags say about each other. Errors: `ConfigError`. */
+export function checkServeConfig(config: ServeConfig): ServeConfig {
+  if (config.enableAutoToolChoice && config.toolCallParser === null)
+    throw new ConfigError("--enable-auto-tool-choice needs --tool-call-parser")
+  if (config.maxNumSeqs > config.maxNumBatchedTokens)
+    throw new ConfigError(
+      `--max-num-seqs ${config.maxNumSeqs} is more than --max-num-batched-tokens ${config.maxNumBatchedTokens}: ` +
+        "a step computes a token for each running request",
+    )
+  if (config.kvCacheMemoryBytes !== null && config.gpuMemoryUtilization !== null)
+    throw new ConfigError("--kv-cache-memory-bytes and --gpu-memory-utilization: give one of them")
+  return config
+}
