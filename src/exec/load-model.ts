@@ -54,7 +54,6 @@ function load(engine: EngineConfig, device: Device, onPlan: (plan: MemoryPlan) =
   const architecture = findArchitecture(source.config)
   const reader = new ConfigReader(source.config)
   const config = architecture.config(reader)
-  reader.assertAllUnderstood()
   const map = new WeightMap(source.checkpoint)
   const forward = architecture.model(map, config)
   map.assertAllRead()
@@ -101,7 +100,7 @@ function kvDtypeOf(engine: EngineConfig): "F32" | "BF16" {
 }
 
 function ropeTable(device: Device, config: ModelConfig, numPositions: number, interleaved: boolean): RopeTable {
-  const rotDim = config.rotDim
+  const { rotDim } = config.rope
   const table = device.float32(numPositions * rotDim)
   table.data.set(buildCosSinTable(config.rope, config.headDim, rotDim, numPositions))
   return { table, rotDim, numPositions, interleaved }

@@ -1,0 +1,114 @@
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { assert } from "../src/base/assert.ts"
+import { locateLibraries } from "../src/cli/libraries.ts"
+import { Request } from "../src/core/request.ts"
+import { defaultSamplingParams, type SamplingParams } from "../src/core/sampling-params.ts"
+import type { TokenLogprobs } from "../src/core/schedule-plan.ts"
+import { makeSchedulerConfig } from "../src/core/scheduler-config.ts"
+import { Scheduler } from "../src/core/scheduler.ts"
+import type { EngineConfig } from "../src/exec/engine-config.ts"
+import { loadModel, type LoadedModel } from "../src/exec/load-model.ts"
+
+export interface Generated {
+  readonly tokenIds: number[]
+  readonly logprobs: TokenLogprobs[]
+  numCachedTokens: number
+}
+
+/** A model and a scheduler on this thread: the engine without its threads, for tests that look at tokens. */
+export class TestEngine {
+  readonly model: LoadedModel
+  readonly scheduler: Scheduler
+  #nextId = 0
+
+  constructor(modelPath: string, overrides: Partial<EngineConfig> = {}) {
+    const config = engineConfig(modelPath, overrides)
+    this.model = loadModel(config, () => {})
+    const { plan, groups } = this.model
+    this.scheduler = new Scheduler(
+      makeSchedulerConfig({
+        maxModelLen: plan.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
+        policy: config.schedulingPolicy, enableChunkedPrefill: config.enableChunkedPrefill,
+        longPrefillTokenThreshold: config.longPrefillTokenThreshold,
+      }),
+      { numBlocks: plan.numBlocks, groups, enablePrefixCaching: config.enablePrefixCaching },
+      { clock: () => 0 },
+    )
+  }
+
+  /** Runs all prompts at once to their ends. */
+  generate(prompts: readonly (readonly number[])[], sampling: Partial<SamplingParams> = {}): Generated[] {
+    const results = new Map<string, Generated>()
+    for (const promptTokenIds of prompts) {
+      const requestId = `r${this.#nextId++}`
+      results.set(requestId, { tokenIds: [], logprobs: [], numCachedTokens: 0 })
+      const params = defaultSamplingParams({ temperature: 0, ignoreEos: true, ...sampling })
+      this.scheduler.addRequest(new Request({ requestId, promptTokenIds, sampling: params, arrivalTime: 0 }))
+    }
+    while (this.scheduler.hasUnfinishedRequests()) this.#step(results)
+    return [...results.values()]
+  }
+
+  dispose(): void {
+    this.model.dispose()
+  }
+
+  #step(results: Map<string, Generated>): void {
+    const plan = this.scheduler.schedule()
+    assert(plan.requests.length > 0, "a step planned nothing")
+    for (const output of this.scheduler.updateFromOutput(plan, this.model.runner.execute(plan))) {
+      const result = results.get(output.requestId)!
+      result.tokenIds.push(...output.newTokenIds)
+      result.logprobs.push(...(output.logprobs ?? []))
+      if (output.prefillStats !== null) result.numCachedTokens = output.prefillStats.numCachedTokens
+    }
+  }
+}
+
+export function engineConfig(modelPath: string, overrides: Partial<EngineConfig> = {}): EngineConfig {
+  return {
+    modelPath, dtype: "float32", kvCacheDtype: "auto", blockSize: 16, maxModelLen: null, maxNumBatchedTokens: 512,
+    maxNumSeqs: 16, schedulingPolicy: "fcfs", enablePrefixCaching: true, enableChunkedPrefill: true,
+    longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, memoryUtilization: null,
+    numThreads: 0, isa: null, libraries: locateLibraries(), ...overrides,
+  }
+}
+
+export interface Golden {
+  readonly prompts: readonly (readonly number[])[]
+  readonly greedy: readonly (readonly number[])[]
+  readonly minTopGap: number
+  /** By prompt: the reference's logits at the prompt's last position. */
+  readonly lastLogits: readonly (Float32Array | null)[]
+}
+
+/** Reads a fixture's golden.json and golden.tensors (a safetensors file of float32 logits [positions, V]). */
+export async function readGolden(dir: string): Promise<Golden> {
+  const json = (await Bun.file(join(dir, "golden.json")).json()) as {
+    prompts: number[][], greedy: number[][], min_top1_gap: number,
+  }
+  const lastLogits = await readLastLogits(join(dir, "golden.tensors"), json.prompts.length)
+  return { prompts: json.prompts, greedy: json.greedy, minTopGap: json.min_top1_gap, lastLogits }
+}
+
+async function readLastLogits(path: string, count: number): Promise<(Float32Array | null)[]> {
+  const bytes = await Bun.file(path).arrayBuffer()
+  const headerBytes = Number(new DataView(bytes).getBigUint64(0, true))
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, headerBytes))) as Record<
+    string, { shape: number[]; data_offsets: [number, number] }
+  >
+  return Array.from({ length: count }, (_, i) => {
+    const entry = header[`logits.${i}`]
+    if (entry === undefined) return null
+    const vocab = entry.shape[1]!
+    const end = 8 + headerBytes + entry.data_offsets[1]
+    return new Float32Array(bytes.slice(end - vocab * 4, end))
+  })
+}
+
+/** The model a fixture folder holds: its GGUF file, or the folder itself. */
+export function modelPathOf(dir: string): string {
+  const gguf = join(dir, "model.gguf")
+  return existsSync(gguf) ? gguf : dir
+}
