@@ -121,11 +121,15 @@ export class Scheduler {
     return outputs
   }
 
-  /** Proposals for the next step, by request id. Those for requests that are gone or in mid-prompt are dropped. */
+  /**
+   * Proposals for the next step, by request id. Dropped where they can't follow the request's last token: it is gone,
+   * in mid-prompt, or another step of it is in flight.
+   */
   updateDraftTokens(drafts: ReadonlyMap<string, readonly number[]>): void {
     for (const [id, draftTokenIds] of drafts) {
       const request = this.#requests.get(id)
-      if (request === undefined || request.status !== "running" || request.isPrefillChunk) continue
+      if (request === undefined || request.status !== "running") continue
+      if (request.isPrefillChunk || request.numInFlightTokens > 0) continue
       request.draftTokenIds = draftTokenIds
     }
   }

@@ -1,0 +1,136 @@
+import { assert } from "../../src/base/assert.ts"
+import type { ScheduledRequest, SchedulePlan, StepResult } from "../../src/core/schedule-plan.ts"
+import { firstVisible, fold, type LayerWindows, mix, toToken } from "./fake-model.ts"
+
+/** What a real runner would keep of a request between steps. */
+interface Row {
+  blockIds: number[][]
+  /** The position that the next step must begin at. */
+  nextPosition: number
+}
+
+/** The model's two layers and where their KV goes: layer l lives in group `groupOf[l]`, in memory `memoryOf[l]`. */
+export interface FakeRunnerConfig {
+  readonly windows: LayerWindows
+  readonly groupOf: readonly [number, number]
+  readonly memoryOf: readonly [number, number]
+  readonly numBlocks: number
+  readonly blockSize: number
+  /** By request id: what sets its KV apart. */
+  readonly saltOf: (requestId: string) => number
+}
+
+/**
+ * Runs the fake model over a paged KV cache, reading and writing through block tables alone, and holds the scheduler
+ * to what a runner relies on: rows are made before they are used, positions follow each other, block tables only
+ * grow or lose cells to the null block, and no two requests write one block.
+ */
+export class FakeRunner {
+  readonly #config: FakeRunnerConfig
+  /** A slot's value, by memory. */
+  readonly #memories: Int32Array[]
+  readonly #rows = new Map<string, Row>()
+
+  constructor(config: FakeRunnerConfig) {
+    this.#config = config
+    const numMemories = 1 + Math.max(...config.memoryOf)
+    this.#memories = Array.from({ length: numMemories }, () => new Int32Array(config.numBlocks * config.blockSize))
+  }
+
+  get numRows(): number {
+    return this.#rows.size
+  }
+
+  execute(plan: SchedulePlan): StepResult {
+    for (const id of plan.finishedRequestIds) this.#rows.delete(id)
+    for (const id of plan.preemptedRequestIds) this.#rows.delete(id)
+    const result: StepResult = { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
+    const writers = new Map<number, string>()
+    for (const request of plan.requests) {
+      const row = this.#updateRow(request)
+      this.#checkWrites(request, writers)
+      const sampled = this.#forward(request)
+      if (request.samples) result.sampledTokenIds.set(request.requestId, sampled)
+      const numRejected = request.samples ? request.draftTokenIds.length + 1 - sampled.length : 0
+      row.nextPosition = request.numComputedTokens + request.numScheduledTokens - numRejected
+    }
+    return result
+  }
+
+  #updateRow(request: ScheduledRequest): Row {
+    const { requestId, isNew, numComputedTokens, blockIdsByGroup } = request
+    const before = this.#rows.get(requestId)
+    assert(isNew === (before === undefined), () => `${requestId}: isNew=${isNew}, but row=${before !== undefined}`)
+    assert(request.blockIds === blockIdsByGroup[0], () => `${requestId}: blockIds is not the first group's table`)
+    const row = { blockIds: blockIdsByGroup.map((ids) => ids.slice()), nextPosition: numComputedTokens }
+    this.#rows.set(requestId, row)
+    if (before === undefined) return row
+    assert(before.nextPosition === numComputedTokens, () => `${requestId}: at ${numComputedTokens}, not in sequence`)
+    for (const [g, ids] of before.blockIds.entries()) {
+      for (const [i, id] of ids.entries()) {
+        const now = blockIdsByGroup[g]?.[i]
+        assert(now === id || now === 0, () => `${requestId}: block table cell ${i} went from ${id} to ${now}`)
+      }
+    }
+    return row
+  }
+
+  #checkWrites(request: ScheduledRequest, writers: Map<number, string>): void {
+    const { numComputedTokens, numScheduledTokens, blockIdsByGroup, requestId } = request
+    const firstCell = Math.floor(numComputedTokens / this.#config.blockSize)
+    const lastCell = Math.floor((numComputedTokens + numScheduledTokens - 1) / this.#config.blockSize)
+    for (const ids of blockIdsByGroup) {
+      for (let cell = firstCell; cell <= lastCell; cell++) {
+        const id = ids[cell]
+        assert(id !== undefined && id !== 0, () => `${requestId}: no block to write for cell ${cell}`)
+        assert(!writers.has(id), () => `${requestId} and ${writers.get(id)} both write block ${id}`)
+        writers.set(id, requestId)
+      }
+    }
+  }
+
+  /** Computes the scheduled positions; returns the tokens that follow, as far as the drafts were right. */
+  #forward(request: ScheduledRequest): number[] {
+    const { tokenIds, draftTokenIds, numComputedTokens, numScheduledTokens } = request
+    const { windows, saltOf } = this.#config
+    const salt = saltOf(request.requestId)
+    const end = numComputedTokens + numScheduledTokens
+    const sampled: number[] = []
+    let isAccepting = true
+    for (let p = numComputedTokens; p < end; p++) {
+      const tokenId = p < tokenIds.length ? tokenIds[p] : draftTokenIds[p - tokenIds.length]
+      assert(tokenId !== undefined, () => `${request.requestId}: no token at ${p}`)
+      this.#write(request, 0, p, mix(tokenId, p, salt))
+      this.#write(request, 1, p, this.#attend(request, 0, p, windows[0]))
+      if (p < tokenIds.length - 1 || !isAccepting) continue
+      const next = toToken(this.#attend(request, 1, p, windows[1]))
+      sampled.push(next)
+      isAccepting = draftTokenIds[p + 1 - tokenIds.length] === next
+    }
+    return sampled
+  }
+
+  #attend(request: ScheduledRequest, layer: 0 | 1, position: number, window: number): number {
+    const memory = this.#memory(layer)
+    let hash = 1
+    for (let p = firstVisible(position, window); p <= position; p++) {
+      hash = fold(hash, memory[this.#slot(request, layer, p)] as number)
+    }
+    return hash
+  }
+
+  #write(request: ScheduledRequest, layer: 0 | 1, position: number, value: number): void {
+    this.#memory(layer)[this.#slot(request, layer, position)] = value
+  }
+
+  #slot(request: ScheduledRequest, layer: 0 | 1, position: number): number {
+    const { blockSize, groupOf } = this.#config
+    const id = request.blockIdsByGroup[groupOf[layer]]?.[Math.floor(position / blockSize)]
+    assert(id !== undefined && id !== 0, () => `${request.requestId}: layer ${layer} has no block for ${position}`)
+    return id * blockSize + (position % blockSize)
+  }
+
+  #memory(layer: 0 | 1): Int32Array {
+    return this.#memories[this.#config.memoryOf[layer]] as Int32Array
+  }
+}

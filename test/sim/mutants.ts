@@ -1,0 +1,106 @@
+/**
+ * Copies of the core with one bug each. A simulator that cannot see them would prove nothing.
+ * `find` must occur exactly once in its file: a mutant that no longer applies fails loudly.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { assert } from "../../src/base/assert.ts"
+import type { Core } from "./simulator.ts"
+
+export interface Mutant {
+  readonly name: string
+  /** Inside src/core. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "a released block keeps a holder",
+    file: "kv/block-pool.ts",
+    find: "block.refCount -= 1",
+    replace: "block.refCount -= block.id % 7 === 3 ? 0 : 1",
+  },
+  {
+    name: "a revived block stays in the free queue",
+    file: "kv/block-pool.ts",
+    find: "if (block.refCount === 0) this.#free.remove(block)",
+    replace: "",
+  },
+  {
+    name: "a block is shared before it is full",
+    file: "kv/group-tables.ts",
+    find: "const numFull = Math.floor(numTokens / this.#blockSize)\n    for",
+    replace: "const numFull = Math.min(hashes.length, Math.ceil(numTokens / this.#blockSize))\n    for",
+  },
+  {
+    name: "the window gives back one block too many",
+    file: "kv/sliding-window.ts",
+    find: "Math.max(0, numComputedTokens - window + 1)",
+    replace: "Math.max(0, numComputedTokens - window + 1 + blockSize)",
+  },
+  {
+    name: "a window hit is one block short",
+    file: "kv/sliding-window.ts",
+    find: "const numTailBlocks = ceilDiv(window - 1, blockSize)",
+    replace: "const numTailBlocks = Math.max(1, ceilDiv(window - 1, blockSize) - 1)",
+  },
+  {
+    name: "the cache salt is ignored",
+    file: "kv/block-hash.ts",
+    find: "const hasSalt = start === 0 &&",
+    replace: "const hasSalt = start < 0 &&",
+  },
+  {
+    name: "a block's name ignores what came before it",
+    file: "kv/block-hash.ts",
+    find: "scratch.write(parent ?? ROOT_HASH, 0",
+    replace: "scratch.write(ROOT_HASH, 0",
+  },
+  {
+    name: "blocks of a plan that was taken back keep their names",
+    file: "scheduler.ts",
+    find: "if (draft.takeBack(victim)) this.#kv.uncacheUncomputed(victim)",
+    replace: "draft.takeBack(victim)",
+  },
+  {
+    name: "rejected drafts count as computed",
+    file: "scheduler.ts",
+    find: "if (!isStale) request.numComputedTokens -= draftTokenIds.length - numAccepted",
+    replace: "",
+  },
+  {
+    name: "a preempted request does not wait for what is in flight",
+    file: "request.ts",
+    find: "return this.numStaleTokens > 0 && !this.dropsStaleOutput",
+    replace: "return false",
+  },
+  {
+    name: "the budget is not charged",
+    file: "plan-draft.ts",
+    find: "this.tokenBudget -= scheduled.numScheduledTokens",
+    replace: "",
+  },
+  {
+    name: "an aborted request keeps its blocks",
+    file: "scheduler.ts",
+    find: "request.finish(reason)\n      this.#release(request)",
+    replace: "request.finish(reason)\n      this.#requests.delete(request.requestId)\n      this.#finishedIds.push(request.requestId)",
+  },
+]
+
+/** The core with the mutant's bug, loaded from a copy. `dispose` deletes the copy. */
+export async function loadMutant(mutant: Mutant): Promise<Core & { dispose: () => void }> {
+  const dir = mkdtempSync(join(tmpdir(), "baozi-mutant-"))
+  const src = resolve(import.meta.dir, "../../src")
+  for (const layer of ["base", "core"]) cpSync(join(src, layer), join(dir, layer), { recursive: true })
+  const path = join(dir, "core", mutant.file)
+  const text = readFileSync(path, "utf8")
+  assert(text.split(mutant.find).length === 2, () => `mutant "${mutant.name}" does not apply to ${mutant.file}`)
+  writeFileSync(path, text.replace(mutant.find, () => mutant.replace))
+  const { Scheduler } = await import(join(dir, "core/scheduler.ts"))
+  const { Request } = await import(join(dir, "core/request.ts"))
+  return { Scheduler, Request, dispose: () => rmSync(dir, { recursive: true, force: true }) }
+}

@@ -1,0 +1,84 @@
+/** Draws one random scenario: a KV cache, a scheduler configuration, and how rough the weather is. */
+import type { Prng } from "../../src/base/prng.ts"
+import type { KVCacheGroup, KVCacheSpec } from "../../src/core/kv/kv-spec.ts"
+import { maxBlocksPerRequest } from "../../src/core/kv/sizing.ts"
+import type { SchedulerConfig } from "../../src/core/scheduler-config.ts"
+import type { LayerWindows } from "./fake-model.ts"
+
+export interface Scenario {
+  readonly scheduler: SchedulerConfig
+  readonly groups: readonly KVCacheGroup[]
+  readonly numBlocks: number
+  readonly enablePrefixCaching: boolean
+  readonly windows: LayerWindows
+  readonly groupOf: readonly [number, number]
+  readonly memoryOf: readonly [number, number]
+  /** Plans that may be in flight at once. */
+  readonly pipelineDepth: number
+  /** Tokens that the drafter proposes a step; 0 is no drafter. */
+  readonly numDraftTokens: number
+  readonly numRequests: number
+  /** Chance that a request arrives between two steps, repeatedly. */
+  readonly arrivalRate: number
+  readonly abortRate: number
+  readonly resetRate: number
+  readonly pauseRate: number
+  readonly numSalts: number
+}
+
+export function drawScenario(prng: Prng): Scenario {
+  const blockSize = prng.pick([1, 2, 3, 4, 8, 16])
+  const maxModelLen = prng.int(12, 96)
+  const enableChunkedPrefill = prng.chance(0.8)
+  const maxNumSeqs = prng.int(1, 12)
+  const leastBudget = enableChunkedPrefill ? maxNumSeqs : Math.max(maxModelLen, maxNumSeqs)
+  const maxNumBatchedTokens = leastBudget + (prng.chance(0.5) ? prng.int(0, 8) : prng.int(0, 120))
+  const attention = drawAttention(prng, blockSize)
+  const pipelineDepth = prng.chance(0.3) ? 2 : 1
+  // A window gives blocks back only behind the steps in flight.
+  const limits = { maxModelLen, maxNumBatchedTokens: maxNumBatchedTokens * pipelineDepth }
+  const leastBlocks = maxBlocksPerRequest(attention.groups, limits)
+  return {
+    scheduler: {
+      maxNumBatchedTokens,
+      maxNumSeqs,
+      maxModelLen,
+      policy: prng.pick(["fcfs", "priority"]),
+      enableChunkedPrefill,
+      longPrefillTokenThreshold: prng.chance(0.3) ? prng.int(1, maxModelLen) : 0,
+      longPrefillTokenThresholdAdaptive: prng.chance(0.3),
+      schedulerReserveFullIsl: prng.chance(0.6),
+      watermark: prng.chance(0.3) ? 0.1 : 0,
+    },
+    ...attention,
+    // One request always fits; how many more decides how hard they fight.
+    numBlocks: 1 + leastBlocks + (prng.chance(0.7) ? prng.int(0, leastBlocks) : prng.int(0, 20 * leastBlocks)),
+    enablePrefixCaching: prng.chance(0.85),
+    pipelineDepth,
+    numDraftTokens: prng.chance(0.3) ? prng.int(1, 4) : 0,
+    numRequests: prng.int(5, 60),
+    arrivalRate: prng.pick([0.1, 0.4, 0.8]),
+    abortRate: prng.pick([0, 0.01, 0.1]),
+    resetRate: prng.pick([0, 0, 0.02]),
+    pauseRate: prng.pick([0, 0, 0.02]),
+    numSalts: prng.pick([1, 1, 3]),
+  }
+}
+
+type Attention = Pick<Scenario, "groups" | "windows" | "groupOf" | "memoryOf">
+
+/** All layers full, all with one window, or one of each: then the two groups share one memory. */
+function drawAttention(prng: Prng, blockSize: number): Attention {
+  const shape = { blockSize, numKVHeads: 1, headDim: 1, headDimV: 1, dtypeBytes: 4 }
+  const full: KVCacheSpec = { kind: "full", ...shape }
+  const window = prng.int(1, 24)
+  const sliding: KVCacheSpec = { kind: "sliding_window", window, ...shape }
+  const kind = prng.pick(["full", "sliding", "hybrid"] as const)
+  if (kind === "hybrid") {
+    const groups = [{ spec: full, layers: [0] }, { spec: sliding, layers: [1] }]
+    return { groups, windows: [Infinity, window], groupOf: [0, 1], memoryOf: [0, 0] }
+  }
+  const reach = kind === "full" ? Infinity : window
+  const groups = [{ spec: kind === "full" ? full : sliding, layers: [0, 1] }]
+  return { groups, windows: [reach, reach], groupOf: [0, 0], memoryOf: [0, 1] }
+}

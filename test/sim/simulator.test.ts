@@ -1,0 +1,45 @@
+import { describe, expect, test } from "bun:test"
+import { Request } from "../../src/core/request.ts"
+import { Scheduler } from "../../src/core/scheduler.ts"
+import { loadMutant, MUTANTS } from "./mutants.ts"
+import { simulateFor } from "./simulate-for.ts"
+import { emptyCoverage, simulate } from "./simulator.ts"
+
+const core = { Scheduler, Request }
+const seconds = Number(process.env["BAOZI_SIM_SECONDS"] ?? 5)
+const seed = process.env["SEED"]
+
+describe("simulator", () => {
+  test("every request gets what it gets alone", () => {
+    if (seed !== undefined) return simulate(core, Number(seed), emptyCoverage())
+    const seen = simulateFor(core, { seconds, firstSeed: Math.floor(Math.random() * 2 ** 31) })
+    console.log(`simulated ${seen.scenarios} scenarios from SEED=${seen.firstSeed}: ${JSON.stringify(seen)}`)
+  }, 1000 * (seconds + 60))
+
+  test("the scenarios go through everything that they are meant to test", () => {
+    const coverage = emptyCoverage()
+    for (let s = 1; s <= 60; s++) simulate(core, s, coverage)
+    for (const [what, count] of Object.entries(coverage)) expect(count, what).toBeGreaterThan(0)
+  }, 60_000)
+
+  test("a seed always gives the same run", () => {
+    const runs = [emptyCoverage(), emptyCoverage()]
+    for (const coverage of runs) for (let s = 1; s <= 5; s++) simulate(core, s, coverage)
+    expect(runs[0]).toEqual(runs[1] as (typeof runs)[number])
+  }, 60_000)
+})
+
+describe("the simulator sees", () => {
+  for (const mutant of MUTANTS) {
+    test(mutant.name, async () => {
+      const broken = await loadMutant(mutant)
+      try {
+        expect(() => {
+          for (let s = 1; s <= 400; s++) simulate(broken, s, emptyCoverage())
+        }).toThrow(/^SEED=/)
+      } finally {
+        broken.dispose()
+      }
+    }, 60_000)
+  }
+})

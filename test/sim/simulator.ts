@@ -1,0 +1,335 @@
+/**
+ * Runs the scheduler and the KV cache manager under random load with a fake model, from a seed.
+ *
+ * Each finished request must have the tokens of the same request run alone, whatever else was going on: chunking,
+ * shared prefixes, preemption, drafts, resets. After every step the invariants of the whole are checked too.
+ */
+import { assert } from "../../src/base/assert.ts"
+import { Prng } from "../../src/base/prng.ts"
+import type { EngineCoreOutput, FinishReason } from "../../src/core/engine-core-output.ts"
+import type { Request, RequestInit } from "../../src/core/request.ts"
+import { compareByPriority } from "../../src/core/request-queue.ts"
+import { defaultSamplingParams } from "../../src/core/sampling-params.ts"
+import type { SchedulePlan, StepResult } from "../../src/core/schedule-plan.ts"
+import type { Scheduler } from "../../src/core/scheduler.ts"
+import { EOS_TOKEN_ID, FakeModel, saltValue, STOP_TOKEN_ID, VOCAB_SIZE } from "./fake-model.ts"
+import { FakeRunner } from "./fake-runner.ts"
+import { drawScenario, type Scenario } from "./scenario.ts"
+
+/** The code under test: the real one, or a copy that was broken on purpose. */
+export interface Core {
+  readonly Scheduler: typeof Scheduler
+  readonly Request: typeof Request
+}
+
+/** One request, what it should give, and what came. */
+interface Client {
+  readonly request: Request
+  readonly expected: readonly number[]
+  readonly expectedReason: FinishReason
+  readonly received: number[]
+  isAborted: boolean
+  wasAdmitted: boolean
+}
+
+/** What a run went through; a smoke test of the simulator itself asserts that it goes through everything. */
+export interface Coverage {
+  steps: number
+  finished: number
+  aborted: number
+  preemptions: number
+  resets: number
+  cachedTokens: number
+  acceptedDrafts: number
+  rejectedDrafts: number
+  staleOutputs: number
+}
+
+export function emptyCoverage(): Coverage {
+  return {
+    steps: 0,
+    finished: 0,
+    aborted: 0,
+    preemptions: 0,
+    resets: 0,
+    cachedTokens: 0,
+    acceptedDrafts: 0,
+    rejectedDrafts: 0,
+    staleOutputs: 0,
+  }
+}
+
+/** Runs one scenario to its end; throws when anything is wrong. Adds what it saw to `coverage`. */
+export function simulate(core: Core, seed: number, coverage: Coverage): void {
+  const prng = new Prng(seed)
+  const scenario = drawScenario(prng)
+  try {
+    new Simulation(core, scenario, prng, coverage).run()
+  } catch (cause) {
+    throw new Error(`SEED=${seed} ${cause instanceof Error ? cause.message : cause}\n${describe(scenario)}`, { cause })
+  }
+}
+
+function describe(scenario: Scenario): string {
+  return JSON.stringify(scenario, (_, value) => (value === Infinity ? "Infinity" : value))
+}
+
+class Simulation {
+  readonly #core: Core
+  readonly #scenario: Scenario
+  readonly #prng: Prng
+  readonly #coverage: Coverage
+  readonly #scheduler: Scheduler
+  readonly #runner: FakeRunner
+  readonly #clients = new Map<string, Client>()
+  readonly #live = new Set<Client>()
+  readonly #inFlight: { plan: SchedulePlan; result: StepResult }[] = []
+  /** Token sequences that later prompts may begin with. */
+  readonly #pastTokens: number[][] = []
+  #isPaused = false
+  #now = 0
+
+  constructor(core: Core, scenario: Scenario, prng: Prng, coverage: Coverage) {
+    this.#core = core
+    this.#scenario = scenario
+    this.#prng = prng
+    this.#coverage = coverage
+    const { numBlocks, groups, enablePrefixCaching, windows, groupOf, memoryOf } = scenario
+    const blockSize = groups[0]?.spec.blockSize ?? 0
+    const kv = { numBlocks, groups, enablePrefixCaching }
+    this.#scheduler = new core.Scheduler(scenario.scheduler, kv, { clock: () => this.#now })
+    const saltOf = (id: string) => saltValue(this.#client(id).request.cacheSalt)
+    this.#runner = new FakeRunner({ windows, groupOf, memoryOf, numBlocks, blockSize, saltOf })
+  }
+
+  run(): void {
+    // Every live token may be computed again after each preemption, but not for ever.
+    const maxSteps = 2000 + 200 * this.#scenario.numRequests * this.#scenario.scheduler.maxModelLen
+    for (let step = 0; this.#clients.size < this.#scenario.numRequests || this.#live.size > 0; step++) {
+      assert(step < maxSteps, () => `${this.#live.size} requests starve after ${step} steps`)
+      this.#now += 1
+      this.#disturb()
+      this.#step()
+      this.#coverage.steps += 1
+    }
+    this.#finish()
+  }
+
+  /** What the outside does between two steps. */
+  #disturb(): void {
+    const { numRequests, arrivalRate, abortRate, resetRate, pauseRate } = this.#scenario
+    while (this.#clients.size < numRequests && this.#prng.chance(arrivalRate)) this.#arrive()
+    if (this.#live.size > 0 && this.#prng.chance(abortRate)) this.#abort(this.#prng.pick([...this.#live]))
+    if (this.#prng.chance(resetRate)) {
+      const isReset = this.#scheduler.resetPrefixCache(this.#prng.chance(0.5))
+      if (isReset) this.#coverage.resets += 1
+    }
+    if (this.#prng.chance(this.#isPaused ? 0.3 : pauseRate)) {
+      this.#isPaused = !this.#isPaused
+      this.#scheduler.setPause(this.#isPaused ? this.#prng.pick(["paused_new", "paused_all"]) : "unpaused")
+    }
+  }
+
+  #step(): void {
+    const { scheduler, pipelineDepth } = this.#scenario
+    const waiting = this.#waitingClients()
+    const plan = this.#scheduler.schedule()
+    this.#checkPlan(plan, waiting)
+    this.#inFlight.push({ plan, result: this.#runner.execute(plan) })
+    this.#scheduler.verify()
+    const isIdle = plan.totalNumScheduledTokens === 0
+    // A request that preempted itself ends its step: the next one goes on.
+    const hasPreempted = plan.preemptedRequestIds.length > 0
+    const mustMove = isIdle && !hasPreempted && this.#inFlight.length === 1 && !this.#isPaused && this.#live.size > 0
+    assert(!mustMove, () => `step ${plan.step}: nothing scheduled, ${this.#live.size} requests live`)
+    // An abort may arrive while a step runs: its tokens must not be delivered.
+    if (this.#live.size > 0 && this.#prng.chance(this.#scenario.abortRate)) {
+      this.#abort(this.#prng.pick([...this.#live]))
+    }
+    if (this.#inFlight.length < pipelineDepth && !isIdle && this.#prng.chance(0.7)) return
+    while (this.#inFlight.length > 0 && (isIdle || this.#inFlight.length >= pipelineDepth)) this.#update()
+    assert(plan.requests.length <= scheduler.maxNumSeqs, () => `${plan.requests.length} requests in a plan`)
+  }
+
+  #update(): void {
+    const step = this.#inFlight.shift()
+    assert(step !== undefined)
+    for (const { requestId } of step.plan.requests) {
+      if (this.#client(requestId).request.isAwaitingStaleOutput) this.#coverage.staleOutputs += 1
+    }
+    for (const output of this.#scheduler.updateFromOutput(step.plan, step.result)) this.#receive(output)
+    this.#scheduler.verify()
+    if (this.#scenario.numDraftTokens > 0) this.#scheduler.updateDraftTokens(this.#propose(step.plan))
+  }
+
+  #receive(output: EngineCoreOutput): void {
+    const client = this.#client(output.requestId)
+    const { request, expected, received } = client
+    assert(this.#live.has(client), () => `${output.requestId}: output after its end`)
+    received.push(...output.newTokenIds)
+    if (output.prefillStats !== null) this.#coverage.cachedTokens += output.prefillStats.numCachedTokens
+    assert(received.length <= expected.length, () => `${output.requestId}: too many tokens`)
+    for (const [i, id] of received.entries()) {
+      assert(id === expected[i], () => `${output.requestId}: output ${i} is ${id}, alone it is ${expected[i]}`)
+    }
+    if (output.finishReason === null) return
+    assert(received.length === expected.length, () => `${output.requestId}: ended after ${received.length} tokens`)
+    assert(output.finishReason === client.expectedReason, () => `${output.requestId}: ${output.finishReason}`)
+    this.#coverage.finished += 1
+    this.#end(client)
+    this.#pastTokens.push(request.tokenIds.slice())
+  }
+
+  #end(client: Client): void {
+    this.#live.delete(client)
+    this.#coverage.preemptions += client.request.numPreemptions
+    const ids = this.#scheduler.kv.blockIds(client.request.requestId)
+    assert(ids.length === 0, () => `${client.request.requestId} is finished and holds blocks ${ids}`)
+  }
+
+  #abort(client: Client): void {
+    const { requestId } = client.request
+    const ended = this.#scheduler.finishRequests(this.#prng.pick([requestId, [requestId, requestId, "nobody"]]), "abort")
+    assert(ended.length === 1 && ended[0] === client.request, () => `abort of ${requestId} ended ${ended.length}`)
+    client.isAborted = true
+    this.#coverage.aborted += 1
+    this.#end(client)
+  }
+
+  #arrive(): void {
+    const { scheduler, numSalts } = this.#scenario
+    const salt = this.#prng.int(1, numSalts)
+    const maxTokens = this.#prng.int(1, this.#prng.pick([3, 20, scheduler.maxModelLen]))
+    const init: RequestInit = {
+      requestId: `r${this.#clients.size}`,
+      promptTokenIds: this.#drawPrompt(scheduler.maxModelLen - 1),
+      priority: this.#prng.int(0, 2),
+      arrivalTime: this.#now,
+      cacheSalt: salt === 1 ? null : `salt${salt}`,
+      sampling: defaultSamplingParams({
+        maxTokens,
+        eosTokenId: EOS_TOKEN_ID,
+        ignoreEos: this.#prng.chance(0.5),
+        stopTokenIds: this.#prng.chance(0.5) ? [STOP_TOKEN_ID] : [],
+        promptLogprobs: this.#prng.chance(0.05) ? 1 : null,
+      }),
+    }
+    const request = new this.#core.Request(init)
+    const alone = runAlone(init, this.#scenario)
+    const client = { request, ...alone, received: [], isAborted: false, wasAdmitted: false }
+    this.#clients.set(init.requestId, client)
+    this.#live.add(client)
+    this.#scheduler.addRequest(request)
+  }
+
+  /** A new prompt, or one that begins like an earlier conversation. */
+  #drawPrompt(maxLength: number): number[] {
+    const length = this.#prng.int(1, this.#prng.chance(0.5) ? maxLength : Math.min(maxLength, 16))
+    const isFollowUp = this.#pastTokens.length > 0 && this.#prng.chance(0.6)
+    const start = isFollowUp ? this.#prng.pick(this.#pastTokens) : []
+    const prompt = start.slice(0, this.#prng.int(Math.min(1, start.length), maxLength))
+    while (prompt.length < length) prompt.push(this.#prng.int(0, VOCAB_SIZE - 1))
+    if (this.#prng.chance(0.2)) this.#pastTokens.push(prompt.slice())
+    return prompt
+  }
+
+  /** Drafts that begin right and may go wrong. */
+  #propose(plan: SchedulePlan): Map<string, number[]> {
+    const drafts = new Map<string, number[]>()
+    for (const { requestId } of plan.requests) {
+      const { expected, received, isAborted } = this.#client(requestId)
+      const draft = expected.slice(received.length, received.length + this.#prng.int(0, this.#scenario.numDraftTokens))
+      const wrongFrom = this.#prng.int(0, draft.length)
+      for (let i = wrongFrom; i < draft.length; i++) draft[i] = this.#prng.int(-1, VOCAB_SIZE - 1)
+      if (draft.length > 0 || isAborted) drafts.set(requestId, draft)
+    }
+    return drafts
+  }
+
+  #checkPlan(plan: SchedulePlan, waiting: readonly Client[]): void {
+    const { scheduler } = this.#scenario
+    let total = 0
+    let lastAdmitted: Client | null = null
+    for (const scheduled of plan.requests) {
+      total += scheduled.numScheduledTokens
+      assert(scheduled.numScheduledTokens > 0, () => `${scheduled.requestId}: nothing scheduled`)
+      const end = scheduled.numComputedTokens + scheduled.numScheduledTokens
+      assert(end < scheduler.maxModelLen, () => `${scheduled.requestId}: scheduled up to ${end}`)
+      assert(scheduled.samples === end >= scheduled.tokenIds.length, () => `${scheduled.requestId}: samples`)
+      if (scheduled.isNew) lastAdmitted = this.#client(scheduled.requestId)
+    }
+    assert(total === plan.totalNumScheduledTokens, () => `${total} tokens, said ${plan.totalNumScheduledTokens}`)
+    assert(total <= scheduler.maxNumBatchedTokens, () => `${total} tokens in a budget of ${scheduler.maxNumBatchedTokens}`)
+    if (lastAdmitted !== null) this.#checkOrder(lastAdmitted, waiting)
+    for (const { requestId, isNew } of plan.requests) if (isNew) this.#client(requestId).wasAdmitted = true
+  }
+
+  /** Nobody who waited before `admitted` in the policy's order, and could have been admitted, still waits. */
+  #checkOrder(admitted: Client, waiting: readonly Client[]): void {
+    for (const other of waiting) {
+      if (other.request.status === "running" || other.request.isAwaitingStaleOutput) continue
+      const [a, b] = [admitted.request, other.request]
+      const isOvertaken =
+        this.#scenario.scheduler.policy === "priority" ? compareByPriority(b, a) < 0 : isEarlier(other, admitted)
+      assert(!isOvertaken, () => `${a.requestId} was admitted before ${b.requestId}`)
+    }
+  }
+
+  #waitingClients(): Client[] {
+    return [...this.#live].filter(({ request }) => request.status !== "running")
+  }
+
+  /** Nothing may be left behind. */
+  #finish(): void {
+    while (this.#inFlight.length > 0) this.#update()
+    this.#scheduler.setPause("unpaused")
+    const { plan } = { plan: this.#scheduler.schedule() }
+    this.#runner.execute(plan)
+    assert(plan.requests.length === 0, "a plan for nobody")
+    assert(this.#runner.numRows === 0, () => `the runner keeps ${this.#runner.numRows} rows`)
+    assert(!this.#scheduler.hasWork(), "work is left")
+    const stats = this.#scheduler.makeStats()
+    assert(stats.numRunning + stats.numWaiting + stats.numDeferred === 0, "requests are left in the counts")
+    assert(stats.kvCacheUsage === 0, () => `KV cache usage is ${stats.kvCacheUsage}`)
+    const drafts = stats.specDecoding
+    if (drafts !== null) {
+      this.#coverage.acceptedDrafts += drafts.numAcceptedTokens
+      this.#coverage.rejectedDrafts += drafts.numDraftTokens - drafts.numAcceptedTokens
+    }
+    const numDelivered = [...this.#clients.values()].reduce((sum, { received }) => sum + received.length, 0)
+    assert(stats.numGenerationTokens === numDelivered, () => `${stats.numGenerationTokens} counted, ${numDelivered} came`)
+    assert(this.#scheduler.resetPrefixCache(), "the prefix cache cannot be reset")
+  }
+
+  #client(requestId: string): Client {
+    const client = this.#clients.get(requestId)
+    assert(client !== undefined, () => `unknown request ${requestId}`)
+    return client
+  }
+}
+
+/** First come, first served: a request that was never admitted goes behind those that were, then by arrival. */
+function isEarlier(other: Client, admitted: Client): boolean {
+  if (other.wasAdmitted || admitted.wasAdmitted) return other.wasAdmitted && !admitted.wasAdmitted
+  return other.request.arrivalTime < admitted.request.arrivalTime
+}
+
+/** What the request gives when nothing else runs. */
+function runAlone(
+  init: RequestInit,
+  scenario: Scenario,
+): { expected: readonly number[]; expectedReason: FinishReason } {
+  const model = new FakeModel(scenario.windows, init.cacheSalt ?? null)
+  const { sampling, promptTokenIds } = init
+  let next = 0
+  for (const id of promptTokenIds) next = model.next(id)
+  const expected: number[] = []
+  for (;;) {
+    expected.push(next)
+    if (next === EOS_TOKEN_ID && !sampling.ignoreEos) return { expected, expectedReason: "stop" }
+    if (sampling.stopTokenIds.includes(next)) return { expected, expectedReason: "stop" }
+    const isFull = promptTokenIds.length + expected.length >= scenario.scheduler.maxModelLen
+    if (isFull || expected.length >= sampling.maxTokens) return { expected, expectedReason: "length" }
+    next = model.next(next)
+  }
+}
