@@ -1,0 +1,147 @@
+import { ConfigError } from "../../base/errors.ts"
+import { KeyReader } from "./gguf-keys.ts"
+import type { GgufArchitecture } from "./gguf-names.ts"
+
+export interface GgufConfigInput {
+  readonly path: string
+  readonly metadata: ReadonlyMap<string, unknown>
+  readonly architecture: GgufArchitecture
+  /** Shape of a tensor by its GGUF name, or null. */
+  shapeOf(name: string): readonly number[] | null
+  /** The tensor of rotary divisors, or null. */
+  readonly ropeFactors: readonly number[] | null
+}
+
+/**
+ * The config.json that a model would have had, from the metadata of its GGUF file.
+ *
+ * Errors: `ConfigError` for missing or wrong values, and for keys of the architecture that are not understood: like an
+ * unknown config key, one may change the mathematics.
+ */
+export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
+  const { metadata, architecture, path, shapeOf } = input
+  const keys = new KeyReader(metadata, `${String(metadata.get("general.architecture"))}.`, path)
+  const window = architecture.windowed === null ? null : keys.int("attention.sliding_window")
+  const identity = window === null ? architecture : architecture.windowed!
+  const hiddenSize = keys.needInt("embedding_length")
+  const numHeads = keys.needInt("attention.head_count")
+  const headDim = readHeadDim(keys, hiddenSize, numHeads)
+  const maxPositions = keys.needInt("context_length")
+  const config = {
+    architectures: [identity.hf],
+    model_type: identity.modelType,
+    hidden_size: hiddenSize,
+    intermediate_size: keys.needInt("feed_forward_length"),
+    num_hidden_layers: keys.needInt("block_count"),
+    num_attention_heads: numHeads,
+    num_key_value_heads: keys.int("attention.head_count_kv") ?? numHeads,
+    head_dim: headDim,
+    hidden_act: architecture.hiddenAct,
+    rms_norm_eps: keys.needFloat("attention.layer_norm_rms_epsilon"),
+    max_position_embeddings: maxPositions,
+    rope_parameters: { ...readRope(keys, input.ropeFactors, maxPositions), ...readPartialRotary(keys, headDim) },
+    vocab_size: readVocabSize(keys, shapeOf),
+    tie_word_embeddings: shapeOf("output.weight") === null,
+    attention_bias: shapeOf("blk.0.attn_q.bias") !== null,
+    mlp_bias: shapeOf("blk.0.ffn_up.bias") !== null,
+    ...(window === null ? {} : { sliding_window: window }),
+    ...tokenIds(new KeyReader(metadata, "tokenizer.ggml.", path)),
+  }
+  refuseOtherMathematics(keys)
+  keys.assertAllRead()
+  return config
+}
+
+/** generation_config.json from the metadata: ids that end a text, and the sampling that the model's makers advise. */
+export function ggufGenerationConfig(metadata: ReadonlyMap<string, unknown>, path: string): Record<string, unknown> {
+  const tokens = new KeyReader(metadata, "tokenizer.ggml.", path)
+  const ends = ["eos_token_id", "eot_token_id", "eom_token_id"].map((key) => tokens.int(key)).filter((id) => id !== null)
+  const sampling = new KeyReader(metadata, "general.sampling.", path)
+  return withoutNulls({
+    bos_token_id: tokens.int("bos_token_id"),
+    eos_token_id: ends.length === 0 ? null : [...new Set(ends)],
+    temperature: sampling.float("temp"),
+    top_k: sampling.int("top_k"),
+    top_p: sampling.float("top_p"),
+    min_p: sampling.float("min_p"),
+    repetition_penalty: sampling.float("penalty_repeat"),
+  })
+}
+
+function readHeadDim(keys: KeyReader, hiddenSize: number, numHeads: number): number {
+  const keyLength = keys.int("attention.key_length")
+  const valueLength = keys.int("attention.value_length")
+  const headDim = keyLength ?? hiddenSize / numHeads
+  if (valueLength !== null && valueLength !== headDim)
+    throw new ConfigError(`${keys.path}: heads have keys of ${headDim} and values of ${valueLength}; they must be equal`)
+  return headDim
+}
+
+function readVocabSize(keys: KeyReader, shapeOf: GgufConfigInput["shapeOf"]): number {
+  const stated = keys.int("vocab_size")
+  const rows = shapeOf("token_embd.weight")?.[0]
+  if (rows === undefined) throw new ConfigError(`${keys.path} has no tensor token_embd.weight`)
+  if (stated !== null && stated !== rows)
+    throw new ConfigError(`${keys.path}: the vocabulary has ${stated} entries, token_embd.weight has ${rows} rows`)
+  return rows
+}
+
+function readPartialRotary(keys: KeyReader, headDim: number): Record<string, number> {
+  const rotDim = keys.int("rope.dimension_count") ?? headDim
+  return rotDim === headDim ? {} : { partial_rotary_factor: rotDim / headDim }
+}
+
+function readRope(keys: KeyReader, factors: readonly number[] | null, maxPositions: number): Record<string, unknown> {
+  const theta = keys.float("rope.freq_base") ?? 10_000
+  // The older key goes with linear scaling alone.
+  const factor = keys.float("rope.scaling.factor") ?? keys.float("rope.scale_linear") ?? 1
+  const type = keys.string("rope.scaling.type") ?? "linear"
+  const original = keys.int("rope.scaling.original_context_length") ?? maxPositions
+  keys.ignore("rope.scaling.finetuned")
+  if (type === "yarn") {
+    if (factors !== null) throw new ConfigError(`${keys.path}: yarn scaling and a tensor of rotary divisors exclude each other`)
+    return { rope_theta: theta, ...readYarn(keys, factor, original) }
+  }
+  if (type !== "linear" && type !== "none")
+    throw new ConfigError(`${keys.path}: rope.scaling.type is "${type}"; none, linear and yarn are supported`)
+  const isScaled = type === "linear" && factor !== 1 && factor !== 0
+  if (factors !== null) {
+    if (isScaled) throw new ConfigError(`${keys.path}: linear scaling and a tensor of rotary divisors exclude each other`)
+    return { rope_theta: theta, rope_type: "factors", factors }
+  }
+  return isScaled ? { rope_theta: theta, rope_type: "linear", factor } : { rope_theta: theta, rope_type: "default" }
+}
+
+function readYarn(keys: KeyReader, factor: number, original: number): Record<string, unknown> {
+  keys.expect("rope.scaling.yarn_ext_factor", 1)
+  const attention = keys.float("rope.scaling.attn_factor") ?? keys.float("rope.scaling.yarn_attn_factor")
+  return withoutNulls({
+    rope_type: "yarn",
+    factor,
+    original_max_position_embeddings: original,
+    beta_fast: keys.float("rope.scaling.yarn_beta_fast"),
+    beta_slow: keys.float("rope.scaling.yarn_beta_slow"),
+    // GGUF's factor multiplies the usual one, config.json's replaces it.
+    attention_factor: attention === null ? null : attention * (factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1),
+  })
+}
+
+function tokenIds(tokens: KeyReader): Record<string, unknown> {
+  return withoutNulls({
+    bos_token_id: tokens.int("bos_token_id"),
+    eos_token_id: tokens.int("eos_token_id"),
+    pad_token_id: tokens.int("padding_token_id"),
+  })
+}
+
+// Keys that converters write with the value that changes nothing.
+function refuseOtherMathematics(keys: KeyReader): void {
+  keys.expect("attention.causal", true)
+  keys.expect("expert_count", 0)
+  keys.expect("expert_used_count", 0)
+  keys.ignore("tensor_data_layout")
+}
+
+function withoutNulls(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null))
+}

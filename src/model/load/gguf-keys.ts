@@ -1,0 +1,90 @@
+import { ConfigError } from "../../base/errors.ts"
+
+/** Typed access to the metadata keys under one prefix; remembers which were read. Absent values are null. */
+export class KeyReader {
+  readonly path: string
+  readonly #metadata: ReadonlyMap<string, unknown>
+  readonly #prefix: string
+  readonly #read = new Set<string>()
+
+  constructor(metadata: ReadonlyMap<string, unknown>, prefix: string, path: string) {
+    this.#metadata = metadata
+    this.#prefix = prefix
+    this.path = path
+  }
+
+  /** Some keys hold one value a layer; equal ones count as one. */
+  int(key: string): number | null {
+    const value = this.#take(key)
+    if (value === null) return null
+    const one = Array.isArray(value) && value.length > 0 && value.every((item) => item === value[0]) ? value[0] : value
+    if (!Number.isSafeInteger(one)) throw this.#wrong(key, Array.isArray(value) ? "the same integer for every layer" : "an integer")
+    return one as number
+  }
+
+  needInt(key: string): number {
+    return this.#orFail(key, this.int(key))
+  }
+
+  float(key: string): number | null {
+    const value = this.#take(key)
+    if (value === null) return null
+    if (typeof value !== "number" || !Number.isFinite(value)) throw this.#wrong(key, "a number")
+    return shortestFloat(value)
+  }
+
+  needFloat(key: string): number {
+    return this.#orFail(key, this.float(key))
+  }
+
+  string(key: string): string | null {
+    const value = this.#take(key)
+    if (value !== null && typeof value !== "string") throw this.#wrong(key, "a string")
+    return value
+  }
+
+  /** A key that is understood with one value only. */
+  expect(key: string, wanted: number | boolean): void {
+    const value = this.#take(key)
+    if (value !== null && value !== wanted) throw this.#wrong(key, `${wanted} (nothing else is supported)`)
+  }
+
+  ignore(key: string): void {
+    this.#read.add(key)
+  }
+
+  /** Errors: `ConfigError` when keys under the prefix were not asked for. */
+  assertAllRead(): void {
+    const unread = [...this.#metadata.keys()].filter(
+      (key) => key.startsWith(this.#prefix) && !this.#read.has(key.slice(this.#prefix.length)),
+    )
+    if (unread.length > 0)
+      throw new ConfigError(`${this.path} has keys that may change the model's output and are not supported: ${unread.slice(0, 5).join(", ")}`)
+  }
+
+  #take(key: string): unknown {
+    this.#read.add(key)
+    return this.#metadata.get(this.#prefix + key) ?? null
+  }
+
+  #orFail<T>(key: string, value: T | null): T {
+    if (value === null) throw new ConfigError(`${this.path} has no metadata key ${this.#prefix}${key}`)
+    return value
+  }
+
+  #wrong(key: string, wanted: string): ConfigError {
+    const value = this.#metadata.get(this.#prefix + key)
+    const shown = Array.isArray(value) ? `a list of ${value.length}` : String(value).slice(0, 80)
+    return new ConfigError(`${this.path}: ${this.#prefix}${key} is ${shown}; it must be ${wanted}`)
+  }
+}
+
+/** The shortest decimal that is the same float32: what the number was before it was stored (0.1, not 0.10000000149). */
+function shortestFloat(value: number): number {
+  if (Math.fround(value) !== value) return value
+  for (let digits = 1; digits < 9; digits++) {
+    const shorter = Number(value.toPrecision(digits))
+    if (Math.fround(shorter) === value) return shorter
+  }
+  return value
+}

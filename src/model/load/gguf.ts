@@ -1,0 +1,100 @@
+import { existsSync } from "node:fs"
+import { assert } from "../../base/assert.ts"
+import { ConfigError } from "../../base/errors.ts"
+import type { FileMapping, MapFile, ModelSource } from "./checkpoint.ts"
+import { ggufConfig, ggufGenerationConfig } from "./gguf-config.ts"
+import { MAX_HEADER_BYTES, parseGguf, type GgufHeader, type GgufTensor } from "./gguf-header.ts"
+import { KeyReader } from "./gguf-keys.ts"
+import { ggufArchitecture, huggingFaceName, ROPE_FACTORS, type GgufArchitecture } from "./gguf-names.ts"
+import { GGUF_TYPES } from "./gguf-types.ts"
+import { MappedCheckpoint, withMappings, type TensorEntry } from "./mapped-checkpoint.ts"
+
+interface Part {
+  readonly path: string
+  readonly file: FileMapping
+  readonly header: GgufHeader
+}
+
+/**
+ * Opens a GGUF file, or all parts of one when `path` is the first.
+ *
+ * Errors: `ConfigError` for a truncated, malformed or unsupported file.
+ */
+export function openGguf(path: string, mapFile: MapFile): ModelSource {
+  return withMappings((keep) => {
+    const parts = openParts(path, (partPath) => keep(mapFile(partPath)))
+    const { metadata } = parts[0]!.header
+    const architecture = ggufArchitecture(metadata.get("general.architecture"), path)
+    const tensors = new Map(parts.flatMap(({ header }) => header.tensors.map((tensor) => [tensor.name, tensor])))
+    const config = ggufConfig({
+      path, metadata, architecture,
+      shapeOf: (name) => tensors.get(name)?.shape ?? null,
+      ropeFactors: readRopeFactors(parts),
+    })
+    return {
+      path, kind: "gguf", config,
+      generationConfig: ggufGenerationConfig(metadata, path),
+      ropeInterleaved: architecture.ropeInterleaved,
+      ggufMetadata: metadata,
+      checkpoint: new MappedCheckpoint(parts.map((part) => part.file), parts.flatMap((part) => entriesOf(part, architecture))),
+    }
+  })
+}
+
+/** The files of a model, the given one first. The first of several holds the metadata of all. */
+function openParts(path: string, map: MapFile): Part[] {
+  const first = openPart(path, map)
+  const split = new KeyReader(first.header.metadata, "split.", path)
+  const numParts = split.int("count") ?? 1
+  if (numParts <= 1) return [first]
+  const suffix = /-(\d{5})-of-(\d{5})\.gguf$/.exec(path)
+  if (suffix === null || Number(suffix[2]) !== numParts)
+    throw new ConfigError(`${path} is one of ${numParts} parts, and its name does not end in -00001-of-${padded(numParts)}.gguf`)
+  if (split.int("no") !== 0 || Number(suffix[1]) !== 1)
+    throw new ConfigError(`${path} is a later part of a model; give the one that ends in -00001-of-${padded(numParts)}.gguf`)
+  const stem = path.slice(0, suffix.index)
+  const others = Array.from({ length: numParts - 1 }, (_, i) => `${stem}-${padded(i + 2)}-of-${padded(numParts)}.gguf`)
+  const missing = others.find((other) => !existsSync(other))
+  if (missing !== undefined) throw new ConfigError(`${missing} is missing: the model has ${numParts} parts`)
+  return [first, ...others.map((other) => openPart(other, map))]
+}
+
+function padded(part: number): string {
+  return String(part).padStart(5, "0")
+}
+
+function openPart(path: string, map: MapFile): Part {
+  const file = map(path)
+  const head = file.bytes(0, Math.min(file.size, MAX_HEADER_BYTES))
+  return { path, file, header: parseGguf(head, file.size, path) }
+}
+
+function entriesOf({ path, file, header }: Part, architecture: GgufArchitecture): TensorEntry[] {
+  return header.tensors.filter((tensor) => tensor.name !== ROPE_FACTORS).map((tensor) => {
+    const type = GGUF_TYPES.get(tensor.type)
+    return {
+      name: huggingFaceName(tensor.name, architecture),
+      dtype: type?.dtype ?? null,
+      typeName: type?.name ?? `number ${tensor.type}`,
+      shape: tensor.shape, path, file, offset: tensor.offset, bytes: tensor.bytes,
+    }
+  })
+}
+
+function readRopeFactors(parts: readonly Part[]): readonly number[] | null {
+  for (const { path, file, header } of parts) {
+    const tensor = header.tensors.find(({ name }) => name === ROPE_FACTORS)
+    if (tensor !== undefined) return readFloats(tensor, file, path)
+  }
+  return null
+}
+
+function readFloats(tensor: GgufTensor, file: FileMapping, path: string): readonly number[] {
+  const type = GGUF_TYPES.get(tensor.type)
+  if (type?.name !== "F32" || tensor.shape.length !== 1)
+    throw new ConfigError(`${path}: tensor ${tensor.name} is not a list of F32`)
+  const bytes = file.bytes(tensor.offset, tensor.bytes)
+  assert(bytes.length === tensor.bytes)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(i * 4, true))
+}
