@@ -47,7 +47,7 @@ deps: tools $(NPM_STAMP) $(ONEDNN_STAMP) ## Get Bun, the npm packages and oneDNN
 
 # npm runs no install scripts here; Bun's own, run by hand, links the binary that npm has already brought.
 $(NPM_STAMP): package-lock.json .npmrc | tools
-	npm ci
+	npm ci --loglevel=error
 	node node_modules/bun/install.js
 	@$(BUN) --version >/dev/null && touch $@
 

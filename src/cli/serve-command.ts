@@ -29,14 +29,6 @@ function addFlag(command: Command, key: string, flag: Flag<unknown>): void {
   const option = new Option(flag.usage, flag.help).helpGroup(flag.group)
   const long = option.long!
   if (option.attributeName() !== key) throw new Error(`${long} does not spell ${key}`)
-  const { parse } = flag
-  if (parse !== null && option.variadic) {
-    option.argParser((word: string, before: unknown) => [
-      ...(Array.isArray(before) && before !== flag.byDefault ? before : []), parse(word, long),
-    ])
-  } else if (parse !== null) {
-    option.argParser((word: string) => parse(word, long))
-  }
   const isPlain = typeof flag.byDefault === "string" ? flag.byDefault !== "" : typeof flag.byDefault === "number"
   // Commander prints a default that it is given; one that says nothing is described by the help text instead.
   if (isPlain) option.default(flag.byDefault)
@@ -47,12 +39,20 @@ function addFlag(command: Command, key: string, flag: Flag<unknown>): void {
 
 function makeConfig(values: Values, env: Readonly<Record<string, string | undefined>>): ServeConfig {
   const config: Values = { model: values["model"] }
-  for (const [key, flag] of Object.entries<Flag<unknown>>(SERVE_FLAGS)) config[key] = values[key] ?? flag.byDefault
-  // An explicit "auto" is parsed to null, which is the default too.
+  for (const [key, flag] of Object.entries<Flag<unknown>>(SERVE_FLAGS)) config[key] = parseFlag(flag, values[key])
   const keys = config["apiKey"] as readonly string[]
   const fromEnv = env["BAOZI_API_KEY"] || env["VLLM_API_KEY"]
   if (keys.length === 0 && fromEnv) config["apiKey"] = [fromEnv]
   return checkServeConfig(config as ServeConfig)
+}
+
+// Commander hands over words as they are: it would take a parsed null for a missing value.
+function parseFlag(flag: Flag<unknown>, given: unknown): unknown {
+  if (given === undefined || given === flag.byDefault) return flag.byDefault
+  const { parse } = flag
+  if (parse === null) return given
+  const long = flag.usage.slice(0, flag.usage.indexOf(" "))
+  return Array.isArray(given) ? given.map((word: string) => parse(word, long)) : parse(given as string, long)
 }
 
 /** Flags may be written with underscores, and some have a second name: `words` with their first. */

@@ -1,0 +1,125 @@
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test"
+import { runCli, VERSION } from "../../../src/cli/index.ts"
+import { SERVE_FLAGS, type ServeConfig } from "../../../src/cli/serve-options.ts"
+
+interface Outcome {
+  code: number
+  config: ServeConfig | null
+  stdout: string
+  stderr: string
+}
+
+async function run(...words: string[]): Promise<Outcome> {
+  const outcome: Outcome = { code: -1, config: null, stdout: "", stderr: "" }
+  const out = spyOn(process.stdout, "write").mockImplementation((chunk) => ((outcome.stdout += String(chunk)), true))
+  const err = spyOn(process.stderr, "write").mockImplementation((chunk) => ((outcome.stderr += String(chunk)), true))
+  try {
+    const serve = async (config: ServeConfig) => ((outcome.config = config), 0)
+    outcome.code = await runCli(words, { serve })
+  } finally {
+    out.mockRestore()
+    err.mockRestore()
+  }
+  return outcome
+}
+
+async function configOf(...words: string[]): Promise<ServeConfig> {
+  const { config, stderr } = await run("serve", ...words)
+  if (config === null) throw new Error(stderr)
+  return config
+}
+
+const saved = { BAOZI_API_KEY: process.env["BAOZI_API_KEY"], VLLM_API_KEY: process.env["VLLM_API_KEY"] }
+const names = Object.keys(saved) as (keyof typeof saved)[]
+beforeEach(() => names.forEach((name) => delete process.env[name]))
+afterEach(() => names.forEach((name) => {
+  if (saved[name] === undefined) delete process.env[name]
+  else process.env[name] = saved[name]
+}))
+
+describe("serve", () => {
+  test("defaults", async () => {
+    const config = await configOf()
+    expect(config).toMatchObject({
+      model: null, host: "127.0.0.1", port: 8000, servedModelName: [], maxModelLen: null, dtype: "auto",
+      kvCacheDtype: "auto", blockSize: 128, numGpuBlocksOverride: null, kvCacheMemoryBytes: null,
+      gpuMemoryUtilization: null, maxNumBatchedTokens: 2048, maxNumSeqs: 128, longPrefillTokenThreshold: 0,
+      schedulingPolicy: "fcfs", enablePrefixCaching: true, enableChunkedPrefill: true, seed: 0, chatTemplate: null,
+      generationConfig: "auto", overrideGenerationConfig: {}, maxLogprobs: 20, tokenizer: null, apiKey: [],
+      enableAutoToolChoice: false, toolCallParser: null, threads: 0, isa: null, libDir: null, logLevel: "info",
+      logJson: false, uds: null, rootPath: "", shutdownTimeout: 0, responseRole: "assistant", offline: false,
+    })
+    expect(Object.keys(config).sort()).toEqual(["model", ...Object.keys(SERVE_FLAGS)].sort())
+  })
+
+  const cases: [string[], Partial<ServeConfig>][] = [
+    [["m.gguf"], { model: "m.gguf" }],
+    [["--model", "m.gguf"], { model: "m.gguf" }],
+    [["--max-model-len", "4K"], { maxModelLen: 4096 }],
+    [["--max-model-len", "auto"], { maxModelLen: null }],
+    [["--max_model_len=25.6k"], { maxModelLen: 25600 }],
+    [["m", "--served-model-name", "a", "b"], { model: "m", servedModelName: ["a", "b"] }],
+    [["--api-key", "x", "--api-key", "y", "z"], { apiKey: ["x", "y", "z"] }],
+    [["--no-enable-prefix-caching"], { enablePrefixCaching: false }],
+    [["--enable-prefix-caching", "--no-enable-chunked-prefill"], { enablePrefixCaching: true, enableChunkedPrefill: false }],
+    [["--override-generation-config", '{"temperature":0}'], { overrideGenerationConfig: { temperature: 0 } }],
+    [["--kv-cache-memory-bytes", "2G"], { kvCacheMemoryBytes: 2 ** 31 }],
+    [["--device-memory-utilization", "0.5"], { gpuMemoryUtilization: 0.5 }],
+    [["--max-num-queued-reqs", "7"], { maxWaitingRequests: 7 }],
+    [["--enable-auto-tool-choice", "--tool-call-parser", "hermes"], { toolCallParser: "hermes" }],
+    [["--uds", "/tmp/b.sock", "--root-path", "/llm"], { uds: "/tmp/b.sock", rootPath: "/llm" }],
+    [["--max-logprobs", "-1"], { maxLogprobs: -1 }],
+  ]
+  test.each(cases)("%j", async (words, expected) => {
+    expect(await configOf(...words)).toMatchObject(expected)
+  })
+
+  test("the environment supplies a key where no flag does", async () => {
+    process.env["VLLM_API_KEY"] = "from-vllm"
+    expect((await configOf()).apiKey).toEqual(["from-vllm"])
+    process.env["BAOZI_API_KEY"] = "from-baozi"
+    expect((await configOf()).apiKey).toEqual(["from-baozi"])
+    expect((await configOf("--api-key", "flag")).apiKey).toEqual(["flag"])
+  })
+
+  const refused: [string[], number, RegExp][] = [
+    [["--prot", "1"], 2, /unknown option '--prot'\n\(Did you mean --port\?\)/],
+    [["a", "b"], 2, /too many arguments/],
+    [["a", "--model", "b"], 2, /given twice/],
+    [["--port"], 2, /argument missing/],
+    [["--port", "65536"], 1, /--port is "65536", but must be a whole number from 0 to 65535/],
+    [["--dtype", "int3"], 1, /--dtype is "int3", but must be one of auto, float32/],
+    [["--tool-call-parser", "nope"], 1, /must be one of hermes/],
+    [["--enable-auto-tool-choice"], 1, /needs --tool-call-parser/],
+    [["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], 1, /--max-num-seqs 9 is more than .* 8/],
+    [["--kv-cache-memory-bytes", "1G", "--gpu-memory-utilization", "0.5"], 1, /give one of them/],
+    [["--root-path", "llm/"], 1, /must start with a slash/],
+    [["--api-key", ""], 1, /--api-key is ""/],
+  ]
+  test.each(refused)("%j is refused", async (words, code, message) => {
+    const outcome = await run("serve", ...words)
+    expect(outcome.stderr).toMatch(message)
+    expect([outcome.code, outcome.config]).toEqual([code, null])
+  })
+
+  test("help names every flag", async () => {
+    const { code, stdout } = await run("serve", "--help")
+    expect(code).toBe(0)
+    for (const flag of Object.values(SERVE_FLAGS)) expect(stdout).toContain(flag.usage)
+    expect(stdout).toContain("--no-enable-prefix-caching")
+  })
+})
+
+describe("the program", () => {
+  test("version and help go to stdout", async () => {
+    expect(await run("--version")).toMatchObject({ code: 0, stdout: `baozi ${VERSION}\n`, stderr: "" })
+    const help = await run("--help")
+    expect(help.code).toBe(0)
+    expect(help.stdout).toMatch(/serve \[options\] \[model\] +serve a model over HTTP/)
+  })
+
+  test("no words, or unknown ones, are an error with help", async () => {
+    expect(await run()).toMatchObject({ code: 2, stdout: "" })
+    expect(await run("serv")).toMatchObject({ code: 2, stderr: "error: unknown command 'serv'\n(Did you mean serve?)\n" })
+  })
+})

