@@ -147,8 +147,12 @@ function checkRepetitionDetection({ maxPatternSize, minPatternSize, minCount }: 
   if (!isInteger(minCount) || minCount < 2) refuse(`${at}.min_count must be at least 2, got ${minCount}.`, at)
 }
 
-/** Errors: `RequestError` when the prompt is empty, has an unknown id, or leaves no room for one more token. */
-export function validatePrompt(promptTokenIds: readonly number[], limits: SamplingLimits): void {
+/** Errors: `RequestError` when the prompt is empty, has an unknown id, or leaves no room for the output. */
+export function validatePrompt(
+  promptTokenIds: readonly number[],
+  sampling: Pick<SamplingParams, "minTokens">,
+  limits: SamplingLimits,
+): void {
   const numTokens = promptTokenIds.length
   if (numTokens === 0) refuse("The prompt must not be empty: it has no tokens.", "prompt")
   const most = limits.maxModelLen
@@ -164,6 +168,12 @@ export function validatePrompt(promptTokenIds: readonly number[], limits: Sampli
       `This model's maximum context length is ${most} tokens. However, your request has ${numTokens} input tokens, ` +
         "which leaves no room for an output token. Please reduce the length of the input.",
       "input_tokens",
+    )
+  }
+  if (sampling.minTokens > most - numTokens) {
+    refuse(
+      `min_tokens=${sampling.minTokens} is more than the ${most - numTokens} tokens that fit after ${numTokens} input ` +
+        `tokens: this model's maximum context length is ${most} tokens.`,
     )
   }
   for (const id of promptTokenIds) {

@@ -1,0 +1,66 @@
+/** Gives log-probabilities their tokens' texts. */
+import type { TokenLogprobs } from "../core/schedule-plan.ts"
+import type { Tokenizer } from "../text/tokenizer.ts"
+import type { PositionLogprobs, TopLogprob } from "./engine-client.ts"
+
+/** A character has at most four bytes: this many tokens before a token can hold the start of its first character. */
+const MAX_CONTEXT_TOKENS = 4
+const INCOMPLETE = "\ufffd"
+
+export class LogprobsText {
+  readonly #tokenizer: Tokenizer
+  readonly #encoder = new TextEncoder()
+  /** Texts of tokens decoded alone; at most the vocabulary. */
+  readonly #alone = new Map<number, string>()
+
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer
+  }
+
+  /** `contextIds`: the output tokens before this one; only the last few are looked at. */
+  position(entry: TokenLogprobs, contextIds: readonly number[]): PositionLogprobs {
+    const { tokenId, logprob, topIds, topLogprobs } = entry
+    // A token that is also among the best has its place there for a rank, as equal ones share the sampled one's.
+    const place = topIds.indexOf(tokenId)
+    const sampled = this.#top(tokenId, logprob, place < 0 ? entry.rank : place + 1, contextIds)
+    const top = [sampled]
+    for (let i = 0; i < topIds.length; i++) {
+      if (i !== place) top.push(this.#top(topIds[i]!, topLogprobs[i]!, i + 1, contextIds))
+    }
+    return { ...sampled, top }
+  }
+
+  #top(tokenId: number, logprob: number, rank: number, contextIds: readonly number[]): TopLogprob {
+    const token = this.tokenText(tokenId, contextIds)
+    return { tokenId, token, bytes: Array.from(this.#encoder.encode(token)), logprob, rank }
+  }
+
+  /**
+   * The text of one token. Where it ends inside a character its text is empty, and the token that completes the
+   * character has the whole of it.
+   */
+  tokenText(tokenId: number, contextIds: readonly number[]): string {
+    const alone = this.#decodeAlone(tokenId)
+    if (!alone.endsWith(INCOMPLETE)) return alone
+    const most = Math.min(MAX_CONTEXT_TOKENS, contextIds.length)
+    for (let numContext = 1; numContext <= most; numContext++) {
+      const context = contextIds.slice(-numContext)
+      const text = this.#tokenizer.decode([...context, tokenId])
+      if (text.endsWith(INCOMPLETE)) continue
+      let numClean = context.length
+      while (numClean > 0 && this.#decodeAlone(context[numClean - 1]!).endsWith(INCOMPLETE)) numClean--
+      const clean = this.#tokenizer.decode(context.slice(0, numClean))
+      return text.startsWith(clean) ? text.slice(clean.length) : ""
+    }
+    return ""
+  }
+
+  #decodeAlone(tokenId: number): string {
+    let text = this.#alone.get(tokenId)
+    if (text === undefined) {
+      text = this.#tokenizer.decode([tokenId])
+      this.#alone.set(tokenId, text)
+    }
+    return text
+  }
+}
