@@ -56,10 +56,20 @@ export function readEmbedded(file: EmbeddedFile): Uint8Array {
   return Bun.zstdDecompressSync(readFileSync(`${EMBEDDED_ROOT}/embed/lib/${file.name}.zst`))
 }
 
-/** This user's cache directory for Baozi; nothing is created. */
-export function cacheDir(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  const base = env["XDG_CACHE_HOME"]
-  return join(base !== undefined && base.startsWith("/") ? base : join(homedir(), ".cache"), "baozi")
+/** This user's cache directory for Baozi, or null for a user without a home; nothing is created. */
+export function cacheDir(env: Readonly<Record<string, string | undefined>> = process.env): string | null {
+  const chosen = env["XDG_CACHE_HOME"]
+  if (chosen !== undefined && chosen.startsWith("/")) return join(chosen, "baozi")
+  const home = env["HOME"] || homeOfUser()
+  return home === null ? null : join(home, ".cache/baozi")
+}
+
+function homeOfUser(): string | null {
+  try {
+    return homedir()
+  } catch {
+    return null // not in the user database: a bare container
+  }
 }
 
 /**
@@ -73,9 +83,7 @@ export function extractFiles(
   options: { chosenDir: string | null; read: (file: EmbeddedFile) => Uint8Array },
 ): string[] {
   const key = contentKey(files)
-  const candidates = options.chosenDir !== null
-    ? [options.chosenDir]
-    : [join(cacheDir(), "lib"), join(tmpdir(), `baozi-${process.getuid?.() ?? 0}`, "lib")]
+  const candidates = options.chosenDir !== null ? [options.chosenDir] : usualDirs()
   const reasons: string[] = []
   for (const candidate of candidates) {
     const directory = join(candidate, key)
@@ -90,6 +98,12 @@ export function extractFiles(
     `no directory to put the kernel libraries in. ${reasons.join("; ")}. ` +
       "HINT: choose one that is writable and not mounted noexec with --lib-dir or BAOZI_LIB_DIR",
   )
+}
+
+function usualDirs(): string[] {
+  const cache = cacheDir()
+  const temporary = join(tmpdir(), `baozi-${process.getuid?.() ?? 0}`, "lib")
+  return cache === null ? [temporary] : [join(cache, "lib"), temporary]
 }
 
 function contentKey(files: readonly EmbeddedFile[]): string {

@@ -20,7 +20,9 @@ export function defaultModelHelp(): string {
  * command that gets the file.
  */
 export function findDefaultModel(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  const path = join(cacheDir(env), "models", PIN.to)
+  const cache = cacheDir(env)
+  if (cache === null) throw new ConfigError("no model given, and no home directory to look for the default one in")
+  const path = join(cache, "models", PIN.to)
   if (!existsSync(path)) throw new ConfigError(`no model given, and the default model is not there: ${howToGet(path)}`)
   const bytes = statSync(path).size
   if (bytes !== PIN.bytes) throw new ConfigError(`${path} has ${bytes} bytes, ${PIN.bytes} expected. ${howToGet(path)}`)

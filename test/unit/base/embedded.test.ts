@@ -119,7 +119,8 @@ describe("extractFiles", () => {
 
 test("cacheDir follows XDG_CACHE_HOME where it is absolute", () => {
   expect(cacheDir({ XDG_CACHE_HOME: "/x" })).toBe("/x/baozi")
-  expect(cacheDir({ XDG_CACHE_HOME: "x" })).toEndWith("/.cache/baozi")
+  expect(cacheDir({ XDG_CACHE_HOME: "x", HOME: "/home/a" })).toBe("/home/a/.cache/baozi")
+  expect(cacheDir({})).toEndWith("/.cache/baozi")
 })
 
 test("a worker's URL does not depend on the current directory", () => {
