@@ -1,0 +1,76 @@
+// The packed integer formats as types, so that each gets a product of its own; and the block's weights as dot operands.
+#pragma once
+#include "../../common/dequant.h"
+#include "../packed_weight.h"
+#include "lanes.h"
+
+namespace bz {
+namespace {
+
+template <Storage STORAGE, uint32_t GROUP_SIZE, uint32_t OFFSET, bool CODEBOOK, bool MIN, bool HALF> struct IntFormat {
+  static constexpr PackedFormat format = {STORAGE, GROUP_SIZE, OFFSET, CODEBOOK, MIN, HALF};
+  static constexpr uint32_t steps = GROUP_SIZE / 4; // vectors of 4 columns a group
+  static constexpr uint64_t group_bytes = uint64_t{GROUP_SIZE} * LANES / (STORAGE == Storage::int4 ? 2 : 1);
+  static constexpr bool is_signed = STORAGE == Storage::int8 || CODEBOOK;
+  // log2 of what the operands have added to the level; -1: nothing.
+  static constexpr int shift = is_signed ? SIGNED_SHIFT : OFFSET == 8 ? 3 : OFFSET == 4 ? 2 : -1;
+  static_assert(OFFSET == 0 || OFFSET == 4 || OFFSET == 8);
+
+  static inline void load(const std::byte *values, Bytes *w) {
+    if constexpr (STORAGE == Storage::int8) {
+      for (uint32_t i = 0; i < steps; i++) w[i] = as_signed_operand(load_bytes(values + 64 * i));
+    } else {
+      for (uint32_t i = 0; i < steps; i += 2) {
+        const Bytes both = load_bytes(values + 32 * i);
+        w[i] = operand(low_halves(both));
+        w[i + 1] = operand(high_halves(both));
+      }
+    }
+  }
+
+  static inline Floats scales(const std::byte *p, uint64_t group) {
+    if constexpr (HALF) return load_f16(reinterpret_cast<const uint16_t *>(p) + group * LANES);
+    else return load_f32(reinterpret_cast<const float *>(p) + group * LANES);
+  }
+
+  static inline Ints dot(Ints sum, const Bytes &w, const int8_t *x) {
+    if constexpr (is_signed) return dot_signed(sum, w, x);
+    else return dot_codes(sum, w, x);
+  }
+
+ private:
+  static inline Bytes operand(const Bytes &codes) {
+    if constexpr (CODEBOOK) return as_signed_operand(look_up(codebook_levels, codes));
+    else return codes;
+  }
+};
+
+//                                     storage    group offset codebook min   float16 scales
+using IntQ8 = IntFormat<Storage::int8, 32, 0, false, false, true>;       // Q8_0, Q5_0, int8 from floats
+using IntQ8Min = IntFormat<Storage::int8, 32, 0, false, true, true>;     // Q5_1
+using IntQ8MinF = IntFormat<Storage::int8, 32, 0, false, true, false>;   // Q5_K
+using IntQ8F16 = IntFormat<Storage::int8, 16, 0, false, false, false>;   // Q6_K
+using IntQ4 = IntFormat<Storage::int4, 32, 8, false, false, true>;       // Q4_0, int4 from floats
+using IntQ4Min = IntFormat<Storage::int4, 32, 0, false, true, true>;     // Q4_1
+using IntQ4MinF = IntFormat<Storage::int4, 32, 0, false, true, false>;   // Q4_K
+using IntQ4Book = IntFormat<Storage::int4, 32, 0, true, false, true>;    // IQ4_NL
+using IntQ4BookF = IntFormat<Storage::int4, 32, 0, true, false, false>;  // IQ4_XS
+using IntQ2MinF = IntFormat<Storage::int4, 16, 0, false, true, false>;   // Q2_K
+using IntQ3F = IntFormat<Storage::int4, 16, 4, false, false, false>;     // Q3_K
+
+// Calls visit.template operator()<Format>() with the type of a segment's format.
+template <class Visit> inline void visit_format(const PackedFormat &format, Visit visit) {
+  const auto try_one = [&]<class F>(F *) {
+    if (!(F::format == format)) return false;
+    visit.template operator()<F>();
+    return true;
+  };
+  const auto try_all = [&]<class... F>(F *...formats) { (try_one(formats) || ...); };
+  try_all(static_cast<IntQ8 *>(nullptr), static_cast<IntQ8Min *>(nullptr), static_cast<IntQ8MinF *>(nullptr),
+          static_cast<IntQ8F16 *>(nullptr), static_cast<IntQ4 *>(nullptr), static_cast<IntQ4Min *>(nullptr),
+          static_cast<IntQ4MinF *>(nullptr), static_cast<IntQ4Book *>(nullptr), static_cast<IntQ4BookF *>(nullptr),
+          static_cast<IntQ2MinF *>(nullptr), static_cast<IntQ3F *>(nullptr));
+}
+
+} // namespace
+} // namespace bz

@@ -1,0 +1,217 @@
+// 16 lanes, one for each output row of a block: float32 sums, int32 sums, and 4 columns of int8 weights a lane.
+//
+// Every level computes the same numbers: integer sums are exact, and floats are only multiplied, added and fused where the
+// code says so. `Bytes` of full-range weights are kept as the level's dot product wants them; SIGNED_OFFSET is what that
+// adds to each of them.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#include "../../common/dtype.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace bz {
+namespace {
+
+#if defined(__AVX512F__)
+
+using Floats = __m512;
+using Ints = __m512i;
+using Bytes = __m512i;
+
+inline Floats zeros() { return _mm512_setzero_ps(); }
+inline Floats splat(float x) { return _mm512_set1_ps(x); }
+inline Floats load_f32(const float *p) { return _mm512_loadu_ps(p); }
+inline Floats load_f16(const uint16_t *p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+}
+inline void store(float *p, Floats a) { _mm512_storeu_ps(p, a); }
+inline Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+inline Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+inline Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+inline Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
+inline Ints splat_shifted(int32_t x, int shift) { return _mm512_slli_epi32(_mm512_set1_epi32(x), shift); }
+inline Bytes load_bytes(const std::byte *p) { return _mm512_loadu_si512(p); }
+// Pairs of bf16 a lane: the first and the second of each as float32.
+inline Floats first_bf16(Bytes a) { return _mm512_castsi512_ps(_mm512_slli_epi32(a, 16)); }
+inline Floats second_bf16(Bytes a) { return _mm512_castsi512_ps(_mm512_and_si512(a, _mm512_set1_epi32(-65536))); }
+inline Floats first_f16(Bytes a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
+inline Floats second_f16(Bytes a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(a, 16))); }
+inline Bytes low_halves(Bytes a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
+inline Bytes high_halves(Bytes a) { return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15)); }
+inline Bytes look_up(const int8_t *table, Bytes codes) {
+  const __m128i levels = _mm_loadu_si128(reinterpret_cast<const __m128i *>(table));
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), codes);
+}
+inline __m512i four_columns(const int8_t *x) {
+  int32_t word;
+  std::memcpy(&word, x, 4);
+  return _mm512_set1_epi32(word);
+}
+
+#if defined(__AVX512VNNI__)
+constexpr int SIGNED_SHIFT = 7; // weights are stored in the register with 128 added
+inline Bytes as_signed_operand(Bytes levels) { return _mm512_xor_si512(levels, _mm512_set1_epi8(-128)); }
+inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) { return _mm512_dpbusd_epi32(sum, w, four_columns(x)); }
+inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) { return _mm512_dpbusd_epi32(sum, w, four_columns(x)); }
+#else
+constexpr int SIGNED_SHIFT = -1; // nothing is added
+inline Bytes as_signed_operand(Bytes levels) { return levels; }
+inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) {
+  const __m512i pairs = _mm512_maddubs_epi16(w, four_columns(x));
+  return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+// |w| * sign(w) x: pairs of products stay within 16 bits, as x is at least -127.
+inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) {
+  const __m512i four = four_columns(x);
+  const __m512i signed_x = _mm512_mask_sub_epi8(four, _mm512_movepi8_mask(w), _mm512_setzero_si512(), four);
+  const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(w), signed_x);
+  return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+#endif
+
+#elif defined(__AVX2__)
+
+struct Floats { __m256 a, b; };
+struct Ints { __m256i a, b; };
+using Bytes = Ints;
+
+inline Floats zeros() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+inline Floats splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline Floats load_f32(const float *p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline Floats load_f16(const uint16_t *p) {
+  const auto *halves = reinterpret_cast<const __m128i *>(p);
+  return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
+}
+inline void store(float *p, Floats x) {
+  _mm256_storeu_ps(p, x.a);
+  _mm256_storeu_ps(p + 8, x.b);
+}
+inline Floats add(Floats x, Floats y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+inline Floats mul(Floats x, Floats y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+inline Floats fma(Floats x, Floats y, Floats z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
+inline Floats to_floats(Ints x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
+inline Ints splat_shifted(int32_t x, int shift) {
+  const __m256i all = _mm256_slli_epi32(_mm256_set1_epi32(x), shift);
+  return {all, all};
+}
+inline Bytes load_bytes(const std::byte *p) {
+  const auto *halves = reinterpret_cast<const __m256i *>(p);
+  return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+}
+inline Floats first_bf16(Bytes x) {
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(x.a, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(x.b, 16))};
+}
+inline Floats second_bf16(Bytes x) {
+  const __m256i mask = _mm256_set1_epi32(-65536);
+  return {_mm256_castsi256_ps(_mm256_and_si256(x.a, mask)), _mm256_castsi256_ps(_mm256_and_si256(x.b, mask))};
+}
+// The low 16 bits of 8 lanes, side by side.
+inline __m128i low_words(__m256i x) {
+  const __m256i masked = _mm256_and_si256(x, _mm256_set1_epi32(65535));
+  return _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(masked, masked), 0x08));
+}
+inline Floats first_f16(Bytes x) { return {_mm256_cvtph_ps(low_words(x.a)), _mm256_cvtph_ps(low_words(x.b))}; }
+inline Floats second_f16(Bytes x) {
+  return {_mm256_cvtph_ps(low_words(_mm256_srli_epi32(x.a, 16))), _mm256_cvtph_ps(low_words(_mm256_srli_epi32(x.b, 16)))};
+}
+inline Bytes low_halves(Bytes x) {
+  const __m256i mask = _mm256_set1_epi8(15);
+  return {_mm256_and_si256(x.a, mask), _mm256_and_si256(x.b, mask)};
+}
+inline Bytes high_halves(Bytes x) { return low_halves({_mm256_srli_epi16(x.a, 4), _mm256_srli_epi16(x.b, 4)}); }
+inline Bytes look_up(const int8_t *table, Bytes codes) {
+  const __m256i levels = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(table)));
+  return {_mm256_shuffle_epi8(levels, codes.a), _mm256_shuffle_epi8(levels, codes.b)};
+}
+inline __m256i four_columns(const int8_t *x) {
+  int32_t word;
+  std::memcpy(&word, x, 4);
+  return _mm256_set1_epi32(word);
+}
+
+constexpr int SIGNED_SHIFT = -1;
+inline Bytes as_signed_operand(Bytes levels) { return levels; }
+inline __m256i add_pairs(__m256i sum, __m256i pairs) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) {
+  const __m256i four = four_columns(x);
+  return {add_pairs(sum.a, _mm256_maddubs_epi16(w.a, four)), add_pairs(sum.b, _mm256_maddubs_epi16(w.b, four))};
+}
+// |w| * sign(w) x: pairs of products stay within 16 bits, as x is at least -127.
+inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) {
+  const __m256i four = four_columns(x);
+  return {add_pairs(sum.a, _mm256_maddubs_epi16(_mm256_abs_epi8(w.a), _mm256_sign_epi8(four, w.a))),
+          add_pairs(sum.b, _mm256_maddubs_epi16(_mm256_abs_epi8(w.b), _mm256_sign_epi8(four, w.b)))};
+}
+
+#else
+
+// Plain loops over the lanes: for the levels without vectors of our own, the compiler finds what the machine has.
+struct Floats { float v[16]; };
+struct Ints { int32_t v[16]; };
+struct Bytes { uint8_t v[64]; };
+
+#define BZ_LANES(type, expression)                 \
+  type out;                                        \
+  for (int i = 0; i < 16; i++) out.v[i] = expression; \
+  return out
+inline Floats zeros() { return {}; }
+inline Floats splat(float x) { BZ_LANES(Floats, x); }
+inline Floats load_f32(const float *p) { BZ_LANES(Floats, p[i]); }
+inline Floats load_f16(const uint16_t *p) { BZ_LANES(Floats, f16_to_f32(p[i])); }
+inline void store(float *p, const Floats &x) { std::memcpy(p, x.v, sizeof x.v); }
+inline Floats add(const Floats &x, const Floats &y) { BZ_LANES(Floats, x.v[i] + y.v[i]); }
+inline Floats mul(const Floats &x, const Floats &y) { BZ_LANES(Floats, x.v[i] * y.v[i]); }
+inline Floats fma(const Floats &x, const Floats &y, const Floats &z) {
+  BZ_LANES(Floats, __builtin_fmaf(x.v[i], y.v[i], z.v[i]));
+}
+inline Floats to_floats(const Ints &x) { BZ_LANES(Floats, static_cast<float>(x.v[i])); }
+inline Ints splat_shifted(int32_t x, int shift) { BZ_LANES(Ints, x * (1 << shift)); }
+inline Bytes load_bytes(const std::byte *p) {
+  Bytes out;
+  std::memcpy(out.v, p, sizeof out.v);
+  return out;
+}
+inline uint16_t word_of(const Bytes &x, int i) { return static_cast<uint16_t>(x.v[2 * i] | x.v[2 * i + 1] << 8); }
+inline Floats first_bf16(const Bytes &x) { BZ_LANES(Floats, bf16_to_f32(word_of(x, 2 * i))); }
+inline Floats second_bf16(const Bytes &x) { BZ_LANES(Floats, bf16_to_f32(word_of(x, 2 * i + 1))); }
+inline Floats first_f16(const Bytes &x) { BZ_LANES(Floats, f16_to_f32(word_of(x, 2 * i))); }
+inline Floats second_f16(const Bytes &x) { BZ_LANES(Floats, f16_to_f32(word_of(x, 2 * i + 1))); }
+#undef BZ_LANES
+inline Bytes low_halves(const Bytes &x) {
+  Bytes out;
+  for (int i = 0; i < 64; i++) out.v[i] = x.v[i] & 15;
+  return out;
+}
+inline Bytes high_halves(const Bytes &x) {
+  Bytes out;
+  for (int i = 0; i < 64; i++) out.v[i] = x.v[i] >> 4;
+  return out;
+}
+inline Bytes look_up(const int8_t *table, const Bytes &codes) {
+  Bytes out;
+  for (int i = 0; i < 64; i++) out.v[i] = static_cast<uint8_t>(table[codes.v[i]]);
+  return out;
+}
+constexpr int SIGNED_SHIFT = -1;
+inline Bytes as_signed_operand(const Bytes &levels) { return levels; }
+inline Ints dot_signed(Ints sum, const Bytes &w, const int8_t *x) {
+  for (int i = 0; i < 16; i++)
+    for (int k = 0; k < 4; k++) sum.v[i] += static_cast<int8_t>(w.v[4 * i + k]) * x[k];
+  return sum;
+}
+inline Ints dot_codes(Ints sum, const Bytes &w, const int8_t *x) {
+  for (int i = 0; i < 16; i++)
+    for (int k = 0; k < 4; k++) sum.v[i] += w.v[4 * i + k] * x[k];
+  return sum;
+}
+
+#endif
+
+} // namespace
+} // namespace bz

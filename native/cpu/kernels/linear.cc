@@ -1,0 +1,72 @@
+// bz_linear of one instruction set level: quantize the activations, split the output over the team, multiply.
+#include "linear_parts.h"
+
+namespace bz::BZ_LEVEL {
+
+// Fewest tokens for which a tile unit's product is the faster one. Measured.
+[[maybe_unused]] static constexpr uint32_t AMX_TOKENS = 8;
+
+static Activations place_activations(std::byte *at, uint32_t num_tokens, uint32_t c) {
+  Activations a;
+  a.tile = activation_tile(num_tokens);
+  a.groups = (c + GROUP - 1) / GROUP;
+  const uint64_t cells = uint64_t{(num_tokens + a.tile - 1) / a.tile} * a.tile * a.groups;
+  a.scale = reinterpret_cast<float *>(at);
+  a.sum = a.scale + cells;
+  a.minus_sum = reinterpret_cast<int32_t *>(a.sum + cells);
+  a.half_sum = reinterpret_cast<float *>(a.minus_sum + cells);
+  a.minus_half_sum = reinterpret_cast<int32_t *>(a.half_sum + 2 * cells);
+  a.levels = reinterpret_cast<int8_t *>(a.minus_half_sum + 2 * cells); // last: tile loads may read past them
+  return a;
+}
+
+// Blocks first: a thread then reads its own weights alone. Tokens are split only where blocks are too few.
+static Share share_of(const bz_weight &w, uint32_t num_tokens, const Team &team) {
+  const uint32_t tiles = (num_tokens + TOKEN_TILE - 1) / TOKEN_TILE;
+  uint32_t rows = 1; // threads side by side along the tokens
+  while (rows < tiles && rows < team.n && w.num_blocks * rows < 4 * team.n && team.n % (rows * 2) == 0) rows *= 2;
+  const Team by_block = {team.tid / rows, team.n / rows, nullptr}, by_token = {team.tid % rows, rows, nullptr};
+  const Range blocks = split(w.num_blocks, by_block), tokens = split(num_tokens, by_token, TOKEN_TILE);
+  return {static_cast<uint32_t>(blocks.begin), static_cast<uint32_t>(blocks.end), static_cast<uint32_t>(tokens.begin),
+          static_cast<uint32_t>(tokens.end)};
+}
+
+static void multiply(const Segment &s, const bz_linear_args &a, const Activations &act, const Output &out, const Share &share,
+                     std::byte *panel) {
+  if (s.format.is_float()) return linear_float(s, a.x, a.x_stride, a.weight->c, out, share);
+#if defined(__AMX_INT8__)
+  if (a.num_tokens >= AMX_TOKENS) return linear_int_amx(s, act, out, share, panel);
+#endif
+  linear_int(s, act, out, share, panel);
+}
+
+static void linear(const bz_linear_args &a, Team &team) {
+  const bz_weight &w = *a.weight;
+  const uint64_t bytes = w.is_float ? 0 : activation_bytes(a.num_tokens, w.c);
+  const bool alone = quantize_alone(a.num_tokens, w.c);
+  Activations act = {};
+  if (!w.is_float) {
+    act = place_activations(team.scratch() + (alone ? team.tid * bytes : 0), a.num_tokens, w.c);
+    const uint64_t items = uint64_t{a.num_tokens} * act.groups;
+    const Range mine = alone ? Range{0, items} : split(items, team);
+    quantize(a.x, a.x_stride, w.c, act, mine.begin, mine.end);
+    if (!alone) team.barrier();
+  }
+  const uint64_t panel_bytes = (uint64_t{w.c} + 2 * GROUP) * LANES / 64 * 64 + 64;
+  std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes;
+  const Output out = {a.y, a.y_stride, a.bias, (a.flags & BZ_LINEAR_ACCUMULATE) != 0};
+  const Share share = share_of(w, a.num_tokens, team);
+  if (share.token_begin == share.token_end) return;
+  for (uint32_t i = 0; i < w.num_segments; i++) {
+    const Segment &s = w.segments[i];
+    Share part = share; // my blocks of this segment
+    part.block_begin = share.block_begin > s.first_block ? share.block_begin - s.first_block : 0;
+    part.block_end = share.block_end > s.first_block ? share.block_end - s.first_block : 0;
+    if (part.block_end > s.num_blocks) part.block_end = s.num_blocks;
+    if (part.block_begin < part.block_end) multiply(s, a, act, out, part, panel);
+  }
+}
+
+extern const LinearKernels linear_kernels = {linear};
+
+} // namespace bz::BZ_LEVEL

@@ -1,0 +1,147 @@
+// The product of int8 activations with int8 and int4 weights on the tile unit.
+//
+// One tile product is a group's dots of up to 16 tokens with a block of 16 output rows, exact in int32; the sums over groups
+// are linear_int's, operation for operation, so the results are the same bits. The packed layout of a block is the layout
+// the unit wants for its second operand; int4 is widened to int8 once a block, for all tokens.
+// While the unit works on a group, the vector units scale the group before it.
+#include "linear_parts.h"
+
+#if defined(__AMX_INT8__)
+#include "int_formats.h"
+#include "store_block.h"
+
+namespace bz::BZ_LEVEL {
+namespace {
+
+struct alignas(64) TileConfig {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {};
+  uint8_t rows[16] = {};
+};
+
+constexpr uint64_t WEIGHT_ROW_BYTES = 64, TOKEN_ROW_BYTES = GROUP;
+
+// Tiles 0 and 1: sums; 2 and 3: tokens; 4 and 5: weights.
+void configure_tiles(uint32_t tokens, uint32_t group) {
+  TileConfig config;
+  for (int i = 0; i < 2; i++) {
+    config.rows[i] = config.rows[2 + i] = static_cast<uint8_t>(tokens);
+    config.rows[4 + i] = static_cast<uint8_t>(group / 4);
+    config.row_bytes[i] = config.row_bytes[4 + i] = WEIGHT_ROW_BYTES;
+    config.row_bytes[2 + i] = static_cast<uint16_t>(group);
+  }
+  _tile_loadconfig(&config);
+}
+
+// The block's weights as signed bytes: in place for int8, else widened into the panel.
+template <class F> const std::byte *block_levels(const Segment &s, uint32_t block, std::byte *panel) {
+  const std::byte *values = s.values + block * s.block_value_bytes();
+  if constexpr (F::format.storage == Storage::int8) {
+    return values;
+  } else {
+    const __m512i offset = _mm512_set1_epi8(static_cast<char>(F::format.offset));
+    const uint64_t vectors = uint64_t{s.c_padded} / 8;
+    for (uint64_t i = 0; i < vectors; i++) {
+      const Bytes both = load_bytes(values + 64 * i);
+      Bytes low = low_halves(both), high = high_halves(both);
+      if constexpr (F::format.is_codebook) {
+        low = look_up(codebook_levels, low);
+        high = look_up(codebook_levels, high);
+      } else if constexpr (F::format.offset != 0) {
+        low = _mm512_sub_epi8(low, offset);
+        high = _mm512_sub_epi8(high, offset);
+      }
+      _mm512_storeu_si512(panel + 128 * i, low);
+      _mm512_storeu_si512(panel + 128 * i + 64, high);
+    }
+    return panel;
+  }
+}
+
+using Dots = int32_t[TOKEN_TILE * LANES];
+
+// The unit's part: the dots of one group. Twice, as tile numbers are part of the instructions.
+#define BZ_TILE_DOTS(name, SUM, TOKENS, WEIGHTS)                                        \
+  inline void name(const int8_t *tokens, const std::byte *weights, int32_t *dots) {     \
+    _tile_zero(SUM);                                                                    \
+    _tile_loadd(TOKENS, tokens, TOKEN_ROW_BYTES);                                       \
+    _tile_loadd(WEIGHTS, weights, WEIGHT_ROW_BYTES);                                    \
+    _tile_dpbssd(SUM, TOKENS, WEIGHTS);                                                 \
+    _tile_stored(SUM, dots, WEIGHT_ROW_BYTES);                                          \
+  }
+BZ_TILE_DOTS(even_dots, 0, 2, 4)
+BZ_TILE_DOTS(odd_dots, 1, 3, 5)
+#undef BZ_TILE_DOTS
+
+template <class F> struct TileProduct {
+  static constexpr uint32_t parts = GROUP / F::format.group;
+  const Activations &a;
+  const std::byte *levels, *scales, *mins;
+  uint64_t first; // of the token tile, in units of a group of one token
+
+  // `wg`: the weight group. Its activation group is wg / parts.
+  void dots(uint32_t wg, int32_t *out) const {
+    const uint64_t at = first + uint64_t{wg / parts} * a.tile;
+    const int8_t *tokens = a.levels + at * GROUP + wg % parts * F::format.group;
+    const std::byte *weights = levels + uint64_t{wg} * F::format.group * LANES;
+    if (wg % 2 == 0) even_dots(tokens, weights, out);
+    else odd_dots(tokens, weights, out);
+  }
+
+  void scale(uint32_t wg, const int32_t *dots, Floats *sums) const {
+    const uint64_t at = first + uint64_t{wg / parts} * a.tile;
+    const float *x_scale = a.scale + at;
+    [[maybe_unused]] const float *x_sum = parts == 1 ? a.sum + at : a.half_sum + at * 2 + wg % parts * a.tile;
+    const Floats w_scale = F::scales(scales, wg);
+    [[maybe_unused]] Floats min;
+    if constexpr (F::format.has_min) min = F::scales(mins, wg);
+#pragma GCC unroll 16
+    for (uint32_t t = 0; t < TOKEN_TILE; t++) {
+      const Ints dot = _mm512_loadu_si512(dots + t * LANES);
+      sums[t] = fma(to_floats(dot), mul(w_scale, splat(x_scale[t])), sums[t]);
+      if constexpr (F::format.has_min) sums[t] = fma(min, splat(x_sum[t]), sums[t]);
+    }
+  }
+
+  void run(const Segment &s, const Output &out, uint32_t block, uint32_t token, uint32_t end) const {
+    alignas(64) Dots even = {}, odd = {};
+    Floats sums[TOKEN_TILE];
+    for (Floats &sum : sums) sum = zeros();
+    const uint32_t groups = a.groups * parts;
+    dots(0, even);
+    uint32_t g = 1;
+    for (; g + 1 < groups; g += 2) {
+      dots(g, odd);
+      scale(g - 1, even, sums);
+      dots(g + 1, even);
+      scale(g, odd, sums);
+    }
+    if (g < groups) dots(g, odd);
+    scale(g - 1, even, sums);
+    if (g < groups) scale(g, odd, sums);
+#pragma GCC unroll 16
+    for (uint32_t t = 0; t < TOKEN_TILE; t++)
+      if (token + t < end) store_block(out, s, block, token + t, sums[t]);
+  }
+};
+
+} // namespace
+
+void linear_int_amx(const Segment &s, const Activations &a, const Output &out, const Share &share, std::byte *panel) {
+  configure_tiles(a.tile, s.format.group);
+  visit_format(s.format, [&]<class F>() {
+    for (uint32_t block = share.block_begin; block < share.block_end; block++) {
+      TileProduct<F> product = {a, block_levels<F>(s, block, panel), s.scales + block * s.block_scale_bytes(),
+                                s.mins + block * s.block_scale_bytes(), 0};
+      asm volatile("" ::: "memory"); // the tile loads below do not say that they read the panel
+      for (uint32_t token = share.token_begin; token < share.token_end; token += a.tile) {
+        product.first = uint64_t{token / a.tile} * a.groups * a.tile;
+        product.run(s, out, block, token, share.token_end);
+      }
+    }
+  });
+  _tile_release();
+}
+
+} // namespace bz::BZ_LEVEL
+#endif

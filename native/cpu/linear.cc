@@ -1,0 +1,14 @@
+#include "../common/weight_args.h"
+#include "linear_kernels.h"
+#include "stream.h"
+
+extern "C" bz_status bz_linear(bz_stream *stream, const bz_linear_args *args) {
+  BZ_CHECK_ARGS("linear", args);
+  BZ_REQUIRE(stream != nullptr && args->weight != nullptr, BZ_EINVAL, "linear: stream or weight is NULL");
+  const bz_weight &w = *args->weight;
+  BZ_TRY(bz::check_linear(args, w.n, w.c));
+  if (args->num_tokens == 0) return BZ_OK;
+  return bz::submit(stream, stream->kernels->linear->linear, *args,
+                    {.work = uint64_t{args->num_tokens} * w.n * w.c / 16,
+                     .scratch_bytes = bz::linear_scratch_bytes(w, args->num_tokens, stream->num_threads)});
+}

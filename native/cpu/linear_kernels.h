@@ -1,0 +1,48 @@
+// What weights need of an instruction set level: the linear product. One table a level, in kernels/linear.cc.
+#pragma once
+#include "packed_weight.h"
+#include "team.h"
+
+namespace bz {
+
+struct LinearKernels {
+  // bz_linear for any weight and any number of tokens, in one fixed order of operations: a token's result depends neither on
+  // the other tokens nor on the threads. Scratch: linear_scratch_bytes.
+  void (*linear)(const bz_linear_args &args, Team &team);
+};
+
+// Each row of x in int8, a scale a group of 32 columns, laid out for the products. Tokens go in tiles of `tile`.
+struct Activations {
+  uint32_t tile, groups;
+  int8_t *levels;      // [tiles][groups][tile][32]
+  float *scale;        // [tiles][groups][tile]: largest magnitude / 127
+  float *sum;          // scale * sum of the group's levels
+  int32_t *minus_sum;  // -(sum of the group's levels)
+  float *half_sum;     // the same of each half group, for formats with a scale each 16: [tiles][2 groups][tile]
+  int32_t *minus_half_sum;
+};
+
+constexpr uint32_t TOKEN_TILE = 16;
+
+static inline uint32_t activation_tile(uint32_t num_tokens) { return num_tokens < TOKEN_TILE ? num_tokens : TOKEN_TILE; }
+
+// Bytes of the activations of num_tokens rows, a multiple of 64.
+static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c) {
+  const uint64_t tile = activation_tile(num_tokens), groups = (uint64_t{c} + GROUP - 1) / GROUP;
+  const uint64_t cells = (num_tokens + tile - 1) / tile * tile * groups;
+  return cells * (GROUP + 4 + 4 + 4 + 8 + 8) / 64 * 64 + 64 + TOKEN_TILE * GROUP; // tile loads may read a whole tile
+}
+
+// Few values are quantized by every thread for itself: that costs less than waiting for each other.
+constexpr uint64_t QUANTIZE_ALONE = 4096;
+
+static inline bool quantize_alone(uint32_t num_tokens, uint32_t c) { return uint64_t{num_tokens} * c <= QUANTIZE_ALONE; }
+
+static inline uint64_t linear_scratch_bytes(const bz_weight &w, uint32_t num_tokens, uint32_t num_threads) {
+  // A thread's own part holds one block of int4 weights widened to int8.
+  const uint64_t panel = (uint64_t{w.c} + 2 * GROUP) * LANES + 64;
+  const uint64_t copies = quantize_alone(num_tokens, w.c) ? num_threads : 1;
+  return w.is_float ? 0 : copies * activation_bytes(num_tokens, w.c) + num_threads * (panel / 64 * 64 + 64);
+}
+
+} // namespace bz
