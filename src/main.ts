@@ -1,4 +1,4 @@
 import { runCli } from "./cli/index.ts"
-import { serve } from "./cli/serve.ts"
+import { serve } from "./serve.ts"
 
 process.exit(await runCli(process.argv.slice(2), { serve }))

@@ -57,6 +57,7 @@ export class AsyncEngine implements EngineClient {
   readonly #processor: OutputProcessor
   #state: "serving" | "draining" | "stopped" | "dead" = "serving"
   #deathReason: string | null = null
+  readonly #death = Promise.withResolvers<string>()
   /** By the core's last stats. */
   #numRunning = 0
   #hasWaiting = false
@@ -114,6 +115,10 @@ export class AsyncEngine implements EngineClient {
 
   deathReason(): string | null {
     return this.#deathReason
+  }
+
+  get death(): Promise<string> {
+    return this.#death.promise
   }
 
   metrics(): string {
@@ -227,6 +232,7 @@ export class AsyncEngine implements EngineClient {
       this.#processor.fail(request, new EngineDeadError(this.#deathReason), this.#now())
     }
     this.#metrics.recordDeath()
+    this.#death.resolve(this.#deathReason)
     this.#noteIdle()
   }
 

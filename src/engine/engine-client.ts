@@ -29,7 +29,7 @@ export interface GenerateRequest {
   readonly sampling: SamplingParams
   readonly priority: number
   readonly cacheSalt: string | null
-  /** delta: an output whenever a choice has something new. final: one output a choice, when it is finished. */
+  /** delta: an output whenever a choice has something new. final: one output a choice, in index order, when all are finished. */
   readonly outputKind: "delta" | "final"
 }
 
@@ -82,6 +82,8 @@ export interface EngineClient {
   validateSampling(sampling: SamplingParams): void
   /** Null while healthy, else the words of what went wrong. */
   deathReason(): string | null
+  /** Resolves with the words of what went wrong when the engine dies; else never. */
+  readonly death: Promise<string>
   /** Prometheus text, format 0.0.4. */
   metrics(): string
   /** Requests accepted and not yet finished. */

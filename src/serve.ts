@@ -1,0 +1,72 @@
+/**
+ * `baozi serve`: engine, then HTTP on top, until a signal or the engine's death ends it.
+ */
+import { startServer } from "./api/server.ts"
+import { makeLog, type Log } from "./base/log.ts"
+import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
+import { locateLibraries } from "./cli/libraries.ts"
+import type { ServeConfig } from "./cli/serve-options.ts"
+import type { EngineConfig } from "./exec/engine-config.ts"
+import { resolveModel } from "./model/resolve.ts"
+import { startEngine, type StartEngineOptions } from "./start-engine.ts"
+
+/** Resolves with the exit code. Errors: `ConfigError`. */
+export async function serve(config: ServeConfig): Promise<number> {
+  const startedMs = performance.now()
+  const log = makeLog({ level: config.logLevel, json: config.logJson })
+  const signal = firstSignal(log)
+  const engine = await startEngine(startOptions(config, log))
+  const server = await startServer({
+    host: config.host, port: config.port, uds: config.uds, apiKeys: config.apiKey, maxBodyBytes: config.maxBodyBytes,
+    rootPath: config.rootPath, responseRole: config.responseRole,
+    trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
+  }, engine)
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
+  log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
+  const reason = await Promise.race([signal, engine.death])
+  log.info(`stopping: ${reason}`)
+  await engine.shutdown(config.shutdownTimeout * 1000)
+  await server.stop()
+  return engine.deathReason() === null ? 0 : 1
+}
+
+/** The first signal asks for an orderly end; a second one ends the process at once. */
+function firstSignal(log: Log): Promise<string> {
+  return new Promise((resolve) => {
+    let isStopping = false
+    for (const name of ["SIGINT", "SIGTERM"] as const) {
+      process.on(name, () => {
+        if (isStopping) {
+          log.warning(`${name} again: ending now`)
+          process.exit(130)
+        }
+        isStopping = true
+        resolve(name)
+      })
+    }
+  })
+}
+
+function startOptions(config: ServeConfig, log: Log): StartEngineOptions {
+  const modelPath = config.model === null ? findDefaultModel() : resolveModel(config.model)
+  const name = config.model ?? DEFAULT_MODEL_NAME
+  return {
+    engine: engineConfig(config, modelPath), root: name, maxLogprobs: config.maxLogprobs,
+    servedModelNames: config.servedModelName.length > 0 ? config.servedModelName : [name],
+    tokenizerPath: config.tokenizer, chatTemplate: config.chatTemplate, generationConfig: config.generationConfig,
+    overrideGenerationConfig: config.overrideGenerationConfig, maxWaitingRequests: config.maxWaitingRequests,
+    onNotice: (line) => log.info(line),
+  }
+}
+
+function engineConfig(config: ServeConfig, modelPath: string): EngineConfig {
+  return {
+    modelPath, dtype: config.dtype, kvCacheDtype: config.kvCacheDtype, blockSize: config.blockSize,
+    maxModelLen: config.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
+    schedulingPolicy: config.schedulingPolicy, enablePrefixCaching: config.enablePrefixCaching,
+    enableChunkedPrefill: config.enableChunkedPrefill, longPrefillTokenThreshold: config.longPrefillTokenThreshold,
+    numBlocksOverride: config.numGpuBlocksOverride, kvCacheMemoryBytes: config.kvCacheMemoryBytes,
+    memoryUtilization: config.gpuMemoryUtilization, numThreads: config.threads, isa: config.isa,
+    libraries: locateLibraries(config.libDir),
+  }
+}

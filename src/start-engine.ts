@@ -1,0 +1,113 @@
+/**
+ * Starts the engine: its thread loads the model while this one loads the tokenizer, then the front half goes on top.
+ */
+import { readFileSync } from "node:fs"
+import { present } from "./base/assert.ts"
+import { ConfigError } from "./base/errors.ts"
+import { AsyncEngine } from "./engine/async-engine.ts"
+import type { EngineClient, ModelInfo } from "./engine/engine-client.ts"
+import type { EngineReady } from "./engine/engine-ready.ts"
+import { WorkerPort } from "./engine/worker-port.ts"
+import type { EngineConfig } from "./exec/engine-config.ts"
+import { readGenerationConfig } from "./model/generation-config.ts"
+import type { ModelSource } from "./model/load/checkpoint.ts"
+import { openModel } from "./model/load/open.ts"
+import { readOnlyMapping } from "./model/load/read-only-mapping.ts"
+import { ChatTemplate, findChatTemplate } from "./text/chat-template.ts"
+import { loadTokenizerFromDirectory } from "./text/load-tokenizer.ts"
+import { loadTokenizerFromGguf } from "./text/gguf-tokenizer.ts"
+import type { Tokenizer } from "./text/tokenizer.ts"
+
+export interface StartEngineOptions {
+  readonly engine: EngineConfig
+  /** The first is the one responses carry. */
+  readonly servedModelNames: readonly string[]
+  /** What the user called the model. */
+  readonly root: string
+  readonly maxLogprobs: number
+  /** A directory with another tokenizer, or null for the model's own. */
+  readonly tokenizerPath: string | null
+  /** Another chat template, as a file or the text itself, or null for the model's own. */
+  readonly chatTemplate: string | null
+  /** "auto": the model's generation_config.json. "vllm": none. Else a directory that holds one. */
+  readonly generationConfig: string
+  readonly overrideGenerationConfig: Readonly<Record<string, unknown>>
+  readonly maxWaitingRequests: number | null
+  /** Hears lines for the terminal: the memory plan. */
+  readonly onNotice: (line: string) => void
+}
+
+/** Errors: `ConfigError` when the model, a flag or the machine does not fit; then nothing keeps running. */
+export async function startEngine(options: StartEngineOptions): Promise<EngineClient> {
+  const config = options.engine
+  const worker = new Worker(new URL("./engine-worker.ts", import.meta.url).href)
+  const port = new WorkerPort<EngineConfig, EngineReady>(worker, config, options.onNotice)
+  try {
+    const source = openModel(config.modelPath, readOnlyMapping)
+    const text = await loadText(options, source)
+    source.checkpoint.close()
+    const ready = await port.ready
+    if (text.tokenizer.vocabSize > ready.vocabSize)
+      throw new ConfigError(
+        `the tokenizer has ids up to ${text.tokenizer.vocabSize - 1}; the model's vocabulary ends at ${ready.vocabSize - 1}`,
+      )
+    return new AsyncEngine({
+      core: port, ...text, model: modelInfo(options, source, text.tokenizer, ready),
+      now: () => performance.now() / 1000, random: { uint64: () => crypto.getRandomValues(new BigUint64Array(1))[0]! },
+      maxNumSeqs: config.maxNumSeqs, maxWaitingRequests: options.maxWaitingRequests, cacheConfig: cacheLabels(config, ready),
+    })
+  } catch (error) {
+    worker.terminate()
+    throw error
+  }
+}
+
+function modelInfo(
+  options: StartEngineOptions, source: ModelSource, tokenizer: Tokenizer, ready: EngineReady,
+): ModelInfo {
+  const { defaults, eosTokenIds } =
+    readGenerationConfig(options.generationConfig, source.generationConfig, options.overrideGenerationConfig)
+  const all = [...new Set([tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds])]
+  const [eosTokenId = null, ...extraEosTokenIds] = all.filter((id) => id !== null)
+  return {
+    servedNames: options.servedModelNames, root: options.root, maxModelLen: ready.maxModelLen,
+    vocabSize: ready.vocabSize, maxLogprobs: options.maxLogprobs, created: Math.floor(Date.now() / 1000),
+    generationDefaults: defaults, eosTokenId, extraEosTokenIds,
+  }
+}
+
+function configEosIds(config: Readonly<Record<string, unknown>>): number[] {
+  const value = config["eos_token_id"]
+  return (Array.isArray(value) ? (value as unknown[]) : [value]).filter((id): id is number => typeof id === "number")
+}
+
+function cacheLabels(config: EngineConfig, ready: EngineReady): Record<string, string | number | boolean | null> {
+  return {
+    block_size: ready.blockSize, cache_dtype: config.kvCacheDtype, enable_prefix_caching: config.enablePrefixCaching,
+    num_gpu_blocks: ready.numBlocks, num_gpu_blocks_override: config.numBlocksOverride,
+    kv_cache_size_tokens: ready.capacityTokens, kv_cache_max_concurrency: ready.maxConcurrency,
+  }
+}
+
+async function loadText(
+  options: StartEngineOptions, source: ModelSource,
+): Promise<{ tokenizer: Tokenizer; chatTemplate: ChatTemplate | null }> {
+  const directory = options.tokenizerPath ?? (source.kind === "safetensors" ? source.path : null)
+  const tokenizer = directory !== null
+    ? await loadTokenizerFromDirectory(directory)
+    : await loadTokenizerFromGguf(present(source.ggufMetadata, "metadata of a GGUF file"))
+  if (options.chatTemplate !== null)
+    return { tokenizer, chatTemplate: ChatTemplate.parse(readTemplate(options.chatTemplate)) }
+  const template = findChatTemplate(directory ?? present(source.ggufMetadata, "metadata of a GGUF file"))
+  return { tokenizer, chatTemplate: template === null ? null : ChatTemplate.parse(template) }
+}
+
+/** Text with Jinja's braces or a line break is a template; anything else names a file. */
+function readTemplate(pathOrText: string): string {
+  if (/\{[{%#]|\n/.test(pathOrText)) return pathOrText
+  try {
+    return readFileSync(pathOrText, "utf8")
+  } catch (error) {
+    throw new ConfigError(`--chat-template ${pathOrText}: ${(error as Error).message}`)
+  }
+}
