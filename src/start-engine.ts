@@ -3,6 +3,7 @@
  */
 import { readFileSync } from "node:fs"
 import { present } from "./base/assert.ts"
+import { workerUrl } from "./base/embedded.ts"
 import { ConfigError } from "./base/errors.ts"
 import { AsyncEngine } from "./engine/async-engine.ts"
 import type { EngineClient, ModelInfo } from "./engine/engine-client.ts"
@@ -40,7 +41,7 @@ export interface StartEngineOptions {
 /** Errors: `ConfigError` when the model, a flag or the machine does not fit; then nothing keeps running. */
 export async function startEngine(options: StartEngineOptions): Promise<EngineClient> {
   const config = options.engine
-  const worker = new Worker(new URL("./engine-worker.ts", import.meta.url).href)
+  const worker = new Worker(workerUrl("engine-worker.ts"))
   const port = new WorkerPort<EngineConfig, EngineReady>(worker, config, options.onNotice)
   try {
     const source = openModel(config.modelPath, readOnlyMapping)
