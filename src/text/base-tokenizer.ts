@@ -16,7 +16,7 @@ import type { DecodeOptions, DecodeStream, DecodeStreamOptions, EncodeOptions, T
 export interface Vocabulary {
   readonly size: number
   readonly pieceOf: readonly (string | undefined)[]
-  readonly idOf: ReadonlyMap<string, number>
+  readonly idOf: (piece: string) => number | null
   readonly specialIds: ReadonlySet<number>
   readonly addedIds: ReadonlySet<number>
 }
@@ -90,7 +90,7 @@ export class BaseTokenizer implements Tokenizer {
   }
 
   tokenId(piece: string): number | null {
-    return this.#parts.vocabulary.idOf.get(piece) ?? null
+    return this.#parts.vocabulary.idOf(piece)
   }
 
   isSpecial(id: number): boolean {

@@ -2,17 +2,18 @@
  * From the merge list of a byte-level BPE model to the ranks that tiktoken works with.
  *
  * The two algorithms differ. Hugging Face merges only the pairs that are listed, in the order of the list; tiktoken
- * merges any two neighbours whose bytes form a token, lowest rank first. They agree exactly when every token can be
- * reached by the list when its bytes stand alone: then, in any context, the bytes of a token are last seen as the one
- * pair that also comes out of them alone (merges that cross their border would make the token impossible), so tiktoken
- * never uses a pair that is not listed. Tokens that the list cannot reach are left out of the ranks: no text gives them.
+ * merges any two neighbours whose bytes form a token, lowest rank first. They agree exactly when tiktoken knows the
+ * tokens that the list can make, each with the rank of the one pair that makes it. That pair is unique: as long as no
+ * merge crosses the border of a token's bytes they develop as if they stood alone, and once one does the token is out
+ * of reach. So it is enough to look at every token alone. Tokens out of reach are left out: no text gives them.
  *
- * Whether a pair is reachable is decided as merging goes: `left` + `right` stay two tokens unless a merge across
- * their border comes before the ones inside. Walking both inner edges back in time, latest merge first, meets every two
- * tokens that ever touched at the border.
+ * Most lists are in the order of making: the parts of a token come before it. Then `isReachable` decides quickly.
+ * A few merges in vocabularies that were extended by hand come before their parts; those, and tokens that contain their
+ * results, are decided by merging their bytes.
  */
 import { ConfigError } from "../base/errors.ts"
-import { byteToChar } from "./byte-level.ts"
+import { byteToChar, pieceToBytes } from "./byte-level.ts"
+import { mergeLongPiece } from "./long-piece.ts"
 import { MergeTable } from "./merge-table.ts"
 import type { TokenizerJson } from "./tokenizer-json.ts"
 
@@ -32,30 +33,17 @@ export interface BpeRanks {
 export function deriveBpeRanks(json: TokenizerJson): BpeRanks | string {
   const odd = oddModelField(json)
   if (odd !== null) return odd
-  const builder = new RankBuilder(json.merges.length)
-  const rankOfId = new Map<number, number>()
+  const byteIds: number[] = []
   for (let byte = 0; byte < 256; byte++) {
     const id = json.vocab.get(byteToChar(byte))
     if (id === undefined) return `byte ${byte} has no token`
-    rankOfId.set(id, builder.addByte(id, byteToChar(byte)))
+    byteIds.push(id)
   }
-  const early: [number, number][] = []
-  for (const merge of json.merges) {
-    const [left, right] = splitMerge(merge)
-    const leftId = json.vocab.get(left)
-    const rightId = json.vocab.get(right)
-    const id = json.vocab.get(left + right)
-    if (leftId === undefined || rightId === undefined || id === undefined) {
-      throw new ConfigError(`tokenizer: merge ${JSON.stringify([left, right])} has a piece that is not in the vocabulary`)
-    }
-    if (rankOfId.has(id)) continue
-    const leftRank = rankOfId.get(leftId)
-    const rightRank = rankOfId.get(rightId)
-    if (leftRank === undefined || rightRank === undefined) early.push([leftId, rightId])
-    else if (builder.isReachable(leftRank, rightRank)) rankOfId.set(id, builder.addMerge(leftRank, rightRank, id, left + right))
-  }
-  const misordered = early.some(([left, right]) => rankOfId.has(left) && rankOfId.has(right))
-  return misordered ? "a merge comes before the merges that make its parts" : builder.finish()
+  const pieceOfId: string[] = []
+  json.vocab.forEach((piece, id) => (pieceOfId[id] ??= piece))
+  const order = new MergeOrder(json, byteIds, pieceOfId)
+  order.readMerges()
+  return order.decideUndecided() ?? order.finish()
 }
 
 /** Model settings that tiktoken has no counterpart for. */
@@ -71,49 +59,80 @@ function oddModelField({ modelType, model }: TokenizerJson): string | null {
   return null
 }
 
-/** "left right" or [left, right]. */
-function splitMerge(merge: string | readonly [string, string]): readonly [string, string] {
-  if (typeof merge !== "string") return merge
-  const space = merge.indexOf(" ", 1)
-  if (space < 1 || space === merge.length - 1) {
-    throw new ConfigError(`tokenizer: merge ${JSON.stringify(merge)} must be two pieces with a space between`)
-  }
-  return [merge.slice(0, space), merge.slice(space + 1)]
-}
-
-class RankBuilder {
-  readonly #ids: number[] = []
-  readonly #pieces: string[] = []
-  /** The two ranks a rank was made of; itself for a byte. */
+/**
+ * Which merges make tokens. While this is being found out a token's number is 256 plus its merge's position in the list,
+ * so that one that is found late has its place; `finish` closes the gaps.
+ */
+class MergeOrder {
+  readonly #json: TokenizerJson
+  readonly #byteIds: readonly number[]
+  readonly #pieceOfId: readonly string[]
+  /** Token id -> number, -1 while nothing makes the token. */
+  readonly #numberOfId: Int32Array
+  /** By number: token id, and the two numbers it is made of (itself for a byte). */
+  readonly #ids: Int32Array
   readonly #left: Int32Array
   readonly #right: Int32Array
   readonly #merges: MergeTable
+  /** Positions of the merges that `isReachable` could not or did not accept, with left id, right id, result. */
+  readonly #undecided: (readonly [position: number, left: number, right: number, id: number])[] = []
 
-  constructor(maxMerges: number) {
-    this.#left = new Int32Array(256 + maxMerges)
-    this.#right = new Int32Array(256 + maxMerges)
-    this.#merges = new MergeTable(maxMerges)
+  constructor(json: TokenizerJson, byteIds: readonly number[], pieceOfId: readonly string[]) {
+    this.#json = json
+    this.#byteIds = byteIds
+    this.#pieceOfId = pieceOfId
+    const end = 256 + json.merges.length
+    this.#numberOfId = new Int32Array(pieceOfId.length).fill(-1)
+    this.#ids = new Int32Array(end).fill(-1)
+    this.#left = new Int32Array(end)
+    this.#right = new Int32Array(end)
+    this.#merges = new MergeTable(Math.min(json.merges.length, json.vocab.size))
+    byteIds.forEach((id, byte) => {
+      this.#numberOfId[id] = byte
+      this.#ids[byte] = id
+      this.#left[byte] = byte
+      this.#right[byte] = byte
+    })
   }
 
-  addByte(id: number, piece: string): number {
-    const rank = this.#ids.push(id) - 1
-    this.#pieces.push(piece)
-    this.#left[rank] = rank
-    this.#right[rank] = rank
-    return rank
+  readMerges(): void {
+    const { vocab, merges } = this.#json
+    for (let position = 0; position < merges.length; position++) {
+      const merge = merges[position]!
+      const isText = typeof merge === "string"
+      const left = isText ? merge : merge[0]
+      const right = isText ? merge : merge[1]
+      const leftEnd = isText ? merge.indexOf(" ", 1) : left.length
+      const rightStart = isText ? leftEnd + 1 : 0
+      const id = vocab.getJoint(left, leftEnd, right, rightStart, right.length)
+      if (id >= 0 && this.#numberOfId[id]! >= 0) continue
+      const leftId = vocab.getPart(left, 0, leftEnd)
+      const rightId = vocab.getPart(right, rightStart, right.length)
+      if (leftEnd < 1 || id < 0 || leftId < 0 || rightId < 0) {
+        throw new ConfigError(`tokenizer: merge ${JSON.stringify(merge)} is not of two pieces of the vocabulary that join to a third`)
+      }
+      const x = this.#numberOfId[leftId]!
+      const y = this.#numberOfId[rightId]!
+      if (x >= 0 && y >= 0 && this.#isReachable(x, y)) this.#accept(position, x, y, id)
+      else this.#undecided.push([position, leftId, rightId, id])
+    }
   }
 
-  addMerge(left: number, right: number, id: number, piece: string): number {
-    const rank = this.#ids.push(id) - 1
-    this.#pieces.push(piece)
-    this.#left[rank] = left
-    this.#right[rank] = right
-    this.#merges.set(left, right, rank)
-    return rank
+  #accept(position: number, left: number, right: number, id: number): void {
+    const number = 256 + position
+    this.#numberOfId[id] = number
+    this.#ids[number] = id
+    this.#left[number] = left
+    this.#right[number] = right
+    this.#merges.set(left, right, number)
   }
 
-  /** Whether the bytes of `left` and `right` end as these two tokens under the merges added so far. */
-  isReachable(left: number, right: number): boolean {
+  /**
+   * Whether the bytes of `left` and `right` end as these two tokens under the merges added so far: they do unless a merge
+   * across their border comes before the ones inside. Walking both inner edges back in time, latest merge first, meets
+   * every two tokens that ever touched at the border.
+   */
+  #isReachable(left: number, right: number): boolean {
     let x = left
     let y = right
     let limit = Infinity
@@ -134,7 +153,60 @@ class RankBuilder {
     }
   }
 
+  /**
+   * Accepts the undecided merges whose token's bytes come to exactly their two parts, and returns a reason if that
+   * unsettles an earlier decision. Shorter tokens first: what becomes of some bytes depends on shorter tokens alone.
+   */
+  decideUndecided(): string | null {
+    const open = this.#undecided.filter(([, , , id]) => this.#numberOfId[id]! < 0)
+    open.sort((a, b) => this.#pieceOfId[a[3]]!.length - this.#pieceOfId[b[3]]!.length)
+    const late: string[] = []
+    for (const [position, left, right, id] of open) {
+      if (this.#numberOfId[id]! >= 0) continue
+      const parts = this.#mergeBytes(this.#pieceOfId[id]!)
+      if (parts.length !== 2 || parts[0] !== this.#numberOfId[left] || parts[1] !== this.#numberOfId[right]) continue
+      this.#accept(position, parts[0]!, parts[1]!, id)
+      late.push(this.#pieceOfId[id]!)
+    }
+    const holdsLate = containsAny(late)
+    for (const number of this.#numberOfId) {
+      const piece = number < 256 ? "" : this.#pieceOfId[this.#ids[number]!]!
+      if (!holdsLate(piece)) continue
+      const parts = this.#mergeBytes(piece)
+      if (parts.length !== 1 || parts[0] !== number) return `the merges that make ${JSON.stringify(piece)} are out of order`
+    }
+    return null
+  }
+
+  #mergeBytes(piece: string): number[] {
+    const bytes = pieceToBytes(piece)
+    return bytes === null ? [] : mergeLongPiece(bytes, this.#merges)
+  }
+
   finish(): BpeRanks {
-    return { idOfRank: Int32Array.from(this.#ids), pieceOfRank: this.#pieces, merges: this.#merges }
+    const numbers = this.#ids.keys().filter((number) => this.#ids[number]! >= 0).toArray()
+    const rankOfNumber = new Int32Array(this.#ids.length)
+    numbers.forEach((number, rank) => (rankOfNumber[number] = rank))
+    const merges = new MergeTable(numbers.length)
+    for (let rank = 256; rank < numbers.length; rank++) {
+      const number = numbers[rank]!
+      merges.set(rankOfNumber[this.#left[number]!]!, rankOfNumber[this.#right[number]!]!, rank)
+    }
+    const idOfRank = Int32Array.from(numbers, (number) => this.#ids[number]!)
+    return { idOfRank, pieceOfRank: Array.from(idOfRank, (id) => this.#pieceOfId[id]!), merges }
+  }
+}
+
+/** Whether a piece contains one of `parts` (of two characters or more). */
+function containsAny(parts: readonly string[]): (piece: string) => boolean {
+  const byStart = new Map<number, string[]>()
+  const startOf = (text: string, at: number): number => (text.charCodeAt(at) << 16) | text.charCodeAt(at + 1)
+  for (const part of parts) byStart.set(startOf(part, 0), [...(byStart.get(startOf(part, 0)) ?? []), part])
+  if (byStart.size === 0) return () => false
+  return (piece) => {
+    for (let at = 0; at + 1 < piece.length; at++) {
+      if (byStart.get(startOf(piece, at))?.some((part) => piece.startsWith(part, at)) === true) return true
+    }
+    return false
   }
 }

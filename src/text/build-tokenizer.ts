@@ -63,18 +63,15 @@ function createNormalizer(config: StepConfig | null): (text: string) => string {
 }
 
 function buildVocabulary(json: TokenizerJson): Vocabulary {
-  const idOf = new Map(json.vocab)
   const pieceOf: (string | undefined)[] = []
-  for (const [piece, id] of json.vocab) pieceOf[id] ??= piece
-  for (const token of json.addedTokens) {
-    pieceOf[token.id] = token.content
-    idOf.set(token.content, token.id)
-  }
+  json.vocab.forEach((piece, id) => (pieceOf[id] ??= piece))
+  for (const token of json.addedTokens) pieceOf[token.id] = token.content
+  const addedIds = new Map(json.addedTokens.map((token) => [token.content, token.id]))
   return {
     size: pieceOf.length,
     pieceOf,
-    idOf,
+    idOf: (piece) => addedIds.get(piece) ?? json.vocab.get(piece) ?? null,
     specialIds: new Set(json.addedTokens.filter((token) => token.special).map((token) => token.id)),
-    addedIds: new Set(json.addedTokens.map((token) => token.id)),
+    addedIds: new Set(addedIds.values()),
   }
 }

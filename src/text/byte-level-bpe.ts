@@ -59,5 +59,9 @@ export class ByteLevelBpe implements TextModel {
 
 function unreachable(json: TokenizerJson, ranks: BpeRanks): Map<string, number> {
   const reached = new Set(ranks.pieceOfRank)
-  return new Map([...json.vocab].filter(([piece]) => !reached.has(piece)))
+  const pieces = new Map<string, number>()
+  json.vocab.forEach((piece, id) => {
+    if (!reached.has(piece)) pieces.set(piece, id)
+  })
+  return pieces
 }

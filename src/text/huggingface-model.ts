@@ -65,10 +65,10 @@ function createLibraryModel(json: TokenizerJson) {
 export function splitAtSpaces(json: TokenizerJson): PreTokenize | null {
   if (json.modelType !== "BPE" || !json.vocab.has("▁")) return null
   const crossing = new Set<string>()
-  for (const piece of json.vocab.keys()) {
-    if (piece.indexOf("▁", 1) < 0) continue
+  json.vocab.forEach((piece) => {
+    if (piece.indexOf("▁", 1) < 0) return
     for (const match of piece.matchAll(/([^▁])▁/gu)) crossing.add(match[1]!)
-  }
+  })
   if (crossing.size > 64) return null
   const except = [...crossing].map((char) => `\\u{${char.codePointAt(0)!.toString(16)}}`).join("")
   const cut = new RegExp(`(?<=[^▁${except}])(?=▁)`, "u")

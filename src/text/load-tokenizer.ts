@@ -100,6 +100,9 @@ function contentOfId(json: TokenizerJson, value: unknown): string | null {
   if (typeof id !== "number") return null
   const added = json.addedTokens.find((token) => token.id === id)
   if (added !== undefined) return added.content
-  for (const [piece, pieceId] of json.vocab) if (pieceId === id) return piece
-  return null
+  let content: string | null = null
+  json.vocab.forEach((piece, pieceId) => {
+    if (pieceId === id) content = piece
+  })
+  return content
 }

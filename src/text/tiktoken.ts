@@ -4,6 +4,7 @@
  */
 import { init, type Tiktoken } from "tiktoken/lite/init"
 import wasmPath from "tiktoken/lite/tiktoken_bg.wasm" with { type: "file" }
+import { ceilDiv } from "../base/math.ts"
 import { pieceToBytes } from "./byte-level.ts"
 
 /** Text in, ranks out; what we use of tiktoken. */
@@ -32,9 +33,25 @@ export async function createRankEncoder(pieceOfRank: readonly string[]): Promise
   return new Tiktoken(rankText(pieceOfRank), {}, "(?s:.+)")
 }
 
-/** tiktoken's vocabulary format: "! <first rank> <base64 piece> ...". */
+const BASE64 = new TextEncoder().encode("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+const PADDING = 61
+
+/** tiktoken's vocabulary format: "! <first rank> <base64 piece> ...", written straight into one buffer. */
 function rankText(pieceOfRank: readonly string[]): string {
-  const parts: string[] = ["! 0"]
-  for (const piece of pieceOfRank) parts.push(Buffer.from(pieceToBytes(piece)!.buffer).toString("base64"))
-  return parts.join(" ")
+  const size = pieceOfRank.reduce((total, piece) => total + 1 + 4 * ceilDiv(piece.length, 3), 3)
+  const text = new Uint8Array(size)
+  text.set(new TextEncoder().encode("! 0"))
+  let at = 3
+  for (const piece of pieceOfRank) {
+    const bytes = pieceToBytes(piece)!
+    text[at++] = 0x20
+    for (let i = 0; i < bytes.length; i += 3) {
+      const group = (bytes[i]! << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
+      text[at++] = BASE64[group >> 18]!
+      text[at++] = BASE64[(group >> 12) & 63]!
+      text[at++] = i + 1 < bytes.length ? BASE64[(group >> 6) & 63]! : PADDING
+      text[at++] = i + 2 < bytes.length ? BASE64[group & 63]! : PADDING
+    }
+  }
+  return new TextDecoder().decode(text)
 }

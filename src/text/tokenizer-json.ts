@@ -3,6 +3,7 @@
  * Steps (normalizer, pre-tokenizer ...) stay as plain objects; the module that runs a step reads its fields.
  */
 import { ConfigError } from "../base/errors.ts"
+import { PieceTable } from "./piece-table.ts"
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
@@ -26,7 +27,7 @@ export interface TokenizerJson {
   readonly modelType: string
   /** `model` as written, for the library that runs it. */
   readonly model: JsonObject
-  readonly vocab: ReadonlyMap<string, number>
+  readonly vocab: PieceTable
   /** BPE alone; in order of priority. */
   readonly merges: readonly (string | Merge)[]
   readonly addedTokens: readonly AddedTokenConfig[]
@@ -57,9 +58,9 @@ export function parseTokenizerJson(value: unknown, where: string): TokenizerJson
   const root = asObject(value, where)
   const model = asObject(root["model"], `${where}: model`)
   const modelType = modelTypeOf(model, where)
-  const vocab = modelType === "Unigram" ? unigramVocab(model["vocab"], where) : vocabMap(model["vocab"], where)
+  const vocab = modelType === "Unigram" ? unigramVocab(model["vocab"], where) : vocabTable(model["vocab"], where)
   const addedTokens = parseAddedTokens(root["added_tokens"] ?? [], where)
-  checkIds(vocab, addedTokens, where)
+  for (const { content, id } of addedTokens) checkId(content, id, vocab.size + addedTokens.length, where)
   return {
     modelType,
     model,
@@ -101,28 +102,30 @@ export function stepList(step: StepConfig | null, listName: string, what: string
   })
 }
 
-function vocabMap(value: unknown, where: string): Map<string, number> {
-  const vocab = new Map<string, number>()
+function vocabTable(value: unknown, where: string): PieceTable {
   const object = asObject(value, `${where}: model.vocab`)
-  for (const piece in object) {
+  const pieces = Object.keys(object)
+  if (pieces.length === 0) throw new ConfigError(`${where}: model.vocab is empty`)
+  const vocab = new PieceTable(pieces.length)
+  for (const piece of pieces) {
     const id = object[piece]
     if (typeof id !== "number") throw new ConfigError(`${where}: the id of ${JSON.stringify(piece)} is ${describe(id)}`)
-    vocab.set(piece, id)
+    checkId(piece, id, pieces.length, where)
+    vocab.add(piece, id)
   }
-  if (vocab.size === 0) throw new ConfigError(`${where}: model.vocab is empty`)
   return vocab
 }
 
-function unigramVocab(value: unknown, where: string): Map<string, number> {
+function unigramVocab(value: unknown, where: string): PieceTable {
   if (!Array.isArray(value)) throw new ConfigError(`${where}: model.vocab must be a list, found ${describe(value)}`)
   if (value.length === 0) throw new ConfigError(`${where}: model.vocab is empty`)
-  const vocab = new Map<string, number>()
+  const vocab = new PieceTable(value.length)
   value.forEach((entry: unknown, id) => {
     const [piece, score] = Array.isArray(entry) ? (entry as unknown[]) : []
     if (typeof piece !== "string" || typeof score !== "number") {
       throw new ConfigError(`${where}: model.vocab[${id}] must be [piece, score], found ${describe(entry)}`)
     }
-    vocab.set(piece, id)
+    vocab.add(piece, id)
   })
   return vocab
 }
@@ -168,12 +171,8 @@ export function parseAddedToken(value: unknown, id: number | undefined, what: st
  * Ids index arrays, so they must be whole and near the number of entries: a small file must not make us allocate for a
  * vocabulary of billions. Real vocabularies leave gaps (reserved ids), hence the factor.
  */
-function checkIds(vocab: ReadonlyMap<string, number>, added: readonly AddedTokenConfig[], where: string): void {
-  const limit = 16 * (vocab.size + added.length) + 65_536
-  const check = (piece: string, id: number): void => {
-    if (Number.isInteger(id) && id >= 0 && id < limit) return
-    throw new ConfigError(`${where}: the id of ${JSON.stringify(piece)} is ${id}, which is not a whole number in [0, ${limit})`)
-  }
-  for (const [piece, id] of vocab) check(piece, id)
-  for (const token of added) check(token.content, token.id)
+function checkId(piece: string, id: number, numEntries: number, where: string): void {
+  const limit = 16 * numEntries + 65_536
+  if (Number.isInteger(id) && id >= 0 && id < limit) return
+  throw new ConfigError(`${where}: the id of ${JSON.stringify(piece)} is ${id}, which is not a whole number in [0, ${limit})`)
 }
