@@ -13,7 +13,8 @@ NATIVE_CXXFLAGS := -std=c++20 -O3 -g1 -fPIC -fvisibility=hidden -Wall -Wextra -W
 CPU_CXXFLAGS := $(NATIVE_CXXFLAGS) -fopenmp -I$(DNNL_ROOT)/include
 REF_CXXFLAGS := $(NATIVE_CXXFLAGS) -ffp-contract=off
 # Kernels state their order of operations themselves, except that a * b + c may be one instruction.
-KERNEL_CXXFLAGS := $(CPU_CXXFLAGS) -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno-exceptions -fno-rtti
+KERNEL_CXXFLAGS := $(CPU_CXXFLAGS) -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno-exceptions -fno-rtti \
+  -Wno-uninitialized -Wno-maybe-uninitialized # g++ 12 warns of its own intrinsics
 
 ifeq ($(NATIVE_ARCH),x86_64)
 LEVELS := scalar avx2 avx512 avx512_vnni amx
@@ -60,6 +61,9 @@ $(NATIVE_BUILD)/ref/%.o: native/%.cc native/build.mk
 $(NATIVE_BUILD)/cpu/%.o: native/%.cc native/build.mk
 	@mkdir -p $(@D)
 	$(CXX) $(CPU_CXXFLAGS) -c -o $@ $<
+
+# The arithmetic of sampling is fixed to the bit (native/common/sampling.h).
+$(foreach level,$(LEVELS),$(NATIVE_BUILD)/$(level)/sample.o): KERNEL_CXXFLAGS += -ffp-contract=off
 
 # A function emitted out of line under a shared name (nm calls it weak) could be chosen by the linker for all levels,
 # with instructions that only one of them may use: it must not exist.

@@ -1,0 +1,91 @@
+// bz_rope_kv. An item is one head of one token: its norm, its rotation, and its place in the cache.
+#include <cmath>
+
+#include "../kernels.h"
+#include "kv_cache.h"
+
+namespace bz::BZ_LEVEL {
+
+static void normalize(float *x, const float *w, uint32_t d, float eps) {
+  F sum = {};
+  uint32_t i = 0;
+  for (; i + W <= d; i += W) sum = fma(load(x + i), load(x + i), sum);
+  if (i < d) {
+    const F rest = load_first(x + i, d - i);
+    sum = fma(rest, rest, sum);
+  }
+  const float scale = 1.0f / std::sqrt(sum_lanes(sum) / static_cast<float>(d) + eps);
+  for (i = 0; i < d; i++) x[i] = x[i] * scale * w[i];
+}
+
+static void rotate(float *x, const float *cos_sin, uint32_t rot_dim) {
+  const uint32_t half = rot_dim / 2;
+  for (uint32_t i = 0; i < half; i++) {
+    const float c = cos_sin[i], s = cos_sin[half + i], a = x[i], b = x[i + half];
+    x[i] = a * c - b * s;
+    x[i + half] = b * c + a * s;
+  }
+}
+
+static void rotate_interleaved(float *x, const float *cos_sin, uint32_t rot_dim) {
+  const uint32_t half = rot_dim / 2;
+  for (uint32_t i = 0; i < half; i++) {
+    const float c = cos_sin[i], s = cos_sin[half + i], a = x[2 * i], b = x[2 * i + 1];
+    x[2 * i] = a * c - b * s;
+    x[2 * i + 1] = b * c + a * s;
+  }
+}
+
+template <class Kv> static void store_head(const bz_rope_kv_args &a, uint64_t slot, uint32_t kv_head, const float *k,
+                                           const float *v) {
+  const uint64_t block = slot / a.block_size, offset = slot % a.block_size;
+  if (k != nullptr) {
+    auto *keys = static_cast<typename Kv::Element *>(a.k_cache) +
+                 block_offset(block, kv_head, a.num_kv_heads, a.block_size, a.head_dim);
+    Kv::store_key(keys + offset / GROUP_TOKENS * GROUP_TOKENS * a.head_dim, offset % GROUP_TOKENS, k, a.head_dim);
+  } else {
+    const uint64_t row = padded_dim(a.head_dim);
+    auto *values = static_cast<typename Kv::Element *>(a.v_cache) +
+                   block_offset(block, kv_head, a.num_kv_heads, a.block_size, row);
+    Kv::store_value(values + offset * row, v, a.head_dim);
+  }
+}
+
+static bool check(const bz_rope_kv_args &a, Team &team) {
+  const int64_t num_slots = int64_t{a.num_blocks} * a.block_size;
+  for (uint32_t t = 0; t < a.num_tokens; t++) {
+    if (a.cos_sin != nullptr && static_cast<uint32_t>(a.positions[t]) >= a.num_positions) {
+      team.fail(BZ_EINVAL, "rope_kv: positions[%u] is %d, the table has %u", t, a.positions[t], a.num_positions);
+      return false;
+    }
+    if (a.k_cache != nullptr && (a.slots[t] < -1 || a.slots[t] >= num_slots)) {
+      team.fail(BZ_EINVAL, "rope_kv: slots[%u] is %d, the cache has %lld", t, a.slots[t],
+                static_cast<long long>(num_slots));
+      return false;
+    }
+  }
+  return true;
+}
+
+void rope_kv(const bz_rope_kv_args &a, Team &team) {
+  if (!check(a, team)) return; // every thread sees the same
+  const uint32_t h = a.num_heads, k = a.num_kv_heads, d = a.head_dim, heads = h + 2 * k;
+  const auto store = a.kv_dtype == BZ_F32 ? store_head<KvF32> : store_head<KvBf16>;
+  const auto turn = a.interleaved != 0 ? rotate_interleaved : rotate;
+  const Range items = split(uint64_t{a.num_tokens} * heads, team);
+  for (uint64_t item = items.begin; item < items.end; item++) {
+    const uint64_t t = item / heads;
+    const uint32_t head = static_cast<uint32_t>(item % heads);
+    float *x = a.qkv + t * a.qkv_stride + uint64_t{head} * d;
+    const bool is_value = head >= h + k;
+    const float *w = head < h ? a.q_norm : a.k_norm;
+    if (!is_value && w != nullptr) normalize(x, w, d, a.eps);
+    if (!is_value && a.cos_sin != nullptr)
+      turn(x, a.cos_sin + static_cast<uint64_t>(a.positions[t]) * a.rot_dim, a.rot_dim);
+    if (head < h || a.k_cache == nullptr || a.slots[t] < 0) continue;
+    const uint32_t kv_head = is_value ? head - h - k : head - h;
+    store(a, static_cast<uint64_t>(a.slots[t]), kv_head, is_value ? nullptr : x, is_value ? x : nullptr);
+  }
+}
+
+} // namespace bz::BZ_LEVEL

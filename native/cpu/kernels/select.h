@@ -1,0 +1,129 @@
+// Selection and sorting of candidates by key, without the library's templates (see kernels.h).
+// A key states a candidate's place: larger comes first, no two are equal (native/common/sampling.h).
+#pragma once
+#include "../../common/sampling.h"
+#include "vec.h"
+
+namespace bz::BZ_LEVEL {
+
+static inline uint64_t median_of_three(uint64_t a, uint64_t b, uint64_t c) {
+  if (a > b) { const uint64_t t = a; a = b; b = t; }
+  return c < a ? a : c > b ? b : c;
+}
+
+// Moves the keys above `pivot` to the front and returns their count.
+static uint64_t partition_keys(uint64_t *keys, uint64_t n, uint64_t pivot) {
+  uint64_t front = 0;
+  for (uint64_t i = 0; i < n; i++) {
+    const uint64_t key = keys[i];
+    keys[i] = keys[front];
+    keys[front] = key;
+    front += key > pivot;
+  }
+  return front;
+}
+
+// Moves the k largest of n keys to the front, in any order, the smallest of them last. 1 <= k <= n.
+static void select_largest(uint64_t *keys, uint64_t n, uint64_t k) {
+  uint64_t begin = 0, end = n; // the place k - 1 lies in [begin, end)
+  while (end - begin > 1) {
+    uint64_t *part = keys + begin;
+    const uint64_t count = end - begin, pivot = median_of_three(part[0], part[count / 2], part[count - 1]);
+    // Keys at or above the pivot come first; the pivot itself is brought to the end of them.
+    uint64_t above = partition_keys(part, count, pivot);
+    uint64_t at = above;
+    while (part[at] != pivot) at++;
+    part[at] = part[above];
+    part[above] = pivot;
+    const uint64_t place = begin + above;
+    if (place == k - 1) return;
+    if (place < k - 1) begin = place + 1;
+    else end = place;
+  }
+}
+
+static void sort_descending(uint64_t *keys, uint64_t n) {
+  while (n > 16) {
+    const uint64_t pivot = median_of_three(keys[0], keys[n / 2], keys[n - 1]);
+    const uint64_t above = partition_keys(keys, n, pivot); // the rest holds the pivot: both parts are smaller than n
+    if (above == 0) { // the pivot is the largest: put it first
+      uint64_t at = 0;
+      while (keys[at] != pivot) at++;
+      keys[at] = keys[0];
+      keys[0] = pivot;
+      keys++, n--;
+      continue;
+    }
+    sort_descending(keys, above);
+    keys += above, n -= above;
+  }
+  for (uint64_t i = 1; i < n; i++) {
+    const uint64_t key = keys[i];
+    uint64_t j = i;
+    for (; j > 0 && keys[j - 1] < key; j--) keys[j] = keys[j - 1];
+    keys[j] = key;
+  }
+}
+
+// The largest value of a row, whether one is NaN, and optionally the largest of each SECTION values.
+constexpr uint64_t SECTION = 64;
+
+static inline uint64_t num_sections(uint64_t n) { return (n + SECTION - 1) / SECTION; }
+
+struct RowMax {
+  float max;
+  bool has_nan;
+};
+
+static RowMax row_max(const float *l, uint64_t n, float *sections) {
+  F all = set(-INFINITY);
+  I nan = {};
+  for (uint64_t begin = 0; begin < n; begin += SECTION) {
+    const uint64_t end = begin + SECTION < n ? begin + SECTION : n;
+    F top = set(-INFINITY);
+    for (uint64_t i = begin; i < end; i += W) {
+      const F v = i + W <= end ? load(l + i) : load_first(l + i, end - i, -INFINITY);
+      top = max(v, top);
+      nan |= v != v;
+    }
+    if (sections != nullptr) sections[begin / SECTION] = max_lanes(top);
+    all = max(top, all);
+  }
+  return {max_lanes(all), lane_bits(nan) != 0};
+}
+
+static uint32_t find_value(const float *l, uint64_t n, float value) {
+  uint64_t i = 0;
+  for (; i + W <= n; i += W) {
+    const uint32_t hits = lane_bits(load(l + i) == value);
+    if (hits != 0) return static_cast<uint32_t>(i) + static_cast<uint32_t>(__builtin_ctz(hits));
+  }
+  while (i < n && l[i] != value) i++;
+  return static_cast<uint32_t>(i < n ? i : 0);
+}
+
+// Keys of all values >= least and above -inf, in rising id. Returns the count.
+static uint64_t collect(const float *l, uint64_t n, float least, uint64_t *keys) {
+  const float bound = max(set(least), set(-3.402823466e38f))[0];
+  uint64_t count = 0;
+  for (uint64_t i = 0; i < n; i += W) {
+    const F v = i + W <= n ? load(l + i) : load_first(l + i, n - i, -INFINITY);
+    for (uint32_t hits = lane_bits(v >= bound); hits != 0; hits &= hits - 1) {
+      const uint64_t id = i + static_cast<uint64_t>(__builtin_ctz(hits));
+      keys[count++] = sort_key(l[id], static_cast<uint32_t>(id));
+    }
+  }
+  return count;
+}
+
+// A value that at least k of the row's values reach, close to the k-th largest: the k-th largest of the sections' maxima.
+// `keys` is working memory for num_sections(n) keys. -inf when k is too large to tell.
+static float reached_by(const float *sections, uint64_t n, uint64_t k, uint64_t *keys) {
+  const uint64_t count = num_sections(n);
+  if (k > count) return -INFINITY;
+  for (uint64_t i = 0; i < count; i++) keys[i] = sort_key(sections[i], static_cast<uint32_t>(i));
+  select_largest(keys, count, k);
+  return sections[key_id(keys[k - 1])];
+}
+
+} // namespace bz::BZ_LEVEL
