@@ -88,7 +88,7 @@ export class ConfigReader {
   choice<T>(key: string, choices: Readonly<Record<string, T>>, fallback?: string): T {
     const value = this.string(key, fallback)
     const chosen = Object.hasOwn(choices, value) ? choices[value] : undefined
-    if (chosen === undefined) throw this.#wrong(key, `one of ${Object.keys(choices).join(", ")}`)
+    if (chosen === undefined) throw this.#wrong(key, `one of ${Object.keys(choices).join(", ")}`, value)
     return chosen
   }
 
@@ -169,8 +169,8 @@ export class ConfigReader {
     return value
   }
 
-  #wrong(key: string, wanted: string): ConfigError {
-    return new ConfigError(`config.json: ${this.#prefix}${key} is ${show(this.#get(key))}; it must be ${wanted}`)
+  #wrong(key: string, wanted: string, value: unknown = this.#get(key)): ConfigError {
+    return new ConfigError(`config.json: ${this.#prefix}${key} is ${show(value)}; it must be ${wanted}`)
   }
 }
 

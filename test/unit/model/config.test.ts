@@ -1,0 +1,140 @@
+import { describe, expect, test } from "bun:test"
+import { ConfigError } from "../../../src/base/errors.ts"
+import { ConfigReader, decoderConfig, type ModelConfig } from "../../../src/model/config.ts"
+
+const LLAMA = {
+  architectures: ["LlamaForCausalLM"], model_type: "llama", vocab_size: 512, hidden_size: 64, intermediate_size: 128,
+  num_hidden_layers: 3, num_attention_heads: 4, num_key_value_heads: 2, rms_norm_eps: 1e-5, max_position_embeddings: 256,
+}
+
+function read(over: Record<string, unknown> = {}): ModelConfig {
+  const reader = new ConfigReader({ ...LLAMA, ...over })
+  const config = decoderConfig(reader)
+  reader.assertAllUnderstood()
+  return config
+}
+
+test("Llama's defaults", () => {
+  expect(read()).toEqual({
+    architecture: "LlamaForCausalLM", vocabSize: 512, hiddenSize: 64, intermediateSize: 128, numLayers: 3, numHeads: 4,
+    numKvHeads: 2, headDim: 16, rmsNormEps: 1e-5, hiddenAct: "silu", maxPositionEmbeddings: 256, tieWordEmbeddings: false,
+    rope: { theta: 10_000, rotDim: 16, maxPositionEmbeddings: 256, scaling: { type: "default" } }, rotDim: 16,
+    windows: [0, 0, 0], attentionBias: false, mlpBias: false, bosTokenId: null, eosTokenIds: [], torchDtype: null,
+  })
+})
+
+describe("values are read as transformers reads them", () => {
+  const rows: [over: Record<string, unknown>, expected: Partial<ModelConfig>][] = [
+    [{ num_key_value_heads: null }, { numKvHeads: 4 }],
+    [{ head_dim: 128 }, { headDim: 128, rotDim: 128 }],
+    [{ head_dim: null }, { headDim: 16 }],
+    [{ eos_token_id: 2 }, { eosTokenIds: [2] }],
+    [{ eos_token_id: [2, 3], bos_token_id: 1 }, { eosTokenIds: [2, 3], bosTokenId: 1 }],
+    [{ torch_dtype: "float16" }, { torchDtype: "float16" }],
+    [{ dtype: "bfloat16", torch_dtype: "float16" }, { torchDtype: "bfloat16" }],
+    [{ dtype: "torch.float32" }, { torchDtype: "float32" }],
+    [{ hidden_act: "gelu_pytorch_tanh" }, { hiddenAct: "gelu_tanh" }],
+    [{ tie_word_embeddings: true, attention_bias: true, mlp_bias: true }, { tieWordEmbeddings: true, attentionBias: true, mlpBias: true }],
+    // Windows: Mistral, Qwen switched off and on, layer by layer.
+    [{ sliding_window: 32 }, { windows: [32, 32, 32] }],
+    [{ sliding_window: null }, { windows: [0, 0, 0] }],
+    [{ sliding_window: 32, use_sliding_window: false, max_window_layers: 1 }, { windows: [0, 0, 0] }],
+    [{ sliding_window: 32, max_window_layers: 1 }, { windows: [0, 0, 0] }],
+    [{ sliding_window: 32, use_sliding_window: true, max_window_layers: 1 }, { windows: [0, 32, 32] }],
+    [{ sliding_window: 32, use_sliding_window: true }, { windows: [0, 0, 0] }],
+    [{ sliding_window: 8, layer_types: ["full_attention", "sliding_attention", "full_attention"] }, { windows: [0, 8, 0] }],
+    [{ sliding_window: 8, use_sliding_window: true, max_window_layers: 3, layer_types: Array(3).fill("sliding_attention") },
+      { windows: [8, 8, 8] }],
+  ]
+  for (const [over, expected] of rows) test(JSON.stringify(over), () => expect(read(over)).toMatchObject(expected))
+})
+
+describe("rotary parameters in both forms", () => {
+  const yarn = { factor: 4, original_max_position_embeddings: 64 }
+  const rows: [over: Record<string, unknown>, scaling: Record<string, unknown>, theta: number][] = [
+    [{ rope_theta: 500, rope_scaling: null }, { type: "default" }, 500],
+    [{ rope_parameters: { rope_type: "default", rope_theta: 600 }, rope_theta: 500 }, { type: "default" }, 600],
+    [{ rope_theta: 500, rope_scaling: { type: "linear", factor: 2 } }, { type: "linear", factor: 2 }, 500],
+    [{ rope_scaling: { rope_type: "dynamic", type: "dynamic", factor: 2 } }, { type: "dynamic", factor: 2 }, 10_000],
+    [{ rope_scaling: { type: "yarn", ...yarn, finetuned: true } },
+      { type: "yarn", factor: 4, originalMaxPositionEmbeddings: 64, betaFast: 32, betaSlow: 1, truncate: true }, 10_000],
+    [{ rope_parameters: { rope_type: "yarn", original_max_position_embeddings: 64, beta_fast: 0, truncate: false } },
+      { type: "yarn", factor: 4, betaFast: 32, truncate: false }, 10_000],
+    [{ rope_parameters: { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 } },
+      { type: "llama3", originalMaxPositionEmbeddings: 256 }, 10_000],
+    [{ original_max_position_embeddings: 32, rope_scaling: { type: "su", short_factor: Array(8).fill(1), long_factor: Array(8).fill(2) } },
+      { type: "longrope", factor: 8, originalMaxPositionEmbeddings: 32 }, 10_000],
+  ]
+  for (const [over, scaling, theta] of rows)
+    test(JSON.stringify(over), () => {
+      const { rope } = read(over)
+      expect(rope.scaling).toMatchObject(scaling)
+      expect(rope.theta).toBe(theta)
+    })
+
+  test("part of a head rotates", () => {
+    expect(read({ partial_rotary_factor: 0.5 }).rotDim).toBe(8)
+    expect(read({ rope_parameters: { partial_rotary_factor: 0.25, rope_theta: 100 } }).rotDim).toBe(4)
+  })
+})
+
+describe("what cannot be served is an error that names key, value and limit", () => {
+  const rows: [over: Record<string, unknown>, message: RegExp][] = [
+    [{ num_attention_heads: 0 }, /num_attention_heads is 0; it must be at least 1/],
+    [{ num_attention_heads: 3, num_key_value_heads: 3 }, /hidden_size 64 is no multiple of num_attention_heads 3/],
+    [{ num_key_value_heads: 3 }, /num_attention_heads 4 is no multiple of num_key_value_heads 3/],
+    [{ num_key_value_heads: 8 }, /num_key_value_heads is 8; it must be at most 4/],
+    [{ num_hidden_layers: 1e9 }, /num_hidden_layers is 1000000000; it must be at most 2048/],
+    [{ num_hidden_layers: -1 }, /num_hidden_layers is -1/],
+    [{ num_hidden_layers: 1.5 }, /num_hidden_layers is 1.5; it must be an integer/],
+    [{ vocab_size: "512" }, /vocab_size is "512"; it must be an integer/],
+    [{ hidden_size: undefined }, /config.json has no hidden_size/],
+    [{ hidden_size: 2 ** 40 }, /hidden_size is 1099511627776/],
+    [{ head_dim: 5 }, /5 of 5 dimensions of a head rotate; an even number must/],
+    [{ rms_norm_eps: 0 }, /rms_norm_eps is 0/],
+    [{ hidden_act: "quick_gelu" }, /hidden_act is "quick_gelu"; it must be one of silu/],
+    [{ hidden_act: "constructor" }, /hidden_act is "constructor"/],
+    [{ tie_word_embeddings: 1 }, /tie_word_embeddings is 1; it must be true or false/],
+    [{ architectures: [] }, /config.json has no architectures/],
+    [{ architectures: "LlamaForCausalLM" }, /architectures is "LlamaForCausalLM"; it must be a list of strings/],
+    [{ eos_token_id: "</s>" }, /eos_token_id is "<\/s>"/],
+    [{ sliding_window: 0 }, /sliding_window is 0/],
+    [{ layer_types: ["full_attention"] }, /layer_types has 1 entries, num_hidden_layers is 3/],
+    [{ layer_types: Array(3).fill("linear_attention") }, /layer_types has "linear_attention"/],
+    [{ layer_types: Array(3).fill("sliding_attention") }, /sliding_window is not set/],
+    [{ dtype: "float64" }, /dtype is "float64"/],
+    [{ is_encoder_decoder: true }, /is_encoder_decoder is true; it must be false \(nothing else is supported\)/],
+    [{ attn_logit_softcapping: 50 }, /not supported: attn_logit_softcapping = 50/],
+    [{ quantization_config: { bits: 4 } }, /not supported: quantization_config = \{"bits":4\}/],
+    [{ rope_scaling: { type: "mrope", mrope_section: [1] } }, /rope_scaling.rope_type is "mrope"; it must be one of default/],
+    [{ rope_scaling: { type: "linear" } }, /config.json has no rope_scaling.factor/],
+    [{ rope_scaling: { type: "linear", factor: 0 } }, /rope_scaling.factor is 0/],
+    [{ rope_scaling: { type: "linear", factor: 2, beta: 3 } }, /not supported: rope_scaling.beta = 3/],
+    [{ rope_scaling: { type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 4 } }, /high_freq_factor 4 is not above low_freq_factor 4/],
+    [{ rope_scaling: { type: "longrope", short_factor: [1], long_factor: [1] } }, /short_factor has 1 entries; 8 frequencies need one each/],
+    [{ rope_scaling: { type: "longrope", short_factor: Array(8).fill(0), long_factor: [] } }, /short_factor has 0/],
+    [{ rope_scaling: { type: "dynamic", factor: 2 }, head_dim: 2 }, /dynamic rope_scaling needs 4/],
+    [{ rope_scaling: 2 }, /rope_scaling is 2; it must be an object/],
+    [{ rope_theta: 0 }, /rope_theta is 0/],
+    [{ partial_rotary_factor: 2 }, /partial_rotary_factor is 2/],
+  ]
+  for (const [over, message] of rows)
+    test(message.source, () => {
+      expect(() => read(over)).toThrow(ConfigError)
+      expect(() => read(over)).toThrow(message)
+    })
+})
+
+test("bookkeeping keys are no reason to refuse a model, and neither are nulls", () => {
+  expect(() => read({
+    use_cache: true, pretraining_tp: 1, initializer_range: 0.02, transformers_version: "4.0", _name_or_path: "x", pad_token_id: 0,
+    some_future_key: null, is_llama_config: true, rope_interleaved: false, use_mrope: false,
+  })).not.toThrow()
+})
+
+test("an architecture may let further keys pass", () => {
+  const reader = new ConfigReader({ ...LLAMA, vision_config: {} })
+  decoderConfig(reader)
+  expect(() => reader.assertAllUnderstood()).toThrow(/vision_config/)
+  expect(() => reader.assertAllUnderstood(new Set(["vision_config"]))).not.toThrow()
+})

@@ -1,0 +1,68 @@
+import { describe, expect, test } from "bun:test"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { ConfigError } from "../../../src/base/errors.ts"
+import { openModel } from "../../../src/model/load/open.ts"
+import { fileReader, safetensorsFile, TempDir, tinyLlama } from "./files.ts"
+
+const WEIGHTS = safetensorsFile({ w: { dtype: "F32", shape: [1], data_offsets: [0, 4] } }, new Uint8Array(4))
+
+function openIn(files: Readonly<Record<string, Uint8Array | string>>, name = "") {
+  using dir = new TempDir()
+  for (const [file, content] of Object.entries(files)) writeFileSync(join(dir.path, file), content)
+  return openModel(name === "" ? dir.path : join(dir.path, name), fileReader().mapFile)
+}
+
+test("a Hugging Face directory", () => {
+  const source = openIn({
+    "model.safetensors": WEIGHTS, "config.json": '{"model_type":"llama"}', "generation_config.json": '{"top_k":5}',
+  })
+  expect(source).toMatchObject({
+    kind: "safetensors", config: { model_type: "llama" }, generationConfig: { top_k: 5 }, ropeInterleaved: false, ggufMetadata: null,
+  })
+  expect(source.checkpoint.names()).toEqual(["w"])
+})
+
+test("no generation_config.json is an empty one", () => {
+  expect(openIn({ "model.safetensors": WEIGHTS, "config.json": "{}" }).generationConfig).toEqual({})
+})
+
+test("a GGUF file, and a directory that holds one", () => {
+  for (const name of ["m.gguf", ""]) {
+    // A config.json beside a GGUF file describes another file: it is not read.
+    const source = openIn({ "m.gguf": tinyLlama(), "config.json": '{"model_type":"other"}' }, name)
+    expect(source.kind).toBe("gguf")
+    expect(source.path).toEndWith("m.gguf")
+    expect(source.config["model_type"]).toBe("llama")
+    expect(source.ggufMetadata?.get("tokenizer.ggml.eos_token_id")).toBe(3)
+  }
+})
+
+describe("what is no model is an error that says why", () => {
+  const rows: [name: string, files: Record<string, Uint8Array | string>, path: string, message: RegExp][] = [
+    ["nothing there", {}, "absent", /absent does not exist/],
+    ["empty directory", {}, "", /holds no weights: no model.safetensors/],
+    ["other file", { "m.txt": "" }, "m.txt", /neither a directory nor a .gguf file/],
+    ["weights alone", { "model.safetensors": WEIGHTS }, "model.safetensors", /give the directory/],
+    ["no config", { "model.safetensors": WEIGHTS }, "", /config.json is missing/],
+    ["config is no JSON", { "model.safetensors": WEIGHTS, "config.json": "{" }, "", /config.json cannot be read as JSON/],
+    ["config is a list", { "model.safetensors": WEIGHTS, "config.json": "[]" }, "", /config.json does not hold a JSON object/],
+    ["shards without index", { "model-00001-of-00002.safetensors": WEIGHTS, "config.json": "{}" }, "", /no index that says what it holds/],
+    ["PyTorch", { "pytorch_model.bin": "" }, "", /pytorch_model.bin is in PyTorch's format/],
+    ["two GGUF models", { "a.gguf": "", "b.gguf": "" }, "", /holds 2 GGUF models; give one of them: a.gguf, b.gguf/],
+    ["GGUF in name only", { "a.gguf": "hello" }, "", /a.gguf is not a GGUF file/],
+    ["empty GGUF", { "a.gguf": "" }, "a.gguf", /a.gguf is not a GGUF file/],
+  ]
+  for (const [name, files, path, message] of rows)
+    test(name, () => {
+      expect(() => openIn(files, path)).toThrow(ConfigError)
+      expect(() => openIn(files, path)).toThrow(message)
+    })
+
+  test("a directory where config.json should be", () => {
+    using dir = new TempDir()
+    writeFileSync(join(dir.path, "model.safetensors"), WEIGHTS)
+    mkdirSync(join(dir.path, "config.json"))
+    expect(() => openModel(dir.path, fileReader().mapFile)).toThrow(/config.json is not a file/)
+  })
+})
