@@ -1,0 +1,86 @@
+/** All endpoints in one application, with what holds for every request: keys, errors, unknown paths and methods. */
+import { Elysia } from "elysia"
+import type { EngineClient } from "../engine/engine-client.ts"
+import { keyCheck, unauthorized } from "./auth.ts"
+import { chatApi } from "./chat.ts"
+import { completionsApi } from "./completions.ts"
+import { DEFAULT_API_OPTIONS } from "./context.ts"
+import type { ApiContext, ApiOptions } from "./context.ts"
+import { docsApi } from "./docs.ts"
+import { errorResponse } from "./errors.ts"
+import { systemFingerprint } from "./fingerprint.ts"
+import { modelsApi } from "./models.ts"
+import { devApi, opsApi } from "./ops.ts"
+import type { DescribedRoute } from "./openapi.ts"
+import { randomHex } from "./request-id.ts"
+import { tokenizeApi } from "./tokenize.ts"
+import { unknownFieldLog } from "./unknown-fields.ts"
+
+export interface App {
+  /** Never rejects: whatever goes wrong is an answer. */
+  handle(request: Request): Promise<Response>
+}
+
+export function createApp(options: Partial<ApiOptions>, client: EngineClient): App {
+  const merged = { ...DEFAULT_API_OPTIONS, ...options }
+  const context: ApiContext = { client, options: merged, fingerprint: systemFingerprint(merged.version, client.model) }
+  const routes = buildRoutes(context)
+  const mayPass = keyCheck(merged.apiKeys)
+  const methods = methodsByPath(routes)
+
+  const handle = async (request: Request): Promise<Response> => {
+    const path = new URL(request.url).pathname
+    if (!mayPass(path, request.headers.get("authorization"))) return unauthorized()
+    const refusal = refuseRoute(methods, request.method, path)
+    if (refusal !== null) return refusal
+    try {
+      return await routes.handle(request)
+    } catch (error) {
+      return errorResponse(error, merged.log)
+    }
+  }
+  return { handle: merged.enableRequestIdHeaders ? withRequestId(handle) : handle }
+}
+
+function buildRoutes(context: ApiContext) {
+  const noteUnknown = unknownFieldLog(context.options.log)
+  // The default takes the path from the 11th character of the URL on, which a short host name such as "gw" breaks.
+  const app = new Elysia({ handler: { standardHostname: false } })
+    .onError(({ error }) => errorResponse(error, context.options.log))
+    .use(completionsApi(context, noteUnknown))
+    .use(chatApi(context, noteUnknown))
+    .use(modelsApi(context))
+    .use(tokenizeApi(context, noteUnknown))
+    .use(opsApi(context))
+  if (context.options.devMode) app.use(devApi(context))
+  const routes = (): DescribedRoute[] =>
+    app.routes.map(({ method, path, hooks }) => ({ method, path, detail: (hooks as { detail?: unknown }).detail }))
+  return app.use(docsApi(context, routes))
+}
+
+type Methods = ReadonlyMap<string, ReadonlySet<string>>
+
+function methodsByPath(app: { readonly routes: readonly { readonly method: string; readonly path: string }[] }): Methods {
+  const methods = new Map<string, Set<string>>()
+  for (const { method, path } of app.routes) {
+    const known = methods.get(path) ?? new Set()
+    methods.set(path, known.add(method.toUpperCase()))
+  }
+  return methods
+}
+
+/** 404 for a path that nothing serves, 405 for a method that it is not served for; null when there is a route. */
+function refuseRoute(methods: Methods, method: string, path: string): Response | null {
+  const known = methods.get(path) ?? (path.startsWith("/v1/models/") ? methods.get("/v1/models/*") : undefined)
+  if (known === undefined) return Response.json({ detail: "Not Found" }, { status: 404 })
+  if (known.has(method)) return null
+  return Response.json({ detail: "Method Not Allowed" }, { status: 405, headers: { allow: [...known].join(", ") } })
+}
+
+function withRequestId(handle: App["handle"]): App["handle"] {
+  return async (request) => {
+    const response = await handle(request)
+    response.headers.set("x-request-id", request.headers.get("x-request-id") ?? randomHex(16))
+    return response
+  }
+}

@@ -1,0 +1,77 @@
+/** Reads a JSON request body: its size bounded before it is in memory, its bytes checked to be UTF-8. */
+import { RequestError } from "../base/errors.ts"
+import { shapeError } from "./schema/parse.ts"
+
+/** A refused body is read and dropped up to this size, so that clients which send before they listen see the answer. */
+const MAX_DRAINED_BYTES = 512 * 1024 * 1024
+
+/**
+ * Errors: `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type, an empty body, bytes that
+ * are not UTF-8, text that is not JSON.
+ */
+export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+  const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase()
+  const bytes = await readBytes(request, maxBytes)
+  if (mediaType !== "application/json") {
+    throw new RequestError("1 validation error: Unsupported Media Type: Only 'application/json' is allowed", {
+      type: "Bad Request",
+    })
+  }
+  if (bytes.length === 0) throw shapeError("body", "Field required")
+  return parseJson(decodeUtf8(bytes))
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get("content-length") ?? 0)
+  const chunks: Uint8Array[] = []
+  let total = 0
+  if (request.body !== null && declared <= MAX_DRAINED_BYTES) {
+    for await (const chunk of request.body) {
+      total += chunk.length
+      if (total > MAX_DRAINED_BYTES) break
+      if (total > maxBytes || declared > maxBytes) chunks.length = 0
+      else chunks.push(chunk)
+    }
+  }
+  if (Math.max(declared, total) > maxBytes) {
+    throw new RequestError(`The request body is larger than the limit of ${maxBytes} bytes.`, {
+      status: 413,
+      type: "RequestEntityTooLarge",
+    })
+  }
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+  } catch {
+    throw shapeError("body", "The body is not valid UTF-8")
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    const body: unknown = JSON.parse(text)
+    return hasWideSeed(body) ? parseKeepingSeed(text) : body
+  } catch (error) {
+    throw shapeError("body", `JSON decode error: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function hasWideSeed(body: unknown): body is { seed: number } {
+  if (typeof body !== "object" || body === null || !("seed" in body)) return false
+  return Number.isInteger(body.seed) && !Number.isSafeInteger(body.seed)
+}
+
+/** A 64-bit seed does not fit into a double: the top-level `seed` comes back as its digits. */
+function parseKeepingSeed(text: string): unknown {
+  const digits = new Map<unknown, string>()
+  const keep = function (this: unknown, key: string, value: unknown, context?: { source?: string }): unknown {
+    if (key === "seed" && context?.source !== undefined) digits.set(this, context.source)
+    return value
+  }
+  const body = JSON.parse(text, keep) as Record<string, unknown>
+  const seed = digits.get(body)
+  return seed === undefined || !/^-?\d+$/.test(seed) ? body : { ...body, seed }
+}

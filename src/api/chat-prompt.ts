@@ -1,0 +1,74 @@
+/** Turns messages into a prompt: which template, with which variables, and what of it may come from the request. */
+import { RequestError } from "../base/errors.ts"
+import { ChatTemplate } from "../text/chat-template.ts"
+import type { ApiContext } from "./context.ts"
+import { templateMessages } from "./messages.ts"
+import { servedName } from "./model-name.ts"
+import { encodeText } from "./prompt.ts"
+import type { Prompt, Truncation } from "./prompt.ts"
+import type { TemplateFields } from "./schema/messages.ts"
+
+/** What a request's other fields put before the template. */
+export interface TemplateExtras {
+  readonly tools: TemplateFields["tools"]
+  readonly reasoningEffort: string | null
+}
+
+/** Errors: `RequestError` for messages, variables or a template that cannot be rendered. */
+export function chatPrompt(context: ApiContext, fields: TemplateFields, extras: TemplateExtras, truncation: Truncation): Prompt {
+  checkTemplateFields(context, fields)
+  const template = templateFor(context, fields)
+  const messages = templateMessages(fields.messages, {
+    format: template.contentFormat,
+    modelName: servedName(context.client.model),
+  })
+  if (messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
+  const text = template.render({
+    messages,
+    tools: extras.tools ?? null,
+    documents: fields.documents ?? null,
+    addGenerationPrompt: fields.add_generation_prompt ?? true,
+    continueFinalMessage: fields.continue_final_message ?? false,
+    variables: templateVariables(context, fields, extras.reasoningEffort),
+  })
+  return encodeText(context.client, text, fields.add_special_tokens ?? false, truncation)
+}
+
+/** The request's own template where that is trusted, else the model's. */
+function templateFor({ client }: ApiContext, fields: TemplateFields): ChatTemplate {
+  const own = fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
+  if (typeof own === "string") return ChatTemplate.parse(own)
+  if (own !== null) throw new RequestError("chat_template must be a string.", { param: "chat_template" })
+  if (client.chatTemplate === null) {
+    throw new RequestError("The model has no chat template: start the server with --chat-template, or use /v1/completions.")
+  }
+  return client.chatTemplate
+}
+
+function checkTemplateFields({ options }: ApiContext, fields: TemplateFields): void {
+  const { continue_final_message: continues, add_generation_prompt: adds } = fields
+  if (continues === true && adds === true) {
+    throw new RequestError("Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
+  }
+  if (continues === true && adds !== false) {
+    throw new RequestError("continue_final_message needs add_generation_prompt to be false.")
+  }
+  const inKwargs = (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
+  if (((fields.chat_template ?? null) !== null || inKwargs !== null) && !options.trustRequestChatTemplate) {
+    throw new RequestError(
+      "Chat template is passed with request, but --trust-request-chat-template is not set. " +
+        "Refused request with untrusted chat template.",
+    )
+  }
+}
+
+function templateVariables(
+  { options }: ApiContext,
+  fields: TemplateFields,
+  reasoningEffort: string | null,
+): Record<string, unknown> {
+  const effort = reasoningEffort === null ? {} : { reasoning_effort: reasoningEffort, enable_thinking: reasoningEffort !== "none" }
+  const { chat_template: _, ...kwargs } = { ...options.defaultChatTemplateKwargs, ...(fields.chat_template_kwargs ?? {}) } as
+    Record<string, unknown>
+  return { ...effort, ...kwargs }
+}

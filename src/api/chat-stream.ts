@@ -1,0 +1,74 @@
+/**
+ * The chunks of a streamed chat completion: with the engine's first output one chunk a choice that tells the role, then
+ * one an output, then the usage if it was asked for.
+ */
+import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
+import type { ChatJob } from "./chat.ts"
+import { generateAll } from "./generation.ts"
+import type { Generation } from "./generation.ts"
+import { chatLogprobs } from "./logprobs.ts"
+import type { ChatChunk, ChatStreamChoice } from "./schema/chat.ts"
+import { StreamCounts } from "./stream-counts.ts"
+import { finalChunkUsage, runningUsage } from "./usage.ts"
+
+export async function* chatEvents(
+  client: EngineClient,
+  job: ChatJob,
+  generation: Generation,
+  signal: AbortSignal,
+): AsyncGenerator<ChatChunk, void, void> {
+  const counts = new StreamCounts([job.run.prompt.tokenIds.length])
+  let hasBegun = false
+  for await (const { output } of generateAll(client, generation, "delta", signal)) {
+    if (!hasBegun) yield* openingChunks(job, output)
+    hasBegun = true
+    counts.add(0, output)
+    yield deltaChunk(job, output, counts)
+  }
+  if (!job.report.includeUsage || signal.aborted) return
+  yield { ...header(job), choices: [], usage: finalChunkUsage(counts.total(), "chat"), system_fingerprint: job.fingerprint }
+}
+
+function header(job: ChatJob) {
+  return { id: job.id, object: "chat.completion.chunk" as const, created: job.created, model: job.model }
+}
+
+function* openingChunks(job: ChatJob, first: ChoiceOutput): Generator<ChatChunk, void, void> {
+  const { prompt, sampling } = job.run
+  const promptTokens = prompt.tokenIds.length
+  const counts = { promptTokens, completionTokens: 0, cachedTokens: first.numCachedTokens }
+  const usage = job.report.continuousUsage ? { usage: runningUsage(counts, "chat") } : {}
+  const aboutPrompt = {
+    prompt_token_ids: job.report.tokenIds ? [...prompt.tokenIds] : null,
+    prompt_text: job.returnPromptText ? prompt.text : null,
+  }
+  for (let index = 0; index < sampling.n; index++) {
+    const delta = { role: job.role, content: "" }
+    yield { ...header(job), choices: [{ index, delta, logprobs: null, finish_reason: null }], ...usage, ...aboutPrompt }
+  }
+  for (let index = 0; index < sampling.n && job.echo !== ""; index++) {
+    const delta = { content: job.echo }
+    yield { ...header(job), choices: [{ index, delta, logprobs: null, finish_reason: null }], ...usage }
+  }
+}
+
+function deltaChunk(job: ChatJob, output: ChoiceOutput, counts: StreamCounts): ChatChunk {
+  const { report } = job
+  const isLast = output.finishReason !== null
+  const form = { numTop: job.numTopLogprobs, asTokenIds: report.tokensAsIds }
+  const choice: ChatStreamChoice = {
+    index: output.index,
+    // A last chunk without text says nothing new.
+    delta: isLast && output.text === "" ? {} : { content: output.text },
+    logprobs: output.logprobs === null ? null : chatLogprobs(output.logprobs, form),
+    finish_reason: output.finishReason,
+    ...(isLast ? { stop_reason: output.stopReason } : {}),
+    token_ids: report.tokenIds ? [...output.tokenIds] : null,
+  }
+  return {
+    ...header(job),
+    choices: [choice],
+    ...(report.continuousUsage ? { usage: runningUsage(counts.ofChoice(0, output), "chat") } : {}),
+    ...(isLast && !report.includeUsage ? { system_fingerprint: job.fingerprint } : {}),
+  }
+}

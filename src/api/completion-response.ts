@@ -1,0 +1,45 @@
+/** The whole answer to a completion request that is not streamed. */
+import type { ChoiceOutput } from "../engine/engine-client.ts"
+import type { CompletionJob } from "./completions.ts"
+import { completionLogprobs } from "./logprobs.ts"
+import type { CompletionChoice, CompletionResponse } from "./schema/completions.ts"
+import { countTokens, fullUsage } from "./usage.ts"
+
+/** `outputs` is `[promptIdx][choice index]`. */
+export function completionResponse(job: CompletionJob, outputs: readonly (readonly ChoiceOutput[])[]): CompletionResponse {
+  const promptLengths = job.runs.map(({ prompt }) => prompt.tokenIds.length)
+  return {
+    id: job.id,
+    object: "text_completion",
+    created: job.created,
+    model: job.model,
+    choices: outputs.flatMap((choices, promptIdx) => choices.map((output) => choiceOf(job, promptIdx, output))),
+    service_tier: null,
+    system_fingerprint: job.fingerprint,
+    usage: fullUsage(countTokens(promptLengths, outputs), "completion"),
+    kv_transfer_params: null,
+    ec_transfer_params: null,
+    metrics: null,
+  }
+}
+
+/** The choice's place in the answer: the prompts' choices follow each other. */
+export function choiceIndex(job: CompletionJob, promptIdx: number, index: number): number {
+  return promptIdx * (job.runs[promptIdx]?.sampling.n ?? 1) + index
+}
+
+function choiceOf(job: CompletionJob, promptIdx: number, output: ChoiceOutput): CompletionChoice {
+  const form = { numTop: job.numLogprobs ?? 0, asTokenIds: job.report.tokensAsIds }
+  const logprobs = output.logprobs === null ? null : completionLogprobs(output.logprobs, form, 0).logprobs
+  return {
+    index: choiceIndex(job, promptIdx, output.index),
+    text: (job.echoes?.[promptIdx] ?? "") + (job.echoOnly ? "" : output.text),
+    logprobs,
+    finish_reason: output.finishReason,
+    stop_reason: output.stopReason,
+    token_ids: job.report.tokenIds ? (job.echoOnly ? [] : [...output.tokenIds]) : null,
+    prompt_logprobs: null,
+    prompt_token_ids: job.report.tokenIds ? [...(job.runs[promptIdx]?.prompt.tokenIds ?? [])] : null,
+    routed_experts: null,
+  }
+}

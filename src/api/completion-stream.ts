@@ -1,0 +1,72 @@
+/** The chunks of a streamed completion: one an output of the engine, then the usage if it was asked for. */
+import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
+import { choiceIndex } from "./completion-response.ts"
+import type { CompletionJob } from "./completions.ts"
+import { generateAll } from "./generation.ts"
+import type { Generation } from "./generation.ts"
+import { completionLogprobs } from "./logprobs.ts"
+import type { CompletionChunk, CompletionLogprobs } from "./schema/completions.ts"
+import { StreamCounts } from "./stream-counts.ts"
+import { finalChunkUsage, runningUsage } from "./usage.ts"
+
+export async function* completionEvents(
+  client: EngineClient,
+  job: CompletionJob,
+  generation: Generation,
+  signal: AbortSignal,
+): AsyncGenerator<CompletionChunk, void, void> {
+  const counts = new StreamCounts(job.runs.map(({ prompt }) => prompt.tokenIds.length))
+  const textOffsets = new Map<number, number>()
+  for await (const { promptIdx, output } of generateAll(client, generation, "delta", signal)) {
+    const index = choiceIndex(job, promptIdx, output.index)
+    const isFirst = counts.add(promptIdx, output)
+    const logprobs = chunkLogprobs(job, output, index, textOffsets)
+    yield chunkOf(job, promptIdx, index, output, { isFirst, logprobs, counts })
+  }
+  if (!job.report.includeUsage || signal.aborted) return
+  yield { ...header(job), choices: [], usage: finalChunkUsage(counts.total(), "completion"), system_fingerprint: job.fingerprint }
+}
+
+function header(job: CompletionJob) {
+  return { id: job.id, object: "text_completion" as const, created: job.created, model: job.model }
+}
+
+interface ChunkParts {
+  readonly isFirst: boolean
+  readonly logprobs: CompletionLogprobs | null
+  readonly counts: StreamCounts
+}
+
+function chunkOf(job: CompletionJob, promptIdx: number, index: number, output: ChoiceOutput, parts: ChunkParts): CompletionChunk {
+  const { report } = job
+  const echo = parts.isFirst ? (job.echoes?.[promptIdx] ?? "") : ""
+  const choice = {
+    index,
+    text: echo + (job.echoOnly ? "" : output.text),
+    logprobs: parts.logprobs,
+    finish_reason: output.finishReason,
+    stop_reason: output.stopReason,
+    prompt_token_ids: report.tokenIds && parts.isFirst ? [...(job.runs[promptIdx]?.prompt.tokenIds ?? [])] : null,
+    token_ids: report.tokenIds ? (job.echoOnly ? [] : [...output.tokenIds]) : null,
+  }
+  return {
+    ...header(job),
+    choices: [choice],
+    ...(report.continuousUsage ? { usage: runningUsage(parts.counts.ofChoice(promptIdx, output), "completion") } : {}),
+    ...(output.finishReason !== null && !report.includeUsage ? { system_fingerprint: job.fingerprint } : {}),
+  }
+}
+
+/** Text offsets go on from chunk to chunk. */
+function chunkLogprobs(
+  job: CompletionJob,
+  output: ChoiceOutput,
+  index: number,
+  textOffsets: Map<number, number>,
+): CompletionLogprobs | null {
+  if (output.logprobs === null) return null
+  const form = { numTop: job.numLogprobs ?? 0, asTokenIds: job.report.tokensAsIds }
+  const { logprobs, textOffset } = completionLogprobs(output.logprobs, form, textOffsets.get(index) ?? 0)
+  textOffsets.set(index, textOffset)
+  return logprobs
+}

@@ -1,0 +1,130 @@
+/** POST /v1/completions: one or more prompts, each continued `n` times. */
+import { Elysia } from "elysia"
+import { RequestError } from "../base/errors.ts"
+import { readJson } from "./body.ts"
+import { completionEvents } from "./completion-stream.ts"
+import { completionResponse } from "./completion-response.ts"
+import type { ApiContext } from "./context.ts"
+import { abortWith, collectAll } from "./generation.ts"
+import type { Generation, PromptRun } from "./generation.ts"
+import { checkModel, servedName } from "./model-name.ts"
+import { operation } from "./openapi.ts"
+import { encodeText, splitPrompts, truncateIds, truncationFor } from "./prompt.ts"
+import type { Prompt } from "./prompt.ts"
+import { requestId } from "./request-id.ts"
+import { cacheSalt, reportOptions, requestPriority } from "./request-options.ts"
+import type { ReportOptions } from "./request-options.ts"
+import { fitSampling, samplingFor } from "./sampling.ts"
+import { CompletionChunk, CompletionRequest, CompletionResponse } from "./schema/completions.ts"
+import { bodyParser } from "./schema/parse.ts"
+import { sseResponse } from "./sse.ts"
+import { refuseConstraints } from "./structured.ts"
+import type { UnknownFieldLog } from "./unknown-fields.ts"
+import { refuseUnsupported } from "./unsupported.ts"
+
+const DEFAULT_MAX_TOKENS = 16
+
+/** What the answer's builders need to know of the request. */
+export interface CompletionJob {
+  readonly id: string
+  readonly created: number
+  readonly model: string
+  readonly fingerprint: string
+  readonly runs: readonly PromptRun[]
+  readonly report: ReportOptions
+  /** Likeliest tokens to list; null lists none. */
+  readonly numLogprobs: number | null
+  /** The text that goes before each prompt's choices; null without echo. */
+  readonly echoes: readonly string[] | null
+  /** `max_tokens: 0` with echo: the engine makes one token that is not shown. */
+  readonly echoOnly: boolean
+}
+
+export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
+  const parse = bodyParser(CompletionRequest)
+  const detail = operation({
+    summary: "Continue prompts",
+    tag: "OpenAI",
+    request: CompletionRequest,
+    response: CompletionResponse,
+    chunk: CompletionChunk,
+  })
+  const answer = async ({ request }: { request: Request }): Promise<Response> => {
+    const body = parse(await readJson(request, context.options.maxBodyBytes))
+    noteUnknown(CompletionRequest, body)
+    return complete(context, request, body)
+  }
+  return new Elysia().post("/v1/completions", answer, { parse: "none", detail })
+}
+
+async function complete(context: ApiContext, request: Request, body: CompletionRequest): Promise<Response> {
+  const { client, options } = context
+  checkModel(client.model, body.model)
+  const report = reportOptions(body, context)
+  checkFields(body)
+  const job = planCompletion(context, request, body, report)
+  const generation: Generation = {
+    id: job.id,
+    runs: job.runs,
+    priority: requestPriority(request, body),
+    cacheSalt: cacheSalt(body),
+  }
+  const abort = abortWith(request)
+  if (report.stream) {
+    const events = completionEvents(client, job, generation, abort.signal)
+    return sseResponse(events, { abort, keepAliveMs: options.sseKeepAliveMs, log: options.log })
+  }
+  return Response.json(completionResponse(job, await collectAll(client, generation, abort.signal)))
+}
+
+function checkFields(body: CompletionRequest): void {
+  refuseUnsupported(body)
+  refuseConstraints(body.response_format ?? null, body.structured_outputs ?? null)
+  const logprobs = body.logprobs ?? null
+  if (logprobs !== null && logprobs < -1) {
+    throw new RequestError(`\`logprobs\` must be a positive value or -1, got ${logprobs}.`, { param: "logprobs" })
+  }
+  if ((body.echo ?? false) && logprobs !== null) {
+    throw new RequestError("echo with logprobs is not supported yet: it needs the prompt's log-probabilities.", { param: "logprobs" })
+  }
+}
+
+function planCompletion(context: ApiContext, request: Request, body: CompletionRequest, report: ReportOptions): CompletionJob {
+  const { client } = context
+  const echo = body.echo ?? false
+  const echoOnly = echo && body.max_tokens === 0
+  const maxTokens = echoOnly ? 1 : (body.max_tokens ?? DEFAULT_MAX_TOKENS)
+  const logprobs = body.logprobs ?? null
+  const sampling = samplingFor(body, { maxTokens, maxTokensField: "max_tokens", logprobs }, client)
+  const runs = readPrompts(context, body, maxTokens).map((prompt) => ({
+    prompt,
+    sampling: fitSampling(sampling, prompt.tokenIds, client),
+  }))
+  return {
+    id: requestId("cmpl", request, body.request_id),
+    created: Math.floor(Date.now() / 1000),
+    model: servedName(client.model),
+    fingerprint: context.fingerprint,
+    runs,
+    report,
+    numLogprobs: logprobs === -1 ? client.model.vocabSize : logprobs,
+    echoes: echo ? runs.map(({ prompt }) => echoText(context, prompt, report)) : null,
+    echoOnly,
+  }
+}
+
+function readPrompts(context: ApiContext, body: CompletionRequest, maxTokens: number): Prompt[] {
+  const { client } = context
+  const truncation = truncationFor(body, maxTokens, client.model.maxModelLen)
+  return splitPrompts(body.prompt).map((prompt) =>
+    typeof prompt === "string"
+      ? encodeText(client, prompt, body.add_special_tokens ?? true, truncation)
+      : { text: null, tokenIds: truncateIds(prompt, truncation) },
+  )
+}
+
+/** With `return_token_ids` the prompt is told as ids instead. */
+function echoText(context: ApiContext, prompt: Prompt, report: ReportOptions): string {
+  if (report.tokenIds) return ""
+  return prompt.text ?? context.client.tokenizer.decode(prompt.tokenIds)
+}

@@ -1,0 +1,40 @@
+/**
+ * Everything that can go wrong as an answer: OpenAI's error body, with the HTTP status as its code.
+ *
+ * A `RequestError` says what the caller may know. Whatever else is thrown is a fault of ours: the caller learns that
+ * there was one, the log learns which.
+ */
+import { RequestError } from "../base/errors.ts"
+import { EngineDeadError } from "../engine/engine-client.ts"
+import type { ErrorBody } from "./schema/usage.ts"
+
+/** Ends a request whose client is gone: nobody reads the answer. */
+export class ClientGoneError extends Error {
+  override readonly name = "ClientGoneError"
+}
+
+/** What nginx logs for a client that closed its connection. */
+const CLIENT_CLOSED_REQUEST = 499
+
+export function toRequestError(error: unknown, log: (line: string) => void): RequestError {
+  if (error instanceof RequestError) return error
+  if (error instanceof EngineDeadError) {
+    log(`engine died under a request: ${error.message}`)
+    return new RequestError("The engine stopped while it worked on this request.", {
+      status: 500,
+      type: "InternalServerError",
+    })
+  }
+  log(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+  return new RequestError("Internal server error.", { status: 500, type: "InternalServerError" })
+}
+
+export function errorBody(error: RequestError): ErrorBody {
+  return { error: { message: error.message, type: error.type, param: error.param, code: error.status } }
+}
+
+export function errorResponse(error: unknown, log: (line: string) => void): Response {
+  if (error instanceof ClientGoneError) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
+  const known = toRequestError(error, log)
+  return Response.json(errorBody(known), { status: known.status })
+}

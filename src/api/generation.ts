@@ -1,0 +1,100 @@
+/** Runs a request's prompts through the engine together, and ends them together when the client goes away. */
+import type { SamplingParams } from "../core/sampling-params.ts"
+import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
+import { RequestError } from "../base/errors.ts"
+import { ClientGoneError } from "./errors.ts"
+import { mergeSources } from "./merge.ts"
+import type { Prompt } from "./prompt.ts"
+import { engineRequestId } from "./request-id.ts"
+
+export interface PromptRun {
+  readonly prompt: Prompt
+  readonly sampling: SamplingParams
+}
+
+export interface Generation {
+  readonly id: string
+  readonly runs: readonly PromptRun[]
+  readonly priority: number
+  readonly cacheSalt: string | null
+}
+
+export interface RunOutput {
+  /** Index into `runs`. */
+  readonly promptIdx: number
+  readonly output: ChoiceOutput
+}
+
+/** Aborted when the client closes its connection, or by hand. */
+export function abortWith(request: Request): AbortController {
+  const abort = new AbortController()
+  if (request.signal.aborted) abort.abort()
+  else request.signal.addEventListener("abort", () => abort.abort(), { once: true })
+  return abort
+}
+
+/**
+ * Outputs of every choice of every prompt. Aborting `signal`, an error, or leaving the loop ends all of them.
+ *
+ * Errors: `RequestError`, `EngineDeadError`; a choice that failed inside the engine ends the whole request with a 500.
+ */
+export async function* generateAll(
+  client: EngineClient,
+  generation: Generation,
+  outputKind: "delta" | "final",
+  signal: AbortSignal,
+): AsyncGenerator<RunOutput, void, void> {
+  const all = new AbortController()
+  const abort = (): void => all.abort()
+  if (signal.aborted) abort()
+  signal.addEventListener("abort", abort)
+  const sources = generation.runs.map((run, promptIdx) => generateOne(client, generation, run, promptIdx, outputKind, all.signal))
+  try {
+    yield* sources.length === 1 ? sources[0]! : mergeSources(sources)
+  } finally {
+    signal.removeEventListener("abort", abort)
+    // NOTE: a source that waits for the engine does not see `return()`; the signal reaches it.
+    abort()
+  }
+}
+
+async function* generateOne(
+  client: EngineClient,
+  generation: Generation,
+  run: PromptRun,
+  promptIdx: number,
+  outputKind: "delta" | "final",
+  signal: AbortSignal,
+): AsyncGenerator<RunOutput, void, void> {
+  const request = {
+    requestId: engineRequestId(generation.id, promptIdx),
+    promptTokenIds: run.prompt.tokenIds,
+    sampling: run.sampling,
+    priority: generation.priority,
+    cacheSalt: generation.cacheSalt,
+    outputKind,
+  }
+  for await (const output of client.generate(request, signal)) {
+    if (output.finishReason === "error") {
+      throw new RequestError("The engine failed while it generated this answer.", { status: 500, type: "InternalServerError" })
+    }
+    yield { promptIdx, output }
+  }
+}
+
+/**
+ * The final output of every choice, `[promptIdx][choice index]`.
+ *
+ * Errors: those of `generateAll`, and `ClientGoneError` when the client went away first.
+ */
+export async function collectAll(client: EngineClient, generation: Generation, signal: AbortSignal): Promise<ChoiceOutput[][]> {
+  const outputs: ChoiceOutput[][] = generation.runs.map(() => [])
+  let numFinished = 0
+  for await (const { promptIdx, output } of generateAll(client, generation, "final", signal)) {
+    outputs[promptIdx]![output.index] = output
+    if (output.finishReason !== null) numFinished++
+  }
+  const numChoices = generation.runs.reduce((sum, run) => sum + run.sampling.n, 0)
+  if (numFinished < numChoices) throw new ClientGoneError("the client closed its connection")
+  return outputs
+}

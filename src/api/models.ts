@@ -1,0 +1,62 @@
+/** GET /v1/models, and one of them. */
+import { Elysia } from "elysia"
+import type { ModelInfo } from "../engine/engine-client.ts"
+import type { ApiContext } from "./context.ts"
+import { checkModel } from "./model-name.ts"
+import { operation } from "./openapi.ts"
+import { randomHex } from "./request-id.ts"
+import { ModelCard, ModelList } from "./schema/models.ts"
+
+export function modelsApi({ client: { model } }: ApiContext) {
+  const list = { detail: operation({ summary: "List the served models", tag: "OpenAI", response: ModelList }) }
+  const one = { detail: operation({ summary: "Describe a served model", tag: "OpenAI", response: ModelCard }) }
+  return new Elysia()
+    .get("/v1/models", () => Response.json(modelList(model)), list)
+    // A name may hold slashes, escaped or not.
+    .get("/v1/models/*", ({ params }) => Response.json(findModel(model, params["*"])), one)
+}
+
+function modelList(model: ModelInfo): ModelList {
+  return { object: "list", data: model.servedNames.map((name) => modelCard(model, name)) }
+}
+
+function findModel(model: ModelInfo, escapedName: string): ModelCard {
+  const name = unescaped(escapedName)
+  checkModel(model, name)
+  return modelCard(model, name)
+}
+
+function unescaped(name: string): string {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
+}
+
+function modelCard(model: ModelInfo, name: string): ModelCard {
+  const permission = {
+    id: `modelperm-${randomHex(8)}`,
+    object: "model_permission" as const,
+    created: model.created,
+    allow_create_engine: false,
+    allow_sampling: true,
+    allow_logprobs: true,
+    allow_search_indices: false,
+    allow_view: true,
+    allow_fine_tuning: false,
+    organization: "*",
+    group: null,
+    is_blocking: false,
+  }
+  return {
+    id: name,
+    object: "model",
+    created: model.created,
+    owned_by: "baozi",
+    root: model.root,
+    parent: null,
+    max_model_len: model.maxModelLen,
+    permission: [permission],
+  }
+}

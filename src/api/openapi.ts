@@ -1,0 +1,62 @@
+/** The OpenAPI document, put together from what each route says of itself. */
+import type { TSchema } from "@sinclair/typebox"
+import type { DocumentDecoration } from "elysia"
+import { ErrorBody } from "./schema/usage.ts"
+
+export interface OperationParts {
+  readonly summary: string
+  readonly tag: string
+  readonly request?: TSchema
+  readonly response?: TSchema
+  /** The schema of one event, where the answer may be a stream. */
+  readonly chunk?: TSchema
+}
+
+/** A route's `detail`. */
+export function operation({ summary, tag, request, response, chunk }: OperationParts): DocumentDecoration {
+  const content: Record<string, object> = {}
+  if (response !== undefined) content["application/json"] = { schema: response }
+  if (chunk !== undefined) content["text/event-stream"] = { schema: chunk }
+  const refusal = { description: "Refused", content: { "application/json": { schema: ErrorBody } } }
+  const detail = {
+    summary,
+    tags: [tag],
+    ...(request === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: request } } } }),
+    responses: { 200: { description: "OK", content }, ...(request === undefined ? {} : { 400: refusal, 404: refusal }) },
+  }
+  // The type knows OpenAPI 3.0's schemas only; ours are 3.1's.
+  return detail as unknown as DocumentDecoration
+}
+
+export interface DescribedRoute {
+  readonly method: string
+  readonly path: string
+  readonly detail: unknown
+}
+
+/** OpenAPI 3.1, whose schemas are JSON Schema as TypeBox writes it. Routes without `detail` are left out. */
+export function openApiDocument(routes: readonly DescribedRoute[], info: { version: string; rootPath: string }): object {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const { method, path, detail } of routes) {
+    if (detail === undefined || detail === null) continue
+    const item = (paths[path.replace("/*", "/{model}")] ??= {})
+    const parameters = path.endsWith("/*") ? [{ name: "model", in: "path", required: true, schema: { type: "string" } }] : []
+    item[method.toLowerCase()] = { ...detail, operationId: operationId(method, path), parameters }
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Baozi",
+      version: info.version,
+      description: "An OpenAI-compatible server for large language models.",
+    },
+    servers: [{ url: info.rootPath === "" ? "/" : info.rootPath }],
+    components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
+    security: [{}, { bearer: [] }],
+    paths,
+  }
+}
+
+function operationId(method: string, path: string): string {
+  return `${method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+/g, "_").replace(/_$/, "")}`
+}

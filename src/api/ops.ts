@@ -1,0 +1,57 @@
+/** Endpoints for those who run the server: is it alive, what is it doing, which version is it. */
+import { Type } from "@sinclair/typebox"
+import { Elysia } from "elysia"
+import { RequestError } from "../base/errors.ts"
+import type { ApiContext } from "./context.ts"
+import { operation } from "./openapi.ts"
+
+const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+export function opsApi({ client, options }: ApiContext) {
+  const tag = "Operation"
+  const health = (): Response => new Response(null, { status: client.deathReason() === null ? 200 : 503 })
+  const load = (): Response => Response.json({ server_load: client.numUnfinished() })
+  const metrics = (): Response => new Response(client.metrics(), { headers: { "content-type": PROMETHEUS } })
+
+  return new Elysia()
+    .get("/health", health, { detail: operation({ summary: "200 while the engine lives, else 503", tag }) })
+    .get("/ping", health, { detail: operation({ summary: "The same as /health", tag }) })
+    .post("/ping", health, { parse: "none", detail: operation({ summary: "The same as /health", tag }) })
+    .get("/version", () => Response.json({ version: options.version }), {
+      detail: operation({ summary: "This program's version", tag, response: Type.Object({ version: Type.String() }) }),
+    })
+    .get("/load", load, {
+      detail: operation({
+        summary: "Requests accepted and not yet finished",
+        tag,
+        response: Type.Object({ server_load: Type.Integer() }),
+      }),
+    })
+    .get("/metrics", metrics, { detail: operation({ summary: "Prometheus metrics", tag }) })
+}
+
+/** For developers and tests. */
+export function devApi({ client }: ApiContext) {
+  const reset = async ({ request }: { request: Request }): Promise<Response> => {
+    const resetRunning = readFlag(new URL(request.url).searchParams, "reset_running_requests")
+    return Response.json({ success: await client.resetPrefixCache(resetRunning) })
+  }
+  return new Elysia().post("/reset_prefix_cache", reset, {
+    parse: "none",
+    detail: operation({
+      summary: "Forget all cached prefixes; success is false while requests hold blocks",
+      tag: "Development",
+      response: Type.Object({ success: Type.Boolean() }),
+    }),
+  })
+}
+
+function readFlag(query: URLSearchParams, name: string): boolean {
+  const value = (query.get(name) ?? "false").toLowerCase()
+  if (["true", "1", "yes", "on"].includes(value)) return true
+  if (["false", "0", "no", "off"].includes(value)) return false
+  throw new RequestError(`1 validation error: query.${name}: Input should be true or false, got ${JSON.stringify(value.slice(0, 40))}`, {
+    type: "Bad Request",
+    param: `query.${name}`,
+  })
+}

@@ -1,0 +1,110 @@
+/**
+ * A request's sampling fields as the engine's `SamplingParams`: the request's value, else the model's default from its
+ * generation config, else vLLM's. The engine checks bounds; here only what it cannot see is checked.
+ */
+import { RequestError } from "../base/errors.ts"
+import type { RepetitionDetectionParams, SamplingParams } from "../core/sampling-params.ts"
+import { tokenizeBadWords } from "../engine/bad-words.ts"
+import type { EngineClient } from "../engine/engine-client.ts"
+import { shapeError } from "./schema/parse.ts"
+import type { SamplingFields } from "./schema/sampling-fields.ts"
+
+const MIN_INT64 = -(2n ** 63n)
+const MAX_INT64 = 2n ** 63n - 1n
+
+/** What the two kinds of completions decide in their own ways. */
+export interface SamplingChoices {
+  /** What the request asks for; null is as many as fit. */
+  readonly maxTokens: number | null
+  /** The field that `maxTokens` came from. */
+  readonly maxTokensField: "max_tokens" | "max_completion_tokens"
+  /** Likeliest tokens to report with each output token, -1 for all; null none. */
+  readonly logprobs: number | null
+}
+
+/** Everything but `maxTokens`, which depends on each prompt's length. */
+export function samplingFor(fields: SamplingFields, choices: SamplingChoices, client: EngineClient): SamplingParams {
+  const defaults = client.model.generationDefaults
+  return {
+    n: fields.n ?? 1,
+    temperature: fields.temperature ?? defaults["temperature"] ?? 1,
+    topP: fields.top_p ?? defaults["top_p"] ?? 1,
+    topK: fields.top_k ?? defaults["top_k"] ?? 0,
+    minP: fields.min_p ?? defaults["min_p"] ?? 0,
+    presencePenalty: fields.presence_penalty ?? 0,
+    frequencyPenalty: fields.frequency_penalty ?? 0,
+    repetitionPenalty: fields.repetition_penalty ?? defaults["repetition_penalty"] ?? 1,
+    seed: readSeed(fields.seed ?? null),
+    stop: typeof fields.stop === "string" ? [fields.stop] : (fields.stop ?? []),
+    stopTokenIds: fields.stop_token_ids ?? [],
+    eosTokenId: client.model.eosTokenId,
+    extraEosTokenIds: [...client.model.extraEosTokenIds],
+    ignoreEos: fields.ignore_eos ?? false,
+    includeStopStrInOutput: fields.include_stop_str_in_output ?? false,
+    maxTokens: checkMaxTokens(choices, client.model.maxModelLen),
+    minTokens: fields.min_tokens ?? 0,
+    logprobs: choices.logprobs,
+    promptLogprobs: fields.prompt_logprobs ?? null,
+    logitBias: readLogitBias(fields.logit_bias ?? null),
+    allowedTokenIds: fields.allowed_token_ids ?? null,
+    badWords: tokenizeBadWords(fields.bad_words ?? [], client.tokenizer),
+    repetitionDetection: readRepetitionDetection(fields.repetition_detection ?? null),
+    detokenize: true,
+    skipSpecialTokens: fields.skip_special_tokens ?? true,
+    spacesBetweenSpecialTokens: fields.spaces_between_special_tokens ?? true,
+  }
+}
+
+/**
+ * The parameters for one prompt, checked: `maxTokens` is what was asked for, cut to what the prompt leaves of the
+ * context and to a `max_new_tokens` among the model's defaults.
+ */
+export function fitSampling(sampling: SamplingParams, promptTokenIds: readonly number[], client: EngineClient): SamplingParams {
+  const { maxModelLen, generationDefaults } = client.model
+  const room = maxModelLen - promptTokenIds.length
+  const cap = generationDefaults["max_new_tokens"] ?? maxModelLen
+  // A prompt that leaves no room is refused by `validatePrompt`; 1 keeps the parameters well-formed until then.
+  const fitted = { ...sampling, maxTokens: Math.min(sampling.maxTokens, cap, Math.max(1, room)) }
+  client.validatePrompt(promptTokenIds, fitted)
+  client.validateSampling(fitted)
+  return fitted
+}
+
+function checkMaxTokens({ maxTokens, maxTokensField: param }: SamplingChoices, maxModelLen: number): number {
+  if (maxTokens === null) return maxModelLen
+  if (maxTokens > maxModelLen) {
+    throw new RequestError(
+      `${param}=${maxTokens} cannot be greater than max_model_len=${maxModelLen}. Please request fewer output tokens.`,
+      { param },
+    )
+  }
+  if (maxTokens < 1) throw new RequestError(`${param} must be at least 1, got ${maxTokens}.`, { param })
+  return maxTokens
+}
+
+/** -1 is vLLM's spelling for "none". */
+function readSeed(seed: number | string | null): bigint | null {
+  if (seed === null) return null
+  const value = BigInt(seed)
+  if (value < MIN_INT64 || value > MAX_INT64) throw shapeError("body.seed", `Input should fit in a signed 64-bit integer, got ${value}`)
+  return value === -1n ? null : value
+}
+
+function readLogitBias(bias: Readonly<Record<string, number>> | null): Map<number, number> | null {
+  if (bias === null) return null
+  const wrong = Object.keys(bias).filter((key) => !/^\s*[+-]?\d{1,15}\s*$/.test(key))
+  if (wrong.length > 0) {
+    const shown = wrong.slice(0, 8).map((key) => JSON.stringify(key.slice(0, 40)))
+    throw new RequestError(`logit_bias keys must be token ids, got ${shown.join(", ")}.`, { param: "logit_bias" })
+  }
+  return new Map(Object.entries(bias).map(([key, value]) => [Number(key), value]))
+}
+
+function readRepetitionDetection(fields: SamplingFields["repetition_detection"] | null): RepetitionDetectionParams | null {
+  if (fields === null || fields === undefined) return null
+  return {
+    maxPatternSize: fields.max_pattern_size ?? 0,
+    minPatternSize: fields.min_pattern_size ?? 0,
+    minCount: fields.min_count ?? 0,
+  }
+}

@@ -1,0 +1,16 @@
+/** Short spellings for the schemas of this folder. */
+import { Type } from "@sinclair/typebox"
+import type { TSchema } from "@sinclair/typebox"
+
+/** A field that may be left out or null, which mean the same. */
+export function optional<T extends TSchema>(schema: T) {
+  return Type.Optional(Type.Union([schema, Type.Null()]))
+}
+
+/** A field that is always written, null when it has nothing to say. */
+export function nullable<T extends TSchema>(schema: T) {
+  return Type.Union([schema, Type.Null()])
+}
+
+export const TokenIdSchema = Type.Integer({ minimum: 0 })
+export const JsonObject = Type.Record(Type.String(), Type.Unknown())

@@ -1,0 +1,64 @@
+/** Turns a request body of unknown shape into the type of its schema, or into a 400 that says what is wrong where. */
+import { Kind } from "@sinclair/typebox"
+import type { Static, TObject, TSchema } from "@sinclair/typebox"
+import { TypeCompiler } from "@sinclair/typebox/compiler"
+import { ValueErrorType } from "@sinclair/typebox/errors"
+import type { ValueError } from "@sinclair/typebox/errors"
+import { RequestError } from "../../base/errors.ts"
+import { coerce, isRecord } from "./coerce.ts"
+import { describeSchema, describeValue } from "./describe.ts"
+
+export type BodyParser<T extends TSchema> = (body: unknown) => Static<T>
+
+/**
+ * Compiles `schema` once. The parser gives the body itself when it fits, a coerced copy when it fits in lax reading.
+ *
+ * Errors: `RequestError` of type "Bad Request" whose `param` is the dotted path from "body".
+ */
+export function bodyParser<T extends TObject>(schema: T): BodyParser<T> {
+  const compiled = TypeCompiler.Compile(schema)
+  return (body) => {
+    if (compiled.Check(body)) return body
+    if (!isRecord(body)) throw shapeError("body", `Input should be an object, got ${describeValue(body)}`)
+    const read = coerce(schema, body)
+    if (compiled.Check(read)) return read
+    throw schemaError([...compiled.Errors(read)])
+  }
+}
+
+/** A request whose shape is wrong. `path` is dotted and begins with "body". */
+export function shapeError(path: string, message: string): RequestError {
+  return new RequestError(`1 validation error: ${path}: ${message}`, { type: "Bad Request", param: path })
+}
+
+function schemaError(errors: readonly ValueError[]): RequestError {
+  const missing = errors.find((error) => error.type === ValueErrorType.ObjectRequiredProperty)
+  if (missing !== undefined && depth(missing) === 1) return shapeError(dotted(missing.path), "Field required")
+  const first = errors[0]
+  if (first === undefined) return shapeError("body", "Input does not fit the schema")
+  const error = closest(first)
+  if (error.type === ValueErrorType.ObjectRequiredProperty) return shapeError(dotted(error.path), "Field required")
+  return shapeError(dotted(error.path), `Input should be ${describeSchema(error.schema)}, got ${describeValue(error.value)}`)
+}
+
+/** Inside a union: the error of the branch that fits longest, because that is the one the caller meant. */
+function closest(error: ValueError): ValueError {
+  if (error.schema[Kind] !== "Union") return error
+  let best = error
+  for (const branch of error.errors) {
+    const first = [...branch][0]
+    if (first === undefined) continue
+    const candidate = closest(first)
+    if (depth(candidate) > depth(best)) best = candidate
+  }
+  return best
+}
+
+function depth(error: ValueError): number {
+  return error.path.split("/").length - 1
+}
+
+/** "/messages/0/content" -> "body.messages.0.content" */
+function dotted(path: string): string {
+  return `body${path.replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~")}`
+}

@@ -1,0 +1,83 @@
+/** POST /tokenize and /detokenize: what the model makes of a text, and back. */
+import { Elysia } from "elysia"
+import { readJson } from "./body.ts"
+import { chatPrompt } from "./chat-prompt.ts"
+import type { ApiContext } from "./context.ts"
+import { checkModel } from "./model-name.ts"
+import { operation } from "./openapi.ts"
+import { encodeText } from "./prompt.ts"
+import type { Truncation } from "./prompt.ts"
+import { isRecord } from "./schema/coerce.ts"
+import { bodyParser } from "./schema/parse.ts"
+import {
+  DetokenizeRequest, DetokenizeResponse, TokenizeChatRequest, TokenizeRequest, TokenizeResponse, TokenizeTextRequest,
+} from "./schema/tokenize.ts"
+import type { UnknownFieldLog } from "./unknown-fields.ts"
+
+const WHOLE: Truncation = { limit: null, side: "left" }
+
+export function tokenizeApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
+  const parseDetokenize = bodyParser(DetokenizeRequest)
+  const tokenize = tokenizer(context, noteUnknown)
+
+  const onTokenize = async ({ request }: { request: Request }): Promise<Response> =>
+    Response.json(tokenize(await readJson(request, context.options.maxBodyBytes)))
+
+  const onDetokenize = async ({ request }: { request: Request }): Promise<Response> => {
+    const body = parseDetokenize(await readJson(request, context.options.maxBodyBytes))
+    noteUnknown(DetokenizeRequest, body)
+    checkModel(context.client.model, body.model)
+    const prompt = context.client.tokenizer.decode(body.tokens)
+    return Response.json({ prompt } satisfies DetokenizeResponse)
+  }
+
+  return new Elysia()
+    .post("/tokenize", onTokenize, {
+      parse: "none",
+      detail: operation({
+        summary: "Turn a text or a conversation into token ids",
+        tag: "Tokens",
+        request: TokenizeRequest,
+        response: TokenizeResponse,
+      }),
+    })
+    .post("/detokenize", onDetokenize, {
+      parse: "none",
+      detail: operation({
+        summary: "Turn token ids into text",
+        tag: "Tokens",
+        request: DetokenizeRequest,
+        response: DetokenizeResponse,
+      }),
+    })
+}
+
+function tokenizer(context: ApiContext, noteUnknown: UnknownFieldLog): (body: unknown) => TokenizeResponse {
+  const parseText = bodyParser(TokenizeTextRequest)
+  const parseChat = bodyParser(TokenizeChatRequest)
+  const { client } = context
+
+  return (body) => {
+    if (isRecord(body) && "messages" in body) {
+      const chat = parseChat(body)
+      noteUnknown(TokenizeChatRequest, chat)
+      checkModel(client.model, chat.model)
+      const { tokenIds } = chatPrompt(context, chat, { tools: chat.tools, reasoningEffort: null }, WHOLE)
+      return response(context, tokenIds, chat.return_token_strs ?? false)
+    }
+    const text = parseText(body)
+    noteUnknown(TokenizeTextRequest, text)
+    checkModel(client.model, text.model)
+    const { tokenIds } = encodeText(client, text.prompt, text.add_special_tokens ?? true, WHOLE)
+    return response(context, tokenIds, text.return_token_strs ?? false)
+  }
+}
+
+function response({ client }: ApiContext, tokens: readonly number[], withStrings: boolean): TokenizeResponse {
+  return {
+    count: tokens.length,
+    max_model_len: client.model.maxModelLen,
+    tokens: [...tokens],
+    token_strs: withStrings ? tokens.map((id) => client.tokenizer.tokenString(id) ?? "") : null,
+  }
+}

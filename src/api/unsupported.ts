@@ -1,0 +1,50 @@
+/**
+ * Fields that would change the answer in a way this server does not know how to: refused, never dropped in silence.
+ * Each row says which values ask for the change.
+ */
+import { RequestError } from "../base/errors.ts"
+import { isRecord } from "./schema/coerce.ts"
+
+type Asks = (value: unknown) => boolean
+
+const given: Asks = (value) => value !== null && value !== undefined
+const isTrue: Asks = (value) => value === true || value === 1 || value === "true"
+const above = (limit: number): Asks => (value) => Number(value) > limit
+const nonEmpty: Asks = (value) => {
+  if (Array.isArray(value) || typeof value === "string") return value.length > 0
+  return isRecord(value) ? Object.keys(value).length > 0 : given(value)
+}
+
+const UNSUPPORTED: readonly (readonly [field: string, asks: Asks, instead?: string])[] = [
+  ["best_of", above(1), "use n"],
+  ["suffix", nonEmpty, "the model has no fill-in-the-middle format"],
+  ["prompt_embeds", given],
+  ["use_beam_search", isTrue],
+  ["watermarking", isTrue],
+  ["logprob_token_ids", nonEmpty],
+  ["thinking_token_budget", (value) => given(value) && Number(value) !== -1],
+  ["stream_interval", above(1)],
+  ["return_token_offsets", isTrue],
+  ["guided_json", given],
+  ["guided_regex", given],
+  ["guided_choice", given],
+  ["guided_grammar", given],
+  ["guided_json_object", isTrue],
+  ["logits_processors", nonEmpty],
+  ["functions", nonEmpty, "use tools"],
+  ["function_call", (value) => given(value) && value !== "none" && value !== "auto", "use tool_choice"],
+  ["audio", given],
+  ["modalities", (value) => Array.isArray(value) && value.some((modality) => modality !== "text")],
+  ["web_search_options", given],
+  ["media_io_kwargs", given],
+  ["mm_processor_kwargs", given],
+]
+
+/** Errors: `RequestError` naming the first such field. */
+export function refuseUnsupported(body: Readonly<Record<string, unknown>>): void {
+  for (const [field, asks, instead] of UNSUPPORTED) {
+    if (!asks(body[field])) continue
+    const hint = instead === undefined ? "leave it out" : instead
+    throw new RequestError(`${field} is not supported yet: ${hint}. (parameter=${field})`, { param: field })
+  }
+}
