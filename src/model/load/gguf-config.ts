@@ -42,7 +42,8 @@ export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
     rope_parameters: { ...readRope(keys, input.ropeFactors, maxPositions), ...readPartialRotary(keys, headDim) },
     vocab_size: readVocabSize(keys, shapeOf),
     tie_word_embeddings: shapeOf("output.weight") === null,
-    attention_bias: shapeOf("blk.0.attn_q.bias") !== null,
+    // Hugging Face's key means all four projections; Qwen2's biases on three of them are part of its architecture.
+    attention_bias: shapeOf("blk.0.attn_output.bias") !== null,
     mlp_bias: shapeOf("blk.0.ffn_up.bias") !== null,
     ...(window === null ? {} : { sliding_window: window }),
     ...tokenIds(new KeyReader(metadata, "tokenizer.ggml.", path)),
