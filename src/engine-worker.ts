@@ -11,7 +11,7 @@ import type { FromWorker, ToWorker } from "./engine/worker-protocol.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { loadModel, type LoadedModel } from "./exec/load-model.ts"
 import { describePlan } from "./exec/memory-plan.ts"
-import { preloadLibraries } from "./cli/libraries.ts"
+import { preloadLibraries } from "../ffi/preload.ts"
 
 declare const self: Worker
 

@@ -1,6 +1,6 @@
 /**
- * Makes the executable: `bun build --compile` over src/main.ts and the workers, with the kernel library and every library
- * it needs, except glibc's own, packed inside.
+ * Makes the executable: `bun build --compile` over src/main.ts and the workers, with the kernel library and every
+ * library it needs, except glibc's own, packed inside.
  *
  *     bun tools/build-binary.ts --dnnl-lib-dir build/deps/onednn/lib --out dist/baozi
  */

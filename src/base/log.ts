@@ -1,8 +1,8 @@
 import { writeSync } from "node:fs"
 
 /**
- * Lines for the operator, on stderr: one event a line, the message first and its values as `name=value`, or the whole as
- * one JSON object. stdout stays free for what a command answers.
+ * Lines for the operator, on stderr: one event a line, the message first and its values as `name=value`, or the whole
+ * as one JSON object. stdout stays free for what a command answers.
  */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]

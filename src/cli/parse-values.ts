@@ -10,7 +10,8 @@ function refuse(flag: string, text: string, rule: string): never {
 export const text: ParseValue<string> = (value, flag) => (value === "" ? refuse(flag, value, "not empty") : value)
 
 export function oneOf<const T extends string>(...choices: readonly T[]): ParseValue<T> {
-  return (value, flag) => choices.find((choice) => choice === value) ?? refuse(flag, value, `one of ${choices.join(", ")}`)
+  const rule = `one of ${choices.join(", ")}`
+  return (value, flag) => choices.find((choice) => choice === value) ?? refuse(flag, value, rule)
 }
 
 // A lower-case letter counts in thousands, an upper-case one in powers of 1024 and then takes whole numbers only.

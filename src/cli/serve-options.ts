@@ -65,7 +65,8 @@ export const SERVE_FLAGS = {
   offline: toggle(MODEL, "--offline", "never use the network; this version never does"),
 
   host: value(SERVER, "--host <address>", "127.0.0.1", text, "address to listen on; 0.0.0.0 is every one"),
-  port: value(SERVER, "--port <number>", 8000, integer({ min: 0, max: 65535 }), "port to listen on; 0 picks a free one"),
+  port: value(SERVER, "--port <number>", 8000, integer({ min: 0, max: 65535 }),
+    "port to listen on; 0 picks a free one"),
   uds: optional(SERVER, "--uds <path>", text, "listen on this Unix domain socket instead of host and port"),
   rootPath: value(SERVER, "--root-path <path>", "", rootPath, "path prefix that a proxy in front strips or keeps"),
   apiKey: several(SERVER, "--api-key <keys...>", text,
@@ -77,7 +78,8 @@ export const SERVE_FLAGS = {
 
   maxNumBatchedTokens: value(SCHEDULER, "--max-num-batched-tokens <tokens>", 2048, integer({ min: 1 }),
     "token budget of one step, over all requests"),
-  maxNumSeqs: value(SCHEDULER, "--max-num-seqs <requests>", 128, integer({ min: 1 }), "requests that run at once, at most"),
+  maxNumSeqs: value(SCHEDULER, "--max-num-seqs <requests>", 128, integer({ min: 1 }),
+    "requests that run at once, at most"),
   longPrefillTokenThreshold: value(SCHEDULER, "--long-prefill-token-threshold <tokens>", 0, integer({ min: 0 }),
     "prompt tokens of one request in one step, at most, while others wait; 0 is no such limit"),
   schedulingPolicy: value<"fcfs" | "priority">(SCHEDULER, "--scheduling-policy <policy>", "fcfs",
@@ -108,7 +110,8 @@ export const SERVE_FLAGS = {
   enablePromptTokensDetails: toggle(REQUESTS, "--enable-prompt-tokens-details",
     "report cached prompt tokens in `usage`; always on here"),
   enableAutoToolChoice: toggle(REQUESTS, "--enable-auto-tool-choice", "let the model choose tools; needs a parser"),
-  toolCallParser: optional(REQUESTS, "--tool-call-parser <name>", oneOf("hermes"), "format of the model's tool calls: hermes"),
+  toolCallParser: optional(REQUESTS, "--tool-call-parser <name>", oneOf("hermes"),
+    "format of the model's tool calls: hermes"),
 
   threads: value(MACHINE, "--threads <number>", 0, integer({ min: 0, max: 1024 }),
     "threads that compute; 0 is as many as the processors this process may use"),

@@ -66,7 +66,7 @@ describe.skipIf(built === null)("what lies around", () => {
     writeFileSync(join(poisoned, "poison.ts"), 'console.log("poisoned"); process.exit(66)')
     writeFileSync(join(poisoned, ".env"), "BAOZI_LIB_DIR=/proc/poisoned\nXDG_CACHE_HOME=/proc/poisoned\n")
     writeFileSync(join(poisoned, "bunfig.toml"), 'preload = ["./poison.ts"]\n[run]\npreload = ["./poison.ts"]\n')
-    writeFileSync(join(poisoned, "package.json"), '{"name": "poison", "type": "commonjs", "bun": {"preload": "./poison.ts"}}')
+    writeFileSync(join(poisoned, "package.json"), '{"type": "commonjs", "bun": {"preload": "./poison.ts"}}')
     writeFileSync(join(poisoned, "tsconfig.json"), '{"compilerOptions": {"paths": {"*": ["./poison.ts"]}}}')
     writeFileSync(worker, 'console.log("poisoned"); process.exit(66)')
     expect(run(["--version"], { cwd: poisoned })).toEqual({ code: 0, stdout: VERSION_LINE, stderr: "" })

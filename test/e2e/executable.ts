@@ -19,6 +19,7 @@ export interface Finished {
 
 /** Runs a command to its end with exactly the environment `env`. */
 export function runToEnd(command: readonly string[], options: { cwd: string; env?: Record<string, string> }): Finished {
-  const result = Bun.spawnSync([...command], { cwd: options.cwd, env: options.env ?? {}, stdin: "ignore", timeout: 60_000 })
+  const { cwd, env = {} } = options
+  const result = Bun.spawnSync([...command], { cwd, env, stdin: "ignore", timeout: 60_000 })
   return { code: result.exitCode, stdout: result.stdout.toString(), stderr: result.stderr.toString() }
 }

