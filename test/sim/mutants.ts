@@ -60,12 +60,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "scratch.write(ROOT_HASH, 0",
   },
   {
-    name: "blocks of a plan that was taken back keep their names",
-    file: "scheduler.ts",
-    find: "if (draft.takeBack(victim)) this.#kv.uncacheUncomputed(victim)",
-    replace: "draft.takeBack(victim)",
-  },
-  {
     name: "rejected drafts count as computed",
     file: "scheduler.ts",
     find: "if (!isStale) request.numComputedTokens -= draftTokenIds.length - numAccepted",

@@ -32,9 +32,9 @@ export function drawScenario(prng: Prng): Scenario {
   const enableChunkedPrefill = prng.chance(0.8)
   const maxNumSeqs = prng.int(1, 12)
   const leastBudget = enableChunkedPrefill ? maxNumSeqs : Math.max(maxModelLen, maxNumSeqs)
-  const maxNumBatchedTokens = leastBudget + (prng.chance(0.5) ? prng.int(0, 8) : prng.int(0, 120))
+  const maxNumBatchedTokens = leastBudget + (prng.chance(0.6) ? prng.int(0, 16) : prng.int(0, 120))
   const attention = drawAttention(prng, blockSize)
-  const pipelineDepth = prng.chance(0.3) ? 2 : 1
+  const pipelineDepth = prng.pick([1, 1, 1, 2, 3])
   // A window gives blocks back only behind the steps in flight.
   const limits = { maxModelLen, maxNumBatchedTokens: maxNumBatchedTokens * pipelineDepth }
   const leastBlocks = maxBlocksPerRequest(attention.groups, limits)
@@ -43,11 +43,11 @@ export function drawScenario(prng: Prng): Scenario {
       maxNumBatchedTokens,
       maxNumSeqs,
       maxModelLen,
-      policy: prng.pick(["fcfs", "priority"]),
+      policy: prng.pick(["fcfs", "priority", "priority"]),
       enableChunkedPrefill,
       longPrefillTokenThreshold: prng.chance(0.3) ? prng.int(1, maxModelLen) : 0,
       longPrefillTokenThresholdAdaptive: prng.chance(0.3),
-      schedulerReserveFullIsl: prng.chance(0.6),
+      schedulerReserveFullIsl: prng.chance(0.4),
       watermark: prng.chance(0.3) ? 0.1 : 0,
     },
     ...attention,

@@ -226,10 +226,10 @@ class Simulation {
   #drawPrompt(maxLength: number): number[] {
     const length = this.#prng.int(1, this.#prng.chance(0.5) ? maxLength : Math.min(maxLength, 16))
     const isFollowUp = this.#pastTokens.length > 0 && this.#prng.chance(0.6)
-    const start = isFollowUp ? this.#prng.pick(this.#pastTokens) : []
+    const start = isFollowUp ? this.#prng.pick(this.#pastTokens.slice(this.#prng.chance(0.5) ? -3 : 0)) : []
     const prompt = start.slice(0, this.#prng.int(Math.min(1, start.length), maxLength))
     while (prompt.length < length) prompt.push(this.#prng.int(0, VOCAB_SIZE - 1))
-    if (this.#prng.chance(0.2)) this.#pastTokens.push(prompt.slice())
+    if (this.#prng.chance(0.5)) this.#pastTokens.push(prompt.slice())
     return prompt
   }
 
