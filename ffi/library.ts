@@ -25,7 +25,6 @@ export class KernelLibrary {
   readonly symbols: Library<typeof SYMBOLS>["symbols"]
   // One large buffer for everything the library writes back: its address does not move.
   readonly #out = new Uint8Array(new ArrayBuffer(OUT_BYTES))
-  readonly #outView = new DataView(this.#out.buffer)
   readonly #outPtr = ptr(this.#out)
 
   private constructor(path: string, library: Library<typeof SYMBOLS>) {
@@ -75,7 +74,6 @@ export class KernelLibrary {
   createStream(options: { numThreads?: number; isa?: string | null; spinUs?: number } = {}): NativeStream {
     const isa = options.isa ? this.#cString(options.isa) : 0
     const args = new Args("stream", { num_threads: options.numThreads ?? 0, isa: Number(isa), spin_us: options.spinUs ?? 0 })
-    this.#outView.setBigUint64(0, 0n, true)
     const out = new Args("memAlloc")
     const status = this.symbols.bz_stream_create(args.address, out.address)
     if (status === STATUS.invalid) throw new ConfigError(this.lastError())

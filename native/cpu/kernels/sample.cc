@@ -53,33 +53,30 @@ static double weigh_all(const Row &row, float *exponentials) {
 // Keeps the front of the candidates, in descending order: a candidate stays while the weight before it is under `bound`; the
 // first always stays. weights follow their keys. Returns the count kept.
 static uint64_t cut_by_weight(uint64_t *keys, double *weights, uint64_t n, double bound) {
-  uint64_t begin = 0, end = n;
-  double before = 0; // weight of [0, begin), all of which stay
+  const auto swap = [&](uint64_t i, uint64_t j) {
+    const double weight = weights[i];
+    weights[i] = weights[j], weights[j] = weight;
+    swap_keys(keys, i, j);
+  };
+  uint64_t begin = 0, end = n; // [0, begin) stay, [end, n) go
+  double before = 0;           // weight of [0, begin)
   while (begin < end) {
-    const uint64_t pivot = median_of_three(keys[begin], keys[begin + (end - begin) / 2], keys[end - 1]);
-    uint64_t front = begin, pivot_at = begin;
-    double above = 0;
-    for (uint64_t i = begin; i < end; i++) {
-      const uint64_t key = keys[i];
-      const double weight = weights[i];
-      if (key == pivot) pivot_at = i;
-      if (key <= pivot) continue;
-      if (front == pivot_at && key != pivot && keys[front] == pivot) pivot_at = i; // the pivot moves with the swap
-      keys[i] = keys[front], weights[i] = weights[front];
-      keys[front] = key, weights[front] = weight;
-      above += weight;
-      front++;
+    swap(median_index(keys, begin, begin + (end - begin) / 2, end - 1), end - 1);
+    const uint64_t pivot = keys[end - 1];
+    uint64_t front = begin;
+    double above = before; // weight of all that come before the pivot
+    for (uint64_t i = begin; i + 1 < end; i++) {
+      if (keys[i] <= pivot) continue;
+      above += weights[i];
+      swap(i, front++);
     }
-    const bool first = before + above == 0 && front == begin; // the pivot is the largest of all
-    if (before + above >= bound && !first) {
+    swap(front, end - 1);
+    if (above < bound || front == 0) {
+      before = above + weights[front];
+      begin = front + 1;
+    } else {
       end = front;
-      continue;
     }
-    const double weight = weights[pivot_at];
-    keys[pivot_at] = keys[front], weights[pivot_at] = weights[front];
-    keys[front] = pivot, weights[front] = weight;
-    before += above + weight;
-    begin = front + 1;
   }
   return begin;
 }

@@ -6,56 +6,46 @@
 
 namespace bz::BZ_LEVEL {
 
-static inline uint64_t median_of_three(uint64_t a, uint64_t b, uint64_t c) {
-  if (a > b) { const uint64_t t = a; a = b; b = t; }
-  return c < a ? a : c > b ? b : c;
+static inline uint64_t median_index(const uint64_t *keys, uint64_t a, uint64_t b, uint64_t c) {
+  if (keys[a] > keys[b]) { const uint64_t t = a; a = b; b = t; }
+  return keys[c] < keys[a] ? a : keys[c] > keys[b] ? b : c;
 }
 
-// Moves the keys above `pivot` to the front and returns their count.
-static uint64_t partition_keys(uint64_t *keys, uint64_t n, uint64_t pivot) {
+static inline void swap_keys(uint64_t *keys, uint64_t i, uint64_t j) {
+  const uint64_t key = keys[i];
+  keys[i] = keys[j];
+  keys[j] = key;
+}
+
+// Puts a pivot to the place it has in descending order, the larger keys before it. Returns its place. n >= 1.
+static inline uint64_t partition_keys(uint64_t *keys, uint64_t n) {
+  swap_keys(keys, median_index(keys, 0, n / 2, n - 1), n - 1);
+  const uint64_t pivot = keys[n - 1];
   uint64_t front = 0;
-  for (uint64_t i = 0; i < n; i++) {
-    const uint64_t key = keys[i];
-    keys[i] = keys[front];
-    keys[front] = key;
-    front += key > pivot;
+  for (uint64_t i = 0; i + 1 < n; i++) {
+    swap_keys(keys, i, front);
+    front += keys[front] > pivot;
   }
+  swap_keys(keys, front, n - 1);
   return front;
 }
 
 // Moves the k largest of n keys to the front, in any order, the smallest of them last. 1 <= k <= n.
-static void select_largest(uint64_t *keys, uint64_t n, uint64_t k) {
+static inline void select_largest(uint64_t *keys, uint64_t n, uint64_t k) {
   uint64_t begin = 0, end = n; // the place k - 1 lies in [begin, end)
   while (end - begin > 1) {
-    uint64_t *part = keys + begin;
-    const uint64_t count = end - begin, pivot = median_of_three(part[0], part[count / 2], part[count - 1]);
-    // Keys at or above the pivot come first; the pivot itself is brought to the end of them.
-    uint64_t above = partition_keys(part, count, pivot);
-    uint64_t at = above;
-    while (part[at] != pivot) at++;
-    part[at] = part[above];
-    part[above] = pivot;
-    const uint64_t place = begin + above;
+    const uint64_t place = begin + partition_keys(keys + begin, end - begin);
     if (place == k - 1) return;
     if (place < k - 1) begin = place + 1;
     else end = place;
   }
 }
 
-static void sort_descending(uint64_t *keys, uint64_t n) {
+static inline void sort_descending(uint64_t *keys, uint64_t n) {
   while (n > 16) {
-    const uint64_t pivot = median_of_three(keys[0], keys[n / 2], keys[n - 1]);
-    const uint64_t above = partition_keys(keys, n, pivot); // the rest holds the pivot: both parts are smaller than n
-    if (above == 0) { // the pivot is the largest: put it first
-      uint64_t at = 0;
-      while (keys[at] != pivot) at++;
-      keys[at] = keys[0];
-      keys[0] = pivot;
-      keys++, n--;
-      continue;
-    }
-    sort_descending(keys, above);
-    keys += above, n -= above;
+    const uint64_t place = partition_keys(keys, n);
+    sort_descending(keys, place);
+    keys += place + 1, n -= place + 1;
   }
   for (uint64_t i = 1; i < n; i++) {
     const uint64_t key = keys[i];
@@ -75,7 +65,7 @@ struct RowMax {
   bool has_nan;
 };
 
-static RowMax row_max(const float *l, uint64_t n, float *sections) {
+static inline RowMax row_max(const float *l, uint64_t n, float *sections) {
   F all = set(-INFINITY);
   I nan = {};
   for (uint64_t begin = 0; begin < n; begin += SECTION) {
@@ -92,7 +82,7 @@ static RowMax row_max(const float *l, uint64_t n, float *sections) {
   return {max_lanes(all), lane_bits(nan) != 0};
 }
 
-static uint32_t find_value(const float *l, uint64_t n, float value) {
+static inline uint32_t find_value(const float *l, uint64_t n, float value) {
   uint64_t i = 0;
   for (; i + W <= n; i += W) {
     const uint32_t hits = lane_bits(load(l + i) == value);
@@ -103,7 +93,7 @@ static uint32_t find_value(const float *l, uint64_t n, float value) {
 }
 
 // Keys of all values >= least and above -inf, in rising id. Returns the count.
-static uint64_t collect(const float *l, uint64_t n, float least, uint64_t *keys) {
+static inline uint64_t collect(const float *l, uint64_t n, float least, uint64_t *keys) {
   const float bound = max(set(least), set(-3.402823466e38f))[0];
   uint64_t count = 0;
   for (uint64_t i = 0; i < n; i += W) {
@@ -118,7 +108,7 @@ static uint64_t collect(const float *l, uint64_t n, float least, uint64_t *keys)
 
 // A value that at least k of the row's values reach, close to the k-th largest: the k-th largest of the sections' maxima.
 // `keys` is working memory for num_sections(n) keys. -inf when k is too large to tell.
-static float reached_by(const float *sections, uint64_t n, uint64_t k, uint64_t *keys) {
+static inline float reached_by(const float *sections, uint64_t n, uint64_t k, uint64_t *keys) {
   const uint64_t count = num_sections(n);
   if (k > count) return -INFINITY;
   for (uint64_t i = 0; i < count; i++) keys[i] = sort_key(sections[i], static_cast<uint32_t>(i));

@@ -1,0 +1,94 @@
+import { describe } from "bun:test"
+import { ACT } from "../../ffi/abi.ts"
+import { compare, normals } from "./harness.ts"
+
+// Sums of squares in float32 lanes against float64: a few roundings of 2^-24 each.
+const NORM_BOUND = 1e-13
+// Exponentials good to 2 ulp.
+const ACT_BOUND = 1e-13
+// One rounding, or two where the level has no fused product.
+const SUM_BOUND = 1e-14
+
+describe("rms_norm", () => {
+  for (const c of [1, 7, 16, 33, 64, 100, 576, 2050]) {
+    for (const t of [1, 2, 5]) {
+      for (const residual of [false, true]) {
+        compare(`c=${c} t=${t} residual=${residual}`, NORM_BOUND, (at) => {
+          const stride = c + 3
+          const x = at.put(normals(1, t * stride))
+          const w = at.put(normals(2, c))
+          const r = at.put(normals(3, t * (c + 5)))
+          const y = at.put(new Float32Array(t * (c + 1)))
+          at.run("bz_rms_norm", {
+            num_tokens: t, c, eps: 1e-5, x: x.at, w: w.at, y: y.at, x_stride: stride, y_stride: c + 1,
+            residual: residual ? r.at : 0, residual_stride: c + 5, w_offset: residual ? 1 : 0,
+          })
+          return Float32Array.from([...y, ...r])
+        })
+      }
+    }
+  }
+
+  compare("in place, tiny values", NORM_BOUND, (at) => {
+    const x = at.put(normals(4, 3 * 64, 1e-4))
+    const w = at.put(normals(5, 64))
+    at.run("bz_rms_norm", { num_tokens: 3, c: 64, eps: 1e-6, x: x.at, w: w.at, y: x.at, x_stride: 64, y_stride: 64 })
+    return x
+  })
+
+  compare("many tokens", NORM_BOUND, (at) => {
+    const x = at.put(normals(6, 97 * 576))
+    const w = at.put(normals(7, 576))
+    const y = at.put(new Float32Array(97 * 576))
+    at.run("bz_rms_norm", { num_tokens: 97, c: 576, eps: 1e-5, x: x.at, w: w.at, y: y.at, x_stride: 576, y_stride: 576 })
+    return y
+  })
+})
+
+describe("gated_act", () => {
+  for (const [name, act] of Object.entries(ACT)) {
+    for (const f of [1, 15, 16, 48, 257, 1536]) {
+      for (const t of [1, 3]) {
+        compare(`${name} f=${f} t=${t}`, ACT_BOUND, (at) => {
+          const stride = 2 * f + 2
+          const x = at.put(normals(f, t * stride, 3))
+          const y = at.put(new Float32Array(t * (f + 1)))
+          at.run("bz_gated_act", { num_tokens: t, f, act, x: x.at, y: y.at, x_stride: stride, y_stride: f + 1 })
+          return y
+        })
+      }
+    }
+    compare(`${name} far from 0`, ACT_BOUND, (at) => {
+      const gate = Float32Array.from({ length: 401 }, (_, i) => (i - 200) / 2)
+      const x = at.put(Float32Array.from([...gate, ...new Float32Array(401).fill(1)]))
+      const y = at.put(new Float32Array(401))
+      at.run("bz_gated_act", { num_tokens: 1, f: 401, act, x: x.at, y: y.at, x_stride: 802, y_stride: 401 })
+      return y
+    })
+    compare(`${name} in place, many tokens`, ACT_BOUND, (at) => {
+      const x = at.put(normals(9, 33 * 1024))
+      at.run("bz_gated_act", { num_tokens: 33, f: 512, act, x: x.at, y: x.at, x_stride: 1024, y_stride: 1024 })
+      return x
+    })
+  }
+})
+
+describe("gather_rows and add", () => {
+  for (const [t, c] of [[1, 1], [3, 17], [5, 64], [40, 577]] as const) {
+    compare(`add t=${t} c=${c}`, SUM_BOUND, (at) => {
+      const x = at.put(normals(1, t * (c + 2)))
+      const y = at.put(normals(2, t * (c + 4)))
+      at.run("bz_add", { num_tokens: t, c, scale: 0.75, x: x.at, y: y.at, x_stride: c + 2, y_stride: c + 4 })
+      return y
+    })
+    compare(`gather_rows t=${t} c=${c}`, 0, (at) => {
+      const x = at.put(normals(1, 9 * (c + 2)))
+      const y = at.put(new Float32Array(t * (c + 4)))
+      const rows = at.put(Int32Array.from({ length: t }, (_, i) => (i * 7) % 9))
+      at.run("bz_gather_rows", {
+        num_rows: t, c, num_source_rows: 9, x: x.at, y: y.at, x_stride: c + 2, y_stride: c + 4, rows: rows.at,
+      })
+      return y
+    })
+  }
+})
