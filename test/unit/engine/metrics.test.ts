@@ -1,0 +1,161 @@
+import { describe, expect, test } from "bun:test"
+import type { EngineCoreOutput } from "../../../src/core/engine-core-output.ts"
+import { StatsCounters } from "../../../src/core/scheduler-stats.ts"
+import type { SchedulerStats } from "../../../src/core/scheduler-stats.ts"
+import { EngineMetrics } from "../../../src/engine/metrics.ts"
+import { makeFakeEngine } from "../../fake-engine.ts"
+import { collect, sampleOf, start } from "./harness.ts"
+
+const GAUGES = ["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc"]
+
+test("10 requests of 10 tokens, one after another: every count is exact", async () => {
+  const { engine } = makeFakeEngine({ reply: "abcdefgh" })
+  for (let i = 0; i < 10; i++) {
+    await collect(start(engine, { promptTokenIds: [1, 2, 3, 4, 5], sampling: { maxTokens: 10 }, outputKind: i % 2 === 0 ? "delta" : "final" }))
+  }
+  const metrics = engine.metrics()
+  const counts: [string, number][] = [
+    ["time_to_first_token_seconds_count", 10],
+    ["inter_token_latency_seconds_count", 10 * 9],
+    ["iteration_tokens_total_count", 10 * 10],
+    ["iteration_tokens_total_sum", 50 + 100],
+    ["prompt_tokens_total", 50],
+    ["generation_tokens_total", 100],
+    ["e2e_request_latency_seconds_count", 10],
+    ["request_queue_time_seconds_count", 10],
+    ["request_prefill_time_seconds_count", 10],
+    ["request_decode_time_seconds_count", 10],
+    ["request_inference_time_seconds_count", 10],
+    ["request_time_per_output_token_seconds_count", 10],
+    ["request_prompt_tokens_sum", 50],
+    ["request_generation_tokens_sum", 100],
+    ["request_max_num_generation_tokens_sum", 100],
+    ["request_prefill_kv_computed_tokens_sum", 50],
+    ["request_params_n_sum", 10],
+    ["request_params_max_tokens_sum", 100],
+    ["request_num_preemptions_count", 10],
+  ]
+  for (const [name, count] of counts) expect([name, sampleOf(metrics, name)]).toEqual([name, count])
+  expect(sampleOf(metrics, "request_success_total", 'finished_reason="length"')).toBe(10)
+  for (const name of GAUGES) expect([name, sampleOf(metrics, name)]).toEqual([name, 0])
+})
+
+test("after aborts the gauges are back at zero", async () => {
+  const { engine, core } = makeFakeEngine({ reply: "abcdefgh", stepMs: null, maxNumSeqs: 1 })
+  const streams = [start(engine), start(engine)]
+  const reads = streams.map((stream) => stream.next())
+  core.step()
+  const gauges = () => GAUGES.map((name) => sampleOf(engine.metrics(), name))
+  expect(gauges()).toEqual([1, 1, 1])
+  for (const stream of streams) await stream.return()
+  await Promise.all(reads)
+  expect(gauges()).toEqual([0, 0, 0])
+  const metrics = engine.metrics()
+  expect(sampleOf(metrics, "request_success_total", 'finished_reason="abort"')).toBe(2)
+  expect(sampleOf(metrics, "e2e_request_latency_seconds_count")).toBe(0)
+})
+
+test("a request's times are on the core's clock, from its first scheduling, whatever preempts it", async () => {
+  let now = 100
+  const { engine, core } = makeFakeEngine({ stepMs: null, now: () => now })
+  const done = collect(start(engine, { sampling: { maxTokens: 3 } }))
+  const requestId = core.added[0]?.requestId ?? ""
+  const emit = (time: number, output: Partial<EngineCoreOutput>) => {
+    now = time
+    core.emit([{ requestId, newTokenIds: [97], logprobs: null, finishReason: null, stopReason: null, events: [], prefillStats: null, ...output }])
+  }
+  emit(104, {
+    events: [{ type: "queued", timestamp: 101 }, { type: "scheduled", timestamp: 103 }],
+    prefillStats: { numPromptTokens: 3, numCachedTokens: 2, numComputedTokens: 1 },
+  })
+  emit(106, { events: [{ type: "preempted", timestamp: 105 }, { type: "scheduled", timestamp: 105.5 }] })
+  emit(110, { finishReason: "length" })
+  expect((await done).at(-1)?.numCachedTokens).toBe(2)
+  const sums: [string, number][] = [
+    ["time_to_first_token_seconds", 4],
+    ["inter_token_latency_seconds", 2 + 4],
+    ["request_queue_time_seconds", 2],
+    ["request_prefill_time_seconds", 1],
+    ["request_decode_time_seconds", 6],
+    ["request_inference_time_seconds", 7],
+    ["request_time_per_output_token_seconds", 3],
+    ["e2e_request_latency_seconds", 10],
+    ["request_num_preemptions", 1],
+    ["request_prefill_kv_computed_tokens", 1],
+  ]
+  for (const [name, sum] of sums) expect([name, sampleOf(engine.metrics(), `${name}_sum`)]).toEqual([name, sum])
+})
+
+test("n > 1: each choice is a generation, the request is one", async () => {
+  const { engine } = makeFakeEngine({ reply: ({ requestId }) => (requestId.startsWith("0_") ? "abcdef<|eos|>" : "a<|eos|>") })
+  await collect(start(engine, { sampling: { n: 2 } }))
+  const metrics = engine.metrics()
+  expect(sampleOf(metrics, "request_params_n_count")).toBe(1)
+  expect(sampleOf(metrics, "request_params_n_sum")).toBe(2)
+  expect(sampleOf(metrics, "request_max_num_generation_tokens_sum")).toBe(7)
+  expect(sampleOf(metrics, "request_generation_tokens_count")).toBe(2)
+  expect(sampleOf(metrics, "request_generation_tokens_sum")).toBe(9)
+})
+
+describe("stats", () => {
+  const config = { modelName: "fake", maxModelLen: 100, cacheConfig: { block_size: 16, kv_cache_size_tokens: 1600 }, created: null }
+  const stats = (overrides: Partial<SchedulerStats>): SchedulerStats => {
+    const { prefixCache, promptTokens } = new StatsCounters()
+    return {
+      numRunning: 0,
+      numWaiting: 0,
+      numDeferred: 0,
+      kvCacheUsage: 0,
+      numPreemptions: 0,
+      prefixCache,
+      promptTokens,
+      numGenerationTokens: 0,
+      numIterationTokens: 0,
+      specDecoding: null,
+      ...overrides,
+    }
+  }
+
+  test("gauges are the last, counters add up", () => {
+    const metrics = new EngineMetrics(config)
+    const prefixCache = { ...new StatsCounters().prefixCache, requests: 1, queries: 50, hits: 32 }
+    const promptTokens = { localCompute: 18, localCacheHit: 32 }
+    for (let i = 0; i < 2; i++) {
+      const step = stats({ numRunning: 3 + i, numWaiting: 2, numDeferred: 1, kvCacheUsage: 0.25, numPreemptions: 1, prefixCache, promptTokens })
+      metrics.recordStep(step, i === 0)
+    }
+    const text = metrics.render()
+    const samples: [string, string, number][] = [
+      ["num_requests_running", "", 4],
+      ["num_requests_waiting", "", 3],
+      ["num_requests_waiting_by_reason", 'reason="capacity"', 2],
+      ["num_requests_waiting_by_reason", 'reason="deferred"', 1],
+      ["kv_cache_usage_perc", "", 0.25],
+      ["num_preemptions_total", "", 2],
+      ["prefix_cache_queries_total", "", 100],
+      ["prefix_cache_hits_total", "", 64],
+      ["prompt_tokens_total", "", 100],
+      ["prompt_tokens_by_source_total", 'source="local_compute"', 36],
+      ["prompt_tokens_by_source_total", 'source="local_cache_hit"', 64],
+      ["prompt_tokens_cached_total", "", 64],
+      ["iteration_tokens_total_count", "", 1],
+    ]
+    for (const [name, labels, value] of samples) expect([name, labels, sampleOf(text, name, labels)]).toEqual([name, labels, value])
+    expect(text).toContain('vllm:cache_config_info{block_size="16",kv_cache_size_tokens="1600",engine="0"} 1.0')
+  })
+
+  test("drafts are counted from the first one on", () => {
+    const metrics = new EngineMetrics(config)
+    expect(metrics.render()).not.toContain("spec_decode")
+    const counters = new StatsCounters()
+    counters.recordDraft(3, 2)
+    counters.recordDraft(3, 1)
+    metrics.recordStep(stats({ specDecoding: counters.specDecoding }), true)
+    const text = metrics.render()
+    expect(sampleOf(text, "spec_decode_num_drafts_total")).toBe(2)
+    expect(sampleOf(text, "spec_decode_num_draft_tokens_total")).toBe(6)
+    expect(sampleOf(text, "spec_decode_num_accepted_tokens_total")).toBe(3)
+    expect(sampleOf(text, "spec_decode_num_accepted_tokens_per_pos_total", 'position="0"')).toBe(2)
+    expect(sampleOf(text, "spec_decode_num_accepted_tokens_per_pos_total", 'position="2"')).toBe(0)
+  })
+})
