@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test"
+import fc from "fast-check"
+import { compareByPriority, makeRequestQueue } from "../../../src/core/request-queue.ts"
+import { Request } from "../../../src/core/request.ts"
+import { defaultSamplingParams } from "../../../src/core/sampling-params.ts"
+
+const op = fc.record({
+  kind: fc.constantFrom("add", "add", "prepend", "pop", "remove"),
+  priority: fc.nat(3),
+  arrivalTime: fc.nat(3),
+  at: fc.nat(20),
+})
+
+for (const policy of ["fcfs", "priority"] as const) {
+  test(`the ${policy} queue behaves like a list`, () => {
+    fc.assert(
+      fc.property(fc.array(op, { maxLength: 60 }), (ops) => {
+        const queue = makeRequestQueue(policy)
+        let model: Request[] = []
+        for (const [n, { kind, priority, arrivalTime, at }] of ops.entries()) {
+          if (kind === "add" || kind === "prepend") {
+            const sampling = defaultSamplingParams()
+            const request = new Request({ requestId: `${n}`, promptTokenIds: [1], priority, arrivalTime, sampling })
+            queue[kind](request)
+            model = kind === "add" ? [...model, request] : [request, ...model]
+            if (policy === "priority") model.sort(compareByPriority)
+          } else if (kind === "pop" && model.length > 0) {
+            expect(queue.pop()).toBe(model.shift() as Request)
+          } else if (kind === "remove" && model.length > 0) {
+            const [removed] = model.splice(at % model.length, 1)
+            expect(queue.remove(removed as Request)).toBe(true)
+            expect(queue.remove(removed as Request)).toBe(false)
+          }
+          expect([...queue].map((r) => r.requestId)).toEqual(model.map((r) => r.requestId))
+          expect(queue.peek()).toBe(model[0] ?? null)
+          expect(queue.size).toBe(model.length)
+        }
+      }),
+    )
+  })
+}
