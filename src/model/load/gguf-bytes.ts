@@ -94,6 +94,42 @@ export class ByteReader {
     return this.#buffer.toString("utf8", at, at + length)
   }
 
+  /** Passes `count` strings, checking each; allocates nothing for each of them, as vocabularies have 100,000s. */
+  skipStrings(count: number, what: string, maxBytes: number): void {
+    const view = this.#view
+    const last = view.byteLength - 8
+    let at = this.offset
+    for (let i = 0; i < count; i++) {
+      const length = at <= last ? view.getUint32(at, true) : 0
+      if (at > last || view.getUint32(at + 4, true) !== 0 || length > maxBytes || length > last - at) {
+        // Wrong: reading it the long way says how.
+        this.offset = at
+        this.skip(this.count(`a string length in ${what}`, maxBytes), what)
+      }
+      at += 8 + length
+    }
+    this.offset = at
+  }
+
+  /** `count` strings that `skipStrings` has passed. One decoding of all is several times faster than one of each. */
+  strings(count: number, what: string, maxBytes: number): string[] {
+    const [bytes, view, start] = [this.#bytes, this.#view, this.offset]
+    const joined = new Uint8Array(this.remaining)
+    let at = start
+    let end = 0
+    for (let i = 0; i < count; i++) {
+      const stop = at + 8 + view.getUint32(at, true)
+      for (at += 8; at < stop; at++) joined[end++] = bytes[at]!
+      joined[end++] = 0
+    }
+    this.offset = at
+    const pieces = Buffer.from(joined.buffer, 0, Math.max(0, end - 1)).toString("utf8").split("\0")
+    if (pieces.length === count) return pieces
+    // Some string holds the separator itself, or there is none.
+    this.offset = start
+    return Array.from({ length: count }, () => this.string(what, maxBytes))
+  }
+
   #take(count: number, what: string): number {
     const at = this.offset
     if (count > this.remaining)

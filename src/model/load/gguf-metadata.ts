@@ -121,7 +121,7 @@ function skipArray(reader: ByteReader, key: string, depth: number): void {
   if (type === TYPE_ARRAY) {
     for (let i = 0; i < length; i++) skipArray(reader, key, depth + 1)
   } else if (type === TYPE_STRING) {
-    for (let i = 0; i < length; i++) reader.skip(reader.count(`a string length in ${key}`, MAX_STRING_BYTES), key)
+    reader.skipStrings(length, key, MAX_STRING_BYTES)
   } else {
     const scalar = scalarOf(type, reader, key)
     if (scalar.read === readBool) for (let i = 0; i < length; i++) readBool(reader, key)
@@ -132,14 +132,9 @@ function skipArray(reader: ByteReader, key: string, depth: number): void {
 function readArray(reader: ByteReader, key: string): unknown[] {
   const type = reader.u32(key)
   const length = reader.count(key, MAX_ARRAY_LENGTH)
-  const read = elementReader(type, reader, key)
+  if (type === TYPE_STRING) return reader.strings(length, key, MAX_STRING_BYTES)
+  const read = type === TYPE_ARRAY ? readArray : scalarOf(type, reader, key).read
   const values: unknown[] = new Array(length)
   for (let i = 0; i < length; i++) values[i] = read(reader, key)
   return values
-}
-
-function elementReader(type: number, reader: ByteReader, key: string): ReadScalar {
-  if (type === TYPE_ARRAY) return readArray
-  if (type === TYPE_STRING) return (from, what) => from.string(what, MAX_STRING_BYTES)
-  return scalarOf(type, reader, key).read
 }
