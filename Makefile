@@ -30,7 +30,7 @@ ONEDNN_STAMP := build/deps/onednn.$(ONEDNN).stamp
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 14
 	@echo
-	@echo 'Variables: MODEL= ARGS= (serve), SEED= SIM_SECONDS= (sim), ONEDNN=bundled|system, JOBS='
+	@echo 'Variables: MODEL= ARGS= (serve, bench), SEED= SIM_SECONDS= (sim), ONEDNN=bundled|system, JOBS='
 
 # ---- What everything needs ------------------------------------------------------------------------------------------
 
@@ -112,6 +112,10 @@ check: types ## Check types and the repository's own rules
 .PHONY: sim
 sim: deps ## Run the simulator: SEED= SIM_SECONDS=
 	SEED=$(SEED) BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test test/sim
+
+.PHONY: bench
+bench: build $(if $(MODEL),,model) ## Measure dist/baozi: start, prefill, one stream, sixteen streams, memory
+	$(BUN) test/bench/serve.ts $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 # ---- Clean ----------------------------------------------------------------------------------------------------------
 
