@@ -16,14 +16,14 @@ export function tokenizeBadWords(words: readonly string[], tokenizer: Tokenizer)
   for (const [i, word] of words.entries()) {
     const stripped = word.trimStart()
     const bare = stripped === "" ? [] : tokenizer.encode(stripped, { addSpecialTokens: false })
-    if (bare.length === 0) throw new RequestError(`bad_words cannot contain an empty string: entry ${i} is ${JSON.stringify(word)}.`)
+    if (bare.length === 0) throw new RequestError(`bad_words cannot contain an empty string: entry ${i} is "${word}".`)
     const spaced = tokenizer.encode(` ${stripped}`, { addSpecialTokens: false })
     sequences.push(bare)
     if (spaced.length === bare.length && spaced[0] !== bare[0]) sequences.push(spaced)
     if (sequences.length > MAX_BAD_WORD_SEQUENCES) {
       throw new RequestError(
-        `bad_words must make at most ${MAX_BAD_WORD_SEQUENCES} token sequences; the first ${i + 1} of ${words.length} words ` +
-          `make ${sequences.length}.`,
+        `bad_words must make at most ${MAX_BAD_WORD_SEQUENCES} token sequences; ` +
+          `the first ${i + 1} of ${words.length} words make ${sequences.length}.`,
         { param: "bad_words" },
       )
     }

@@ -29,7 +29,10 @@ export interface GenerateRequest {
   readonly sampling: SamplingParams
   readonly priority: number
   readonly cacheSalt: string | null
-  /** delta: an output whenever a choice has something new. final: one output a choice, in index order, when all are finished. */
+  /**
+   * delta: an output whenever a choice has something new.
+   * final: one output a choice, in index order, when all are finished.
+   */
   readonly outputKind: "delta" | "final"
 }
 

@@ -67,7 +67,8 @@ export class EngineMetrics {
     this.#scheduler = makeSchedulerMetrics(make)
     this.#requests = makeRequestMetrics(make, config.maxModelLen)
     this.timeToFirstToken = make.histogram("time_to_first_token_seconds", "Time to first token.", FIRST_TOKEN_BOUNDS)
-    this.interTokenLatency = make.histogram("inter_token_latency_seconds", "Time between outputs of a request.", TOKEN_BOUNDS)
+    const betweenOutputs = "Time between outputs of a request."
+    this.interTokenLatency = make.histogram("inter_token_latency_seconds", betweenOutputs, TOKEN_BOUNDS)
     this.#rejections = registry.counter({
       name: "vllm:admission_rejections",
       help: "Requests refused because too many were waiting.",
@@ -166,11 +167,13 @@ class MetricMaker {
   }
 
   gauge(name: string, help: string): Gauge {
-    return this.#registry.gauge({ name: `vllm:${name}`, help, labelNames: BASE_LABELS }).labels(this.#modelName, ENGINE)
+    const family = this.#registry.gauge({ name: `vllm:${name}`, help, labelNames: BASE_LABELS })
+    return family.labels(this.#modelName, ENGINE)
   }
 
   counter(name: string, help: string): Counter {
-    return this.#registry.counter({ name: `vllm:${name}`, help, labelNames: BASE_LABELS }).labels(this.#modelName, ENGINE)
+    const family = this.#registry.counter({ name: `vllm:${name}`, help, labelNames: BASE_LABELS })
+    return family.labels(this.#modelName, ENGINE)
   }
 
   histogram(name: string, help: string, bounds: readonly number[]): Histogram {
@@ -179,20 +182,20 @@ class MetricMaker {
   }
 
   /** One counter a value of `label`, all there from the start so that none appears out of nowhere. */
-  counterBy<Value extends string>(name: string, help: string, label: string, values: readonly Value[]): Record<Value, Counter> {
+  counterBy<V extends string>(name: string, help: string, label: string, values: readonly V[]): Record<V, Counter> {
     const family = this.counterFamily(name, help, label)
-    const child = (value: Value): [Value, Counter] => [value, family.labels(this.#modelName, ENGINE, value)]
-    return Object.fromEntries(values.map(child)) as Record<Value, Counter>
+    const child = (value: V): [V, Counter] => [value, family.labels(this.#modelName, ENGINE, value)]
+    return Object.fromEntries(values.map(child)) as Record<V, Counter>
   }
 
   counterFamily(name: string, help: string, label: string): Family<Counter> {
     return this.#registry.counter({ name: `vllm:${name}`, help, labelNames: [...BASE_LABELS, label] })
   }
 
-  gaugeBy<Value extends string>(name: string, help: string, label: string, values: readonly Value[]): Record<Value, Gauge> {
+  gaugeBy<V extends string>(name: string, help: string, label: string, values: readonly V[]): Record<V, Gauge> {
     const family = this.#registry.gauge({ name: `vllm:${name}`, help, labelNames: [...BASE_LABELS, label] })
-    const child = (value: Value): [Value, Gauge] => [value, family.labels(this.#modelName, ENGINE, value)]
-    return Object.fromEntries(values.map(child)) as Record<Value, Gauge>
+    const child = (value: V): [V, Gauge] => [value, family.labels(this.#modelName, ENGINE, value)]
+    return Object.fromEntries(values.map(child)) as Record<V, Gauge>
   }
 }
 
@@ -201,19 +204,15 @@ type SchedulerMetrics = ReturnType<typeof makeSchedulerMetrics>
 function makeSchedulerMetrics(make: MetricMaker) {
   const running = make.gauge("num_requests_running", "Requests in the running batch.")
   const waiting = make.gauge("num_requests_waiting", "Requests waiting to be scheduled.")
-  const byReason = make.gaugeBy("num_requests_waiting_by_reason", "Requests waiting, by what they wait for.", "reason", [
-    "capacity",
-    "deferred",
-  ])
+  const reasons = ["capacity", "deferred"] as const
+  const byReason = make.gaugeBy("num_requests_waiting_by_reason", "Waiting requests by reason.", "reason", reasons)
   const kvCacheUsage = make.gauge("kv_cache_usage_perc", "Share of the KV cache in use; 1 is all of it.")
   const prefixCacheQueries = make.counter("prefix_cache_queries", "Tokens looked up in the prefix cache.")
   const prefixCacheHits = make.counter("prefix_cache_hits", "Tokens found in the prefix cache.")
   const preemptions = make.counter("num_preemptions", "Preemptions of running requests.")
   const promptTokens = make.counter("prompt_tokens", "Prompt tokens processed.")
-  const bySource = make.counterBy("prompt_tokens_by_source", "Prompt tokens, by where their KV came from.", "source", [
-    "local_compute",
-    "local_cache_hit",
-  ])
+  const sources = ["local_compute", "local_cache_hit"] as const
+  const bySource = make.counterBy("prompt_tokens_by_source", "Prompt tokens by source of their KV.", "source", sources)
   const promptTokensCached = make.counter("prompt_tokens_cached", "Prompt tokens whose KV was cached.")
   const cachedBySource = make.counterBy(
     "prompt_tokens_cached_by_source",
@@ -254,10 +253,14 @@ function makeRequestMetrics(make: MetricMaker, maxModelLen: number) {
     generationTokens: tokens("request_generation_tokens", "Tokens generated for a request."),
     maxGenerationTokens: tokens("request_max_num_generation_tokens", "Tokens of a request's longest choice."),
     maxTokens: tokens("request_params_max_tokens", "max_tokens of a request."),
-    prefillComputedTokens: tokens("request_prefill_kv_computed_tokens", "Prompt tokens computed, cached ones not counted."),
+    prefillComputedTokens: tokens("request_prefill_kv_computed_tokens", "Prompt tokens computed, not cached."),
     n: make.histogram("request_params_n", "n of a request.", [1, 2, 5, 10, 20]),
     preemptions: make.histogram("request_num_preemptions", "Preemptions of a request.", [1, 2, 3, 4, 5, 10, 20]),
-    timePerOutputToken: make.histogram("request_time_per_output_token_seconds", "Mean time per token after the first.", TOKEN_BOUNDS),
+    timePerOutputToken: make.histogram(
+      "request_time_per_output_token_seconds",
+      "Mean time per token after the first.",
+      TOKEN_BOUNDS,
+    ),
     e2eLatency: time("e2e_request_latency_seconds", "From arrival to the end."),
     queueTime: time("request_queue_time_seconds", "From queued to first scheduled."),
     inferenceTime: time("request_inference_time_seconds", "From first scheduled to the last token."),

@@ -96,7 +96,9 @@ function checkStop({ stop, stopTokenIds, detokenize }: SamplingParams, limits: S
 
 function checkLogprobs(field: "logprobs" | "prompt_logprobs", value: number | null, limits: SamplingLimits): void {
   if (value === null) return
-  if (!isInteger(value) || value < -1) refuse(`${field} must be at least 0, or -1 for the whole vocabulary, got ${value}.`, field)
+  if (!isInteger(value) || value < -1) {
+    refuse(`${field} must be at least 0, or -1 for the whole vocabulary, got ${value}.`, field)
+  }
   const requested = value === -1 ? limits.vocabSize : value
   const allowed = limits.maxLogprobs === -1 ? limits.vocabSize : limits.maxLogprobs
   if (requested > allowed) {
@@ -115,12 +117,15 @@ function checkTokenLists({ logitBias, allowedTokenIds, badWords }: SamplingParam
     }
   }
   if (allowedTokenIds !== null) {
-    if (allowedTokenIds.length === 0) refuse("allowed_token_ids must not be empty: no token could be chosen.", "allowed_token_ids")
+    if (allowedTokenIds.length === 0) {
+      refuse("allowed_token_ids must not be empty: no token could be chosen.", "allowed_token_ids")
+    }
     checkVocabulary("allowed_token_ids", allowedTokenIds, limits)
   }
   if (badWords !== null) {
     if (badWords.length > MAX_BAD_WORD_SEQUENCES) {
-      refuse(`bad_words must be at most ${MAX_BAD_WORD_SEQUENCES} token sequences, got ${badWords.length}.`, "bad_words")
+      const limit = MAX_BAD_WORD_SEQUENCES
+      refuse(`bad_words must be at most ${limit} token sequences, got ${badWords.length}.`, "bad_words")
     }
     for (const sequence of badWords) checkVocabulary("bad_words", sequence, limits)
   }
@@ -137,14 +142,17 @@ function checkSeed(seed: bigint | null): void {
 }
 
 function checkRepetitionDetection({ maxPatternSize, minPatternSize, minCount }: RepetitionDetectionParams): void {
-  const at = "repetition_detection"
-  if (!isInteger(maxPatternSize) || maxPatternSize < 0) refuse(`${at}.max_pattern_size must be at least 0, got ${maxPatternSize}.`, at)
-  if (maxPatternSize === 0) return
-  if (!isInteger(minPatternSize) || minPatternSize < 0) refuse(`${at}.min_pattern_size must be at least 0, got ${minPatternSize}.`, at)
-  if (minPatternSize > maxPatternSize) {
-    refuse(`${at}.min_pattern_size must be at most max_pattern_size=${maxPatternSize}, got ${minPatternSize}.`, at)
+  const field = "repetition_detection"
+  const refuseUnlessAtLeast = (least: number, name: string, value: number) => {
+    if (!isInteger(value) || value < least) refuse(`${field}.${name} must be at least ${least}, got ${value}.`, field)
   }
-  if (!isInteger(minCount) || minCount < 2) refuse(`${at}.min_count must be at least 2, got ${minCount}.`, at)
+  refuseUnlessAtLeast(0, "max_pattern_size", maxPatternSize)
+  if (maxPatternSize === 0) return
+  refuseUnlessAtLeast(0, "min_pattern_size", minPatternSize)
+  refuseUnlessAtLeast(2, "min_count", minCount)
+  if (minPatternSize > maxPatternSize) {
+    refuse(`${field}.min_pattern_size must be at most ${maxPatternSize}, got ${minPatternSize}.`, field)
+  }
 }
 
 /** Errors: `RequestError` when the prompt is empty, has an unknown id, or leaves no room for the output. */
@@ -172,8 +180,8 @@ export function validatePrompt(
   }
   if (sampling.minTokens > most - numTokens) {
     refuse(
-      `min_tokens=${sampling.minTokens} is more than the ${most - numTokens} tokens that fit after ${numTokens} input ` +
-        `tokens: this model's maximum context length is ${most} tokens.`,
+      `min_tokens=${sampling.minTokens} is more than the ${most - numTokens} tokens that fit after ` +
+        `${numTokens} input tokens: this model's maximum context length is ${most} tokens.`,
     )
   }
   for (const id of promptTokenIds) {

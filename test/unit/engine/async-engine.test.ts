@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test"
+import type { SamplingParams } from "../../../src/core/sampling-params.ts"
 import { EngineDeadError } from "../../../src/engine/engine-client.ts"
-import type { EngineCoreOutput } from "../../../src/core/engine-core-output.ts"
 import { makeFakeEngine } from "../../fake-engine.ts"
-import { collect, joined, sampleOf, start } from "./harness.ts"
+import { collect, coreOutput, joined, sampleOf, start } from "./harness.ts"
 
 /** A reply of `count` tokens that never ends by itself. */
 const ENDLESS = "abcdefgh"
@@ -34,20 +34,21 @@ describe("one request", () => {
     expect((await stream.next()).done).toBe(true)
   })
 
-  const ends: [string, Parameters<typeof start>[1], string, object][] = [
-    ["length", { sampling: { maxTokens: 3 } }, "abc", { finishReason: "length", stopReason: null }],
-    ["a stop token", { sampling: { stopTokenIds: [100] } }, "abc", { finishReason: "stop", stopReason: 100, tokenIds: [97, 98, 99, 100] }],
-    ["a stop token that stays", { sampling: { stopTokenIds: [100], includeStopStrInOutput: true } }, "abcd", { stopReason: 100 }],
-    ["a stop string", { sampling: { stop: ["cd"] } }, "ab", { finishReason: "stop", stopReason: "cd", tokenIds: [97, 98, 99, 100] }],
-    ["a stop string that stays", { sampling: { stop: ["cd"], includeStopStrInOutput: true } }, "abcd", { stopReason: "cd" }],
-    ["a stop string in the last token", { sampling: { stop: ["c"], maxTokens: 3 } }, "ab", { finishReason: "stop", stopReason: "c" }],
-    ["no text when none is wanted", { sampling: { maxTokens: 3, detokenize: false } }, "", { finishReason: "length", numOutputTokens: 3 }],
+  const ABCD = [97, 98, 99, 100]
+  const ends: [string, Partial<SamplingParams>, string, object][] = [
+    ["length", { maxTokens: 3 }, "abc", { finishReason: "length", stopReason: null }],
+    ["a stop token", { stopTokenIds: [100] }, "abc", { finishReason: "stop", stopReason: 100, tokenIds: ABCD }],
+    ["a stop token that stays", { stopTokenIds: [100], includeStopStrInOutput: true }, "abcd", { stopReason: 100 }],
+    ["a stop string", { stop: ["cd"] }, "ab", { finishReason: "stop", stopReason: "cd", tokenIds: ABCD }],
+    ["a stop string that stays", { stop: ["cd"], includeStopStrInOutput: true }, "abcd", { stopReason: "cd" }],
+    ["a stop string in the last token", { stop: ["c"], maxTokens: 3 }, "ab", { finishReason: "stop", stopReason: "c" }],
+    ["length with no text wanted", { maxTokens: 3, detokenize: false }, "", { finishReason: "length", numOutputTokens: 3 }],
   ]
-  for (const [name, overrides, text, expected] of ends) {
+  for (const [name, sampling, text, expected] of ends) {
     test(`ends by ${name}`, async () => {
       const { engine } = makeFakeEngine({ reply: ENDLESS })
       for (const outputKind of ["delta", "final"] as const) {
-        const outputs = await collect(start(engine, { ...overrides, outputKind }))
+        const outputs = await collect(start(engine, { sampling, outputKind }))
         expect(joined(outputs)).toMatchObject({ text, ...expected })
       }
     })
@@ -101,7 +102,8 @@ describe("n > 1", () => {
     expect(new Set(seeds).size).toBe(4)
   })
 
-  const reply = ({ requestId }: { requestId: string }) => ["long answer<|eos|>", "x<|eos|>", "mid<|eos|>"][Number(requestId[0])] ?? ""
+  const replies = ["long answer<|eos|>", "x<|eos|>", "mid<|eos|>"]
+  const reply = ({ requestId }: { requestId: string }) => replies[Number(requestId[0])] ?? ""
 
   test("delta interleaves the choices; the stream ends with the last", async () => {
     const { engine } = makeFakeEngine({ reply })
@@ -208,7 +210,7 @@ describe("aborts", () => {
     core.step()
     await first
     await stream.return()
-    core.emit([tokenOutput(core.added[0]?.requestId ?? "", [1])])
+    core.emit([coreOutput({ requestId: core.added[0]?.requestId ?? "" })])
     expect(engine.numUnfinished()).toBe(0)
   })
 
@@ -230,16 +232,13 @@ describe("aborts", () => {
   })
 })
 
-function tokenOutput(requestId: string, newTokenIds: number[], overrides: Partial<EngineCoreOutput> = {}): EngineCoreOutput {
-  return { requestId, newTokenIds, logprobs: null, finishReason: null, stopReason: null, events: [], prefillStats: null, ...overrides }
-}
-
 describe("many at once", () => {
   test("100 requests get exactly their tokens, in both kinds", async () => {
     for (const outputKind of ["delta", "final"] as const) {
       const { engine, numLive } = makeFakeEngine({ reply: ENDLESS, maxNumSeqs: 16 })
       const numbers = Array.from({ length: 100 }, (_, i) => i)
-      const all = await Promise.all(numbers.map((i) => collect(start(engine, { outputKind, sampling: { maxTokens: 1 + (i % 7) } }))))
+      const streams = numbers.map((i) => start(engine, { outputKind, sampling: { maxTokens: 1 + (i % 7) } }))
+      const all = await Promise.all(streams.map(collect))
       expect(all.map((outputs) => joined(outputs).tokenIds.length)).toEqual(numbers.map((i) => 1 + (i % 7)))
       expect([numLive(), engine.numUnfinished()]).toEqual([0, 0])
     }
@@ -277,7 +276,7 @@ describe("failures", () => {
     const badNext = bad.next()
     const goodNext = good.next()
     const [badId, goodId] = core.added.map(({ requestId }) => requestId) as [string, string]
-    core.emit([tokenOutput(badId, [97]), tokenOutput(goodId, [98])])
+    core.emit([coreOutput({ requestId: badId }), coreOutput({ requestId: goodId, newTokenIds: [98] })])
     expect((await goodNext).value).toMatchObject({ text: "b" })
     await expect(badNext).rejects.toThrow("0 log-probabilities for 1 tokens")
     expect(core.aborted).toEqual([badId])
@@ -288,7 +287,7 @@ describe("failures", () => {
   test("an error of the core reaches the reader as a finish reason", async () => {
     const { engine, core } = makeFakeEngine({ stepMs: null })
     const done = collect(start(engine))
-    core.emit([tokenOutput(core.added[0]?.requestId ?? "", [], { finishReason: "error" })])
+    core.emit([coreOutput({ requestId: core.added[0]?.requestId ?? "", newTokenIds: [], finishReason: "error" })])
     expect(joined(await done)).toMatchObject({ finishReason: "error", tokenIds: [] })
   })
 

@@ -1,3 +1,4 @@
+import type { EngineCoreOutput } from "../../../src/core/engine-core-output.ts"
 import { defaultSamplingParams } from "../../../src/core/sampling-params.ts"
 import type { SamplingParams } from "../../../src/core/sampling-params.ts"
 import type { ChoiceOutput, EngineClient, GenerateRequest } from "../../../src/engine/engine-client.ts"
@@ -12,6 +13,20 @@ export function makeRequest({ sampling, ...overrides }: RequestOverrides = {}): 
     priority: 0,
     cacheSalt: null,
     outputKind: "delta",
+    ...overrides,
+  }
+}
+
+/** An output of the core. */
+export function coreOutput(overrides: Partial<EngineCoreOutput>): EngineCoreOutput {
+  return {
+    requestId: "",
+    newTokenIds: [97],
+    logprobs: null,
+    finishReason: null,
+    stopReason: null,
+    events: [],
+    prefillStats: null,
     ...overrides,
   }
 }

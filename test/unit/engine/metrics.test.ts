@@ -4,14 +4,15 @@ import { StatsCounters } from "../../../src/core/scheduler-stats.ts"
 import type { SchedulerStats } from "../../../src/core/scheduler-stats.ts"
 import { EngineMetrics } from "../../../src/engine/metrics.ts"
 import { makeFakeEngine } from "../../fake-engine.ts"
-import { collect, sampleOf, start } from "./harness.ts"
+import { collect, coreOutput, sampleOf, start } from "./harness.ts"
 
 const GAUGES = ["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc"]
 
 test("10 requests of 10 tokens, one after another: every count is exact", async () => {
   const { engine } = makeFakeEngine({ reply: "abcdefgh" })
   for (let i = 0; i < 10; i++) {
-    await collect(start(engine, { promptTokenIds: [1, 2, 3, 4, 5], sampling: { maxTokens: 10 }, outputKind: i % 2 === 0 ? "delta" : "final" }))
+    const outputKind = i % 2 === 0 ? "delta" : "final"
+    await collect(start(engine, { promptTokenIds: [1, 2, 3, 4, 5], sampling: { maxTokens: 10 }, outputKind }))
   }
   const metrics = engine.metrics()
   const counts: [string, number][] = [
@@ -62,7 +63,7 @@ test("a request's times are on the core's clock, from its first scheduling, what
   const requestId = core.added[0]?.requestId ?? ""
   const emit = (time: number, output: Partial<EngineCoreOutput>) => {
     now = time
-    core.emit([{ requestId, newTokenIds: [97], logprobs: null, finishReason: null, stopReason: null, events: [], prefillStats: null, ...output }])
+    core.emit([coreOutput({ requestId, ...output })])
   }
   emit(104, {
     events: [{ type: "queued", timestamp: 101 }, { type: "scheduled", timestamp: 103 }],
@@ -87,7 +88,8 @@ test("a request's times are on the core's clock, from its first scheduling, what
 })
 
 test("n > 1: each choice is a generation, the request is one", async () => {
-  const { engine } = makeFakeEngine({ reply: ({ requestId }) => (requestId.startsWith("0_") ? "abcdef<|eos|>" : "a<|eos|>") })
+  const reply = ({ requestId }: { requestId: string }) => (requestId.startsWith("0_") ? "abcdef<|eos|>" : "a<|eos|>")
+  const { engine } = makeFakeEngine({ reply })
   await collect(start(engine, { sampling: { n: 2 } }))
   const metrics = engine.metrics()
   expect(sampleOf(metrics, "request_params_n_count")).toBe(1)
@@ -98,7 +100,8 @@ test("n > 1: each choice is a generation, the request is one", async () => {
 })
 
 describe("stats", () => {
-  const config = { modelName: "fake", maxModelLen: 100, cacheConfig: { block_size: 16, kv_cache_size_tokens: 1600 }, created: null }
+  const cacheConfig = { block_size: 16, kv_cache_size_tokens: 1600 }
+  const config = { modelName: "fake", maxModelLen: 100, cacheConfig, created: null }
   const stats = (overrides: Partial<SchedulerStats>): SchedulerStats => {
     const { prefixCache, promptTokens } = new StatsCounters()
     return {
@@ -121,8 +124,8 @@ describe("stats", () => {
     const prefixCache = { ...new StatsCounters().prefixCache, requests: 1, queries: 50, hits: 32 }
     const promptTokens = { localCompute: 18, localCacheHit: 32 }
     for (let i = 0; i < 2; i++) {
-      const step = stats({ numRunning: 3 + i, numWaiting: 2, numDeferred: 1, kvCacheUsage: 0.25, numPreemptions: 1, prefixCache, promptTokens })
-      metrics.recordStep(step, i === 0)
+      const gauges = { numRunning: 3 + i, numWaiting: 2, numDeferred: 1, kvCacheUsage: 0.25 }
+      metrics.recordStep(stats({ ...gauges, numPreemptions: 1, prefixCache, promptTokens }), i === 0)
     }
     const text = metrics.render()
     const samples: [string, string, number][] = [
@@ -140,7 +143,9 @@ describe("stats", () => {
       ["prompt_tokens_cached_total", "", 64],
       ["iteration_tokens_total_count", "", 1],
     ]
-    for (const [name, labels, value] of samples) expect([name, labels, sampleOf(text, name, labels)]).toEqual([name, labels, value])
+    for (const [name, labels, value] of samples) {
+      expect([name, labels, sampleOf(text, name, labels)]).toEqual([name, labels, value])
+    }
     expect(text).toContain('vllm:cache_config_info{block_size="16",kv_cache_size_tokens="1600",engine="0"} 1.0')
   })
 

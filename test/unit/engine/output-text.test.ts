@@ -54,13 +54,33 @@ describe("stop strings", () => {
     ["cut the text", { stop: [" 8"] }, [" 7", " 8", " 9"], { deltas: [" ", "7"], stop: " 8", numKept: 2 }],
     ["may stay", { stop: [" 8"], includeStopStrInOutput: true }, [" 7", " 8"], { deltas: [" 7", " 8"], stop: " 8", numKept: 2 }],
     ["may begin in an earlier step", { stop: ["abc"] }, ["xa", "b", "cd"], { deltas: ["", "x", ""], stop: "abc", numKept: 1 }],
-    ["hold back what could begin one", { stop: ["zzz", "7"] }, [" ", "6", " ", "7"], { deltas: ["", "", " ", "6 "], stop: "7", numKept: 1 }],
+    [
+      "hold back what could begin one",
+      { stop: ["zzz", "7"] },
+      [" ", "6", " ", "7"],
+      { deltas: ["", "", " ", "6 "], stop: "7", numKept: 1 },
+    ],
     ["give back what was held when nothing matched", { stop: ["xyz"] }, ["ax", "y"], { deltas: ["", "axy"], stop: null, numKept: null }],
     ["drop the tokens behind the match", { stop: ["b"] }, ["abcd"], { deltas: ["a"], stop: "b", numKept: 2 }],
     ["end at the first that completes", { stop: ["abcd", "bc"] }, ["abcd"], { deltas: ["a"], stop: "bc", numKept: 3 }],
-    ["do not count the first min_tokens", { stop: ["a"], minTokens: 3 }, ["a", "a", "a", "xa"], { deltas: ["a", "a", "a", "x"], stop: "a", numKept: 2 }],
-    ["need text behind min_tokens, however long the step", { stop: ["ab"], minTokens: 2 }, ["abxab"], { deltas: ["abx"], stop: "ab", numKept: 5 }],
-    ["may reach back into the first min_tokens", { stop: ["ab"], minTokens: 1 }, ["a", "b"], { deltas: ["", ""], stop: "ab", numKept: 1 }],
+    [
+      "do not count the first min_tokens",
+      { stop: ["a"], minTokens: 3 },
+      ["a", "a", "a", "xa"],
+      { deltas: ["a", "a", "a", "x"], stop: "a", numKept: 2 },
+    ],
+    [
+      "need text behind min_tokens, however long the step",
+      { stop: ["ab"], minTokens: 2 },
+      ["abxab"],
+      { deltas: ["abx"], stop: "ab", numKept: 5 },
+    ],
+    [
+      "may reach back into the first min_tokens",
+      { stop: ["ab"], minTokens: 1 },
+      ["a", "b"],
+      { deltas: ["", ""], stop: "ab", numKept: 1 },
+    ],
     ["never split a character", { stop: ["zz"] }, ["😀", "a"], { deltas: ["", "😀a"], stop: null, numKept: null }],
   ]
   for (const [name, overrides, steps, expected] of rows) test(name, () => expect(run(overrides, steps)).toEqual(expected))
