@@ -14,7 +14,7 @@ import type { SamplingParams } from "./sampling-params.ts"
 
 export interface ScheduledRequest {
   readonly requestId: string
-  /** First time in the runner, or resumed after preemption: the runner (re)builds its row from tokenIds and blockIds. */
+  /** First time in the runner, or resumed after preemption: the runner builds its row from tokenIds and blockIds. */
   readonly isNew: boolean
   /** Prompt, then outputs. */
   readonly tokenIds: readonly number[]

@@ -29,7 +29,11 @@ export function checkStop(request: Request, maxModelLen: number): Stop | null {
 }
 
 /** Whether the tail of `tokenIds[start, end)` is one pattern of an allowed size, `minCount` times in a row. */
-export function endsInRepetition(tokenIds: readonly number[], start: number, params: RepetitionDetectionParams): boolean {
+export function endsInRepetition(
+  tokenIds: readonly number[],
+  start: number,
+  params: RepetitionDetectionParams,
+): boolean {
   const { maxPatternSize, minCount } = params
   const minPatternSize = Math.max(1, params.minPatternSize)
   if (maxPatternSize <= 0 || minCount < 2 || minPatternSize > maxPatternSize) return false

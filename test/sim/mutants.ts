@@ -81,7 +81,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "an aborted request keeps its blocks",
     file: "scheduler.ts",
     find: "request.finish(reason)\n      this.#release(request)",
-    replace: "request.finish(reason)\n      this.#requests.delete(request.requestId)\n      this.#finishedIds.push(request.requestId)",
+    replace: "request.finish(reason)\n      this.#requests.delete(id)\n      this.#finishedIds.push(id)",
   },
 ]
 

@@ -131,7 +131,7 @@ class Simulation {
   }
 
   #step(): void {
-    const { scheduler, pipelineDepth } = this.#scenario
+    const { pipelineDepth } = this.#scenario
     const waiting = this.#waitingClients()
     const plan = this.#scheduler.schedule()
     this.#checkPlan(plan, waiting)
@@ -148,7 +148,6 @@ class Simulation {
     }
     if (this.#inFlight.length < pipelineDepth && !isIdle && this.#prng.chance(0.7)) return
     while (this.#inFlight.length > 0 && (isIdle || this.#inFlight.length >= pipelineDepth)) this.#update()
-    assert(plan.requests.length <= scheduler.maxNumSeqs, () => `${plan.requests.length} requests in a plan`)
   }
 
   #update(): void {
@@ -189,7 +188,8 @@ class Simulation {
 
   #abort(client: Client): void {
     const { requestId } = client.request
-    const ended = this.#scheduler.finishRequests(this.#prng.pick([requestId, [requestId, requestId, "nobody"]]), "abort")
+    const ids = this.#prng.pick([requestId, [requestId, requestId, "nobody"]])
+    const ended = this.#scheduler.finishRequests(ids, "abort")
     assert(ended.length === 1 && ended[0] === client.request, () => `abort of ${requestId} ended ${ended.length}`)
     client.isAborted = true
     this.#coverage.aborted += 1
@@ -259,7 +259,9 @@ class Simulation {
       if (scheduled.isNew) lastAdmitted = this.#client(scheduled.requestId)
     }
     assert(total === plan.totalNumScheduledTokens, () => `${total} tokens, said ${plan.totalNumScheduledTokens}`)
-    assert(total <= scheduler.maxNumBatchedTokens, () => `${total} tokens in a budget of ${scheduler.maxNumBatchedTokens}`)
+    const budget = scheduler.maxNumBatchedTokens
+    assert(total <= budget, () => `${total} tokens in a budget of ${budget}`)
+    assert(plan.requests.length <= scheduler.maxNumSeqs, () => `${plan.requests.length} requests in a plan`)
     if (lastAdmitted !== null) this.#checkOrder(lastAdmitted, waiting)
     for (const { requestId, isNew } of plan.requests) if (isNew) this.#client(requestId).wasAdmitted = true
   }
@@ -283,7 +285,7 @@ class Simulation {
   #finish(): void {
     while (this.#inFlight.length > 0) this.#update()
     this.#scheduler.setPause("unpaused")
-    const { plan } = { plan: this.#scheduler.schedule() }
+    const plan = this.#scheduler.schedule()
     this.#runner.execute(plan)
     assert(plan.requests.length === 0, "a plan for nobody")
     assert(this.#runner.numRows === 0, () => `the runner keeps ${this.#runner.numRows} rows`)
@@ -297,7 +299,8 @@ class Simulation {
       this.#coverage.rejectedDrafts += drafts.numDraftTokens - drafts.numAcceptedTokens
     }
     const numDelivered = [...this.#clients.values()].reduce((sum, { received }) => sum + received.length, 0)
-    assert(stats.numGenerationTokens === numDelivered, () => `${stats.numGenerationTokens} counted, ${numDelivered} came`)
+    const { numGenerationTokens } = stats
+    assert(numGenerationTokens === numDelivered, () => `${numGenerationTokens} counted, ${numDelivered} came`)
     assert(this.#scheduler.resetPrefixCache(), "the prefix cache cannot be reset")
   }
 

@@ -15,6 +15,6 @@ export interface AttentionPolicy {
    */
   findLongestHit(hashes: readonly BlockHash[], maxBlocks: number, lookup: BlockLookup): number[]
 
-  /** Blocks that one request of `numTokens` tokens holds at once, when a step computes at most `maxStepTokens` of it. */
+  /** Blocks that a request of `numTokens` tokens holds at once, when a step computes at most `maxStepTokens` of it. */
   maxBlocksPerRequest(numTokens: number, maxStepTokens: number): number
 }

@@ -45,7 +45,10 @@ export function extendBlockHashes(prefix: HashedPrefix, blockSize: number): void
 }
 
 /** The keys of the block that starts at token `start`. */
-export function extraKeysOf(prefix: Pick<HashedPrefix, "cacheSalt" | "extraHashKeys">, start: number): readonly ExtraKey[] {
+export function extraKeysOf(
+  prefix: Pick<HashedPrefix, "cacheSalt" | "extraHashKeys">,
+  start: number,
+): readonly ExtraKey[] {
   const hasSalt = start === 0 && prefix.cacheSalt !== null && prefix.cacheSalt !== ""
   return hasSalt ? [...prefix.extraHashKeys, ["cache_salt", prefix.cacheSalt as string]] : prefix.extraHashKeys
 }

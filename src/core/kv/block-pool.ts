@@ -140,7 +140,8 @@ export class BlockPool {
       if (block.isNull) continue
       const held = holders[block.id] ?? 0
       assert(block.refCount === held, () => `block ${block.id}: refCount=${block.refCount}, in ${held} tables`)
-      assert(free.has(block.id) === (held === 0), () => `block ${block.id}: in ${held} tables, free=${free.has(block.id)}`)
+      const isFree = free.has(block.id)
+      assert(isFree === (held === 0), () => `block ${block.id}: in ${held} tables, free=${isFree}`)
       if (block.hash === null) continue
       numNamed += 1
       const entry = this.#cached[block.groupId]?.get(block.hash)

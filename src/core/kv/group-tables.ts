@@ -96,7 +96,7 @@ export class GroupTables {
     }
   }
 
-  /** Takes back the names of blocks that reach beyond the first `numTokens` tokens: nothing will fill them after all. */
+  /** Takes back the names of blocks that reach beyond the first `numTokens` tokens: they won't be filled after all. */
   uncacheBlocksAfter(requestId: string, numTokens: number): void {
     const table = this.#tables.get(requestId)
     if (table === undefined) return

@@ -1,6 +1,5 @@
 import { assert } from "../../base/assert.ts"
-import type { BlockHash } from "./block-hash.ts"
-import { extendBlockHashes, type HashedPrefix } from "./block-hash.ts"
+import { type BlockHash, extendBlockHashes, type HashedPrefix } from "./block-hash.ts"
 import { BlockPool } from "./block-pool.ts"
 import { GroupTables } from "./group-tables.ts"
 import type { KVCacheConfig } from "./kv-spec.ts"

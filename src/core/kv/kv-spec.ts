@@ -60,12 +60,14 @@ export function groupLayers(specs: readonly KVCacheSpec[]): KVCacheGroup[] {
   const kinds = new Map<string, { spec: KVCacheSpec; layers: number[] }>()
   for (const [layer, spec] of specs.entries()) {
     const window = spec.kind === "sliding_window" ? spec.window : 0
-    const key = [spec.kind, window, spec.blockSize, spec.numKVHeads, spec.headDim, spec.headDimV, spec.dtypeBytes].join()
+    const { kind: name, blockSize, numKVHeads, headDim, headDimV, dtypeBytes } = spec
+    const key = [name, window, blockSize, numKVHeads, headDim, headDimV, dtypeBytes].join()
     const kind = kinds.get(key)
     if (kind === undefined) kinds.set(key, { spec, layers: [layer] })
     else kind.layers.push(layer)
   }
-  const buckets = [...kinds.values()].sort((a, b) => (a.spec.kind === b.spec.kind ? 0 : a.spec.kind === "full" ? -1 : 1))
+  const rank = ({ spec }: KVCacheGroup) => (spec.kind === "full" ? 0 : 1)
+  const buckets = [...kinds.values()].sort((a, b) => rank(a) - rank(b))
   if (buckets.length <= 1) return buckets
   const [first] = buckets
   assert(first !== undefined)

@@ -69,6 +69,23 @@ describe("first come, first served", () => {
     expect(scheduler.makeStats()).toMatchObject({ numWaiting: 0, numDeferred: 0 })
   })
 
+  test("whoever waits for its token is passed over, and keeps its place", () => {
+    const scheduler = makeScheduler({ numBlocks: 11, enablePrefixCaching: false })
+    scheduler.addRequest(makeRequest(80, { requestId: "a" }))
+    const first = scheduler.schedule()
+    scheduler.addRequest(makeRequest(80, { requestId: "b" }))
+    const second = scheduler.schedule()
+    scheduler.updateFromOutput(first, resultOf(first))
+    for (const id of ["c", "d"]) scheduler.addRequest(makeRequest(40, { requestId: id }))
+    const third = scheduler.schedule()
+    expect([scheduledTokens(third), third.preemptedRequestIds]).toEqual([{ a: 1 }, ["b"]])
+    const fourth = scheduler.schedule()
+    expect(scheduledTokens(fourth)).toEqual({ c: 40 })
+    for (const plan of [second, third, fourth]) scheduler.updateFromOutput(plan, resultOf(plan))
+    scheduler.finishRequests("a", "abort")
+    expect(Object.keys(scheduledTokens(step(scheduler)))).toEqual(["c", "b"])
+  })
+
   test("a late token may end a preempted request", () => {
     const scheduler = makeScheduler({ numBlocks: 11 })
     scheduler.addRequest(makeRequest(80, { requestId: "a" }))
