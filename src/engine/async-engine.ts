@@ -61,8 +61,9 @@ export class AsyncEngine implements EngineClient {
   /** By the core's last stats. */
   #numRunning = 0
   #hasWaiting = false
-  /** Resolves when a drain has nothing to wait for any more. */
-  #idle: PromiseWithResolvers<void> | null = null
+  /** Resolves when a drain has nothing to wait for any more, or waits no longer. */
+  readonly #idle = Promise.withResolvers<void>()
+  #shutdown: Promise<void> | null = null
 
   constructor(options: AsyncEngineOptions) {
     const { model, tokenizer, core } = options
@@ -134,10 +135,19 @@ export class AsyncEngine implements EngineClient {
     return this.#core.call("resetPrefixCache", resetRunning)
   }
 
-  async shutdown(timeoutMs: number): Promise<void> {
-    if (this.#state !== "serving") return
-    this.#state = "draining"
-    await this.#drain(timeoutMs)
+  /** Called again while it waits, it waits no longer than the second time says. */
+  shutdown(timeoutMs: number): Promise<void> {
+    if (this.#shutdown === null) {
+      if (this.#state === "serving") this.#state = "draining"
+      this.#shutdown = this.#drainAndClose()
+    }
+    const timer = setTimeout(() => this.#idle.resolve(), timeoutMs)
+    return this.#shutdown.finally(() => clearTimeout(timer))
+  }
+
+  async #drainAndClose(): Promise<void> {
+    this.#noteIdle()
+    await this.#idle.promise
     const ids: string[] = []
     for (const request of this.#processor.liveRequests()) {
       ids.push(...this.#processor.abortWithOutput(request, this.#now()))
@@ -148,16 +158,6 @@ export class AsyncEngine implements EngineClient {
     this.#deathReason ??= "The engine has been shut down."
   }
 
-  /** Resolves when no request is live, at the latest after `timeoutMs`. */
-  async #drain(timeoutMs: number): Promise<void> {
-    if (this.numUnfinished() === 0 || timeoutMs <= 0) return
-    this.#idle = Promise.withResolvers<void>()
-    const timer = setTimeout(this.#idle.resolve, timeoutMs)
-    await this.#idle.promise
-    clearTimeout(timer)
-    this.#idle = null
-  }
-
   #checkAlive(): void {
     if (this.#state === "draining") {
       throw new RequestError("The server is shutting down.", { status: 503, type: "ServiceUnavailableError" })
@@ -165,7 +165,7 @@ export class AsyncEngine implements EngineClient {
     if (this.#deathReason !== null) throw new EngineDeadError(this.#deathReason)
   }
 
-  /** Errors: `RequestError`; then nothing of the request is anywhere. */
+  /** Errors: `RequestError`, or a bug; then nothing of the request is anywhere. */
   #admit(request: GenerateRequest, to: { collector: OutputCollector; stream: OutputStream }): RequestState {
     const { promptTokenIds, priority, cacheSalt } = request
     this.validatePrompt(promptTokenIds, request.sampling)
@@ -180,12 +180,17 @@ export class AsyncEngine implements EngineClient {
       numChoices: sampling.n,
     })
     const children = childRequests(request.requestId, sampling, this.#random)
-    // All are known before the first is sent: an output must find its choice.
-    for (const child of children) {
-      this.#processor.add(new ChoiceState({ ...child, request: state, tokenizer: this.tokenizer }))
-    }
-    for (const { id, sampling } of children) {
-      this.#core.add({ requestId: id, promptTokenIds, sampling, priority, arrivalTime, cacheSalt })
+    try {
+      // All are known before the first is sent: an output must find its choice.
+      for (const child of children) {
+        this.#processor.add(new ChoiceState({ ...child, request: state, tokenizer: this.tokenizer }))
+      }
+      for (const { id, sampling } of children) {
+        this.#core.add({ requestId: id, promptTokenIds, sampling, priority, arrivalTime, cacheSalt })
+      }
+    } catch (error) {
+      this.#abort(state)
+      throw error
     }
     return state
   }
@@ -237,6 +242,6 @@ export class AsyncEngine implements EngineClient {
   }
 
   #noteIdle(): void {
-    if (this.#processor.numLive === 0) this.#idle?.resolve()
+    if (this.#state !== "serving" && this.#processor.numLive === 0) this.#idle.resolve()
   }
 }

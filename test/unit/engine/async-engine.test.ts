@@ -309,6 +309,18 @@ describe("failures", () => {
     expect(sampleOf(metrics, "request_success_total", 'finished_reason="error"')).toBe(2)
   })
 
+  test("a request that cannot be sent leaves nothing behind", async () => {
+    const { engine, core } = makeFakeEngine({ stepMs: null })
+    const { add } = core
+    let numAdds = 0
+    core.add = (request) => {
+      if (++numAdds === 2) throw new Error("cannot be cloned")
+      add.call(core, request)
+    }
+    await expect(collect(start(engine, { sampling: { n: 3 } }))).rejects.toThrow("cannot be cloned")
+    expect([engine.numUnfinished(), core.numLive]).toEqual([0, 0])
+  })
+
   test("a prompt that does not fit fails before the core hears of it", async () => {
     const { engine, core } = makeFakeEngine({ model: { maxModelLen: 4 } })
     const promptTokenIds = [1, 2, 3, 4, 5]
@@ -358,7 +370,7 @@ describe("shutdown", () => {
     await expect(collect(start(engine))).rejects.toMatchObject({ status: 503 })
     expect(joined(await done)).toMatchObject({ text: "abc", finishReason: "stop" })
     await closed
-    expect(core.isClosed).toBe(true)
+    expect(core.numCloses).toBe(1)
     expect(engine.deathReason()).toContain("shut down")
     await expect(collect(start(engine))).rejects.toBeInstanceOf(EngineDeadError)
   })
@@ -372,13 +384,33 @@ describe("shutdown", () => {
     expect(joined(await delta)).toMatchObject({ text: "abc", finishReason: "abort" })
     expect((await final).map(({ text, finishReason }) => [text, finishReason])).toEqual([["abc", "abort"], ["abc", "abort"]])
     expect(core.aborted).toHaveLength(3)
-    expect(core.isClosed).toBe(true)
+    expect(core.numCloses).toBe(1)
   })
 
   test("with nothing live it closes at once, and only once", async () => {
     const { engine, core } = makeFakeEngine()
     await Promise.all([engine.shutdown(10_000), engine.shutdown(10_000)])
-    expect(core.isClosed).toBe(true)
+    await engine.shutdown(10_000)
+    expect(core.numCloses).toBe(1)
+  })
+
+  test("a second call with less patience cuts the wait", async () => {
+    const { engine, core } = makeFakeEngine({ reply: ENDLESS, stepMs: null })
+    const done = collect(start(engine))
+    core.step()
+    const patient = engine.shutdown(60_000)
+    await engine.shutdown(0)
+    await patient
+    expect(joined(await done)).toMatchObject({ text: "a", finishReason: "abort" })
+    expect(core.numCloses).toBe(1)
+  })
+
+  test("a dead engine closes too", async () => {
+    const { engine, core } = makeFakeEngine()
+    core.die("gone")
+    await engine.shutdown(60_000)
+    expect(core.numCloses).toBe(1)
+    expect(engine.deathReason()).toContain("gone")
   })
 
   test("leaving the last request ends the wait", async () => {

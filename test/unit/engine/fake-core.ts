@@ -34,7 +34,7 @@ export class FakeCore implements EngineCorePort {
   readonly aborted: string[] = []
   /** Every control operation. All answer whether the core is idle. */
   readonly calls: { name: string; args: readonly unknown[] }[] = []
-  isClosed = false
+  numCloses = 0
   readonly #options: Required<FakeCoreOptions>
   readonly #waiting = new Map<string, FakeRequest>()
   readonly #running = new Map<string, FakeRequest>()
@@ -84,7 +84,7 @@ export class FakeCore implements EngineCorePort {
   }
 
   async close(): Promise<void> {
-    this.isClosed = true
+    this.numCloses += 1
     this.#stop()
   }
 
@@ -160,7 +160,7 @@ export class FakeCore implements EngineCorePort {
 
   #schedule(): void {
     const { stepMs } = this.#options
-    if (stepMs === null || this.#timer !== null || this.isClosed) return
+    if (stepMs === null || this.#timer !== null || this.numCloses > 0) return
     this.#timer = setTimeout(() => {
       this.#timer = null
       this.step()
