@@ -95,14 +95,16 @@ export class ConfigReader {
   strings(key: string): readonly string[] | null {
     const value = this.#take(key)
     if (value === null) return null
-    if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) throw this.#wrong(key, "a list of strings")
+    if (!Array.isArray(value) || !value.every((item) => typeof item === "string"))
+      throw this.#wrong(key, "a list of strings")
     return value as string[]
   }
 
   floats(key: string): readonly number[] | null {
     const value = this.#take(key)
     if (value === null) return null
-    if (!Array.isArray(value) || !value.every((item) => Number.isFinite(item))) throw this.#wrong(key, "a list of numbers")
+    if (!Array.isArray(value) || !value.every((item) => Number.isFinite(item)))
+      throw this.#wrong(key, "a list of numbers")
     return value as number[]
   }
 
@@ -139,12 +141,16 @@ export class ConfigReader {
     if (unread.length === 0) return
     const named = unread.slice(0, 5).map(([key, value]) => `${key} = ${show(value)}`)
     const more = unread.length > 5 ? ` and ${unread.length - 5} more` : ""
-    throw new ConfigError(`config.json has keys that may change the model's output and are not supported: ${named.join(", ")}${more}`)
+    throw new ConfigError(
+      `config.json has keys that may change the model's output and are not supported: ${named.join(", ")}${more}`,
+    )
   }
 
   #unread(ignorable: ReadonlySet<string>): [string, unknown][] {
     const own = Object.entries(this.#values)
-      .filter(([key, value]) => value !== null && !this.#read.has(key) && !HARMLESS_KEYS.has(key) && !ignorable.has(key))
+      .filter(
+        ([key, value]) => value !== null && !this.#read.has(key) && !HARMLESS_KEYS.has(key) && !ignorable.has(key),
+      )
       .map(([key, value]): [string, unknown] => [this.#prefix + key, value])
     return own.concat(this.#sections.flatMap((section) => section.#unread(ignorable)))
   }

@@ -43,7 +43,12 @@ const LIMITS = {
 } as const
 
 const ACTIVATIONS: Readonly<Record<string, Act>> = {
-  silu: "silu", swish: "silu", gelu: "gelu", gelu_pytorch_tanh: "gelu_tanh", gelu_new: "gelu_tanh", gelu_fast: "gelu_tanh",
+  silu: "silu",
+  swish: "silu",
+  gelu: "gelu",
+  gelu_pytorch_tanh: "gelu_tanh",
+  gelu_new: "gelu_tanh",
+  gelu_fast: "gelu_tanh",
   relu: "relu",
 }
 
@@ -111,14 +116,17 @@ function readHeadDim(reader: ConfigReader, hiddenSize: number, numHeads: number,
   const headDim = reader.optionalInt("head_dim", { min: 1, max: LIMITS.headDim }) ?? fallback ?? hiddenSize / numHeads
   if (!Number.isInteger(headDim))
     throw new ConfigError(`config.json: hidden_size ${hiddenSize} is no multiple of num_attention_heads ${numHeads}`)
-  if (headDim > LIMITS.headDim) throw new ConfigError(`config.json: heads of ${headDim}; the limit is ${LIMITS.headDim}`)
+  if (headDim > LIMITS.headDim)
+    throw new ConfigError(`config.json: heads of ${headDim}; the limit is ${LIMITS.headDim}`)
   return headDim
 }
 
 function readKvHeads(reader: ConfigReader, numHeads: number): number {
   const numKvHeads = reader.int("num_key_value_heads", { min: 1, max: numHeads }, numHeads)
   if (numHeads % numKvHeads !== 0)
-    throw new ConfigError(`config.json: num_attention_heads ${numHeads} is no multiple of num_key_value_heads ${numKvHeads}`)
+    throw new ConfigError(
+      `config.json: num_attention_heads ${numHeads} is no multiple of num_key_value_heads ${numKvHeads}`,
+    )
   return numKvHeads
 }
 
@@ -143,7 +151,8 @@ function windowOfType(type: string, window: number): number {
   if (type === "full_attention") return 0
   if (type !== "sliding_attention")
     throw new ConfigError(`config.json: layer_types has "${type}"; full_attention and sliding_attention are supported`)
-  if (window === 0) throw new ConfigError("config.json: layer_types has sliding_attention, and sliding_window is not set")
+  if (window === 0)
+    throw new ConfigError("config.json: layer_types has sliding_attention, and sliding_window is not set")
   return window
 }
 

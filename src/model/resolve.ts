@@ -9,8 +9,8 @@ type Environment = Readonly<Record<string, string | undefined>>
 const REPOSITORY = /^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)?$/
 
 /**
- * Where the model is on this machine: `nameOrPath` itself when it exists, else the snapshot of `org/name` in the Hugging
- * Face cache. Errors: `ConfigError` saying where it was looked for.
+ * Where the model is on this machine: `nameOrPath` itself when it exists, else the snapshot of `org/name` in the
+ * Hugging Face cache. Errors: `ConfigError` saying where it was looked for.
  */
 export function resolveModel(nameOrPath: string, environment: Environment = process.env): string {
   if (nameOrPath === "") throw new ConfigError("the model's name is empty")
@@ -20,7 +20,9 @@ export function resolveModel(nameOrPath: string, environment: Environment = proc
   const repository = join(hubCache(environment), `models--${nameOrPath.replace("/", "--")}`)
   const snapshot = findSnapshot(repository)
   if (snapshot !== null) return snapshot
-  throw new ConfigError(`there is no model ${nameOrPath}: neither the path ./${nameOrPath} nor ${repository} exists or holds a snapshot`)
+  throw new ConfigError(
+    `there is no model ${nameOrPath}: neither the path ./${nameOrPath} nor ${repository} exists or holds a snapshot`,
+  )
 }
 
 /** The directory that Hugging Face's own tools download to. */

@@ -77,7 +77,8 @@ export function readRopeConfig(reader: ConfigReader, headDim: number, maxPositio
   const rotDim = Math.floor(headDim * partial)
   if (rotDim % 2 !== 0 || rotDim === 0)
     throw new ConfigError(`config.json: ${rotDim} of ${headDim} dimensions of a head rotate; an even number must`)
-  const scaling = section === null ? { type: "default" as const } : readScaling(section, reader, rotDim, maxPositionEmbeddings)
+  const scaling =
+    section === null ? { type: "default" as const } : readScaling(section, reader, rotDim, maxPositionEmbeddings)
   return { theta, rotDim, maxPositionEmbeddings, scaling }
 }
 
@@ -85,13 +86,15 @@ function readScaling(section: ConfigReader, outer: ConfigReader, rotDim: number,
   const olderType = section.string("type", "default")
   const type = section.choice("rope_type", TYPES, olderType)
   const stated = outer.optionalInt("original_max_position_embeddings", ORIGINAL_LENGTH)
-  const readOriginal = (): number => stated ?? section.int("original_max_position_embeddings", ORIGINAL_LENGTH, maxPositions)
+  const readOriginal = (): number =>
+    stated ?? section.int("original_max_position_embeddings", ORIGINAL_LENGTH, maxPositions)
   switch (type) {
     case "default":
       return { type }
     case "dynamic":
       // theta is raised to rotDim / (rotDim - 2).
-      if (rotDim < 4) throw new ConfigError(`config.json: dynamic rope_scaling needs 4 rotating dimensions, not ${rotDim}`)
+      if (rotDim < 4)
+        throw new ConfigError(`config.json: dynamic rope_scaling needs 4 rotating dimensions, not ${rotDim}`)
       return { type, factor: section.float("factor", FACTOR) }
     case "linear":
       return { type, factor: section.float("factor", FACTOR) }
@@ -111,7 +114,9 @@ function readLlama3(section: ConfigReader, originalMaxPositionEmbeddings: number
   const lowFreqFactor = section.float("low_freq_factor", FACTOR)
   const highFreqFactor = section.float("high_freq_factor", FACTOR)
   if (highFreqFactor <= lowFreqFactor)
-    throw new ConfigError(`config.json: high_freq_factor ${highFreqFactor} is not above low_freq_factor ${lowFreqFactor}`)
+    throw new ConfigError(
+      `config.json: high_freq_factor ${highFreqFactor} is not above low_freq_factor ${lowFreqFactor}`,
+    )
   return { type: "llama3", factor, lowFreqFactor, highFreqFactor, originalMaxPositionEmbeddings }
 }
 
@@ -123,11 +128,16 @@ function readYarn(section: ConfigReader, originalMaxPositionEmbeddings: number, 
     attentionFactor: section.optionalFloat("attention_factor", { min: 0, max: 1e6 }),
     mscale: section.optionalFloat("mscale", { min: 0, max: 1e6 }),
     mscaleAllDim: section.optionalFloat("mscale_all_dim", { min: 0, max: 1e6 }),
-    // Zero means not set.
-    betaFast: section.float("beta_fast", { min: 0, max: 1e6 }, 32) || 32,
-    betaSlow: section.float("beta_slow", { min: 0, max: 1e6 }, 1) || 1,
+    betaFast: readRotations(section, "beta_fast", 32),
+    betaSlow: readRotations(section, "beta_slow", 1),
     truncate: section.bool("truncate", true),
   }
+}
+
+/** Zero means not set. */
+function readRotations(section: ConfigReader, key: string, fallback: number): number {
+  const isSet = section.float(key, { min: 0 }, 0) !== 0
+  return isSet ? section.float(key, FACTOR) : fallback
 }
 
 function readLongRope(
@@ -146,8 +156,11 @@ function readLongRope(
 function readFactors(section: ConfigReader, key: string, rotDim: number): readonly number[] {
   const factors = section.floats(key)
   if (factors?.length !== rotDim / 2)
-    throw new ConfigError(`config.json: ${key} has ${factors?.length ?? 0} entries; ${rotDim / 2} frequencies need one each`)
+    throw new ConfigError(
+      `config.json: ${key} has ${factors?.length ?? 0} entries; ${rotDim / 2} frequencies need one each`,
+    )
   const odd = factors.find((factor) => factor < FACTOR.min || factor > FACTOR.max)
-  if (odd !== undefined) throw new ConfigError(`config.json: ${key} has ${odd}; ${FACTOR.min} to ${FACTOR.max} is possible`)
+  if (odd !== undefined)
+    throw new ConfigError(`config.json: ${key} has ${odd}; ${FACTOR.min} to ${FACTOR.max} is possible`)
   return factors
 }

@@ -50,7 +50,10 @@ export function ropeFrequencies(rope: RopeConfig, maxLength: number): RopeFreque
     case "default":
       return { invFreq: map(periods(theta, rotDim), (period) => 1 / period), attentionScaling: 1 }
     case "linear":
-      return { invFreq: map(periods(theta, rotDim), (period) => f32(1 / period) / f32(scaling.factor)), attentionScaling: 1 }
+      return {
+        invFreq: map(periods(theta, rotDim), (period) => f32(1 / period) / f32(scaling.factor)),
+        attentionScaling: 1,
+      }
     case "dynamic":
       return { invFreq: dynamicFrequencies(rope, scaling.factor, maxLength), attentionScaling: 1 }
     case "factors":
@@ -127,7 +130,12 @@ function yarnAttentionScaling({ attentionFactor, factor, mscale, mscaleAllDim }:
 }
 
 /** Sequences above the original length use the long factors, at every position. */
-function longRopeFrequencies(theta: number, rotDim: number, scaling: LongRopeScaling, maxLength: number): RopeFrequencies {
+function longRopeFrequencies(
+  theta: number,
+  rotDim: number,
+  scaling: LongRopeScaling,
+  maxLength: number,
+): RopeFrequencies {
   const { factor, attentionFactor, originalMaxPositionEmbeddings: original } = scaling
   const factors = maxLength > original ? scaling.longFactor : scaling.shortFactor
   const derived = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original))

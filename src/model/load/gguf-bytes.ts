@@ -3,7 +3,7 @@ import { ConfigError } from "../../base/errors.ts"
 // A number that a JavaScript integer holds exactly has at most 21 bits in its upper half.
 const SAFE_HIGH = 2 ** 21
 
-/** Reads little-endian fields one after another and never past the end. Errors: `ConfigError` that begins with `path`. */
+/** Reads little-endian fields in order, never past the end. Errors: `ConfigError` that begins with `path`. */
 export class ByteReader {
   readonly path: string
   readonly #bytes: Uint8Array

@@ -56,7 +56,9 @@ export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
 /** generation_config.json from the metadata: ids that end a text, and the sampling that the model's makers advise. */
 export function ggufGenerationConfig(metadata: ReadonlyMap<string, unknown>, path: string): Record<string, unknown> {
   const tokens = new KeyReader(metadata, "tokenizer.ggml.", path)
-  const ends = ["eos_token_id", "eot_token_id", "eom_token_id"].map((key) => tokens.int(key)).filter((id) => id !== null)
+  const ends = ["eos_token_id", "eot_token_id", "eom_token_id"]
+    .map((key) => tokens.int(key))
+    .filter((id) => id !== null)
   const sampling = new KeyReader(metadata, "general.sampling.", path)
   return withoutNulls({
     bos_token_id: tokens.int("bos_token_id"),
@@ -74,7 +76,9 @@ function readHeadDim(keys: KeyReader, hiddenSize: number, numHeads: number): num
   const valueLength = keys.int("attention.value_length")
   const headDim = keyLength ?? hiddenSize / numHeads
   if (valueLength !== null && valueLength !== headDim)
-    throw new ConfigError(`${keys.path}: heads have keys of ${headDim} and values of ${valueLength}; they must be equal`)
+    throw new ConfigError(
+      `${keys.path}: heads have keys of ${headDim} and values of ${valueLength}; they must be equal`,
+    )
   return headDim
 }
 
@@ -100,14 +104,16 @@ function readRope(keys: KeyReader, factors: readonly number[] | null, maxPositio
   const original = keys.int("rope.scaling.original_context_length") ?? maxPositions
   keys.ignore("rope.scaling.finetuned")
   if (type === "yarn") {
-    if (factors !== null) throw new ConfigError(`${keys.path}: yarn scaling and a tensor of rotary divisors exclude each other`)
+    if (factors !== null)
+      throw new ConfigError(`${keys.path}: yarn scaling and a tensor of rotary divisors exclude each other`)
     return { rope_theta: theta, ...readYarn(keys, factor, original) }
   }
   if (type !== "linear" && type !== "none")
-    throw new ConfigError(`${keys.path}: rope.scaling.type is "${type}"; none, linear and yarn are supported`)
+    throw new ConfigError(`${keys.path}: rope.scaling.type is "${type.slice(0, 80)}"; none, linear and yarn are supported`)
   const isScaled = type === "linear" && factor !== 1 && factor !== 0
   if (factors !== null) {
-    if (isScaled) throw new ConfigError(`${keys.path}: linear scaling and a tensor of rotary divisors exclude each other`)
+    if (isScaled)
+      throw new ConfigError(`${keys.path}: linear scaling and a tensor of rotary divisors exclude each other`)
     return { rope_theta: theta, rope_type: "factors", factors }
   }
   return isScaled ? { rope_theta: theta, rope_type: "linear", factor } : { rope_theta: theta, rope_type: "default" }

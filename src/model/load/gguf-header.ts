@@ -57,7 +57,8 @@ export function parseGguf(head: Uint8Array, fileBytes: number, path: string): Gg
 }
 
 function readVersion(reader: ByteReader): number {
-  if (reader.remaining < 4 || reader.u32("the magic") !== MAGIC) throw new ConfigError(`${reader.path} is not a GGUF file`)
+  if (reader.remaining < 4 || reader.u32("the magic") !== MAGIC)
+    throw new ConfigError(`${reader.path} is not a GGUF file`)
   const version = reader.u32("the version")
   if (version === 2 || version === 3) return version
   if (version === 0x0300_0000 || version === 0x0200_0000)
@@ -67,9 +68,12 @@ function readVersion(reader: ByteReader): number {
 
 function readAlignment(metadata: GgufMetadata, path: string): number {
   const value = metadata.get("general.alignment") ?? DEFAULT_ALIGNMENT
-  const isPowerOfTwo = typeof value === "number" && Number.isInteger(Math.log2(value)) && value >= 8 && value <= MAX_ALIGNMENT
+  const isPowerOfTwo =
+    typeof value === "number" && Number.isInteger(Math.log2(value)) && value >= 8 && value <= MAX_ALIGNMENT
   if (!isPowerOfTwo)
-    throw new ConfigError(`${path}: general.alignment is ${String(value)}; a power of two from 8 to ${MAX_ALIGNMENT} is needed`)
+    throw new ConfigError(
+      `${path}: general.alignment is ${String(value)}; a power of two from 8 to ${MAX_ALIGNMENT} is needed`,
+    )
   return value
 }
 
@@ -93,7 +97,9 @@ function readTensorInfo(reader: ByteReader, fileBytes: number): TensorInfo {
   for (let i = 0; i < numDims; i++) {
     const size = reader.count(`a dimension of ${name}`, Number.MAX_SAFE_INTEGER)
     if (size < 1 || size > maxElements / numElements)
-      throw new ConfigError(`${reader.path}: tensor ${name} has a dimension of ${size}, which cannot be in ${fileBytes} bytes`)
+      throw new ConfigError(
+        `${reader.path}: tensor ${name} has a dimension of ${size}, which cannot be in ${fileBytes} bytes`,
+      )
     numElements *= size
     shape.unshift(size)
   }
@@ -116,11 +122,15 @@ function placeTensor(info: TensorInfo, { dataStart, alignment, fileBytes, path }
   const known = GGUF_TYPES.get(type)
   const rowLength = shape.at(-1)!
   if (known !== undefined && rowLength % known.elements !== 0)
-    throw new ConfigError(`${path}: tensor ${name} has rows of ${rowLength}; ${known.name} stores ${known.elements} at a time`)
+    throw new ConfigError(
+      `${path}: tensor ${name} has rows of ${rowLength}; ${known.name} stores ${known.elements} at a time`,
+    )
   const bytes = known === undefined ? 0 : (numElements / known.elements) * known.bytes
   const offset = dataStart + dataOffset
   if (offset + bytes > fileBytes)
-    throw new ConfigError(`${path} is truncated: tensor ${name} ends at byte ${offset + bytes}, the file has ${fileBytes}`)
+    throw new ConfigError(
+      `${path} is truncated: tensor ${name} ends at byte ${offset + bytes}, the file has ${fileBytes}`,
+    )
   return { name, type, shape, offset, bytes }
 }
 

@@ -18,7 +18,8 @@ export class KeyReader {
     const value = this.#take(key)
     if (value === null) return null
     const one = Array.isArray(value) && value.length > 0 && value.every((item) => item === value[0]) ? value[0] : value
-    if (!Number.isSafeInteger(one)) throw this.#wrong(key, Array.isArray(value) ? "the same integer for every layer" : "an integer")
+    if (!Number.isSafeInteger(one))
+      throw this.#wrong(key, Array.isArray(value) ? "the same integer for every layer" : "an integer")
     return one as number
   }
 
@@ -59,7 +60,10 @@ export class KeyReader {
       (key) => key.startsWith(this.#prefix) && !this.#read.has(key.slice(this.#prefix.length)),
     )
     if (unread.length > 0)
-      throw new ConfigError(`${this.path} has keys that may change the model's output and are not supported: ${unread.slice(0, 5).join(", ")}`)
+      throw new ConfigError(
+        `${this.path} has keys that may change the model's output and are not supported: ` +
+          unread.slice(0, 5).join(", "),
+      )
   }
 
   #take(key: string): unknown {

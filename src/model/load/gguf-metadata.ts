@@ -41,7 +41,7 @@ function readBool(reader: ByteReader, what: string): boolean {
   return value === 1
 }
 
-/** An array whose bytes were checked and copied, and which is decoded when somebody wants it: vocabularies are large. */
+/** An array whose bytes were checked and copied; decoded when somebody wants it, as vocabularies are large. */
 class DeferredArray {
   readonly #bytes: Uint8Array
   readonly #path: string
@@ -115,7 +115,8 @@ function scalarOf(type: number, reader: ByteReader, key: string): Scalar {
 
 // Checks everything that reading relies on, so that decoding later cannot fail.
 function skipArray(reader: ByteReader, key: string, depth: number): void {
-  if (depth > MAX_ARRAY_DEPTH) throw new ConfigError(`${reader.path}: ${key} nests arrays deeper than ${MAX_ARRAY_DEPTH}`)
+  if (depth > MAX_ARRAY_DEPTH)
+    throw new ConfigError(`${reader.path}: ${key} nests arrays deeper than ${MAX_ARRAY_DEPTH}`)
   const type = reader.u32(`the element type of ${key}`)
   const length = reader.count(`the length of ${key}`, MAX_ARRAY_LENGTH)
   if (type === TYPE_ARRAY) {

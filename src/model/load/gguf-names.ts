@@ -56,7 +56,8 @@ export function ggufArchitecture(name: unknown, path: string): GgufArchitecture 
   const found = typeof name === "string" && Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined
   if (found !== undefined) return found
   const known = Object.keys(ARCHITECTURES).join(", ")
-  throw new ConfigError(`${path}: general.architecture is ${JSON.stringify(name) ?? "missing"}; supported: ${known}`)
+  const shown = typeof name === "string" ? `"${name.slice(0, 80)}"` : "missing"
+  throw new ConfigError(`${path}: general.architecture is ${shown}; supported: ${known}`)
 }
 
 /** The Hugging Face name of a tensor. An unknown one keeps its own, for whoever checks that every tensor is read. */

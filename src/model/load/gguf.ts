@@ -36,7 +36,10 @@ export function openGguf(path: string, mapFile: MapFile): ModelSource {
       generationConfig: ggufGenerationConfig(metadata, path),
       ropeInterleaved: architecture.ropeInterleaved,
       ggufMetadata: metadata,
-      checkpoint: new MappedCheckpoint(parts.map((part) => part.file), parts.flatMap((part) => entriesOf(part, architecture))),
+      checkpoint: new MappedCheckpoint(
+        parts.map((part) => part.file),
+        parts.flatMap((part) => entriesOf(part, architecture)),
+      ),
     }
   })
 }
@@ -49,9 +52,13 @@ function openParts(path: string, map: MapFile): Part[] {
   if (numParts <= 1) return [first]
   const suffix = /-(\d{5})-of-(\d{5})\.gguf$/.exec(path)
   if (suffix === null || Number(suffix[2]) !== numParts)
-    throw new ConfigError(`${path} is one of ${numParts} parts, and its name does not end in -00001-of-${padded(numParts)}.gguf`)
+    throw new ConfigError(
+      `${path} is one of ${numParts} parts, and its name does not end in -00001-of-${padded(numParts)}.gguf`,
+    )
   if (split.int("no") !== 0 || Number(suffix[1]) !== 1)
-    throw new ConfigError(`${path} is a later part of a model; give the one that ends in -00001-of-${padded(numParts)}.gguf`)
+    throw new ConfigError(
+      `${path} is a later part of a model; give the one that ends in -00001-of-${padded(numParts)}.gguf`,
+    )
   const stem = path.slice(0, suffix.index)
   const others = Array.from({ length: numParts - 1 }, (_, i) => `${stem}-${padded(i + 2)}-of-${padded(numParts)}.gguf`)
   const missing = others.find((other) => !existsSync(other))

@@ -9,7 +9,8 @@ export function readJsonObject(path: string): Record<string, unknown> | null {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (stat === undefined) return null
   if (!stat.isFile()) throw new ConfigError(`${path} is not a file`)
-  if (stat.size > MAX_JSON_BYTES) throw new ConfigError(`${path} has ${stat.size} bytes; the limit is ${MAX_JSON_BYTES}`)
+  if (stat.size > MAX_JSON_BYTES)
+    throw new ConfigError(`${path} has ${stat.size} bytes; the limit is ${MAX_JSON_BYTES}`)
   let value: unknown
   try {
     value = JSON.parse(readFileSync(path, "utf8"))

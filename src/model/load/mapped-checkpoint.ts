@@ -30,7 +30,8 @@ export class MappedCheckpoint implements Checkpoint {
     let totalBytes = 0
     for (const entry of entries) {
       const twin = this.#entries.get(entry.name)
-      if (twin !== undefined) throw new ConfigError(`tensor ${entry.name} is stored twice: ${twin.path} and ${entry.path}`)
+      if (twin !== undefined)
+        throw new ConfigError(`tensor ${entry.name} is stored twice: ${twin.path} and ${entry.path}`)
       this.#entries.set(entry.name, entry)
       totalBytes += entry.bytes
     }

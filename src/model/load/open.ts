@@ -28,7 +28,9 @@ function openDirectory(path: string, mapFile: MapFile): ModelSource {
   const ggufs = files.filter((name) => name.endsWith(".gguf") && !isLaterPart(name))
   if (ggufs.length === 1) return openGguf(join(path, ggufs[0]!), mapFile)
   if (ggufs.length > 1)
-    throw new ConfigError(`${path} holds ${ggufs.length} GGUF models; give one of them: ${ggufs.toSorted().slice(0, 10).join(", ")}`)
+    throw new ConfigError(
+      `${path} holds ${ggufs.length} GGUF models; give one of them: ${ggufs.toSorted().slice(0, 10).join(", ")}`,
+    )
   throw new ConfigError(`${path} holds no weights: no ${SINGLE_FILE}, ${INDEX_FILE} or .gguf file${hintOf(files)}`)
 }
 

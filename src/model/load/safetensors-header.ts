@@ -6,6 +6,8 @@ export const MAX_HEADER_BYTES = 100_000_000
 export const LENGTH_BYTES = 8
 // Entry -> field -> number in a list. Deeper nesting has no meaning here and only strains the JSON parser.
 const MAX_DEPTH = 3
+// The longest names in use have about a hundred characters; errors repeat them.
+const MAX_NAME_LENGTH = 1024
 // Tensors of released models have at most five dimensions; a longer list is not a shape.
 const MAX_DIMS = 8
 
@@ -35,6 +37,8 @@ export function parseHeader(header: Uint8Array, dataBytes: number, path: string)
   const entries: HeaderEntry[] = []
   let seenKeys = 0
   for (const [name, value] of Object.entries(root)) {
+    if (name.length > MAX_NAME_LENGTH)
+      throw new ConfigError(`${path}: a name of ${name.length} characters; the limit is ${MAX_NAME_LENGTH}`)
     if (!isObject(value)) throw new ConfigError(`${path}: the header's entry ${name} is not an object`)
     seenKeys += 1 + Object.keys(value).length
     if (name !== "__metadata__") entries.push(readEntry(name, value, path))
@@ -85,7 +89,8 @@ function readEntry(name: string, value: Record<string, unknown>, path: string): 
     throw new ConfigError(`${path}: tensor ${name} has ${what}`)
   }
   if (typeof dtype !== "string") return fail(`no dtype`)
-  if (!isCountList(shape) || shape.length > MAX_DIMS) return fail(`a shape that is not a list of at most ${MAX_DIMS} sizes`)
+  if (!isCountList(shape) || shape.length > MAX_DIMS)
+    return fail(`a shape that is not a list of at most ${MAX_DIMS} sizes`)
   if (!isCountList(offsets) || offsets.length !== 2) return fail(`data_offsets that are not two byte positions`)
   const [begin, end] = offsets as [number, number]
   if (begin > end) return fail(`data_offsets [${begin}, ${end}] that run backwards`)
@@ -106,10 +111,12 @@ function checkLayout(entries: readonly HeaderEntry[], dataBytes: number, path: s
   for (const entry of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (entry.end > dataBytes)
       throw new ConfigError(
-        `${path} is truncated: tensor ${entry.name} ends at byte ${entry.end} of the data, which has ${dataBytes} bytes`,
+        `${path} is truncated: tensor ${entry.name} ends at byte ${entry.end} of the data, ` +
+          `which has ${dataBytes} bytes`,
       )
     if (entry.begin < end) throw new ConfigError(`${path}: tensor ${entry.name} overlaps another tensor`)
-    if (entry.begin > end) throw new ConfigError(`${path}: ${entry.begin - end} unused bytes before tensor ${entry.name}`)
+    if (entry.begin > end)
+      throw new ConfigError(`${path}: ${entry.begin - end} unused bytes before tensor ${entry.name}`)
     end = entry.end
   }
   if (end !== dataBytes) throw new ConfigError(`${path}: ${dataBytes - end} unused bytes after the last tensor`)

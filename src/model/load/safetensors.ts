@@ -30,7 +30,8 @@ export function openSafetensors(directory: string, mapFile: MapFile): Checkpoint
       const found = readEntries(path, file)
       const stored = new Set(found.map((entry) => entry.name))
       const absent = names.find((name) => !stored.has(name))
-      if (absent !== undefined) throw new ConfigError(`${path} lacks tensor ${absent}, which ${INDEX_FILE} says it holds`)
+      if (absent !== undefined)
+        throw new ConfigError(`${path} lacks tensor ${absent}, which ${INDEX_FILE} says it holds`)
       files.push(file)
       entries.push(...found)
     }
@@ -46,7 +47,9 @@ function readIndex(index: Record<string, unknown>, directory: string): Map<strin
   for (const [name, fileName] of Object.entries(weightMap)) {
     // A plain name cannot lead out of the directory.
     if (typeof fileName !== "string" || !/^[^/\\\0]+\.safetensors$/.test(fileName))
-      throw new ConfigError(`${path}: tensor ${name} is in ${JSON.stringify(fileName)}, which is no safetensors file name`)
+      throw new ConfigError(
+        `${path}: tensor ${name} is in ${JSON.stringify(fileName)}, which is no safetensors file name`,
+      )
     const names = shards.get(fileName)
     if (names === undefined) shards.set(fileName, [name])
     else names.push(name)
@@ -58,17 +61,23 @@ function readIndex(index: Record<string, unknown>, directory: string): Map<strin
 function requireShards(shards: ReadonlyMap<string, readonly string[]>, directory: string): void {
   for (const [fileName, names] of shards) {
     if (existsSync(join(directory, fileName))) continue
-    const holds = names.length === 0 ? "" : `; it holds tensor ${names[0]!}` + (names.length > 1 ? ` and ${names.length - 1} more` : "")
+    const holds =
+      names.length === 0
+        ? ""
+        : `; it holds tensor ${names[0]!}` + (names.length > 1 ? ` and ${names.length - 1} more` : "")
     throw new ConfigError(`${join(directory, fileName)} is missing${holds}`)
   }
 }
 
 function readEntries(path: string, file: ReturnType<MapFile>): TensorEntry[] {
-  if (file.size < LENGTH_BYTES) throw new ConfigError(`${path} is truncated: ${file.size} bytes cannot hold a safetensors header`)
+  if (file.size < LENGTH_BYTES)
+    throw new ConfigError(`${path} is truncated: ${file.size} bytes cannot hold a safetensors header`)
   const prefix = file.bytes(0, LENGTH_BYTES)
   const length = new DataView(prefix.buffer, prefix.byteOffset, LENGTH_BYTES).getBigUint64(0, true)
   if (length > BigInt(MAX_HEADER_BYTES))
-    throw new ConfigError(`${path} is not a safetensors file: a header of ${length} bytes; the limit is ${MAX_HEADER_BYTES}`)
+    throw new ConfigError(
+      `${path} is not a safetensors file: a header of ${length} bytes; the limit is ${MAX_HEADER_BYTES}`,
+    )
   const dataStart = LENGTH_BYTES + Number(length)
   if (dataStart > file.size)
     throw new ConfigError(`${path} is truncated: its header ends at byte ${dataStart}, the file has ${file.size}`)

@@ -6,7 +6,11 @@ import { openGguf } from "../../../src/model/load/gguf.ts"
 import { MemoryFile, TINY_LLAMA, tinyLlama, type GgufSpec, type GgufValue } from "../../unit/model/files.ts"
 import { damaged, readOrRefuse } from "./damage.ts"
 
-const nested: GgufValue = { type: "array", of: 9, items: [{ type: "array", of: 6, items: [{ type: "f32", value: 1 }] }] }
+const nested: GgufValue = {
+  type: "array",
+  of: 9,
+  items: [{ type: "array", of: 6, items: [{ type: "f32", value: 1 }] }],
+}
 const WHOLE = tinyLlama({
   metadata: [
     ...TINY_LLAMA,
@@ -19,7 +23,11 @@ const WHOLE = tinyLlama({
     { name: "rope_freqs.weight", dims: [8], type: 0, offset: 160 },
     { name: "output.weight", dims: [256, 1], type: 14, offset: 192 },
   ],
-  data: new Uint8Array([...new Uint8Array(160), ...new Uint8Array(new Float32Array(8).fill(2).buffer), ...new Uint8Array(210)]),
+  data: new Uint8Array([
+    ...new Uint8Array(160),
+    ...new Uint8Array(new Float32Array(8).fill(2).buffer),
+    ...new Uint8Array(210),
+  ]),
 })
 // Where the tensors begin: an altered weight is no damage that a reader could see.
 const HEADER_BYTES = WHOLE.length - (160 + 32 + 210)
@@ -31,9 +39,14 @@ function check(bytes: Uint8Array): ModelSource | null {
   expect(file.isMapped).toBe(source !== null)
   if (source === null) return null
   const { checkpoint } = source
-  const tensors = checkpoint.names().map((name) => readOrRefuse(() => checkpoint.get(name))).filter((tensor) => tensor !== null)
+  const tensors = checkpoint
+    .names()
+    .map((name) => readOrRefuse(() => checkpoint.get(name)))
+    .filter((tensor) => tensor !== null)
   let end = file.address
-  for (const { address, bytes: length, shape } of tensors.toSorted((a, b) => a.address - b.address || a.bytes - b.bytes)) {
+  for (const { address, bytes: length, shape } of tensors.toSorted(
+    (a, b) => a.address - b.address || a.bytes - b.bytes,
+  )) {
     expect(address).toBeGreaterThanOrEqual(end)
     expect(length).toBeGreaterThan(0)
     expect(shape.every((size) => Number.isSafeInteger(size) && size > 0)).toBe(true)
@@ -89,10 +102,16 @@ test("any metadata comes back as it was written", () => {
     fc.record({ type: fc.constant("string" as const), value: fc.string({ unit: "grapheme" }) }),
     fc.record({ type: fc.constant("i64" as const), value: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }) }),
   )
-  const strings = fc.array(fc.string({ unit: "grapheme" })).map((items): GgufValue => (
-    { type: "array", of: 8, items: items.map((value) => ({ type: "string", value })) }
-  ))
-  const entries = fc.uniqueArray(fc.tuple(fc.string().map((key) => `x.${key}`), fc.oneof(scalar, strings)), { selector: ([key]) => key })
+  const strings = fc
+    .array(fc.string({ unit: "grapheme" }))
+    .map((items): GgufValue => ({ type: "array", of: 8, items: items.map((value) => ({ type: "string", value })) }))
+  const entries = fc.uniqueArray(
+    fc.tuple(
+      fc.string().map((key) => `x.${key}`),
+      fc.oneof(scalar, strings),
+    ),
+    { selector: ([key]) => key },
+  )
   fc.assert(
     fc.property(entries, (extra) => {
       const metadata = check(tinyLlama({ metadata: [...TINY_LLAMA, ...extra] }))!.ggufMetadata!
@@ -104,5 +123,7 @@ test("any metadata comes back as it was written", () => {
 
 function plain(value: GgufValue): unknown {
   if (value.type === "array") return value.items.map(plain)
-  return typeof value.value === "bigint" && Number.isSafeInteger(Number(value.value)) ? Number(value.value) : value.value
+  return typeof value.value === "bigint" && Number.isSafeInteger(Number(value.value))
+    ? Number(value.value)
+    : value.value
 }

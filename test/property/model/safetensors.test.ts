@@ -25,9 +25,14 @@ function check(bytes: Uint8Array): Checkpoint | null {
   expect(file.isMapped).toBe(checkpoint !== null)
   if (checkpoint === null) return null
   expect(checkpoint.totalBytes).toBeLessThanOrEqual(file.size)
-  const tensors = checkpoint.names().map((name) => readOrRefuse(() => checkpoint.get(name))).filter((tensor) => tensor !== null)
+  const tensors = checkpoint
+    .names()
+    .map((name) => readOrRefuse(() => checkpoint.get(name)))
+    .filter((tensor) => tensor !== null)
   let end = file.address
-  for (const { address, bytes: length, shape, dtype } of tensors.toSorted((a, b) => a.address - b.address || a.bytes - b.bytes)) {
+  for (const { address, bytes: length, shape, dtype } of tensors.toSorted(
+    (a, b) => a.address - b.address || a.bytes - b.bytes,
+  )) {
     expect(address).toBeGreaterThanOrEqual(end)
     expect(shape.reduce((product, size) => product * size, dtype === "F32" ? 4 : 2)).toBe(length)
     end = address + length
@@ -47,12 +52,18 @@ test("damage is refused or harmless", () => {
 
 test("any header is refused or consistent", () => {
   const number = fc.oneof(fc.nat(64), fc.constantFrom(-1, 0.5, 2 ** 31, 2 ** 53, 1e300, null))
-  const entry = fc.record({
-    dtype: fc.oneof(fc.constantFrom("F32", "BF16", "F8_E4M3", "F4", "X", "__proto__"), fc.anything()),
-    shape: fc.oneof(fc.array(number, { maxLength: 9 }), fc.anything()),
-    data_offsets: fc.oneof(fc.tuple(number, number), fc.anything()),
-  }, { requiredKeys: [] })
-  const header = fc.dictionary(fc.oneof(fc.string(), fc.constantFrom("a", "__proto__", "__metadata__")), fc.oneof(entry, fc.jsonValue()))
+  const entry = fc.record(
+    {
+      dtype: fc.oneof(fc.constantFrom("F32", "BF16", "F8_E4M3", "F4", "X", "__proto__"), fc.anything()),
+      shape: fc.oneof(fc.array(number, { maxLength: 9 }), fc.anything()),
+      data_offsets: fc.oneof(fc.tuple(number, number), fc.anything()),
+    },
+    { requiredKeys: [] },
+  )
+  const header = fc.dictionary(
+    fc.oneof(fc.string(), fc.constantFrom("a", "__proto__", "__metadata__")),
+    fc.oneof(entry, fc.jsonValue()),
+  )
   fc.assert(
     fc.property(header, fc.nat(64), (value, dataBytes) => {
       const json = JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? Number(item) : item))

@@ -3,8 +3,16 @@ import { ConfigError } from "../../../src/base/errors.ts"
 import { ConfigReader, decoderConfig, type ModelConfig } from "../../../src/model/config.ts"
 
 const LLAMA = {
-  architectures: ["LlamaForCausalLM"], model_type: "llama", vocab_size: 512, hidden_size: 64, intermediate_size: 128,
-  num_hidden_layers: 3, num_attention_heads: 4, num_key_value_heads: 2, rms_norm_eps: 1e-5, max_position_embeddings: 256,
+  architectures: ["LlamaForCausalLM"],
+  model_type: "llama",
+  vocab_size: 512,
+  hidden_size: 64,
+  intermediate_size: 128,
+  num_hidden_layers: 3,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  rms_norm_eps: 1e-5,
+  max_position_embeddings: 256,
 }
 
 function read(over: Record<string, unknown> = {}): ModelConfig {
@@ -16,10 +24,26 @@ function read(over: Record<string, unknown> = {}): ModelConfig {
 
 test("Llama's defaults", () => {
   expect(read()).toEqual({
-    architecture: "LlamaForCausalLM", vocabSize: 512, hiddenSize: 64, intermediateSize: 128, numLayers: 3, numHeads: 4,
-    numKvHeads: 2, headDim: 16, rmsNormEps: 1e-5, hiddenAct: "silu", maxPositionEmbeddings: 256, tieWordEmbeddings: false,
-    rope: { theta: 10_000, rotDim: 16, maxPositionEmbeddings: 256, scaling: { type: "default" } }, rotDim: 16,
-    windows: [0, 0, 0], attentionBias: false, mlpBias: false, bosTokenId: null, eosTokenIds: [], torchDtype: null,
+    architecture: "LlamaForCausalLM",
+    vocabSize: 512,
+    hiddenSize: 64,
+    intermediateSize: 128,
+    numLayers: 3,
+    numHeads: 4,
+    numKvHeads: 2,
+    headDim: 16,
+    rmsNormEps: 1e-5,
+    hiddenAct: "silu",
+    maxPositionEmbeddings: 256,
+    tieWordEmbeddings: false,
+    rope: { theta: 10_000, rotDim: 16, maxPositionEmbeddings: 256, scaling: { type: "default" } },
+    rotDim: 16,
+    windows: [0, 0, 0],
+    attentionBias: false,
+    mlpBias: false,
+    bosTokenId: null,
+    eosTokenIds: [],
+    torchDtype: null,
   })
 })
 
@@ -34,7 +58,10 @@ describe("values are read as transformers reads them", () => {
     [{ dtype: "bfloat16", torch_dtype: "float16" }, { torchDtype: "bfloat16" }],
     [{ dtype: "torch.float32" }, { torchDtype: "float32" }],
     [{ hidden_act: "gelu_pytorch_tanh" }, { hiddenAct: "gelu_tanh" }],
-    [{ tie_word_embeddings: true, attention_bias: true, mlp_bias: true }, { tieWordEmbeddings: true, attentionBias: true, mlpBias: true }],
+    [
+      { tie_word_embeddings: true, attention_bias: true, mlp_bias: true },
+      { tieWordEmbeddings: true, attentionBias: true, mlpBias: true },
+    ],
     // Windows: Mistral, Qwen switched off and on, layer by layer.
     [{ sliding_window: 32 }, { windows: [32, 32, 32] }],
     [{ sliding_window: null }, { windows: [0, 0, 0] }],
@@ -42,9 +69,19 @@ describe("values are read as transformers reads them", () => {
     [{ sliding_window: 32, max_window_layers: 1 }, { windows: [0, 0, 0] }],
     [{ sliding_window: 32, use_sliding_window: true, max_window_layers: 1 }, { windows: [0, 32, 32] }],
     [{ sliding_window: 32, use_sliding_window: true }, { windows: [0, 0, 0] }],
-    [{ sliding_window: 8, layer_types: ["full_attention", "sliding_attention", "full_attention"] }, { windows: [0, 8, 0] }],
-    [{ sliding_window: 8, use_sliding_window: true, max_window_layers: 3, layer_types: Array(3).fill("sliding_attention") },
-      { windows: [8, 8, 8] }],
+    [
+      { sliding_window: 8, layer_types: ["full_attention", "sliding_attention", "full_attention"] },
+      { windows: [0, 8, 0] },
+    ],
+    [
+      {
+        sliding_window: 8,
+        use_sliding_window: true,
+        max_window_layers: 3,
+        layer_types: Array(3).fill("sliding_attention"),
+      },
+      { windows: [8, 8, 8] },
+    ],
   ]
   for (const [over, expected] of rows) test(JSON.stringify(over), () => expect(read(over)).toMatchObject(expected))
 })
@@ -56,14 +93,29 @@ describe("rotary parameters in both forms", () => {
     [{ rope_parameters: { rope_type: "default", rope_theta: 600 }, rope_theta: 500 }, { type: "default" }, 600],
     [{ rope_theta: 500, rope_scaling: { type: "linear", factor: 2 } }, { type: "linear", factor: 2 }, 500],
     [{ rope_scaling: { rope_type: "dynamic", type: "dynamic", factor: 2 } }, { type: "dynamic", factor: 2 }, 10_000],
-    [{ rope_scaling: { type: "yarn", ...yarn, finetuned: true } },
-      { type: "yarn", factor: 4, originalMaxPositionEmbeddings: 64, betaFast: 32, betaSlow: 1, truncate: true }, 10_000],
-    [{ rope_parameters: { rope_type: "yarn", original_max_position_embeddings: 64, beta_fast: 0, truncate: false } },
-      { type: "yarn", factor: 4, betaFast: 32, truncate: false }, 10_000],
-    [{ rope_parameters: { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 } },
-      { type: "llama3", originalMaxPositionEmbeddings: 256 }, 10_000],
-    [{ original_max_position_embeddings: 32, rope_scaling: { type: "su", short_factor: Array(8).fill(1), long_factor: Array(8).fill(2) } },
-      { type: "longrope", factor: 8, originalMaxPositionEmbeddings: 32 }, 10_000],
+    [
+      { rope_scaling: { type: "yarn", ...yarn, finetuned: true } },
+      { type: "yarn", factor: 4, originalMaxPositionEmbeddings: 64, betaFast: 32, betaSlow: 1, truncate: true },
+      10_000,
+    ],
+    [
+      { rope_parameters: { rope_type: "yarn", original_max_position_embeddings: 64, beta_fast: 0, truncate: false } },
+      { type: "yarn", factor: 4, betaFast: 32, truncate: false },
+      10_000,
+    ],
+    [
+      { rope_parameters: { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 } },
+      { type: "llama3", originalMaxPositionEmbeddings: 256 },
+      10_000,
+    ],
+    [
+      {
+        original_max_position_embeddings: 32,
+        rope_scaling: { type: "su", short_factor: Array(8).fill(1), long_factor: Array(8).fill(2) },
+      },
+      { type: "longrope", factor: 8, originalMaxPositionEmbeddings: 32 },
+      10_000,
+    ],
   ]
   for (const [over, scaling, theta] of rows)
     test(JSON.stringify(over), () => {
@@ -106,12 +158,21 @@ describe("what cannot be served is an error that names key, value and limit", ()
     [{ is_encoder_decoder: true }, /is_encoder_decoder is true; it must be false \(nothing else is supported\)/],
     [{ attn_logit_softcapping: 50 }, /not supported: attn_logit_softcapping = 50/],
     [{ quantization_config: { bits: 4 } }, /not supported: quantization_config = \{"bits":4\}/],
-    [{ rope_scaling: { type: "mrope", mrope_section: [1] } }, /rope_scaling.rope_type is "mrope"; it must be one of default/],
+    [
+      { rope_scaling: { type: "mrope", mrope_section: [1] } },
+      /rope_scaling.rope_type is "mrope"; it must be one of default/,
+    ],
     [{ rope_scaling: { type: "linear" } }, /config.json has no rope_scaling.factor/],
     [{ rope_scaling: { type: "linear", factor: 0 } }, /rope_scaling.factor is 0/],
     [{ rope_scaling: { type: "linear", factor: 2, beta: 3 } }, /not supported: rope_scaling.beta = 3/],
-    [{ rope_scaling: { type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 4 } }, /high_freq_factor 4 is not above low_freq_factor 4/],
-    [{ rope_scaling: { type: "longrope", short_factor: [1], long_factor: [1] } }, /short_factor has 1 entries; 8 frequencies need one each/],
+    [
+      { rope_scaling: { type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 4 } },
+      /high_freq_factor 4 is not above low_freq_factor 4/,
+    ],
+    [
+      { rope_scaling: { type: "longrope", short_factor: [1], long_factor: [1] } },
+      /short_factor has 1 entries; 8 frequencies need one each/,
+    ],
     [{ rope_scaling: { type: "longrope", short_factor: Array(8).fill(0), long_factor: [] } }, /short_factor has 0/],
     [{ rope_scaling: { type: "dynamic", factor: 2 }, head_dim: 2 }, /dynamic rope_scaling needs 4/],
     [{ rope_scaling: 2 }, /rope_scaling is 2; it must be an object/],
@@ -126,10 +187,20 @@ describe("what cannot be served is an error that names key, value and limit", ()
 })
 
 test("bookkeeping keys are no reason to refuse a model, and neither are nulls", () => {
-  expect(() => read({
-    use_cache: true, pretraining_tp: 1, initializer_range: 0.02, transformers_version: "4.0", _name_or_path: "x", pad_token_id: 0,
-    some_future_key: null, is_llama_config: true, rope_interleaved: false, use_mrope: false,
-  })).not.toThrow()
+  expect(() =>
+    read({
+      use_cache: true,
+      pretraining_tp: 1,
+      initializer_range: 0.02,
+      transformers_version: "4.0",
+      _name_or_path: "x",
+      pad_token_id: 0,
+      some_future_key: null,
+      is_llama_config: true,
+      rope_interleaved: false,
+      use_mrope: false,
+    }),
+  ).not.toThrow()
 })
 
 test("an architecture may let further keys pass", () => {

@@ -30,7 +30,8 @@ export class MemoryFile implements FileMapping {
   }
 
   bytes(offset = 0, bytes = this.size - offset): Uint8Array {
-    if (offset < 0 || bytes < 0 || offset + bytes > this.size) throw new Error(`view [${offset}, +${bytes}) of ${this.size}`)
+    if (offset < 0 || bytes < 0 || offset + bytes > this.size)
+      throw new Error(`view [${offset}, +${bytes}) of ${this.size}`)
     return this.#bytes.subarray(offset, offset + bytes)
   }
 
@@ -153,7 +154,10 @@ export const TINY_LLAMA: readonly (readonly [string, GgufValue])[] = [
   ["llama.feed_forward_length", { type: "u32", value: 64 }],
   ["llama.attention.head_count", { type: "u32", value: 2 }],
   ["llama.attention.layer_norm_rms_epsilon", { type: "f32", value: 1e-5 }],
-  ["tokenizer.ggml.tokens", { type: "array", of: 8, items: ["a", "ü", "", "<s>"].map((value) => ({ type: "string", value })) }],
+  [
+    "tokenizer.ggml.tokens",
+    { type: "array", of: 8, items: ["a", "ü", "", "<s>"].map((value) => ({ type: "string", value })) },
+  ],
   ["tokenizer.ggml.eos_token_id", { type: "u32", value: 3 }],
 ]
 

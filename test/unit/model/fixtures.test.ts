@@ -26,7 +26,17 @@ function readAll(source: ModelSource): WeightMap {
 }
 
 describe("safetensors fixtures", () => {
-  for (const name of ["llama", "llama31-rope", "llama-yarn", "llama-hd64", "llama-long", "mistral-window", "qwen2", "qwen3", "qwen3-hd128"]) {
+  for (const name of [
+    "llama",
+    "llama31-rope",
+    "llama-yarn",
+    "llama-hd64",
+    "llama-long",
+    "mistral-window",
+    "qwen2",
+    "qwen3",
+    "qwen3-hd128",
+  ]) {
     const path = fixture(`models/${name}`)
     if (path === null) continue
     test(name, () => {

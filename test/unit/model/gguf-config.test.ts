@@ -32,8 +32,12 @@ test("config.json of a plain llama", () => {
 
 test("ends of text and advised sampling are the generation config", () => {
   const { generationConfig } = open({
-    "tokenizer.ggml.eot_token_id": u32(5), "tokenizer.ggml.eom_token_id": u32(3), "tokenizer.ggml.bos_token_id": u32(1),
-    "general.sampling.temp": f32(0.6), "general.sampling.top_k": { type: "i32", value: 20 }, "general.sampling.top_p": f32(0.95),
+    "tokenizer.ggml.eot_token_id": u32(5),
+    "tokenizer.ggml.eom_token_id": u32(3),
+    "tokenizer.ggml.bos_token_id": u32(1),
+    "general.sampling.temp": f32(0.6),
+    "general.sampling.top_k": { type: "i32", value: 20 },
+    "general.sampling.top_p": f32(0.95),
   })
   expect(generationConfig).toEqual({ bos_token_id: 1, eos_token_id: [3, 5], temperature: 0.6, top_k: 20, top_p: 0.95 })
 })
@@ -58,19 +62,47 @@ describe("rotary scaling", () => {
       { name: "token_embd.weight", dims: [32, 8], type: 0, offset: 0 },
       { name: "rope_freqs.weight", dims: [8], type: 0, offset: 1024 },
     ],
-    data: new Uint8Array([...new Uint8Array(1024), ...new Uint8Array(new Float32Array([1, 1, 1, 2, 4, 8, 8, 8]).buffer)]),
+    data: new Uint8Array([
+      ...new Uint8Array(1024),
+      ...new Uint8Array(new Float32Array([1, 1, 1, 2, 4, 8, 8, 8]).buffer),
+    ]),
   }
   const rows: [name: string, keys: Record<string, GgufValue>, expected: Record<string, unknown>, spec?: GgufSpec][] = [
-    ["none", { "llama.rope.scaling.type": text("none"), "llama.rope.scaling.factor": f32(4) }, { rope_type: "default" }],
-    ["linear", { "llama.rope.scaling.type": text("linear"), "llama.rope.scaling.factor": f32(4) }, { rope_type: "linear", factor: 4 }],
+    [
+      "none",
+      { "llama.rope.scaling.type": text("none"), "llama.rope.scaling.factor": f32(4) },
+      { rope_type: "default" },
+    ],
+    [
+      "linear",
+      { "llama.rope.scaling.type": text("linear"), "llama.rope.scaling.factor": f32(4) },
+      { rope_type: "linear", factor: 4 },
+    ],
     ["older linear", { "llama.rope.scale_linear": f32(2) }, { rope_type: "linear", factor: 2 }],
-    ["yarn", {
-      "llama.rope.scaling.type": text("yarn"), "llama.rope.scaling.factor": f32(4),
-      "llama.rope.scaling.original_context_length": u32(32), "llama.rope.scaling.yarn_beta_fast": f32(16),
-    }, { rope_type: "yarn", factor: 4, original_max_position_embeddings: 32, beta_fast: 16 }],
-    ["yarn with a factor of attention", {
-      "llama.rope.scaling.type": text("yarn"), "llama.rope.scaling.factor": f32(4), "llama.rope.scaling.attn_factor": f32(0.5),
-    }, { rope_type: "yarn", factor: 4, original_max_position_embeddings: 128, attention_factor: 0.5 * (0.1 * Math.log(4) + 1) }],
+    [
+      "yarn",
+      {
+        "llama.rope.scaling.type": text("yarn"),
+        "llama.rope.scaling.factor": f32(4),
+        "llama.rope.scaling.original_context_length": u32(32),
+        "llama.rope.scaling.yarn_beta_fast": f32(16),
+      },
+      { rope_type: "yarn", factor: 4, original_max_position_embeddings: 32, beta_fast: 16 },
+    ],
+    [
+      "yarn with a factor of attention",
+      {
+        "llama.rope.scaling.type": text("yarn"),
+        "llama.rope.scaling.factor": f32(4),
+        "llama.rope.scaling.attn_factor": f32(0.5),
+      },
+      {
+        rope_type: "yarn",
+        factor: 4,
+        original_max_position_embeddings: 128,
+        attention_factor: 0.5 * (0.1 * Math.log(4) + 1),
+      },
+    ],
     ["divisors", {}, { rope_type: "factors", factors: [1, 1, 1, 2, 4, 8, 8, 8] }, factorsTensor],
   ]
   for (const [name, keys, expected, spec] of rows)
@@ -94,14 +126,26 @@ describe("metadata that cannot be honoured is an error that names it", () => {
     [{ "general.architecture": null }, /general.architecture is missing/],
     [{ "llama.embedding_length": null }, /no metadata key llama.embedding_length/],
     [{ "llama.block_count": text("three") }, /llama.block_count is three; it must be an integer/],
-    [{ "llama.block_count": { type: "u64", value: 2n ** 60n } }, /llama.block_count is 1152921504606846976; it must be an integer/],
+    [
+      { "llama.block_count": { type: "u64", value: 2n ** 60n } },
+      /llama.block_count is 1152921504606846976; it must be an integer/,
+    ],
     [{ "llama.attention.layer_norm_rms_epsilon": f32(NaN) }, /layer_norm_rms_epsilon is NaN; it must be a number/],
-    [{ "llama.attention.head_count_kv": { type: "array", of: 4, items: [u32(1), u32(2)] } }, /the same integer for every layer/],
+    [
+      { "llama.attention.head_count_kv": { type: "array", of: 4, items: [u32(1), u32(2)] } },
+      /the same integer for every layer/,
+    ],
     [{ "llama.attention.key_length": u32(8), "llama.attention.value_length": u32(16) }, /keys of 8 and values of 16/],
     [{ "llama.vocab_size": u32(9) }, /the vocabulary has 9 entries, token_embd.weight has 8 rows/],
-    [{ "llama.rope.scaling.type": text("longrope") }, /rope.scaling.type is "longrope"; none, linear and yarn are supported/],
+    [
+      { "llama.rope.scaling.type": text("longrope") },
+      /rope.scaling.type is "longrope"; none, linear and yarn are supported/,
+    ],
     [{ "llama.expert_count": u32(8) }, /llama.expert_count is 8; it must be 0/],
-    [{ "llama.attention.scale": f32(0.1) }, /keys that may change the model's output and are not supported: llama.attention.scale/],
+    [
+      { "llama.attention.scale": f32(0.1) },
+      /keys that may change the model's output and are not supported: llama.attention.scale/,
+    ],
   ]
   for (const [keys, message] of rows) test(message.source, () => expect(() => open(keys)).toThrow(message))
 

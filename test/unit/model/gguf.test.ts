@@ -4,7 +4,16 @@ import { join } from "node:path"
 import { ConfigError } from "../../../src/base/errors.ts"
 import { parseGguf } from "../../../src/model/load/gguf-header.ts"
 import { openGguf } from "../../../src/model/load/gguf.ts"
-import { fileReader, ggufFile, MemoryFile, TempDir, TINY_LLAMA, tinyLlama, type GgufSpec, type GgufValue } from "./files.ts"
+import {
+  fileReader,
+  ggufFile,
+  MemoryFile,
+  TempDir,
+  TINY_LLAMA,
+  tinyLlama,
+  type GgufSpec,
+  type GgufValue,
+} from "./files.ts"
 
 function parse(spec: GgufSpec) {
   const file = ggufFile(spec)
@@ -34,7 +43,10 @@ test("metadata values of every type", () => {
       ["negative", { type: "i64", value: -5n }],
       ["text", { type: "string", value: "ü\0" }],
       ["list", list],
-      ["lists", { type: "array", of: 9, items: [list, { type: "array", of: 8, items: [{ type: "string", value: "x" }] }] }],
+      [
+        "lists",
+        { type: "array", of: 9, items: [list, { type: "array", of: 8, items: [{ type: "string", value: "x" }] }] },
+      ],
       ["none", { type: "array", of: 8, items: [] }],
       ["flags", { type: "array", of: 7, items: [{ type: "bool", value: false }] }],
     ],
@@ -101,17 +113,46 @@ describe("a malformed file is an error that says what is wrong", () => {
     ["magic", { magic: "GGML" }, /not a GGUF file/],
     ["version 1", { version: 1 }, /version 1; versions 2 and 3/],
     ["big-endian", { version: 0x0300_0000 }, /big-endian/],
-    ["number of tensors", { numTensors: 2n ** 60n }, /the number of tensors is 1152921504606846976; the limit is 262144/],
+    [
+      "number of tensors",
+      { numTensors: 2n ** 60n },
+      /the number of tensors is 1152921504606846976; the limit is 262144/,
+    ],
     ["number of entries", { numEntries: 2n ** 64n - 1n }, /the number of metadata entries is 18446744073709551615/],
     ["number of entries within integers", { numEntries: 100_000n }, /100000 metadata entries; the limit is 65536/],
     ["missing tensors", { numTensors: 5n }, /truncated: the length of a tensor name/],
     ["missing entries", { numEntries: 5n }, /truncated: the length of a metadata key/],
-    ["key twice", { metadata: [["a", { type: "u8", value: 1 }], ["a", { type: "u8", value: 1 }]] }, /metadata key a occurs twice/],
-    ["value type", { metadata: [["a", { type: "array", of: 13, items: [{ type: "u32", value: 0 }] }]] }, /a has the unknown value type 13/],
-    ["boolean of 2", { metadata: [["a", { type: "array", of: 7, items: [{ type: "u8", value: 2 }] }]] }, /a boolean of value 2/],
-    ["alignment", { metadata: [["general.alignment", { type: "u32", value: 48 }]] }, /general.alignment is 48; a power of two/],
+    [
+      "key twice",
+      {
+        metadata: [
+          ["a", { type: "u8", value: 1 }],
+          ["a", { type: "u8", value: 1 }],
+        ],
+      },
+      /metadata key a occurs twice/,
+    ],
+    [
+      "value type",
+      { metadata: [["a", { type: "array", of: 13, items: [{ type: "u32", value: 0 }] }]] },
+      /a has the unknown value type 13/,
+    ],
+    [
+      "boolean of 2",
+      { metadata: [["a", { type: "array", of: 7, items: [{ type: "u8", value: 2 }] }]] },
+      /a boolean of value 2/,
+    ],
+    [
+      "alignment",
+      { metadata: [["general.alignment", { type: "u32", value: 48 }]] },
+      /general.alignment is 48; a power of two/,
+    ],
     ["alignment of zero", { metadata: [["general.alignment", { type: "u32", value: 0 }]] }, /general.alignment is 0/],
-    ["huge alignment", { metadata: [["general.alignment", { type: "u32", value: 2 ** 31 }]] }, /general.alignment is 2147483648/],
+    [
+      "huge alignment",
+      { metadata: [["general.alignment", { type: "u32", value: 2 ** 31 }]] },
+      /general.alignment is 2147483648/,
+    ],
     ["no dimensions", tensor({ dims: [] }), /tensor t has 0 dimensions/],
     ["five dimensions", tensor({ dims: [1, 1, 1, 1, 1] }), /tensor t has 5 dimensions/],
     ["dimension of zero", tensor({ dims: [0, 4] }), /tensor t has a dimension of 0/],
@@ -144,7 +185,9 @@ describe("a malformed file is an error that says what is wrong", () => {
       return copy
     }
     expect(() => parseGguf(withLength(1_000_000n), file.length, "m")).toThrow(/truncated: a string length in a/)
-    expect(() => parseGguf(withLength(2n ** 40n), file.length, "m")).toThrow(/the length of a is 1099511627776; the limit is 8388608/)
+    expect(() => parseGguf(withLength(2n ** 40n), file.length, "m")).toThrow(
+      /the length of a is 1099511627776; the limit is 8388608/,
+    )
   })
 
   test("arrays nested too deep", () => {
@@ -166,7 +209,9 @@ describe("a model in parts", () => {
   ]
   const first = tinyLlama({ metadata: [...TINY_LLAMA, ...split(0, 2)] })
   const second = ggufFile({
-    metadata: split(1, 2), tensors: [{ name: "output_norm.weight", dims: [32], type: 0, offset: 0 }], data: new Uint8Array(128),
+    metadata: split(1, 2),
+    tensors: [{ name: "output_norm.weight", dims: [32], type: 0, offset: 0 }],
+    data: new Uint8Array(128),
   })
 
   test("is one checkpoint", () => {
@@ -178,7 +223,9 @@ describe("a model in parts", () => {
     expect(checkpoint.names()).toEqual(["model.embed_tokens.weight", "model.norm.weight"])
     checkpoint.close()
     expect(mapped.map((file) => file.isMapped)).toEqual([false, false])
-    expect(() => openGguf(join(dir.path, "m-00002-of-00002.gguf"), mapFile)).toThrow(/is a later part of a model; give the one/)
+    expect(() => openGguf(join(dir.path, "m-00002-of-00002.gguf"), mapFile)).toThrow(
+      /is a later part of a model; give the one/,
+    )
   })
 
   test("needs all its parts, under their names", () => {
@@ -186,7 +233,9 @@ describe("a model in parts", () => {
     writeFileSync(join(dir.path, "m-00001-of-00002.gguf"), first)
     writeFileSync(join(dir.path, "renamed.gguf"), first)
     const { mapFile } = fileReader()
-    expect(() => openGguf(join(dir.path, "m-00001-of-00002.gguf"), mapFile)).toThrow(/m-00002-of-00002\.gguf is missing: the model has 2 parts/)
+    expect(() => openGguf(join(dir.path, "m-00001-of-00002.gguf"), mapFile)).toThrow(
+      /m-00002-of-00002\.gguf is missing: the model has 2 parts/,
+    )
     expect(() => openGguf(join(dir.path, "renamed.gguf"), mapFile)).toThrow(/is one of 2 parts/)
   })
 })

@@ -18,7 +18,11 @@ test("a Hugging Face directory", () => {
     "model.safetensors": WEIGHTS, "config.json": '{"model_type":"llama"}', "generation_config.json": '{"top_k":5}',
   })
   expect(source).toMatchObject({
-    kind: "safetensors", config: { model_type: "llama" }, generationConfig: { top_k: 5 }, ropeInterleaved: false, ggufMetadata: null,
+    kind: "safetensors",
+    config: { model_type: "llama" },
+    generationConfig: { top_k: 5 },
+    ropeInterleaved: false,
+    ggufMetadata: null,
   })
   expect(source.checkpoint.names()).toEqual(["w"])
 })
@@ -45,9 +49,24 @@ describe("what is no model is an error that says why", () => {
     ["other file", { "m.txt": "" }, "m.txt", /neither a directory nor a .gguf file/],
     ["weights alone", { "model.safetensors": WEIGHTS }, "model.safetensors", /give the directory/],
     ["no config", { "model.safetensors": WEIGHTS }, "", /config.json is missing/],
-    ["config is no JSON", { "model.safetensors": WEIGHTS, "config.json": "{" }, "", /config.json cannot be read as JSON/],
-    ["config is a list", { "model.safetensors": WEIGHTS, "config.json": "[]" }, "", /config.json does not hold a JSON object/],
-    ["shards without index", { "model-00001-of-00002.safetensors": WEIGHTS, "config.json": "{}" }, "", /no index that says what it holds/],
+    [
+      "config is no JSON",
+      { "model.safetensors": WEIGHTS, "config.json": "{" },
+      "",
+      /config.json cannot be read as JSON/,
+    ],
+    [
+      "config is a list",
+      { "model.safetensors": WEIGHTS, "config.json": "[]" },
+      "",
+      /config.json does not hold a JSON object/,
+    ],
+    [
+      "shards without index",
+      { "model-00001-of-00002.safetensors": WEIGHTS, "config.json": "{}" },
+      "",
+      /no index that says what it holds/,
+    ],
     ["PyTorch", { "pytorch_model.bin": "" }, "", /pytorch_model.bin is in PyTorch's format/],
     ["two GGUF models", { "a.gguf": "", "b.gguf": "" }, "", /holds 2 GGUF models; give one of them: a.gguf, b.gguf/],
     ["GGUF in name only", { "a.gguf": "hello" }, "", /a.gguf is not a GGUF file/],

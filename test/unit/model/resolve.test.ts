@@ -44,7 +44,9 @@ describe("a repository is its snapshot in the cache", () => {
 
 test("names that are no repository are not looked up", () => {
   for (const name of ["/no/such/dir", "../up", "a/b/c", "./model.gguf", ".hidden/x", "org/..", ""])
-    expect(() => resolveModel(name, { HF_HUB_CACHE: "/no/such/cache" })).toThrow(name === "" ? /empty/ : `there is no model at ${name}`)
+    expect(() => resolveModel(name, { HF_HUB_CACHE: "/no/such/cache" })).toThrow(
+      name === "" ? /empty/ : `there is no model at ${name}`,
+    )
 })
 
 test("the cache is where Hugging Face's tools put it", () => {

@@ -46,21 +46,31 @@ describe("a table's layout", () => {
 
   test("is cosines, then sines, a position", () => {
     const row = Array.from(buildCosSinTable(rope, 4, 4, 3).subarray(8, 12))
-    expect(row).toEqual([Math.cos(2), Math.cos(0.2), Math.sin(2), Math.sin(0.2)].map((x) => expect.closeTo(x, 6) as unknown as number))
+    expect(row).toEqual(
+      [Math.cos(2), Math.cos(0.2), Math.sin(2), Math.sin(0.2)].map((x) => expect.closeTo(x, 6) as unknown as number),
+    )
   })
 
   test("divides frequencies by a GGUF file's factors", () => {
     const scaled = ropeOf({
-      head_dim: 4, max_position_embeddings: 8, rope_parameters: { rope_theta: 100, rope_type: "factors", factors: [1, 8] },
+      head_dim: 4,
+      max_position_embeddings: 8,
+      rope_parameters: { rope_theta: 100, rope_type: "factors", factors: [1, 8] },
     })
     expect(Array.from(ropeFrequencies(scaled, 8).invFreq)).toEqual([1, Math.fround(1 / 80)])
   })
 
   test("llama3's frequencies are those of the factors that converters store for it", () => {
     const row = vectors.cases.find(({ name }) => name === "llama 3.2")!
-    const plain = ropeFrequencies(ropeOf({ ...row.config, rope_parameters: { rope_type: "default", rope_theta: 500_000 } }), 64)
+    const plain = ropeFrequencies(
+      ropeOf({ ...row.config, rope_parameters: { rope_type: "default", rope_theta: 500_000 } }),
+      64,
+    )
     const factors = row.inv_freq.map((value, i) => Math.fround(plain.invFreq[i]! / value))
-    const converted = ropeFrequencies(ropeOf({ ...row.config, rope_parameters: { rope_type: "factors", rope_theta: 500_000, factors } }), 64)
+    const converted = ropeFrequencies(
+      ropeOf({ ...row.config, rope_parameters: { rope_type: "factors", rope_theta: 500_000, factors } }),
+      64,
+    )
     converted.invFreq.forEach((value, i) => expect(Math.abs(value / row.inv_freq[i]! - 1)).toBeLessThanOrEqual(3 * ULP))
   })
 })

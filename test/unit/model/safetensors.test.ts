@@ -32,7 +32,12 @@ test("tensors are found by name, where they lie in the file", () => {
   expect(checkpoint.names()).toEqual(["b", "a", "scalar", "empty"])
   expect(checkpoint.totalBytes).toBe(22)
   expect(checkpoint.get("nothing")).toBeNull()
-  expect(checkpoint.get("b")).toMatchObject({ dtype: "BF16", shape: [2, 3], bytes: 12, address: file.address + dataStart + 8 })
+  expect(checkpoint.get("b")).toMatchObject({
+    dtype: "BF16",
+    shape: [2, 3],
+    bytes: 12,
+    address: file.address + dataStart + 8,
+  })
   expect(checkpoint.get("scalar")).toMatchObject({ dtype: "F16", shape: [], bytes: 2 })
   checkpoint.get("b")!.release()
   checkpoint.get("empty")!.release()
@@ -47,7 +52,10 @@ test("tensors are found by name, where they lie in the file", () => {
 })
 
 test("a type that no kernel reads is an error once the tensor is asked for", () => {
-  const { checkpoint } = open({ scale: { dtype: "F8_E4M3", shape: [4], data_offsets: [0, 4] }, a: { ...F32_PAIR, data_offsets: [4, 12] } }, 12)
+  const { checkpoint } = open(
+    { scale: { dtype: "F8_E4M3", shape: [4], data_offsets: [0, 4] }, a: { ...F32_PAIR, data_offsets: [4, 12] } },
+    12,
+  )
   expect(checkpoint.get("a")!.bytes).toBe(8)
   expect(() => checkpoint.get("scale")).toThrow(/tensor scale has type F8_E4M3/)
 })
@@ -61,15 +69,26 @@ describe("a malformed file is an error that says what is wrong", () => {
     ["size against shape", { a: { ...F32_PAIR, shape: [3] } }, 8, /tensor a has 8 bytes; F32 \[3\] needs 12/],
     ["size overflows", { a: { ...F32_PAIR, shape: [2 ** 40, 2 ** 40, 2 ** 40] } }, 8, /tensor a has 8 bytes/],
     ["backwards", { a: { ...F32_PAIR, data_offsets: [8, 0] } }, 8, /run backwards/],
-    ["negative offset", { a: { ...F32_PAIR, data_offsets: [-8, 0] } }, 8, /data_offsets that are not two byte positions/],
+    [
+      "negative offset",
+      { a: { ...F32_PAIR, data_offsets: [-8, 0] } },
+      8,
+      /data_offsets that are not two byte positions/,
+    ],
     ["fractional dimension", { a: { ...F32_PAIR, shape: [0.5, 4] } }, 8, /a shape that is not a list/],
     ["too many dimensions", { a: { ...F32_PAIR, shape: [1, 1, 1, 1, 1, 1, 1, 1, 2] } }, 8, /at most 8 sizes/],
     ["no dtype", { a: { shape: [2], data_offsets: [0, 8] } }, 8, /tensor a has no dtype/],
+    ["long name", { ["n".repeat(1025)]: F32_PAIR }, 8, /a name of 1025 characters; the limit is 1024/],
     ["entry is no object", { a: 1 }, 0, /entry a is not an object/],
     ["list", "[]", 0, /not a JSON object/],
     ["not JSON", "{\"a\":", 0, /not valid JSON/],
     ["same name twice", `{"a":${JSON.stringify(F32_PAIR)},"a":${JSON.stringify(F32_PAIR)}}`, 8, /the same name twice/],
-    ["same field twice", '{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 8, /the same name twice/],
+    [
+      "same field twice",
+      '{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+      8,
+      /the same name twice/,
+    ],
     ["deep nesting", `{"a":${"[".repeat(100_000)}`, 0, /nested deeper than 3/],
   ]
   for (const [name, header, dataBytes, message] of rows)
@@ -124,15 +143,32 @@ describe("shards", () => {
   })
 
   const broken: [name: string, files: Record<string, Uint8Array | string>, message: RegExp][] = [
-    ["missing shard", { "model.safetensors.index.json": index(whole), "one.safetensors": first },
-      /two\.safetensors is missing; it holds tensor b and 1 more/],
-    ["tensor not in its shard",
-      { "model.safetensors.index.json": index({ ...whole, d: "one.safetensors" }), "one.safetensors": first, "two.safetensors": second },
-      /one\.safetensors lacks tensor d/],
-    ["tensor in two shards",
-      { "model.safetensors.index.json": index({ a: "one.safetensors", x: "two.safetensors" }), "one.safetensors": first,
-        "two.safetensors": safetensorsFile({ a: F32_PAIR, x: { ...F32_PAIR, data_offsets: [8, 16] } }, new Uint8Array(16)) },
-      /tensor a is stored twice/],
+    [
+      "missing shard",
+      { "model.safetensors.index.json": index(whole), "one.safetensors": first },
+      /two\.safetensors is missing; it holds tensor b and 1 more/,
+    ],
+    [
+      "tensor not in its shard",
+      {
+        "model.safetensors.index.json": index({ ...whole, d: "one.safetensors" }),
+        "one.safetensors": first,
+        "two.safetensors": second,
+      },
+      /one\.safetensors lacks tensor d/,
+    ],
+    [
+      "tensor in two shards",
+      {
+        "model.safetensors.index.json": index({ a: "one.safetensors", x: "two.safetensors" }),
+        "one.safetensors": first,
+        "two.safetensors": safetensorsFile(
+          { a: F32_PAIR, x: { ...F32_PAIR, data_offsets: [8, 16] } },
+          new Uint8Array(16),
+        ),
+      },
+      /tensor a is stored twice/,
+    ],
     ["no weight_map", { "model.safetensors.index.json": "{}" }, /no weight_map/],
     ["empty weight_map", { "model.safetensors.index.json": index({}) }, /weight_map is empty/],
     ["index is not JSON", { "model.safetensors.index.json": "{" }, /cannot be read as JSON/],
@@ -140,9 +176,19 @@ describe("shards", () => {
   ]
   for (const [name, files, message] of broken) test(name, () => expect(() => openFiles(files)).toThrow(message))
 
-  for (const path of ["../one.safetensors", "/etc/one.safetensors", "sub/one.safetensors", "..\\one.safetensors", "one.bin", 7, ""])
+  for (const path of [
+    "../one.safetensors",
+    "/etc/one.safetensors",
+    "sub/one.safetensors",
+    "..\\one.safetensors",
+    "one.bin",
+    7,
+    "",
+  ])
     test(`a shard called ${JSON.stringify(path)} is refused`, () => {
-      expect(() => openFiles({ "model.safetensors.index.json": index({ a: path }) })).toThrow(/no safetensors file name/)
+      expect(() => openFiles({ "model.safetensors.index.json": index({ a: path }) })).toThrow(
+        /no safetensors file name/,
+      )
     })
 
   test("a bad shard leaves nothing mapped", () => {
