@@ -163,6 +163,12 @@ export class Scheduler {
     return isReset
   }
 
+  /** Share of the KV cache's blocks in use, 0 to 1. */
+  get kvCacheUsage(): number {
+    return this.#kv.pool.usage
+  }
+
+  /** The counts since the last call, and the present state. Whoever calls it owns the counts: have one caller. */
   makeStats(): SchedulerStats {
     const counters = this.#counters
     this.#counters = new StatsCounters()
@@ -170,7 +176,7 @@ export class Scheduler {
       numRunning: this.#running.length,
       numWaiting: this.#waiting.size - this.#deferred.size,
       numDeferred: this.#deferred.size,
-      kvCacheUsage: this.#kv.pool.usage,
+      kvCacheUsage: this.kvCacheUsage,
       numPreemptions: counters.numPreemptions,
       prefixCache: counters.prefixCache,
       promptTokens: counters.promptTokens,
