@@ -9,10 +9,10 @@ import { toArrayBuffer, type Pointer } from "bun:ffi"
 import { expect, test } from "bun:test"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
-import type { OpName, OPS } from "../../ffi/abi.ts"
+import { OPS, type OpName } from "../../ffi/abi.ts"
 import { Args } from "../../ffi/args.ts"
 import { KernelLibrary, type NativeStream } from "../../ffi/library.ts"
-import type { StructValues } from "../../ffi/structs.ts"
+import { STRUCTS, type StructValues } from "../../ffi/structs.ts"
 import { Prng } from "../../src/base/prng.ts"
 
 const GUARD_BYTES = 256
@@ -53,7 +53,7 @@ export class Place {
   }
 
   run<N extends OpName>(op: N, values: StructValues<(typeof OPS)[N]>): void {
-    this.stream.run(op, argsOf(this.library, op, values))
+    this.stream.run(op, argsOf(op, values))
   }
 
   /** Fails when an op wrote outside of its buffers; then frees them. */
@@ -65,34 +65,17 @@ export class Place {
   }
 }
 
-const STRUCT_OF = {
-  bz_embedding: "embedding", bz_rms_norm: "rmsNorm", bz_linear: "linear", bz_gated_act: "gatedAct", bz_rope_kv: "ropeKv",
-  bz_attention: "attention", bz_gather_rows: "gatherRows", bz_add: "add", bz_logits_process: "logitsProcess",
-  bz_sample: "sample", bz_logprobs: "logprobs",
-} as const satisfies typeof OPS
-
 // Args live as long as the process: one struct an op serves all calls.
-const reused = new Map<string, Args<never>>()
+const reused = new Map<OpName, Args<never>>()
 
-function argsOf<N extends OpName>(_library: KernelLibrary, op: N, values: StructValues<(typeof OPS)[N]>): Args<(typeof OPS)[N]> {
-  const struct = STRUCT_OF[op]
-  let args = reused.get(op) as Args<(typeof OPS)[N]> | undefined
-  if (args === undefined) {
-    args = new Args(struct) as Args<(typeof OPS)[N]>
-    reused.set(op, args as unknown as Args<never>)
-  }
+function argsOf<N extends OpName>(op: N, values: StructValues<(typeof OPS)[N]>): Args<(typeof OPS)[N]> {
+  const struct = OPS[op]
+  const args = (reused.get(op) ?? new Args(struct)) as Args<(typeof OPS)[N]>
+  reused.set(op, args as unknown as Args<never>)
   const blank: Record<string, number> = {}
-  for (const field of FIELDS[struct]) blank[field] = 0
+  for (const field in STRUCTS[struct].fields) if (field !== "args_bytes" && field !== "reserved") blank[field] = 0
   return args.set({ ...blank, ...values } as StructValues<(typeof OPS)[N]>)
 }
-
-import { STRUCTS } from "../../ffi/structs.ts"
-
-const FIELDS: Record<string, string[]> = Object.fromEntries(
-  Object.entries(STRUCTS).map(([name, layout]) => [
-    name, Object.keys(layout.fields).filter((field) => field !== "args_bytes" && field !== "reserved"),
-  ]),
-)
 
 /** A kernel library of this checkout's build, or null with one printed line. */
 export function openLibrary(name: string): KernelLibrary | null {
