@@ -109,7 +109,9 @@ function readRope(keys: KeyReader, factors: readonly number[] | null, maxPositio
     return { rope_theta: theta, ...readYarn(keys, factor, original) }
   }
   if (type !== "linear" && type !== "none")
-    throw new ConfigError(`${keys.path}: rope.scaling.type is "${type.slice(0, 80)}"; none, linear and yarn are supported`)
+    throw new ConfigError(
+      `${keys.path}: rope.scaling.type is "${type.slice(0, 80)}"; none, linear and yarn are supported`,
+    )
   const isScaled = type === "linear" && factor !== 1 && factor !== 0
   if (factors !== null) {
     if (isScaled)

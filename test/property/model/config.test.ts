@@ -86,7 +86,7 @@ test("any config is refused or within limits", () => {
       ])
         expect(Number.isSafeInteger(size) && size > 0).toBe(true)
     }),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   )
 })
 
@@ -103,7 +103,7 @@ test("any rotary parameters are refused or give a table of cosines and sines", (
         expect(buildCosSinTable(config.rope, config.headDim, config.rotDim, length).every(Number.isFinite)).toBe(true)
       },
     ),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   )
-  expect(tables).toBeGreaterThan(100)
+  expect(tables).toBeGreaterThan(50)
 })

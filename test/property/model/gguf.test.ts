@@ -72,10 +72,10 @@ test("damage to the header is refused or harmless", () => {
     fc.property(damaged(header), (bytes) => {
       if (check(Uint8Array.from([...bytes, ...rest])) !== null) opened++
     }),
-    { numRuns: 5000 },
+    { numRuns: 1000 },
   )
   // Strings and ids may change without harm: were everything refused, this test would show nothing.
-  expect(opened).toBeGreaterThan(100)
+  expect(opened).toBeGreaterThan(20)
 })
 
 test("counts of any size cost no more than the file", () => {
@@ -90,7 +90,7 @@ test("counts of any size cost no more than the file", () => {
       ]
       for (const spec of specs) check(tinyLlama(spec))
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   )
   expect(process.memoryUsage().rss - before).toBeLessThan(256 * 1024 * 1024)
 })
@@ -117,7 +117,7 @@ test("any metadata comes back as it was written", () => {
       const metadata = check(tinyLlama({ metadata: [...TINY_LLAMA, ...extra] }))!.ggufMetadata!
       for (const [key, value] of extra) expect(metadata.get(key)).toEqual(plain(value))
     }),
-    { numRuns: 500 },
+    { numRuns: 100 },
   )
 })
 
