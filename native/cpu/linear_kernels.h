@@ -38,11 +38,23 @@ constexpr uint64_t QUANTIZE_ALONE = 4096;
 
 static inline bool quantize_alone(uint32_t num_tokens, uint32_t c) { return uint64_t{num_tokens} * c <= QUANTIZE_ALONE; }
 
+// Blocks whose weights, as int8, stay in the second cache while all tokens pass by.
+static inline uint32_t panel_blocks(uint32_t c_padded) {
+  constexpr uint64_t CACHE_BYTES = 256 * 1024;
+  const uint64_t blocks = CACHE_BYTES / (uint64_t{c_padded} * LANES);
+  return blocks > 0 ? static_cast<uint32_t>(blocks) : 1;
+}
+
+// A panel of int4 weights widened to int8.
+static inline uint64_t panel_bytes(uint32_t c) {
+  const uint32_t c_padded = (c + GROUP - 1) / GROUP * GROUP;
+  return uint64_t{panel_blocks(c_padded)} * c_padded * LANES;
+}
+
 static inline uint64_t linear_scratch_bytes(const bz_weight &w, uint32_t num_tokens, uint32_t num_threads) {
-  // A thread's own part holds one block of int4 weights widened to int8.
-  const uint64_t panel = (uint64_t{w.c} + 2 * GROUP) * LANES + 64;
+  if (w.is_float) return 0;
   const uint64_t copies = quantize_alone(num_tokens, w.c) ? num_threads : 1;
-  return w.is_float ? 0 : copies * activation_bytes(num_tokens, w.c) + num_threads * (panel / 64 * 64 + 64);
+  return copies * activation_bytes(num_tokens, w.c) + num_threads * panel_bytes(w.c);
 }
 
 } // namespace bz

@@ -32,12 +32,12 @@ static Share share_of(const bz_weight &w, uint32_t num_tokens, const Team &team)
 }
 
 static void multiply(const Segment &s, const bz_linear_args &a, const Activations &act, const Output &out, const Share &share,
-                     std::byte *panel) {
+                     [[maybe_unused]] std::byte *panel) {
   if (s.format.is_float()) return linear_float(s, a.x, a.x_stride, a.weight->c, out, share);
 #if defined(__AMX_INT8__)
   if (a.num_tokens >= AMX_TOKENS) return linear_int_amx(s, act, out, share, panel);
 #endif
-  linear_int(s, act, out, share, panel);
+  linear_int(s, act, out, share);
 }
 
 static void linear(const bz_linear_args &a, Team &team) {
@@ -52,8 +52,7 @@ static void linear(const bz_linear_args &a, Team &team) {
     quantize(a.x, a.x_stride, w.c, act, mine.begin, mine.end);
     if (!alone) team.barrier();
   }
-  const uint64_t panel_bytes = (uint64_t{w.c} + 2 * GROUP) * LANES / 64 * 64 + 64;
-  std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes;
+  std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes(w.c);
   const Output out = {a.y, a.y_stride, a.bias, (a.flags & BZ_LINEAR_ACCUMULATE) != 0};
   const Share share = share_of(w, a.num_tokens, team);
   if (share.token_begin == share.token_end) return;

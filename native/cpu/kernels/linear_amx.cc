@@ -2,7 +2,8 @@
 //
 // One tile product is a group's dots of up to 16 tokens with a block of 16 output rows, exact in int32; the sums over groups
 // are linear_int's, operation for operation, so the results are the same bits. The packed layout of a block is the layout
-// the unit wants for its second operand; int4 is widened to int8 once a block, for all tokens.
+// the unit wants for its second operand; int4 is widened to int8 once, for all tokens. A panel of blocks that stays in the
+// second cache is done for all tokens before the next, so that a token's results are written side by side.
 // While the unit works on a group, the vector units scale the group before it.
 #include "linear_parts.h"
 
@@ -30,17 +31,18 @@ void configure_tiles(uint32_t tokens, uint32_t group) {
     config.row_bytes[i] = config.row_bytes[4 + i] = WEIGHT_ROW_BYTES;
     config.row_bytes[2 + i] = static_cast<uint16_t>(group);
   }
+  asm volatile("" : : "r"(&config) : "memory"); // g++ believes that the instruction reads 8 bytes, and drops the rest
   _tile_loadconfig(&config);
 }
 
-// The block's weights as signed bytes: in place for int8, else widened into the panel.
-template <class F> const std::byte *block_levels(const Segment &s, uint32_t block, std::byte *panel) {
-  const std::byte *values = s.values + block * s.block_value_bytes();
+// The blocks' weights as signed bytes: in place for int8, else widened into the panel.
+template <class F> const std::byte *panel_levels(const Segment &s, uint32_t begin, uint32_t end, std::byte *panel) {
+  const std::byte *values = s.values + begin * s.block_value_bytes();
   if constexpr (F::format.storage == Storage::int8) {
     return values;
   } else {
     const __m512i offset = _mm512_set1_epi8(static_cast<char>(F::format.offset));
-    const uint64_t vectors = uint64_t{s.c_padded} / 8;
+    const uint64_t vectors = (end - begin) * s.block_value_bytes() / 64;
     for (uint64_t i = 0; i < vectors; i++) {
       const Bytes both = load_bytes(values + 64 * i);
       Bytes low = low_halves(both), high = high_halves(both);
@@ -130,13 +132,19 @@ template <class F> struct TileProduct {
 void linear_int_amx(const Segment &s, const Activations &a, const Output &out, const Share &share, std::byte *panel) {
   configure_tiles(a.tile, s.format.group);
   visit_format(s.format, [&]<class F>() {
-    for (uint32_t block = share.block_begin; block < share.block_end; block++) {
-      TileProduct<F> product = {a, block_levels<F>(s, block, panel), s.scales + block * s.block_scale_bytes(),
-                                s.mins + block * s.block_scale_bytes(), 0};
+    const uint64_t level_bytes = uint64_t{s.c_padded} * LANES;
+    const uint32_t step = panel_blocks(s.c_padded);
+    for (uint32_t begin = share.block_begin; begin < share.block_end; begin += step) {
+      const uint32_t end = begin + step < share.block_end ? begin + step : share.block_end;
+      const std::byte *levels = panel_levels<F>(s, begin, end, panel);
       asm volatile("" ::: "memory"); // the tile loads below do not say that they read the panel
       for (uint32_t token = share.token_begin; token < share.token_end; token += a.tile) {
-        product.first = uint64_t{token / a.tile} * a.groups * a.tile;
-        product.run(s, out, block, token, share.token_end);
+        const uint64_t first = uint64_t{token / a.tile} * a.groups * a.tile;
+        for (uint32_t block = begin; block < end; block++) {
+          const TileProduct<F> product = {a, levels + (block - begin) * level_bytes, s.scales + block * s.block_scale_bytes(),
+                                          s.mins + block * s.block_scale_bytes(), first};
+          product.run(s, out, block, token, share.token_end);
+        }
       }
     }
   });

@@ -4,7 +4,8 @@
 //   sum[t] = fma(float(dot of the group), weight scale * activation scale, sum[t]), then with a minimum
 //   sum[t] = fma(weight minimum, activation scale * sum of the group's levels, sum[t]); groups in rising order.
 // The dot is exact in int32, so every level, tile and thread count gives the same bits.
-// Traffic: every weight byte is read once for up to 16 tokens; activations stay in the first cache.
+// Traffic: a panel of blocks that stays in the second cache is done for all tokens before the next; a tile of tokens
+// stays in the first.
 #include "int_formats.h"
 #include "linear_parts.h"
 #include "store_block.h"
@@ -63,13 +64,16 @@ template <class F, uint32_t N> uint32_t tile_products(const Segment &s, const Ac
 
 } // namespace
 
-void linear_int(const Segment &s, const Activations &a, const Output &out, const Share &share, std::byte *) {
+void linear_int(const Segment &s, const Activations &a, const Output &out, const Share &share) {
   visit_format(s.format, [&]<class F>() {
-    for (uint32_t block = share.block_begin; block < share.block_end; block++)
+    const uint32_t step = panel_blocks(s.c_padded);
+    for (uint32_t begin = share.block_begin; begin < share.block_end; begin += step) {
+      const uint32_t end = begin + step < share.block_end ? begin + step : share.block_end;
       for (uint32_t token = share.token_begin; token < share.token_end; token += a.tile) {
-        const uint32_t end = token + a.tile < share.token_end ? token + a.tile : share.token_end;
-        tile_products<F, MAX_TOKENS>(s, a, out, block, token, end);
+        const uint32_t token_end = token + a.tile < share.token_end ? token + a.tile : share.token_end;
+        for (uint32_t block = begin; block < end; block++) tile_products<F, MAX_TOKENS>(s, a, out, block, token, token_end);
       }
+    }
   });
 }
 

@@ -20,14 +20,14 @@ struct Share {
 // The activations of x's rows [begin, end) * groups; each item is one group of one row. quantize.cc
 void quantize(const float *x, uint64_t x_stride, uint32_t c, Activations &out, uint64_t item_begin, uint64_t item_end);
 
-// `panel`: scratch of this thread for one block widened to int8. linear_int.cc
-void linear_int(const Segment &s, const Activations &a, const Output &out, const Share &share, std::byte *panel);
+// linear_int.cc
+void linear_int(const Segment &s, const Activations &a, const Output &out, const Share &share);
 
 // linear_float.cc
 void linear_float(const Segment &s, const float *x, uint64_t x_stride, uint32_t c, const Output &out, const Share &share);
 
 #if defined(__AMX_INT8__)
-// The same numbers as linear_int, for whole tiles of tokens. linear_amx.cc
+// The same numbers as linear_int. `panel`: panel_bytes of scratch of this thread. linear_amx.cc
 void linear_int_amx(const Segment &s, const Activations &a, const Output &out, const Share &share, std::byte *panel);
 #endif
 
