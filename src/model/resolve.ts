@@ -15,8 +15,7 @@ const REPOSITORY = /^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)?
 export function resolveModel(nameOrPath: string, environment: Environment = process.env): string {
   if (nameOrPath === "") throw new ConfigError("the model's name is empty")
   if (existsSync(nameOrPath)) return nameOrPath
-  const isRepository = REPOSITORY.test(nameOrPath)
-  if (!isRepository) throw new ConfigError(`there is no model at ${nameOrPath}`)
+  if (!REPOSITORY.test(nameOrPath)) throw new ConfigError(`there is no model at ${nameOrPath}`)
   const repository = join(hubCache(environment), `models--${nameOrPath.replace("/", "--")}`)
   const snapshot = findSnapshot(repository)
   if (snapshot !== null) return snapshot
