@@ -4,14 +4,22 @@ import type { Tokenizer } from "../text/tokenizer.ts"
 import type { PositionLogprobs, TopLogprob } from "./engine-client.ts"
 
 /** A character has at most four bytes: this many tokens before a token can hold the start of its first character. */
-const MAX_CONTEXT_TOKENS = 4
+export const MAX_CONTEXT_TOKENS = 4
 const INCOMPLETE = "\ufffd"
+
+/** A token decoded alone. */
+interface TokenText {
+  readonly token: string
+  readonly bytes: readonly number[]
+  /** False where the text ends inside a character. */
+  readonly isComplete: boolean
+}
 
 export class LogprobsText {
   readonly #tokenizer: Tokenizer
   readonly #encoder = new TextEncoder()
-  /** Texts of tokens decoded alone; at most the vocabulary. */
-  readonly #alone = new Map<number, string>()
+  /** At most the vocabulary. */
+  readonly #alone = new Map<number, TokenText>()
 
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer
@@ -31,8 +39,9 @@ export class LogprobsText {
   }
 
   #top(tokenId: number, logprob: number, rank: number, contextIds: readonly number[]): TopLogprob {
-    const token = this.tokenText(tokenId, contextIds)
-    return { tokenId, token, bytes: Array.from(this.#encoder.encode(token)), logprob, rank }
+    const alone = this.#decodeAlone(tokenId)
+    const { token, bytes } = alone.isComplete ? alone : this.#withBytes(this.#completed(tokenId, contextIds))
+    return { tokenId, token, bytes, logprob, rank }
   }
 
   /**
@@ -40,27 +49,36 @@ export class LogprobsText {
    * character has the whole of it.
    */
   tokenText(tokenId: number, contextIds: readonly number[]): string {
-    const alone = this.#decodeAlone(tokenId)
-    if (!alone.endsWith(INCOMPLETE)) return alone
+    const { token, isComplete } = this.#decodeAlone(tokenId)
+    return isComplete ? token : this.#completed(tokenId, contextIds)
+  }
+
+  /** The text of a token that is incomplete alone. */
+  #completed(tokenId: number, contextIds: readonly number[]): string {
     const most = Math.min(MAX_CONTEXT_TOKENS, contextIds.length)
     for (let numContext = 1; numContext <= most; numContext++) {
       const context = contextIds.slice(-numContext)
       const text = this.#tokenizer.decode([...context, tokenId])
       if (text.endsWith(INCOMPLETE)) continue
       let numClean = context.length
-      while (numClean > 0 && this.#decodeAlone(context[numClean - 1]!).endsWith(INCOMPLETE)) numClean--
+      while (numClean > 0 && !this.#decodeAlone(context[numClean - 1]!).isComplete) numClean--
       const clean = this.#tokenizer.decode(context.slice(0, numClean))
       return text.startsWith(clean) ? text.slice(clean.length) : ""
     }
     return ""
   }
 
-  #decodeAlone(tokenId: number): string {
+  #decodeAlone(tokenId: number): TokenText {
     let text = this.#alone.get(tokenId)
     if (text === undefined) {
-      text = this.#tokenizer.decode([tokenId])
+      const token = this.#tokenizer.decode([tokenId])
+      text = { ...this.#withBytes(token), isComplete: !token.endsWith(INCOMPLETE) }
       this.#alone.set(tokenId, text)
     }
     return text
+  }
+
+  #withBytes(token: string): { token: string; bytes: readonly number[] } {
+    return { token, bytes: Array.from(this.#encoder.encode(token)) }
   }
 }

@@ -43,20 +43,18 @@ export class OutputStream implements AsyncGenerator<ChoiceOutput, void, void> {
         return Promise.reject(error)
       }
     }
-    const ready = this.#poll()
-    if (ready !== null) return ready
-    this.#reader = Promise.withResolvers<Result>()
-    return this.#reader.promise
+    const reader = Promise.withResolvers<Result>()
+    if (!this.#settle(reader)) this.#reader = reader
+    return reader.promise
   }
 
   /** Tells the reader, if it waits, that the collector holds something new. */
   wake(): void {
-    if (this.#reader === null) return
-    const ready = this.#poll()
-    if (ready === null) return
     const reader = this.#reader
+    if (reader === null) return
+    // Not the reader's any more before it is settled: settling may end the stream, which wakes in turn.
     this.#reader = null
-    reader.resolve(ready)
+    if (!this.#settle(reader)) this.#reader = reader
   }
 
   /** Ends the stream with `error`, which replaces whatever the reader has not taken. */
@@ -98,17 +96,25 @@ export class OutputStream implements AsyncGenerator<ChoiceOutput, void, void> {
     if (wasStarted) this.#hooks.end()
   }
 
-  /** What `next()` gives now, or null when the reader has to wait. */
-  #poll(): Promise<Result> | null {
-    if (this.#state === "ended") return Promise.resolve({ done: true, value: undefined })
+  /** Answers the reader with what there is; false when it has to wait. */
+  #settle(reader: PromiseWithResolvers<Result>): boolean {
+    if (this.#state === "ended") {
+      reader.resolve({ done: true, value: undefined })
+      return true
+    }
     if (this.#failure !== null) {
       this.#finish()
-      return Promise.reject(this.#failure)
+      reader.reject(this.#failure)
+      return true
     }
     const output = this.#collector.take()
-    if (output !== null) return Promise.resolve({ done: false, value: output })
-    if (!this.#collector.isFinished) return null
+    if (output !== null) {
+      reader.resolve({ done: false, value: output })
+      return true
+    }
+    if (!this.#collector.isFinished) return false
     this.#finish()
-    return Promise.resolve({ done: true, value: undefined })
+    reader.resolve({ done: true, value: undefined })
+    return true
   }
 }

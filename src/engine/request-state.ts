@@ -11,6 +11,7 @@ import type { EngineCoreOutput, FinishReason } from "../core/engine-core-output.
 import type { SamplingParams } from "../core/sampling-params.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import type { GenerateRequest, PositionLogprobs } from "./engine-client.ts"
+import { MAX_CONTEXT_TOKENS } from "./logprobs-text.ts"
 import type { LogprobsText } from "./logprobs-text.ts"
 import type { FinishedRequest } from "./metrics.ts"
 import type { MutableChoiceOutput, OutputCollector } from "./output-collector.ts"
@@ -60,7 +61,7 @@ export class ChoiceState {
   readonly #text: OutputText | null
   /** Not handed out yet: new in `delta` kind, all in `final` kind. */
   #tokenIds: number[] = []
-  #logprobs: PositionLogprobs[]
+  #logprobs: PositionLogprobs[] = []
   /** The last few output tokens, kept for the texts of log-probabilities. */
   #contextIds: number[] = []
   #numCachedTokens = 0
@@ -77,7 +78,6 @@ export class ChoiceState {
     this.index = init.index
     this.request = init.request
     this.#sampling = init.sampling
-    this.#logprobs = []
     this.#text = init.sampling.detokenize
       ? new OutputText(init.tokenizer, init.sampling, init.request.promptTokenIds)
       : null
@@ -120,7 +120,7 @@ export class ChoiceState {
       const entry = logprobs![i]!
       this.#logprobs.push(logprobsText.position(entry, this.#contextIds))
       this.#contextIds.push(entry.tokenId)
-      if (this.#contextIds.length > 4) this.#contextIds.shift()
+      if (this.#contextIds.length > MAX_CONTEXT_TOKENS) this.#contextIds.shift()
     }
   }
 
