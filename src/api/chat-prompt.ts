@@ -1,8 +1,8 @@
 /** Turns messages into a prompt: which template, with which variables, and what of it may come from the request. */
-import { RequestError } from "../base/errors.ts"
+import { ConfigError, RequestError } from "../base/errors.ts"
 import { ChatTemplate } from "../text/chat-template.ts"
 import type { ApiContext } from "./context.ts"
-import { templateMessages } from "./messages.ts"
+import { lastText, templateMessages } from "./messages.ts"
 import { servedName } from "./model-name.ts"
 import { encodeText } from "./prompt.ts"
 import type { Prompt, Truncation } from "./prompt.ts"
@@ -23,26 +23,49 @@ export function chatPrompt(context: ApiContext, fields: TemplateFields, extras: 
     modelName: servedName(context.client.model),
   })
   if (messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
-  const text = template.render({
+  const rendered = template.render({
     messages,
-    tools: extras.tools ?? null,
+    tools: extras.tools?.map((tool) => ({ type: "function", ...tool })) ?? null,
     documents: fields.documents ?? null,
     addGenerationPrompt: fields.add_generation_prompt ?? true,
-    continueFinalMessage: fields.continue_final_message ?? false,
-    variables: templateVariables(context, fields, extras.reasoningEffort),
+    specialTokens: context.client.tokenizer.specialTokens,
+    kwargs: templateVariables(context, fields, extras.reasoningEffort),
   })
+  const text = fields.continue_final_message === true ? cutAfter(rendered, fields.messages.at(-1)) : rendered
   return encodeText(context.client, text, fields.add_special_tokens ?? false, truncation)
 }
 
 /** The request's own template where that is trusted, else the model's. */
 function templateFor({ client }: ApiContext, fields: TemplateFields): ChatTemplate {
   const own = fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
-  if (typeof own === "string") return ChatTemplate.parse(own)
+  if (typeof own === "string") return parseTemplate(own)
   if (own !== null) throw new RequestError("chat_template must be a string.", { param: "chat_template" })
   if (client.chatTemplate === null) {
     throw new RequestError("The model has no chat template: start the server with --chat-template, or use /v1/completions.")
   }
   return client.chatTemplate
+}
+
+function parseTemplate(source: string): ChatTemplate {
+  try {
+    return ChatTemplate.parse(source)
+  } catch (error) {
+    if (error instanceof ConfigError) throw new RequestError(error.message, { param: "chat_template" })
+    throw error
+  }
+}
+
+/** The rendered prompt up to the end of the last message's text: what the template closes it with is left out. */
+function cutAfter(rendered: string, last: TemplateFields["messages"][number] | undefined): string {
+  const content = last === undefined ? "" : lastText(last)
+  const trimmed = content.trim()
+  const start = rendered.lastIndexOf(trimmed)
+  if (trimmed === "" || start < 0) {
+    throw new RequestError("continue_final_message needs a last message whose text the chat template writes out.")
+  }
+  // Templates may or may not keep white space at the end of a message.
+  const kept = content.trimStart()
+  return rendered.slice(0, start) + (rendered.startsWith(kept, start) ? kept : trimmed)
 }
 
 function checkTemplateFields({ options }: ApiContext, fields: TemplateFields): void {

@@ -1,6 +1,6 @@
 /** The whole answer to a chat request that is not streamed. */
 import type { ChoiceOutput } from "../engine/engine-client.ts"
-import type { ChatJob } from "./chat.ts"
+import type { ChatJob } from "./chat-job.ts"
 import { chatLogprobs } from "./logprobs.ts"
 import type { ChatChoice, ChatResponse } from "./schema/chat.ts"
 import { countTokens, fullUsage } from "./usage.ts"

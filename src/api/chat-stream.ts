@@ -3,7 +3,7 @@
  * one an output, then the usage if it was asked for.
  */
 import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
-import type { ChatJob } from "./chat.ts"
+import type { ChatJob } from "./chat-job.ts"
 import { generateAll } from "./generation.ts"
 import type { Generation } from "./generation.ts"
 import { chatLogprobs } from "./logprobs.ts"

@@ -2,12 +2,13 @@
 import { Elysia } from "elysia"
 import { RequestError } from "../base/errors.ts"
 import { readJson } from "./body.ts"
+import type { ChatJob } from "./chat-job.ts"
 import { chatPrompt } from "./chat-prompt.ts"
 import { chatResponse } from "./chat-response.ts"
 import { chatEvents } from "./chat-stream.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith, collectAll } from "./generation.ts"
-import type { Generation, PromptRun } from "./generation.ts"
+import type { Generation } from "./generation.ts"
 import { messageText } from "./messages.ts"
 import { checkModel, servedName } from "./model-name.ts"
 import { operation } from "./openapi.ts"
@@ -24,22 +25,6 @@ import { refuseConstraints } from "./structured.ts"
 import { readTools } from "./tools.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
 import { refuseUnsupported } from "./unsupported.ts"
-
-/** What the answer's builders need to know of the request. */
-export interface ChatJob {
-  readonly id: string
-  readonly created: number
-  readonly model: string
-  readonly fingerprint: string
-  readonly run: PromptRun
-  readonly report: ReportOptions
-  readonly numTopLogprobs: number
-  /** Of the generated messages. */
-  readonly role: string
-  /** Text before each generated message; "" without `echo`. */
-  readonly echo: string
-  readonly returnPromptText: boolean
-}
 
 export function chatApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   const parse = bodyParser(ChatRequest)

@@ -1,6 +1,6 @@
 /** The whole answer to a completion request that is not streamed. */
 import type { ChoiceOutput } from "../engine/engine-client.ts"
-import type { CompletionJob } from "./completions.ts"
+import type { CompletionJob } from "./completion-job.ts"
 import { completionLogprobs } from "./logprobs.ts"
 import type { CompletionChoice, CompletionResponse } from "./schema/completions.ts"
 import { countTokens, fullUsage } from "./usage.ts"

@@ -1,7 +1,7 @@
 /** The chunks of a streamed completion: one an output of the engine, then the usage if it was asked for. */
 import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
 import { choiceIndex } from "./completion-response.ts"
-import type { CompletionJob } from "./completions.ts"
+import type { CompletionJob } from "./completion-job.ts"
 import { generateAll } from "./generation.ts"
 import type { Generation } from "./generation.ts"
 import { completionLogprobs } from "./logprobs.ts"

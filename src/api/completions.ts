@@ -2,11 +2,12 @@
 import { Elysia } from "elysia"
 import { RequestError } from "../base/errors.ts"
 import { readJson } from "./body.ts"
+import type { CompletionJob } from "./completion-job.ts"
 import { completionEvents } from "./completion-stream.ts"
 import { completionResponse } from "./completion-response.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith, collectAll } from "./generation.ts"
-import type { Generation, PromptRun } from "./generation.ts"
+import type { Generation } from "./generation.ts"
 import { checkModel, servedName } from "./model-name.ts"
 import { operation } from "./openapi.ts"
 import { encodeText, splitPrompts, truncateIds, truncationFor } from "./prompt.ts"
@@ -23,22 +24,6 @@ import type { UnknownFieldLog } from "./unknown-fields.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 
 const DEFAULT_MAX_TOKENS = 16
-
-/** What the answer's builders need to know of the request. */
-export interface CompletionJob {
-  readonly id: string
-  readonly created: number
-  readonly model: string
-  readonly fingerprint: string
-  readonly runs: readonly PromptRun[]
-  readonly report: ReportOptions
-  /** Likeliest tokens to list; null lists none. */
-  readonly numLogprobs: number | null
-  /** The text that goes before each prompt's choices; null without echo. */
-  readonly echoes: readonly string[] | null
-  /** `max_tokens: 0` with echo: the engine makes one token that is not shown. */
-  readonly echoOnly: boolean
-}
 
 export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   const parse = bodyParser(CompletionRequest)

@@ -1,5 +1,7 @@
 /** What every endpoint gets: the engine, and how the server was asked to behave. */
 import packageJson from "../../package.json" with { type: "json" }
+import { makeLog } from "../base/log.ts"
+import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 
 export interface ApiOptions {
@@ -28,7 +30,7 @@ export interface ApiOptions {
   /** Prints the line about each answered request, /health and /metrics left out. */
   readonly accessLog: boolean
   /** Where lines for the operator go. */
-  readonly log: (line: string) => void
+  readonly log: Log
 }
 
 export const DEFAULT_API_OPTIONS: ApiOptions = {
@@ -44,7 +46,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   sseKeepAliveMs: 0,
   devMode: true,
   accessLog: true,
-  log: (line) => console.error(line),
+  log: makeLog(),
 }
 
 export interface ApiContext {

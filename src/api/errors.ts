@@ -5,6 +5,7 @@
  * there was one, the log learns which.
  */
 import { RequestError } from "../base/errors.ts"
+import type { Log } from "../base/log.ts"
 import { EngineDeadError } from "../engine/engine-client.ts"
 import type { ErrorBody } from "./schema/usage.ts"
 
@@ -16,16 +17,16 @@ export class ClientGoneError extends Error {
 /** What nginx logs for a client that closed its connection. */
 const CLIENT_CLOSED_REQUEST = 499
 
-export function toRequestError(error: unknown, log: (line: string) => void): RequestError {
+export function toRequestError(error: unknown, log: Log): RequestError {
   if (error instanceof RequestError) return error
   if (error instanceof EngineDeadError) {
-    log(`engine died under a request: ${error.message}`)
+    log.error("the engine died under a request", { reason: error.message })
     return new RequestError("The engine stopped while it worked on this request.", {
       status: 500,
       type: "InternalServerError",
     })
   }
-  log(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+  log.error("internal error", { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
   return new RequestError("Internal server error.", { status: 500, type: "InternalServerError" })
 }
 
@@ -33,7 +34,7 @@ export function errorBody(error: RequestError): ErrorBody {
   return { error: { message: error.message, type: error.type, param: error.param, code: error.status } }
 }
 
-export function errorResponse(error: unknown, log: (line: string) => void): Response {
+export function errorResponse(error: unknown, log: Log): Response {
   if (error instanceof ClientGoneError) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
   const known = toRequestError(error, log)
   return Response.json(errorBody(known), { status: known.status })

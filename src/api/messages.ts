@@ -1,10 +1,7 @@
-/** Chat messages as a template wants them: texts joined or kept in parts, tool arguments as objects. */
+/** Chat messages as a template wants them: texts joined or kept in parts. */
 import { RequestError } from "../base/errors.ts"
-import { isRecord } from "./schema/coerce.ts"
+import type { ContentFormat } from "../text/content-format.ts"
 import type { ChatMessage, ContentPart } from "./schema/messages.ts"
-
-/** string: a message's text in one piece. openai: a list of text parts, for templates that loop over them. */
-export type ContentFormat = "string" | "openai"
 
 export type TemplateMessage = Record<string, unknown> & { role: string; content: string | { type: "text"; text: string }[] }
 
@@ -17,7 +14,7 @@ export interface MessageOptions {
   readonly modelName: string
 }
 
-/** Errors: `RequestError` for parts that are not text, and for tool arguments that are not a JSON object. */
+/** Errors: `RequestError` for parts that are not text. */
 export function templateMessages(messages: readonly ChatMessage[], options: MessageOptions): TemplateMessage[] {
   return messages.map((message, i) => templateMessage(message, i, options))
 }
@@ -35,15 +32,23 @@ function templateMessage(message: ChatMessage, i: number, { format, modelName }:
     result["reasoning_content"] = reasoning
   }
   const calls = message.tool_calls ?? []
-  if (calls.length > 0) result["tool_calls"] = calls.map((call, c) => withParsedArguments(call, `messages.${i}.tool_calls.${c}`))
+  if (calls.length > 0) result["tool_calls"] = calls
   return result
 }
 
-/** The text of a message's first answer-like content, joined as a template would see it. */
+/** A message's text in one piece, "" without any. */
 export function messageText(message: ChatMessage): string {
-  const { content } = message
-  if (typeof content === "string") return content
-  return (content ?? []).map((part) => (typeof part === "string" ? part : (part.text ?? ""))).join("\n")
+  return plainTexts(message).join("\n")
+}
+
+/** The text of a message's last part. */
+export function lastText(message: ChatMessage): string {
+  return plainTexts(message).at(-1) ?? ""
+}
+
+function plainTexts({ content }: ChatMessage): string[] {
+  if (typeof content === "string") return [content]
+  return (content ?? []).map((part) => (typeof part === "string" ? part : (part.text ?? "")))
 }
 
 function contentTexts(content: ChatMessage["content"], i: number, modelName: string): string[] {
@@ -59,24 +64,4 @@ function partText(part: ContentPart, path: string, modelName: string): string {
   if (TEXT_PARTS.has(type)) throw new RequestError(`${path} is of type ${type} but has no text.`, { param: path })
   if (MEDIA_PARTS.test(type)) throw new RequestError(`${modelName} is not a multimodal model: ${path} is of type ${type}.`)
   throw new RequestError(`${path} is of unknown type ${JSON.stringify(type.slice(0, 40))}.`)
-}
-
-type ToolCall = NonNullable<NonNullable<ChatMessage["tool_calls"]>[number]>
-
-function withParsedArguments(call: ToolCall, path: string): Record<string, unknown> {
-  const raw = call.function.arguments ?? {}
-  return { ...call, function: { ...call.function, arguments: typeof raw === "string" ? parseArguments(raw, path) : raw } }
-}
-
-function parseArguments(text: string, path: string): Record<string, unknown> {
-  const param = `${path}.function.arguments`
-  if (text.trim() === "") return {}
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw new RequestError(`${param} is not valid JSON.`, { param })
-  }
-  if (!isRecord(value)) throw new RequestError(`${param} must be a JSON object.`, { param })
-  return value
 }

@@ -39,9 +39,10 @@ export function openApiDocument(routes: readonly DescribedRoute[], info: { versi
   const paths: Record<string, Record<string, unknown>> = {}
   for (const { method, path, detail } of routes) {
     if (detail === undefined || detail === null) continue
-    const item = (paths[path.replace("/*", "/{model}")] ??= {})
+    const shown = path.replace("/*", "/{model}")
+    const item = (paths[shown] ??= {})
     const parameters = path.endsWith("/*") ? [{ name: "model", in: "path", required: true, schema: { type: "string" } }] : []
-    item[method.toLowerCase()] = { ...detail, operationId: operationId(method, path), parameters }
+    item[method.toLowerCase()] = { ...detail, operationId: operationId(method, shown), parameters }
   }
   return {
     openapi: "3.1.0",

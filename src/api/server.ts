@@ -63,7 +63,8 @@ function listen({ host, port, uds }: { host: string; port: number; uds: string |
   }
   try {
     if (uds !== null) return Bun.serve({ ...common, unix: uds })
-    return Bun.serve({ ...common, hostname: host, port, idleTimeout: KEEP_ALIVE_SECONDS })
+    // NOTE: outside development Bun lets a second server share the port, and requests go to one or the other.
+    return Bun.serve({ ...common, hostname: host, port, idleTimeout: KEEP_ALIVE_SECONDS, reusePort: false })
   } catch (error) {
     const where = uds ?? `${host}:${port}`
     throw new ConfigError(`cannot listen on ${where}: ${error instanceof Error ? error.message : String(error)}`)
@@ -76,7 +77,8 @@ async function answer(app: App, request: Request, options: ApiOptions): Promise<
   const response = await app.handle(inner)
   const path = new URL(inner.url).pathname
   if (options.accessLog && !QUIET_PATHS.has(path)) {
-    options.log(`${request.method} ${path} ${response.status} ${(performance.now() - start).toFixed(0)} ms`)
+    const ms = Math.round(performance.now() - start)
+    options.log.info("answered", { method: request.method, path, status: response.status, ms })
   }
   return response
 }

@@ -4,6 +4,7 @@
  * Nothing is produced ahead of the reader: an event is asked for when the connection can take one. A client that goes
  * away aborts `abort`, also while the generator waits for the engine.
  */
+import type { Log } from "../base/log.ts"
 import { errorBody, toRequestError } from "./errors.ts"
 
 const HEADERS = {
@@ -17,7 +18,7 @@ export interface SseOptions {
   readonly abort: AbortController
   /** 0 sends no comments. */
   readonly keepAliveMs: number
-  readonly log: (line: string) => void
+  readonly log: Log
 }
 
 type Next = IteratorResult<object, void>

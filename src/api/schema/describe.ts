@@ -12,10 +12,8 @@ export function describeSchema(schema: TSchema): string {
     }
     case "Literal":
       return JSON.stringify((schema as TLiteral).const)
-    case "Array": {
-      const most = schema["maxItems"] === undefined ? "" : `at most ${schema["maxItems"]} entries, each `
-      return `a list of ${most}${describeSchema((schema as TArray).items)}`
-    }
+    case "Array":
+      return `a list of ${describeMany(schema as TArray)}`
     case "Integer":
       return `an integer${bounds(schema)}`
     case "Number":
@@ -29,6 +27,27 @@ export function describeSchema(schema: TSchema): string {
       return "an object"
     default:
       return "another value"
+  }
+}
+
+/** What a list holds: "at most 4 strings". */
+function describeMany(list: TArray): string {
+  const most = list["maxItems"] === undefined ? "" : `at most ${list["maxItems"]} `
+  return most + plural(list.items)
+}
+
+function plural(schema: TSchema): string {
+  switch (schema[Kind]) {
+    case "Union":
+      return (schema as TUnion).anyOf.map(plural).join(" or ")
+    case "Array":
+      return `lists of ${describeMany(schema as TArray)}`
+    case "Integer":
+      return `integers${bounds(schema)}`
+    case "String":
+      return "strings"
+    default:
+      return "objects"
   }
 }
 

@@ -49,9 +49,17 @@ function closest(error: ValueError): ValueError {
     const first = [...branch][0]
     if (first === undefined) continue
     const candidate = closest(first)
-    if (depth(candidate) > depth(best)) best = candidate
+    const isDeeper = depth(candidate) > depth(best)
+    const isNearer = depth(candidate) === depth(best) && depth(best) > depth(error) && isSameKind(candidate) && !isSameKind(best)
+    if (isDeeper || isNearer) best = candidate
   }
   return best
+}
+
+/** The value is of the kind that was asked for, but outside its bounds. */
+function isSameKind({ schema, value }: ValueError): boolean {
+  const kind = Array.isArray(value) ? "array" : typeof value
+  return schema["type"] === kind || (schema["type"] === "integer" && kind === "number")
 }
 
 function depth(error: ValueError): number {

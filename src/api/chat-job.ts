@@ -1,0 +1,18 @@
+import type { PromptRun } from "./generation.ts"
+import type { ReportOptions } from "./request-options.ts"
+
+/** A chat request, checked and planned: what the builders of its answer need to know. */
+export interface ChatJob {
+  readonly id: string
+  readonly created: number
+  readonly model: string
+  readonly fingerprint: string
+  readonly run: PromptRun
+  readonly report: ReportOptions
+  readonly numTopLogprobs: number
+  /** Of the generated messages. */
+  readonly role: string
+  /** Text before each generated message; "" without `echo`. */
+  readonly echo: string
+  readonly returnPromptText: boolean
+}

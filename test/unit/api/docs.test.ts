@@ -1,0 +1,67 @@
+import { describe, expect, test } from "bun:test"
+import { makeApi } from "./harness.ts"
+import type { Json } from "./harness.ts"
+
+const api = makeApi()
+
+describe("the page", () => {
+  test("takes every file from this server", async () => {
+    const page = await api.send("GET", "/docs")
+    expect(page.headers.get("content-type")).toStartWith("text/html")
+    const links = [...page.text.matchAll(/(?:href|src)="([^"]+)"/g)].map((match) => match[1]!)
+    expect(links).toHaveLength(4)
+    for (const link of links) {
+      expect(link).not.toMatch(/^[a-z]+:|^\/\//)
+      const { status, text } = await api.send("GET", `/${link}`)
+      expect([link, status]).toEqual([link, 200])
+      expect(text.length).toBeGreaterThan(100)
+    }
+  })
+
+  test("names no other host, in its style sheet neither, and forbids the browser to ask one", async () => {
+    const { text, headers } = await api.send("GET", "/docs")
+    expect(text).not.toMatch(/https?:|\/\//)
+    expect(headers.get("content-security-policy")).toStartWith("default-src 'self'")
+    const style = (await api.send("GET", "/docs/swagger-ui.css")).text
+    const loaded = [...style.matchAll(/(?:url\(|@import)\s*["']?([^"')\s]+)/g)].map((match) => match[1]!)
+    expect(loaded.filter((url) => !url.startsWith("data:") && !url.startsWith("#"))).toEqual([])
+    expect((await api.send("GET", "/docs/start.js")).text).toContain("validatorUrl: null")
+  })
+})
+
+describe("the document", () => {
+  test("describes every endpoint, with the schemas that requests are checked by", async () => {
+    const { json } = await api.send("GET", "/docs/json")
+    expect(json.openapi).toBe("3.1.0")
+    const operations = Object.entries(json.paths as Record<string, object>)
+      .flatMap(([path, item]) => Object.keys(item).map((method) => `${method} ${path}`))
+    expect(operations.toSorted()).toEqual([
+      "get /health", "get /load", "get /metrics", "get /ping", "get /v1/models", "get /v1/models/{model}", "get /version",
+      "post /detokenize", "post /ping", "post /reset_prefix_cache", "post /tokenize", "post /v1/chat/completions",
+      "post /v1/completions",
+    ])
+    const completions = json.paths["/v1/completions"].post
+    const request = completions.requestBody.content["application/json"].schema
+    expect(Object.keys(request.properties)).toEqual(expect.arrayContaining(["prompt", "max_tokens", "temperature", "stream"]))
+    expect(Object.keys(completions.responses[200].content)).toEqual(["application/json", "text/event-stream"])
+    const ids = Object.values(json.paths as Record<string, object>).flatMap((item) =>
+      Object.values(item).map((operation: Json) => operation.operationId))
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  test("an answer fits the schema it is described by", async () => {
+    const { Value } = await import("@sinclair/typebox/value")
+    const { CompletionChunk, CompletionResponse } = await import("../../../src/api/schema/completions.ts")
+    const { ChatChunk, ChatResponse } = await import("../../../src/api/schema/chat.ts")
+    const text = { prompt: "hi", max_tokens: 2, logprobs: 1 }
+    const chat = { messages: [{ role: "user", content: "hi" }], max_tokens: 2, logprobs: true, top_logprobs: 1 }
+    expect([...Value.Errors(CompletionResponse, (await api.post("/v1/completions", text)).json)]).toEqual([])
+    expect([...Value.Errors(ChatResponse, (await api.post("/v1/chat/completions", chat)).json)]).toEqual([])
+    for (const chunk of (await api.post("/v1/completions", { ...text, stream: true })).events.slice(0, -1)) {
+      expect([...Value.Errors(CompletionChunk, chunk)]).toEqual([])
+    }
+    for (const chunk of (await api.post("/v1/chat/completions", { ...chat, stream: true })).events.slice(0, -1)) {
+      expect([...Value.Errors(ChatChunk, chunk)]).toEqual([])
+    }
+  })
+})

@@ -1,0 +1,219 @@
+import { describe, expect, test } from "bun:test"
+import { makeApi, until } from "./harness.ts"
+
+const api = makeApi({ reply: "ok<|eos|>" })
+const COMPLETIONS = "/v1/completions"
+const JSON_TYPE = { "content-type": "application/json" }
+
+describe("bodies", () => {
+  const good = JSON.stringify({ prompt: "hi", max_tokens: 1 })
+
+  test.each([
+    ["not JSON", "{nope", "body"],
+    ["an array", "[]", "body"],
+    ["a string", '"x"', "body"],
+    ["null", "null", "body"],
+    ["nothing", "", "body"],
+  ])("%s is refused", async (_, body, param) => {
+    const { status, json } = await api.send("POST", COMPLETIONS, body, JSON_TYPE)
+    expect(status).toBe(400)
+    expect(json.error).toMatchObject({ type: "Bad Request", param, code: 400 })
+  })
+
+  test("invalid UTF-8 is refused, not repaired", async () => {
+    const bytes = new Uint8Array([...Buffer.from('{"prompt":"'), 0xff, 0xfe, ...Buffer.from('"}')])
+    const { status, json } = await api.send("POST", COMPLETIONS, bytes, JSON_TYPE)
+    expect(status).toBe(400)
+    expect(json.error).toMatchObject({ type: "Bad Request", message: expect.stringContaining("UTF-8") })
+  })
+
+  test.each([{ "content-type": "text/plain" }, {}])("content type %j is refused", async (headers) => {
+    const { status, json } = await api.send("POST", COMPLETIONS, new Uint8Array(Buffer.from(good)), headers as Record<string, string>)
+    expect(status).toBe(400)
+    expect(json.error).toMatchObject({ type: "Bad Request", param: null })
+  })
+
+  test("a charset after the content type is fine", async () => {
+    const { status } = await api.send("POST", COMPLETIONS, good, { "content-type": "application/json; charset=utf-8" })
+    expect(status).toBe(200)
+  })
+
+  test("larger than the limit: 413, whether its length is declared or not", async () => {
+    const small = makeApi({ api: { maxBodyBytes: 1000 } })
+    const body = JSON.stringify({ prompt: "x".repeat(2000) })
+    const chunked = new Response(body).body!
+    for (const sent of [body, chunked]) {
+      const { status, json } = await small.send("POST", COMPLETIONS, sent, JSON_TYPE)
+      expect(status).toBe(413)
+      expect(json.error).toMatchObject({ type: "RequestEntityTooLarge", code: 413, message: expect.stringContaining("1000 bytes") })
+    }
+    expect((await small.post(COMPLETIONS, { prompt: "hi" })).status).toBe(200)
+  })
+
+  test("scalars are read as pydantic's lax mode reads them", async () => {
+    const body = { prompt: "hi", max_tokens: "2", temperature: "0.5", n: true, stream: "no", top_k: "3.0", ignore_eos: 1 }
+    expect((await api.post(COMPLETIONS, body)).status).toBe(200)
+    const { sampling } = api.fake.core.added.at(-1)!
+    expect(sampling).toMatchObject({ maxTokens: 2, temperature: 0.5, topK: 3, ignoreEos: true })
+  })
+
+  test("a 64-bit seed keeps every digit", async () => {
+    await api.send("POST", COMPLETIONS, '{"prompt":"hi","seed":9223372036854775807}', JSON_TYPE)
+    expect(api.fake.core.added.at(-1)!.sampling.seed).toBe(9223372036854775807n)
+    await api.send("POST", COMPLETIONS, '{"prompt":"hi","seed":-5}', JSON_TYPE)
+    expect(BigInt.asIntN(64, api.fake.core.added.at(-1)!.sampling.seed!)).toBe(-5n)
+  })
+
+  test("unknown fields are accepted and named in the log once", async () => {
+    const fresh = makeApi()
+    for (let i = 0; i < 3; i++) expect((await fresh.post(COMPLETIONS, { prompt: "hi", wibble: i })).status).toBe(200)
+    expect(fresh.logLines.filter((line) => line.includes("wibble"))).toHaveLength(1)
+  })
+})
+
+describe("routes", () => {
+  test.each([["GET", "/nope"], ["POST", "/v1/embeddings"], ["GET", "/v1"]])("%s %s is not found", async (method, path) => {
+    const { status, json } = await api.send(method, path)
+    expect(status).toBe(404)
+    expect(json).toEqual({ detail: "Not Found" })
+  })
+
+  test.each([["GET", COMPLETIONS, "POST"], ["DELETE", "/v1/models", "GET"], ["PUT", "/ping", "GET, POST"]])(
+    "%s %s is not allowed", async (method, path, allow) => {
+      const { status, json, headers } = await api.send(method, path)
+      expect(status).toBe(405)
+      expect(json).toEqual({ detail: "Method Not Allowed" })
+      expect(headers.get("allow")).toBe(allow)
+    },
+  )
+
+  test("host names of any length", async () => {
+    const response = await api.app.handle(new Request("http://a/version"))
+    expect(response.status).toBe(200)
+  })
+})
+
+describe("API keys", () => {
+  const guarded = makeApi({ api: { apiKeys: ["first", "second-key"] } })
+  const status = async (path: string, authorization?: string): Promise<number> =>
+    (await guarded.send("GET", path, undefined, authorization === undefined ? {} : { authorization })).status
+
+  test("open every route to any of them", async () => {
+    for (const key of ["first", "second-key"]) expect(await status("/v1/models", `Bearer ${key}`)).toBe(200)
+    expect(await status("/v1/models", "bearer first")).toBe(200)
+  })
+
+  test.each([undefined, "", "first", "Bearer", "Bearer ", "Bearer firs", "Bearer first2", "Basic first"])(
+    "%j opens nothing but /health", async (authorization) => {
+      for (const path of ["/v1/models", "/metrics", "/docs", "/docs/json", "/version", "/nope"]) {
+        expect(await status(path, authorization)).toBe(401)
+      }
+      expect(await status("/health", authorization)).toBe(200)
+    },
+  )
+
+  test("the refusal is vLLM's", async () => {
+    expect((await guarded.post(COMPLETIONS, { prompt: "hi" })).json).toEqual({ error: "Unauthorized" })
+  })
+})
+
+describe("request ids and priorities", () => {
+  test("the header wins over the body, and is echoed when the server is told to", async () => {
+    const { json, headers } = await api.post(COMPLETIONS, { prompt: "hi", request_id: "body" }, { "x-request-id": "head" })
+    expect(json.id).toBe("cmpl-head")
+    expect(headers.get("x-request-id")).toBeNull()
+    expect((await api.post(COMPLETIONS, { prompt: "hi", request_id: "body" })).json.id).toBe("cmpl-body")
+    const echoing = makeApi({ api: { enableRequestIdHeaders: true } })
+    expect((await echoing.post(COMPLETIONS, { prompt: "hi" }, { "x-request-id": "head" })).headers.get("x-request-id")).toBe("head")
+    expect((await echoing.send("GET", "/version")).headers.get("x-request-id")).toMatch(/^[0-9a-f]{32}$/)
+  })
+
+  test("two requests may bear the same id", async () => {
+    const both = [1, 2].map(() => api.post(COMPLETIONS, { prompt: "hi", request_id: "same" }))
+    for (const { status } of await Promise.all(both)) expect(status).toBe(200)
+  })
+
+  test("the priority header wins over the body", async () => {
+    await api.post(COMPLETIONS, { prompt: "hi", priority: 1 }, { "x-vllm-priority": "-7" })
+    expect(api.fake.core.added.at(-1)!.priority).toBe(-7)
+    await api.post(COMPLETIONS, { prompt: "hi", priority: 1, cache_salt: "s" })
+    expect(api.fake.core.added.at(-1)!).toMatchObject({ priority: 1, cacheSalt: "s" })
+    expect((await api.post(COMPLETIONS, { prompt: "hi" }, { "x-vllm-priority": "soon" })).status).toBe(400)
+  })
+})
+
+describe("operation", () => {
+  test("models are listed and found, also with a slash in the name", async () => {
+    const slashed = makeApi({ model: { servedNames: ["org/name", "alias"] } })
+    const { json } = await slashed.send("GET", "/v1/models")
+    expect(json).toMatchObject({ object: "list", data: [{ id: "org/name", object: "model", max_model_len: 256, parent: null }, { id: "alias" }] })
+    expect(json.data[0].permission[0]).toMatchObject({ object: "model_permission", organization: "*", group: null })
+    for (const path of ["org/name", "org%2Fname", "alias"]) {
+      expect((await slashed.send("GET", `/v1/models/${path}`)).status).toBe(200)
+    }
+    expect((await slashed.send("GET", "/v1/models/nope")).json.error).toMatchObject({ code: 404, param: "model" })
+    expect((await slashed.post(COMPLETIONS, { model: "alias", prompt: "hi" })).json.model).toBe("org/name")
+  })
+
+  test("tokenize and detokenize", async () => {
+    const text = await api.post("/tokenize", { prompt: "hi", return_token_strs: true })
+    expect(text.json).toEqual({ count: 3, max_model_len: 256, tokens: [256, 104, 105], token_strs: ["<|bos|>", "h", "i"] })
+    const bare = await api.post("/tokenize", { prompt: "", add_special_tokens: false })
+    expect(bare.json).toEqual({ count: 0, max_model_len: 256, tokens: [], token_strs: null })
+    const messages = [{ role: "user", content: "x" }]
+    const chat = await api.post("/tokenize", { messages })
+    const closed = await api.post("/tokenize", { messages, add_generation_prompt: false })
+    expect(chat.json.count).toBeGreaterThan(closed.json.count)
+    expect((await api.post("/detokenize", { tokens: chat.json.tokens })).json.prompt).toContain("<|im_start|>assistant")
+    expect((await api.post("/detokenize", { tokens: [] })).json).toEqual({ prompt: "" })
+  })
+
+  test("health, ping, version, load and metrics", async () => {
+    for (const [method, path] of [["GET", "/health"], ["GET", "/ping"], ["POST", "/ping"]] as const) {
+      const { status, text } = await api.send(method, path)
+      expect([status, text]).toEqual([200, ""])
+    }
+    expect((await api.send("GET", "/version")).json).toEqual({ version: expect.stringMatching(/^\d+\.\d+\.\d+/) })
+    expect((await api.send("GET", "/load")).json).toEqual({ server_load: 0 })
+    const metrics = await api.send("GET", "/metrics")
+    expect(metrics.headers.get("content-type")).toStartWith("text/plain; version=0.0.4")
+    expect(metrics.text).toContain("vllm:num_requests_running")
+  })
+
+  test("the prefix cache is reset for developers only", async () => {
+    expect((await api.post("/reset_prefix_cache?reset_running_requests=true", {})).json).toEqual({ success: true })
+    expect(api.fake.core.calls.at(-1)).toMatchObject({ args: [true] })
+    expect((await api.post("/reset_prefix_cache?reset_running_requests=maybe", {})).json.error).toMatchObject({ type: "Bad Request" })
+    expect((await makeApi({ api: { devMode: false } }).post("/reset_prefix_cache", {})).status).toBe(404)
+  })
+})
+
+describe("a dead engine", () => {
+  test("fails its requests, turns /health red and tells the log, not the client, why", async () => {
+    const dying = makeApi({ stepMs: null })
+    const whole = dying.post(COMPLETIONS, { prompt: "hi" })
+    const streamed = dying.post(COMPLETIONS, { prompt: "hi", stream: true })
+    await until(() => dying.fake.numLive() === 2, "both requests to arrive")
+    dying.fake.core.die("secret reason")
+    expect((await whole).json.error).toMatchObject({ type: "InternalServerError", code: 500, message: expect.not.stringContaining("secret") })
+    const { status, events } = await streamed
+    expect(status).toBe(200)
+    expect(events).toEqual([{ error: expect.objectContaining({ type: "InternalServerError", code: 500 }) }, "[DONE]"])
+    expect((await dying.send("GET", "/health")).status).toBe(503)
+    expect((await dying.post(COMPLETIONS, { prompt: "hi" })).status).toBe(500)
+    expect(dying.logLines.join("\n")).toContain("secret reason")
+  })
+
+  test("a full queue is a plain 503, also for a stream", async () => {
+    const full = makeApi({ stepMs: null, maxNumSeqs: 1, maxWaitingRequests: 1 })
+    const held = [1, 2].map(() => full.post(COMPLETIONS, { prompt: "hi", max_tokens: 1 }))
+    await until(() => full.fake.numLive() === 2, "the queue to fill")
+    for (const stream of [false, true]) {
+      const { status, json } = await full.post(COMPLETIONS, { prompt: "hi", stream })
+      expect(status).toBe(503)
+      expect(json.error.code).toBe(503)
+    }
+    while (full.fake.numLive() > 0) full.fake.core.step()
+    for (const { status } of await Promise.all(held)) expect(status).toBe(200)
+  })
+})

@@ -1,0 +1,56 @@
+/**
+ * What vLLM answers to requests that are wrong, held against what we answer: status, type and code of the error. Only
+ * cases that the fake engine can judge as well as a real model; the others are compared in the end-to-end suite.
+ */
+import { describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { fixture } from "../../fixtures.ts"
+import { makeApi } from "./harness.ts"
+import type { Json } from "./harness.ts"
+
+interface Case {
+  readonly name: string
+  readonly method?: string
+  readonly path: string
+  readonly body?: unknown
+  readonly raw?: string
+  readonly headers?: Record<string, string>
+  /** "either": the reference drops something in silence or refuses what others accept; both a 2xx and a 4xx are right. */
+  readonly compare?: string
+  readonly answer: { readonly status: number; readonly json?: Json }
+}
+
+/** Where our param is another on purpose: pydantic names its own classes, and a constraint we refuse is named. */
+const OWN_PARAMS: Readonly<Record<string, string>> = {
+  "http/not-json": "body",
+  "chat/refuse/message-null": "body.messages.0",
+  "completions/refuse/bad-regex": "structured_outputs",
+  "completions/refuse/choice-empty": "structured_outputs",
+  "chat/refuse/content-number": "body.messages.0.content",
+}
+
+const GROUPS = /^(completions\/refuse|chat\/refuse|http)\/|^(completions|chat)\/n-|\/(unknown-model|no-prompt)$/
+const path = fixture("vllm-api/recording.json")
+const cases: Case[] = path === null ? [] : (JSON.parse(readFileSync(path, "utf8")) as Case[]).filter(({ name }) => GROUPS.test(name))
+
+describe.skipIf(path === null)("the recorded refusals", () => {
+  const model = { servedNames: ["smollm2"], maxModelLen: 2048, vocabSize: 49_152, root: "smollm2" }
+  const api = makeApi({ reply: "ok<|eos|>", model })
+
+  test.each(cases.map((recorded) => [recorded.name, recorded] as const))("%s", async (name, recorded) => {
+    const { answer } = recorded
+    const headers = { ...(recorded.body === undefined ? {} : { "content-type": "application/json" }), ...recorded.headers }
+    const text = recorded.raw ?? (recorded.body === undefined ? undefined : JSON.stringify(recorded.body))
+    const body = text === undefined ? undefined : new Uint8Array(Buffer.from(text))
+    const got = await api.send(recorded.method ?? "POST", recorded.path, body, headers)
+    if (recorded.compare === "either") {
+      expect(got.status).toBeLessThan(500)
+      if (got.status >= 400) expect(got.json?.error?.message ?? got.json?.detail).toBeString()
+      return
+    }
+    expect(got.status).toBe(answer.status)
+    if (answer.json?.error === undefined) return
+    const { type, code, param } = answer.json.error
+    expect(got.json.error).toMatchObject({ type, code, param: OWN_PARAMS[name] ?? param })
+  })
+})
