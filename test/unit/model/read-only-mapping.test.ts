@@ -12,7 +12,8 @@ test("views are the file's bytes, wherever they begin", () => {
   writeFileSync(path, content)
   const file = readOnlyMapping(path)
   expect(file.size).toBe(content.length)
-  for (const [offset, count] of [[0, 8], [8, 100], [65_535, 3], [65_536, 1], [131_072, 68_928], [199_999, 1], [5, 0]] as const)
+  const ranges = [[0, 8], [8, 100], [65_535, 3], [65_536, 1], [131_072, 68_928], [199_999, 1], [5, 0]] as const
+  for (const [offset, count] of ranges)
     expect(file.bytes(offset, count)).toEqual(content.subarray(offset, offset + count))
   expect(file.bytes()).toEqual(content)
 })
