@@ -48,7 +48,7 @@ export class EngineCore {
     const { scheduler } = this.#deps
     const calls: EngineCoreCalls = {
       resetPrefixCache: (resetRunning) => scheduler.resetPrefixCache(resetRunning),
-      isIdle: () => !scheduler.hasUnfinishedRequests() && scheduler.makeStats().kvCacheUsage === 0,
+      isIdle: () => !scheduler.hasUnfinishedRequests() && scheduler.kvCacheUsage === 0,
     }
     const handler = calls[name] as (...args: unknown[]) => unknown
     assert(handler !== undefined, () => `unknown call ${name}`)
