@@ -75,6 +75,7 @@ function receive(message: ToWorker<EngineConfig>): void {
     case "call":
       return call(message)
     case "close":
+      core?.stop()
       model?.dispose()
       return post({ type: "closed" })
     default:

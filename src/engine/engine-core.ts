@@ -27,7 +27,7 @@ export interface EngineCoreDeps {
 export class EngineCore {
   readonly #deps: EngineCoreDeps
   #isLooping = false
-  #isDead = false
+  #isStopped = false
 
   constructor(deps: EngineCoreDeps) {
     this.#deps = deps
@@ -57,18 +57,24 @@ export class EngineCore {
     return value
   }
 
+  /** No further step runs. The runner may be disposed of afterwards. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
   #wake(): void {
-    if (this.#isLooping || this.#isDead) return
+    if (this.#isLooping || this.#isStopped) return
     this.#isLooping = true
     this.#deps.yieldThen(() => this.#loop())
   }
 
   #loop(): void {
     const { scheduler } = this.#deps
+    if (this.#isStopped) return
     try {
       if (scheduler.hasWork()) this.#step()
     } catch (error) {
-      this.#isDead = true
+      this.#isStopped = true
       this.#deps.onError(error instanceof Error ? error : new Error(String(error)))
       return
     }
