@@ -14,7 +14,8 @@ import { readGenerationConfig } from "./model/generation-config.ts"
 import type { ModelSource } from "./model/load/checkpoint.ts"
 import { openModel } from "./model/load/open.ts"
 import { readOnlyMapping } from "./model/load/read-only-mapping.ts"
-import { ChatTemplate, findChatTemplate } from "./text/chat-template.ts"
+import { ChatTemplate } from "./text/chat-template.ts"
+import { findChatTemplate, findGgufChatTemplate } from "./text/find-chat-template.ts"
 import { loadTokenizerFromDirectory } from "./text/load-tokenizer.ts"
 import { loadTokenizerFromGguf } from "./text/gguf-tokenizer.ts"
 import type { Tokenizer } from "./text/tokenizer.ts"
@@ -99,7 +100,9 @@ async function loadText(
     : await loadTokenizerFromGguf(present(source.ggufMetadata, "metadata of a GGUF file"))
   if (options.chatTemplate !== null)
     return { tokenizer, chatTemplate: ChatTemplate.parse(readTemplate(options.chatTemplate)) }
-  const template = findChatTemplate(directory ?? present(source.ggufMetadata, "metadata of a GGUF file"))
+  const template = directory !== null
+    ? findChatTemplate(directory)
+    : findGgufChatTemplate(present(source.ggufMetadata, "metadata of a GGUF file"))
   return { tokenizer, chatTemplate: template === null ? null : ChatTemplate.parse(template) }
 }
 

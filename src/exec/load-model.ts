@@ -8,6 +8,7 @@ import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
 import { findArchitecture } from "../model/arch/index.ts"
 import { ConfigReader, type ModelConfig } from "../model/config.ts"
 import { GraphBuilder, type RopeTable } from "../model/graph-builder.ts"
+import type { ModelSource } from "../model/load/checkpoint.ts"
 import { openModel } from "../model/load/open.ts"
 import { buildCosSinTable } from "../model/rope.ts"
 import { WeightMap } from "../model/weights.ts"
@@ -51,9 +52,20 @@ export function loadModel(engine: EngineConfig, onPlan: (plan: MemoryPlan) => vo
 
 function load(engine: EngineConfig, device: Device, onPlan: (plan: MemoryPlan) => void): LoadedModel {
   const source = openModel(engine.modelPath, (path) => device.library.mapFile(path))
+  try {
+    return build(engine, device, source, onPlan)
+  } finally {
+    source.checkpoint.close()
+  }
+}
+
+function build(
+  engine: EngineConfig, device: Device, source: ModelSource, onPlan: (plan: MemoryPlan) => void,
+): LoadedModel {
   const architecture = findArchitecture(source.config)
   const reader = new ConfigReader(source.config)
   const config = architecture.config(reader)
+  reader.assertAllUnderstood()
   const map = new WeightMap(source.checkpoint)
   const forward = architecture.model(map, config)
   map.assertAllRead()
@@ -79,7 +91,6 @@ function load(engine: EngineConfig, device: Device, onPlan: (plan: MemoryPlan) =
     config, logits, maxSamples: limits.maxSamples, kv: allocateKVCache(device, config, shape, plan.numBlocks),
     rope: ropeTable(device, config, plan.maxModelLen, source.ropeInterleaved),
   })
-  source.checkpoint.close()
   const runner = new ModelRunner(device, builder, batch, logits, limits)
   const dispose = () => {
     runner.dispose()
@@ -100,7 +111,7 @@ function kvDtypeOf(engine: EngineConfig): "F32" | "BF16" {
 }
 
 function ropeTable(device: Device, config: ModelConfig, numPositions: number, interleaved: boolean): RopeTable {
-  const { rotDim } = config.rope
+  const { rotDim } = config
   const table = device.float32(numPositions * rotDim)
   table.data.set(buildCosSinTable(config.rope, config.headDim, rotDim, numPositions))
   return { table, rotDim, numPositions, interleaved }

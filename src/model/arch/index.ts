@@ -1,11 +1,12 @@
 import { ConfigError } from "../../base/errors.ts"
 import type { Architecture } from "../architecture.ts"
 import { llama } from "./llama.ts"
+import { mistral } from "./mistral.ts"
 import { qwen2 } from "./qwen2.ts"
 import { qwen3 } from "./qwen3.ts"
 
 /** Every architecture this executable knows: one line each. */
-export const ARCHITECTURES: readonly Architecture[] = [llama, qwen2, qwen3]
+export const ARCHITECTURES: readonly Architecture[] = [llama, mistral, qwen2, qwen3]
 
 /** Errors: `ConfigError` naming the architectures there are. */
 export function findArchitecture(config: Record<string, unknown>): Architecture {
