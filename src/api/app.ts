@@ -60,7 +60,9 @@ function buildRoutes(context: ApiContext) {
 
 type Methods = ReadonlyMap<string, ReadonlySet<string>>
 
-function methodsByPath(app: { readonly routes: readonly { readonly method: string; readonly path: string }[] }): Methods {
+function methodsByPath(
+  app: { readonly routes: readonly { readonly method: string; readonly path: string }[] },
+): Methods {
   const methods = new Map<string, Set<string>>()
   for (const { method, path } of app.routes) {
     const known = methods.get(path) ?? new Set()

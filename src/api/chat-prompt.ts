@@ -15,7 +15,9 @@ export interface TemplateExtras {
 }
 
 /** Errors: `RequestError` for messages, variables or a template that cannot be rendered. */
-export function chatPrompt(context: ApiContext, fields: TemplateFields, extras: TemplateExtras, truncation: Truncation): Prompt {
+export function chatPrompt(
+  context: ApiContext, fields: TemplateFields, extras: TemplateExtras, truncation: Truncation,
+): Prompt {
   checkTemplateFields(context, fields)
   const template = templateFor(context, fields)
   const messages = templateMessages(fields.messages, {
@@ -41,7 +43,9 @@ function templateFor({ client }: ApiContext, fields: TemplateFields): ChatTempla
   if (typeof own === "string") return parseTemplate(own)
   if (own !== null) throw new RequestError("chat_template must be a string.", { param: "chat_template" })
   if (client.chatTemplate === null) {
-    throw new RequestError("The model has no chat template: start the server with --chat-template, or use /v1/completions.")
+    throw new RequestError(
+      "The model has no chat template: start the server with --chat-template, or use /v1/completions.",
+    )
   }
   return client.chatTemplate
 }
@@ -90,8 +94,8 @@ function templateVariables(
   fields: TemplateFields,
   reasoningEffort: string | null,
 ): Record<string, unknown> {
-  const effort = reasoningEffort === null ? {} : { reasoning_effort: reasoningEffort, enable_thinking: reasoningEffort !== "none" }
-  const { chat_template: _, ...kwargs } = { ...options.defaultChatTemplateKwargs, ...(fields.chat_template_kwargs ?? {}) } as
-    Record<string, unknown>
-  return { ...effort, ...kwargs }
+  const kwargs: Record<string, unknown> = { ...options.defaultChatTemplateKwargs, ...fields.chat_template_kwargs }
+  delete kwargs["chat_template"] // read as the template itself
+  if (reasoningEffort === null) return kwargs
+  return { reasoning_effort: reasoningEffort, enable_thinking: reasoningEffort !== "none", ...kwargs }
 }

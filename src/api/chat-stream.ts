@@ -26,7 +26,8 @@ export async function* chatEvents(
     yield deltaChunk(job, output, counts)
   }
   if (!job.report.includeUsage || signal.aborted) return
-  yield { ...header(job), choices: [], usage: finalChunkUsage(counts.total(), "chat"), system_fingerprint: job.fingerprint }
+  const usage = finalChunkUsage(counts.total(), "chat")
+  yield { ...header(job), choices: [], usage, system_fingerprint: job.fingerprint }
 }
 
 function header(job: ChatJob) {

@@ -6,7 +6,9 @@ import type { CompletionChoice, CompletionResponse } from "./schema/completions.
 import { countTokens, fullUsage } from "./usage.ts"
 
 /** `outputs` is `[promptIdx][choice index]`. */
-export function completionResponse(job: CompletionJob, outputs: readonly (readonly ChoiceOutput[])[]): CompletionResponse {
+export function completionResponse(
+  job: CompletionJob, outputs: readonly (readonly ChoiceOutput[])[],
+): CompletionResponse {
   const promptLengths = job.runs.map(({ prompt }) => prompt.tokenIds.length)
   return {
     id: job.id,

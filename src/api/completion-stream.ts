@@ -24,7 +24,8 @@ export async function* completionEvents(
     yield chunkOf(job, promptIdx, index, output, { isFirst, logprobs, counts })
   }
   if (!job.report.includeUsage || signal.aborted) return
-  yield { ...header(job), choices: [], usage: finalChunkUsage(counts.total(), "completion"), system_fingerprint: job.fingerprint }
+  const usage = finalChunkUsage(counts.total(), "completion")
+  yield { ...header(job), choices: [], usage, system_fingerprint: job.fingerprint }
 }
 
 function header(job: CompletionJob) {
@@ -37,7 +38,9 @@ interface ChunkParts {
   readonly counts: StreamCounts
 }
 
-function chunkOf(job: CompletionJob, promptIdx: number, index: number, output: ChoiceOutput, parts: ChunkParts): CompletionChunk {
+function chunkOf(
+  job: CompletionJob, promptIdx: number, index: number, output: ChoiceOutput, parts: ChunkParts,
+): CompletionChunk {
   const { report } = job
   const echo = parts.isFirst ? (job.echoes?.[promptIdx] ?? "") : ""
   const choice = {

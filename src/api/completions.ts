@@ -70,11 +70,15 @@ function checkFields(body: CompletionRequest): void {
     throw new RequestError(`\`logprobs\` must be a positive value or -1, got ${logprobs}.`, { param: "logprobs" })
   }
   if ((body.echo ?? false) && logprobs !== null) {
-    throw new RequestError("echo with logprobs is not supported yet: it needs the prompt's log-probabilities.", { param: "logprobs" })
+    throw new RequestError(
+      "echo with logprobs is not supported yet: it needs the prompt's log-probabilities.", { param: "logprobs" },
+    )
   }
 }
 
-function planCompletion(context: ApiContext, request: Request, body: CompletionRequest, report: ReportOptions): CompletionJob {
+function planCompletion(
+  context: ApiContext, request: Request, body: CompletionRequest, report: ReportOptions,
+): CompletionJob {
   const { client } = context
   const echo = body.echo ?? false
   const echoOnly = echo && body.max_tokens === 0

@@ -48,7 +48,9 @@ export async function* generateAll(
   const abort = (): void => all.abort()
   if (signal.aborted) abort()
   signal.addEventListener("abort", abort)
-  const sources = generation.runs.map((run, promptIdx) => generateOne(client, generation, run, promptIdx, outputKind, all.signal))
+  const sources = generation.runs.map((run, promptIdx) =>
+    generateOne(client, generation, run, promptIdx, outputKind, all.signal),
+  )
   try {
     yield* sources.length === 1 ? sources[0]! : mergeSources(sources)
   } finally {
@@ -76,7 +78,9 @@ async function* generateOne(
   }
   for await (const output of client.generate(request, signal)) {
     if (output.finishReason === "error") {
-      throw new RequestError("The engine failed while it generated this answer.", { status: 500, type: "InternalServerError" })
+      throw new RequestError(
+        "The engine failed while it generated this answer.", { status: 500, type: "InternalServerError" },
+      )
     }
     yield { promptIdx, output }
   }
@@ -87,7 +91,9 @@ async function* generateOne(
  *
  * Errors: those of `generateAll`, and `ClientGoneError` when the client went away first.
  */
-export async function collectAll(client: EngineClient, generation: Generation, signal: AbortSignal): Promise<ChoiceOutput[][]> {
+export async function collectAll(
+  client: EngineClient, generation: Generation, signal: AbortSignal,
+): Promise<ChoiceOutput[][]> {
   const outputs: ChoiceOutput[][] = generation.runs.map(() => [])
   let numFinished = 0
   for await (const { promptIdx, output } of generateAll(client, generation, "final", signal)) {

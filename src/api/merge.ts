@@ -4,7 +4,9 @@
  * At most one value a source waits to be taken, so a slow reader holds the sources back. Leaving the loop, or a source
  * that throws, ends every source.
  */
-export async function* mergeSources<T>(sources: readonly AsyncGenerator<T, void, void>[]): AsyncGenerator<T, void, void> {
+export async function* mergeSources<T>(
+  sources: readonly AsyncGenerator<T, void, void>[],
+): AsyncGenerator<T, void, void> {
   const arrived: { value: T; taken: () => void }[] = []
   let failure: { error: unknown } | null = null
   let numLive = sources.length

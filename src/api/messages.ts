@@ -3,7 +3,12 @@ import { RequestError } from "../base/errors.ts"
 import type { ContentFormat } from "../text/content-format.ts"
 import type { ChatMessage, ContentPart } from "./schema/messages.ts"
 
-export type TemplateMessage = Record<string, unknown> & { role: string; content: string | { type: "text"; text: string }[] }
+interface TextPart {
+  type: "text"
+  text: string
+}
+
+export type TemplateMessage = Record<string, unknown> & { role: string; content: string | TextPart[] }
 
 const TEXT_PARTS: ReadonlySet<string> = new Set(["text", "input_text", "output_text", "refusal", "thinking"])
 const MEDIA_PARTS = /^(input_)?(image|audio|video)/
@@ -54,7 +59,9 @@ function plainTexts({ content }: ChatMessage): string[] {
 function contentTexts(content: ChatMessage["content"], i: number, modelName: string): string[] {
   if (content === null || content === undefined) return []
   if (typeof content === "string") return [content]
-  return content.map((part, p) => (typeof part === "string" ? part : partText(part, `messages.${i}.content.${p}`, modelName)))
+  return content.map((part, p) => {
+    return typeof part === "string" ? part : partText(part, `messages.${i}.content.${p}`, modelName)
+  })
 }
 
 function partText(part: ContentPart, path: string, modelName: string): string {
@@ -62,6 +69,8 @@ function partText(part: ContentPart, path: string, modelName: string): string {
   const text = part.text ?? (part as Record<string, unknown>)[type]
   if (TEXT_PARTS.has(type) && typeof text === "string") return text
   if (TEXT_PARTS.has(type)) throw new RequestError(`${path} is of type ${type} but has no text.`, { param: path })
-  if (MEDIA_PARTS.test(type)) throw new RequestError(`${modelName} is not a multimodal model: ${path} is of type ${type}.`)
+  if (MEDIA_PARTS.test(type)) {
+    throw new RequestError(`${modelName} is not a multimodal model: ${path} is of type ${type}.`)
+  }
   throw new RequestError(`${path} is of unknown type ${JSON.stringify(type.slice(0, 40))}.`)
 }

@@ -14,18 +14,24 @@ export interface OperationParts {
 
 /** A route's `detail`. */
 export function operation({ summary, tag, request, response, chunk }: OperationParts): DocumentDecoration {
-  const content: Record<string, object> = {}
-  if (response !== undefined) content["application/json"] = { schema: response }
+  const content: Record<string, object> = response === undefined ? {} : jsonContent(response)
   if (chunk !== undefined) content["text/event-stream"] = { schema: chunk }
-  const refusal = { description: "Refused", content: { "application/json": { schema: ErrorBody } } }
+  const refusal = { description: "Refused", content: jsonContent(ErrorBody) }
   const detail = {
     summary,
     tags: [tag],
-    ...(request === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: request } } } }),
-    responses: { 200: { description: "OK", content }, ...(request === undefined ? {} : { 400: refusal, 404: refusal }) },
+    ...(request === undefined ? {} : { requestBody: { required: true, content: jsonContent(request) } }),
+    responses: {
+      200: { description: "OK", content },
+      ...(request === undefined ? {} : { 400: refusal, 404: refusal }),
+    },
   }
   // The type knows OpenAPI 3.0's schemas only; ours are 3.1's.
   return detail as unknown as DocumentDecoration
+}
+
+function jsonContent(schema: TSchema): Record<string, object> {
+  return { "application/json": { schema } }
 }
 
 export interface DescribedRoute {
@@ -34,14 +40,18 @@ export interface DescribedRoute {
   readonly detail: unknown
 }
 
+const MODEL_PARAMETER = { name: "model", in: "path", required: true, schema: { type: "string" } }
+
 /** OpenAPI 3.1, whose schemas are JSON Schema as TypeBox writes it. Routes without `detail` are left out. */
-export function openApiDocument(routes: readonly DescribedRoute[], info: { version: string; rootPath: string }): object {
+export function openApiDocument(
+  routes: readonly DescribedRoute[], info: { version: string; rootPath: string },
+): object {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const { method, path, detail } of routes) {
     if (detail === undefined || detail === null) continue
     const shown = path.replace("/*", "/{model}")
     const item = (paths[shown] ??= {})
-    const parameters = path.endsWith("/*") ? [{ name: "model", in: "path", required: true, schema: { type: "string" } }] : []
+    const parameters = path.endsWith("/*") ? [MODEL_PARAMETER] : []
     item[method.toLowerCase()] = { ...detail, operationId: operationId(method, shown), parameters }
   }
   return {

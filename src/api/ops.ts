@@ -1,9 +1,9 @@
 /** Endpoints for those who run the server: is it alive, what is it doing, which version is it. */
 import { Type } from "@sinclair/typebox"
 import { Elysia } from "elysia"
-import { RequestError } from "../base/errors.ts"
 import type { ApiContext } from "./context.ts"
 import { operation } from "./openapi.ts"
+import { shapeError } from "./schema/parse.ts"
 
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,8 +50,6 @@ function readFlag(query: URLSearchParams, name: string): boolean {
   const value = (query.get(name) ?? "false").toLowerCase()
   if (["true", "1", "yes", "on"].includes(value)) return true
   if (["false", "0", "no", "off"].includes(value)) return false
-  throw new RequestError(`1 validation error: query.${name}: Input should be true or false, got ${JSON.stringify(value.slice(0, 40))}`, {
-    type: "Bad Request",
-    param: `query.${name}`,
-  })
+  const got = JSON.stringify(value.slice(0, 40))
+  throw shapeError(`query.${name}`, `Input should be true or false, got ${got}`)
 }

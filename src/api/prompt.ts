@@ -19,7 +19,7 @@ export interface Truncation {
   readonly side: "left" | "right"
 }
 
-/** A /v1/completions `prompt` as one entry a prompt. Errors: `RequestError` with param "prompt" for none or too many. */
+/** A completion request's `prompt`, one entry a prompt. Errors: `RequestError` on "prompt" for none or too many. */
 export function splitPrompts(prompt: CompletionRequest["prompt"]): readonly (string | readonly number[])[] {
   if (prompt === null || prompt === undefined || prompt.length === 0) {
     throw new RequestError("The prompt must be given and must not be empty.", { param: "prompt" })
@@ -28,7 +28,9 @@ export function splitPrompts(prompt: CompletionRequest["prompt"]): readonly (str
   // One list of ids is one prompt; the schema lets no list mix kinds.
   if (typeof prompt[0] === "number") return [prompt as number[]]
   if (prompt.length > MAX_COMPLETION_PROMPTS) {
-    throw new RequestError(`At most ${MAX_COMPLETION_PROMPTS} prompts fit in a request, got ${prompt.length}.`, { param: "prompt" })
+    throw new RequestError(
+      `At most ${MAX_COMPLETION_PROMPTS} prompts fit in a request, got ${prompt.length}.`, { param: "prompt" },
+    )
   }
   return prompt as string[] | number[][]
 }
@@ -51,15 +53,17 @@ export function truncationFor(
 }
 
 /** Errors: `RequestError` with param "input_text" for a text so long that no tokenization of it can fit. */
-export function encodeText(client: EngineClient, text: string, addSpecialTokens: boolean, truncation: Truncation): Prompt {
+export function encodeText(
+  client: EngineClient, text: string, addSpecialTokens: boolean, truncation: Truncation,
+): Prompt {
   const { tokenizer } = client
   const { maxModelLen } = client.model
   const maxChars = maxModelLen * longestPiece(tokenizer)
   if (truncation.limit === null) {
     if (text.length > maxChars) {
       throw new RequestError(
-        `This model's maximum context length is ${maxModelLen} tokens. However, your prompt has ${text.length} characters, ` +
-          `more than ${maxModelLen} tokens can hold. Please reduce the length of the input prompt.`,
+        `This model's maximum context length is ${maxModelLen} tokens. However, your prompt has ${text.length} ` +
+          `characters, more than ${maxModelLen} tokens can hold. Please reduce the length of the input prompt.`,
         { param: "input_text" },
       )
     }
@@ -75,7 +79,9 @@ export function truncateIds(tokenIds: readonly number[], { limit, side }: Trunca
 }
 
 /** Cuts the text's own tokens, so that what the tokenizer adds around them (BOS, EOS) stays. */
-function truncateText(tokenizer: Tokenizer, text: string, addSpecialTokens: boolean, truncation: Truncation): readonly number[] {
+function truncateText(
+  tokenizer: Tokenizer, text: string, addSpecialTokens: boolean, truncation: Truncation,
+): readonly number[] {
   const ids = tokenizer.encode(text, { addSpecialTokens })
   const limit = truncation.limit ?? ids.length
   if (!addSpecialTokens || ids.length <= limit) return truncateIds(ids, truncation)

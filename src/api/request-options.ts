@@ -41,7 +41,11 @@ function checkPromptLogprobs(promptLogprobs: number | null, stream: boolean): vo
   if (stream && promptLogprobs !== 0) {
     throw new RequestError("`prompt_logprobs` are not available when `stream=True`.", { param })
   }
-  if (promptLogprobs < -1) throw new RequestError(`\`prompt_logprobs\` must be at least 0 or -1, got ${promptLogprobs}.`, { param })
+  if (promptLogprobs < -1) {
+    throw new RequestError(
+      `\`prompt_logprobs\` must be at least 0 or -1, got ${promptLogprobs}.`, { param },
+    )
+  }
 }
 
 /** The X-Vllm-Priority header wins over the body. */
@@ -49,9 +53,13 @@ export function requestPriority(request: Request, fields: SamplingFields): numbe
   const header = request.headers.get("x-vllm-priority")
   const priority = header === null ? (fields.priority ?? 0) : Number(header)
   if (header !== null && !/^\s*-?\d+\s*$/.test(header)) {
-    throw new RequestError(`X-Vllm-Priority must be an integer, got ${JSON.stringify(header.slice(0, 40))}.`, { param: "priority" })
+    throw new RequestError(
+      `X-Vllm-Priority must be an integer, got ${JSON.stringify(header.slice(0, 40))}.`, { param: "priority" },
+    )
   }
-  if (!Number.isSafeInteger(priority)) throw shapeError("body.priority", `Input should be an integer below 2^53, got ${priority}`)
+  if (!Number.isSafeInteger(priority)) {
+    throw shapeError("body.priority", `Input should be an integer below 2^53, got ${priority}`)
+  }
   return priority
 }
 
@@ -60,7 +68,7 @@ export function cacheSalt(fields: SamplingFields): string | null {
   if (salt === null) return null
   if (salt.length === 0 || salt.length > MAX_SALT_LENGTH || /[@/\\\0]/.test(salt)) {
     throw new RequestError(
-      `cache_salt must have 1 to ${MAX_SALT_LENGTH} characters, none of them @, /, \\ or NUL, got ${salt.length} characters.`,
+      `cache_salt must have 1 to ${MAX_SALT_LENGTH} characters, none of them @, /, \\ or NUL; got ${salt.length}.`,
       { param: "cache_salt" },
     )
   }

@@ -59,7 +59,9 @@ export function samplingFor(fields: SamplingFields, choices: SamplingChoices, cl
  * The parameters for one prompt, checked: `maxTokens` is what was asked for, cut to what the prompt leaves of the
  * context and to a `max_new_tokens` among the model's defaults.
  */
-export function fitSampling(sampling: SamplingParams, promptTokenIds: readonly number[], client: EngineClient): SamplingParams {
+export function fitSampling(
+  sampling: SamplingParams, promptTokenIds: readonly number[], client: EngineClient,
+): SamplingParams {
   const { maxModelLen, generationDefaults } = client.model
   const room = maxModelLen - promptTokenIds.length
   const cap = generationDefaults["max_new_tokens"] ?? maxModelLen
@@ -86,7 +88,9 @@ function checkMaxTokens({ maxTokens, maxTokensField: param }: SamplingChoices, m
 function readSeed(seed: number | string | null): bigint | null {
   if (seed === null) return null
   const value = BigInt(seed)
-  if (value < MIN_INT64 || value > MAX_INT64) throw shapeError("body.seed", `Input should fit in a signed 64-bit integer, got ${value}`)
+  if (value < MIN_INT64 || value > MAX_INT64) {
+    throw shapeError("body.seed", `Input should fit in a signed 64-bit integer, got ${value}`)
+  }
   return value === -1n ? null : value
 }
 
@@ -100,7 +104,9 @@ function readLogitBias(bias: Readonly<Record<string, number>> | null): Map<numbe
   return new Map(Object.entries(bias).map(([key, value]) => [Number(key), value]))
 }
 
-function readRepetitionDetection(fields: SamplingFields["repetition_detection"] | null): RepetitionDetectionParams | null {
+function readRepetitionDetection(
+  fields: SamplingFields["repetition_detection"] | null,
+): RepetitionDetectionParams | null {
   if (fields === null || fields === undefined) return null
   return {
     maxPatternSize: fields.max_pattern_size ?? 0,

@@ -54,7 +54,9 @@ async function stop(server: Bun.Server<undefined>): Promise<void> {
 
 type Fetch = (request: Request, server: Bun.Server<undefined>) => Promise<Response>
 
-function listen({ host, port, uds }: { host: string; port: number; uds: string | null }, fetch: Fetch): Bun.Server<undefined> {
+function listen(
+  { host, port, uds }: { host: string; port: number; uds: string | null }, fetch: Fetch,
+): Bun.Server<undefined> {
   const common = {
     fetch,
     // The body limit is ours (body.ts), so that a refusal has a body of its own.

@@ -15,13 +15,14 @@ export function refuseConstraints(responseFormat: JsonObject | null, structuredO
 function checkResponseFormat(format: JsonObject): void {
   const param = "response_format"
   if (!FORMATS.includes(format["type"])) {
-    throw new RequestError(`response_format.type must be one of ${FORMATS.join(", ")}, got ${JSON.stringify(format["type"])}.`, {
-      param,
-    })
+    const got = JSON.stringify(format["type"])
+    throw new RequestError(`response_format.type must be one of ${FORMATS.join(", ")}, got ${got}.`, { param })
   }
   if (format["type"] === "text") return
   if (format["type"] === "json_schema" && (format["json_schema"] ?? null) === null) {
-    throw new RequestError("When response_format type is 'json_schema', the 'json_schema' field must be provided.", { param })
+    throw new RequestError(
+      "When response_format type is 'json_schema', the 'json_schema' field must be provided.", { param },
+    )
   }
   throw new RequestError(`response_format of type ${JSON.stringify(format["type"])} is not supported yet.`, { param })
 }

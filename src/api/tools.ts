@@ -8,7 +8,7 @@ export type Tools = NonNullable<ChatRequest["tools"]>
 /**
  * The tools that the template is to show, or null. They are shown whatever `tool_choice` is, "none" included.
  *
- * Errors: `RequestError` for a choice that does not fit the tools, and for one that forces a call, which needs grammars.
+ * Errors: `RequestError` for a choice that does not fit the tools, and for one that forces a call: that needs grammars.
  */
 export function readTools(body: ChatRequest): Tools | null {
   const tools = body.tools ?? null
@@ -17,11 +17,16 @@ export function readTools(body: ChatRequest): Tools | null {
     if (choice !== null && choice !== "none") refuse("When using `tool_choice`, `tools` must be set.")
     return null
   }
-  if (tools.length === 0) throw new RequestError("tools must not be an empty list: leave the field out.", { param: "tools" })
+  if (tools.length === 0) {
+    throw new RequestError(
+      "tools must not be an empty list: leave the field out.", { param: "tools" },
+    )
+  }
   if (choice === null || choice === "none" || choice === "auto") return tools
   if (choice === "required") refuse("tool_choice \"required\" is not supported yet: use \"auto\" or \"none\".")
   if (typeof choice === "string") {
-    refuse(`Invalid value for \`tool_choice\`: ${choice.slice(0, 40)}! Only named tools, "none", "auto" or "required" are supported.`)
+    const got = JSON.stringify(choice.slice(0, 40))
+    refuse(`tool_choice must be a named tool, "none", "auto" or "required", got ${got}.`)
   }
   checkNamedChoice(choice, tools)
   refuse("A named tool_choice is not supported yet: use \"auto\" or \"none\".")

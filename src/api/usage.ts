@@ -12,7 +12,9 @@ export interface TokenCounts {
 }
 
 /** Counts over prompts (each once, however many choices it has). `outputs` is `[promptIdx][choice index]`. */
-export function countTokens(promptLengths: readonly number[], outputs: readonly (readonly ChoiceOutput[])[]): TokenCounts {
+export function countTokens(
+  promptLengths: readonly number[], outputs: readonly (readonly ChoiceOutput[])[],
+): TokenCounts {
   let completionTokens = 0
   let cachedTokens = 0
   for (const choices of outputs) {
@@ -47,5 +49,9 @@ export function runningUsage(counts: TokenCounts, kind: ApiKind): Usage {
 }
 
 function sums({ promptTokens, completionTokens }: TokenCounts): Usage {
-  return { prompt_tokens: promptTokens, total_tokens: promptTokens + completionTokens, completion_tokens: completionTokens }
+  return {
+    prompt_tokens: promptTokens,
+    total_tokens: promptTokens + completionTokens,
+    completion_tokens: completionTokens,
+  }
 }

@@ -10,7 +10,7 @@ const TRUE_WORDS = new Set(["true", "t", "yes", "y", "on", "1"])
 const FALSE_WORDS = new Set(["false", "f", "no", "n", "off", "0"])
 const NUMERAL = /^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$/
 
-/** `value` with its scalars read as `schema` wants them; what cannot be read so stays as it is. Inputs are not changed. */
+/** `value` with its scalars read as `schema` wants them, as a copy; what cannot be read so stays as it is. */
 export function coerce(schema: TSchema, value: unknown): unknown {
   switch (schema[Kind]) {
     case "Integer":

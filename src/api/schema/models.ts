@@ -33,5 +33,8 @@ export const ModelCard = Type.Object(
 )
 export type ModelCard = Static<typeof ModelCard>
 
-export const ModelList = Type.Object({ object: Type.Literal("list"), data: Type.Array(ModelCard) }, { title: "ModelList" })
+export const ModelList = Type.Object(
+  { object: Type.Literal("list"), data: Type.Array(ModelCard) },
+  { title: "ModelList" },
+)
 export type ModelList = Static<typeof ModelList>

@@ -26,7 +26,7 @@ export function bodyParser<T extends TObject>(schema: T): BodyParser<T> {
   }
 }
 
-/** A request whose shape is wrong. `path` is dotted and begins with "body". */
+/** A request whose shape is wrong. `path` is dotted and begins with "body" or "query". */
 export function shapeError(path: string, message: string): RequestError {
   return new RequestError(`1 validation error: ${path}: ${message}`, { type: "Bad Request", param: path })
 }
@@ -38,7 +38,8 @@ function schemaError(errors: readonly ValueError[]): RequestError {
   if (first === undefined) return shapeError("body", "Input does not fit the schema")
   const error = closest(first)
   if (error.type === ValueErrorType.ObjectRequiredProperty) return shapeError(dotted(error.path), "Field required")
-  return shapeError(dotted(error.path), `Input should be ${describeSchema(error.schema)}, got ${describeValue(error.value)}`)
+  const wanted = describeSchema(error.schema)
+  return shapeError(dotted(error.path), `Input should be ${wanted}, got ${describeValue(error.value)}`)
 }
 
 /** Inside a union: the error of the branch that fits longest, because that is the one the caller meant. */
@@ -49,9 +50,9 @@ function closest(error: ValueError): ValueError {
     const first = [...branch][0]
     if (first === undefined) continue
     const candidate = closest(first)
-    const isDeeper = depth(candidate) > depth(best)
-    const isNearer = depth(candidate) === depth(best) && depth(best) > depth(error) && isSameKind(candidate) && !isSameKind(best)
-    if (isDeeper || isNearer) best = candidate
+    const deeper = depth(candidate) - depth(best)
+    const isNearer = deeper === 0 && best !== error && isSameKind(candidate) && !isSameKind(best)
+    if (deeper > 0 || isNearer) best = candidate
   }
   return best
 }

@@ -7,7 +7,9 @@ export const MAX_STOP_STRINGS = 4
 
 export const StreamOptions = Type.Object({
   include_usage: optional(Type.Boolean({ description: "Sends the usage in a last chunk of its own." })),
-  continuous_usage_stats: optional(Type.Boolean({ description: "Puts the running usage on every chunk; needs include_usage." })),
+  continuous_usage_stats: optional(
+    Type.Boolean({ description: "Puts the running usage on every chunk; needs include_usage." }),
+  ),
 })
 
 export const RepetitionDetection = Type.Object({

@@ -16,7 +16,10 @@ export const TokenizeTextRequest = Type.Object(
 )
 export type TokenizeTextRequest = Static<typeof TokenizeTextRequest>
 
-export const TokenizeChatRequest = Type.Object({ ...tokenizeFields, ...templateFields }, { title: "TokenizeChatRequest" })
+export const TokenizeChatRequest = Type.Object(
+  { ...tokenizeFields, ...templateFields },
+  { title: "TokenizeChatRequest" },
+)
 export type TokenizeChatRequest = Static<typeof TokenizeChatRequest>
 
 export const TokenizeRequest = Type.Union([TokenizeTextRequest, TokenizeChatRequest], { title: "TokenizeRequest" })
