@@ -4,7 +4,7 @@
 namespace bz::BZ_LEVEL {
 
 // Fewest tokens for which a tile unit's product is the faster one. Measured.
-[[maybe_unused]] static constexpr uint32_t AMX_TOKENS = 8;
+[[maybe_unused]] static constexpr uint32_t AMX_TOKENS = 16;
 
 static Activations place_activations(std::byte *at, uint32_t num_tokens, uint32_t c) {
   Activations a;

@@ -1,6 +1,6 @@
 // The product of float32 activations with float32, bfloat16 and float16 weights, in float32.
 //
-// Up to 4 blocks of 16 output rows and 4 tokens at a time; every sum runs over the columns in rising order, one fused
+// A register tile of blocks of 16 output rows times tokens; every sum runs over the columns in rising order, one fused
 // multiply-add each, whatever the tile: a token's result does not depend on the others.
 #include "linear_parts.h"
 #include "store_block.h"
@@ -9,9 +9,10 @@ namespace bz::BZ_LEVEL {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr uint32_t MAX_BLOCKS = 4, MAX_TOKENS = 4;
+// Many tokens: 24 sums, and weights are read from the second cache once for 12 tokens. Few: 4 streams of weights at once.
+constexpr uint32_t WIDE_BLOCKS = 2, WIDE_TOKENS = 12, FEW_BLOCKS = 4, FEW_TOKENS = 4;
 #else
-constexpr uint32_t MAX_BLOCKS = 2, MAX_TOKENS = 2;
+constexpr uint32_t WIDE_BLOCKS = 1, WIDE_TOKENS = 4, FEW_BLOCKS = 2, FEW_TOKENS = 2;
 #endif
 
 template <Storage S> inline void load_pair(const std::byte *p, Floats *first, Floats *second) {
@@ -31,8 +32,8 @@ struct Rows {
   uint32_t c;
 };
 
-template <Storage S, uint32_t B, uint32_t N> void blocks_product(const Segment &s, const Rows &rows, const Output &out,
-                                                                 uint32_t block, uint32_t token) {
+template <Storage S, uint32_t B, uint32_t N> void tile_product(const Segment &s, const Rows &rows, const Output &out,
+                                                               uint32_t block, uint32_t token) {
   constexpr uint64_t pair_bytes = S == Storage::f32 ? 128 : 64;
   const std::byte *values = s.values + block * s.block_value_bytes();
   const uint64_t block_bytes = s.block_value_bytes();
@@ -45,7 +46,7 @@ template <Storage S, uint32_t B, uint32_t N> void blocks_product(const Segment &
     Floats first[B], second[B];
 #pragma GCC unroll 4
     for (uint32_t b = 0; b < B; b++) load_pair<S>(values + b * block_bytes + i * pair_bytes, &first[b], &second[b]);
-#pragma GCC unroll 4
+#pragma GCC unroll 12
     for (uint32_t t = 0; t < N; t++) {
       const Floats x0 = splat(x[t * rows.stride + 2 * i]), x1 = splat(x[t * rows.stride + 2 * i + 1]);
 #pragma GCC unroll 4
@@ -59,22 +60,34 @@ template <Storage S, uint32_t B, uint32_t N> void blocks_product(const Segment &
       for (uint32_t t = 0; t < N; t++) sums[b][t] = fma(first, splat(x[t * rows.stride + 2 * pairs]), sums[b][t]);
     }
   }
-  for (uint32_t b = 0; b < B; b++)
-    for (uint32_t t = 0; t < N; t++) store_block(out, s, block + b, token + t, sums[b][t]);
+  for (uint32_t t = 0; t < N; t++)
+    for (uint32_t b = 0; b < B; b++) store_block(out, s, block + b, token + t, sums[b][t]);
 }
 
-template <Storage S, uint32_t B, uint32_t N> void token_products(const Segment &s, const Rows &rows, const Output &out,
-                                                                 uint32_t block, uint32_t token, uint32_t end) {
-  for (; token + N <= end; token += N) blocks_product<S, B, N>(s, rows, out, block, token);
-  if constexpr (N > 1) token_products<S, B, N / 2>(s, rows, out, block, token, end);
+// Blocks [begin, end) for N tokens, B at a time.
+template <Storage S, uint32_t B, uint32_t N> void strip_product(const Segment &s, const Rows &rows, const Output &out,
+                                                                uint32_t begin, uint32_t end, uint32_t token) {
+  uint32_t block = begin;
+  for (; block + B <= end; block += B) tile_product<S, B, N>(s, rows, out, block, token);
+  if constexpr (B > 1)
+    for (; block < end; block++) tile_product<S, 1, N>(s, rows, out, block, token);
+}
+
+template <Storage S, uint32_t N> void few_products(const Segment &s, const Rows &rows, const Output &out, uint32_t begin,
+                                                   uint32_t end, uint32_t token, uint32_t token_end) {
+  for (; token + N <= token_end; token += N) strip_product<S, FEW_BLOCKS, N>(s, rows, out, begin, end, token);
+  if constexpr (N > 1) few_products<S, N / 2>(s, rows, out, begin, end, token, token_end);
 }
 
 template <Storage S> void share_product(const Segment &s, const Rows &rows, const Output &out, const Share &share) {
-  uint32_t block = share.block_begin;
-  for (; block + MAX_BLOCKS <= share.block_end; block += MAX_BLOCKS)
-    token_products<S, MAX_BLOCKS, MAX_TOKENS>(s, rows, out, block, share.token_begin, share.token_end);
-  for (; block < share.block_end; block++)
-    token_products<S, 1, MAX_TOKENS>(s, rows, out, block, share.token_begin, share.token_end);
+  const uint32_t step = (panel_blocks(s.c_padded) + FEW_BLOCKS - 1) / FEW_BLOCKS * FEW_BLOCKS;
+  for (uint32_t begin = share.block_begin; begin < share.block_end; begin += step) {
+    const uint32_t end = begin + step < share.block_end ? begin + step : share.block_end;
+    uint32_t token = share.token_begin;
+    for (; token + WIDE_TOKENS <= share.token_end; token += WIDE_TOKENS)
+      strip_product<S, WIDE_BLOCKS, WIDE_TOKENS>(s, rows, out, begin, end, token);
+    few_products<S, FEW_TOKENS>(s, rows, out, begin, end, token, share.token_end);
+  }
 }
 
 } // namespace
