@@ -30,9 +30,8 @@ function openRequest(port: number, path: string, body: object): Promise<Socket> 
   const text = JSON.stringify(body)
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => {
-      socket.write(
-        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
-      )
+      const headers = `Host: localhost\r\nContent-Type: application/json\r\nContent-Length: ${text.length}`
+      socket.write(`POST ${path} HTTP/1.1\r\n${headers}\r\n\r\n${text}`)
       resolve(socket)
     })
     socket.on("error", reject)
@@ -135,8 +134,9 @@ test("a slow reader holds the stream back instead of filling the memory", async 
 test("requests that are quiet for longer than Bun's ten seconds survive", async () => {
   const { fake, server } = await serve({ reply: "Hello<|eos|>", stepMs: null })
   const ask = async (stream: boolean): Promise<string> => {
-    const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ prompt: "hi", stream }) }
-    return (await fetch(`${server.url}/v1/completions`, init)).text()
+    const headers = { "content-type": "application/json" }
+    const body = JSON.stringify({ prompt: "hi", stream })
+    return (await fetch(`${server.url}/v1/completions`, { method: "POST", headers, body })).text()
   }
   const answers = [ask(false), ask(true)]
   await until(() => fake.numLive() === 2, "both requests")

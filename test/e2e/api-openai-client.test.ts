@@ -16,7 +16,8 @@ let server: ApiServer
 let client: OpenAI
 
 beforeAll(async () => {
-  server = await startServer({ host: "127.0.0.1", port: 0, apiKeys: ["key"], log: makeLog({ write: () => {} }) }, fake.engine)
+  const log = makeLog({ write: () => {} })
+  server = await startServer({ host: "127.0.0.1", port: 0, apiKeys: ["key"], log }, fake.engine)
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "key", maxRetries: 0 })
 })
 afterAll(() => server.stop())
@@ -35,7 +36,8 @@ test("completes and chats", async () => {
 })
 
 test("streams", async () => {
-  const stream = await client.chat.completions.create({ model: "fake", messages, stream: true, stream_options: { include_usage: true } })
+  const body = { model: "fake", messages, stream: true as const, stream_options: { include_usage: true } }
+  const stream = await client.chat.completions.create(body)
   let text = ""
   let completionTokens = 0
   for await (const chunk of stream) {

@@ -22,7 +22,8 @@ describe("whole answers", () => {
       choices: [{
         index: 0,
         message: {
-          role: "assistant", content: "Hello", refusal: null, annotations: null, audio: null, function_call: null, reasoning: null,
+          role: "assistant", content: "Hello", refusal: null, annotations: null, audio: null, function_call: null,
+          reasoning: null,
         },
         logprobs: null, finish_reason: "stop", stop_reason: null, token_ids: null, routed_experts: null,
       }],
@@ -45,9 +46,11 @@ describe("whole answers", () => {
 
   test("text parts are joined by line breaks; a message may have no content", async () => {
     const parts = [{ type: "text", text: "a" }, { type: "input_text", text: "b" }, "c"]
-    await api.post(PATH, { messages: [{ role: "user", content: parts }, { role: "wizard" }, { role: "assistant", content: null }] })
+    const odd = [{ role: "user", content: parts }, { role: "wizard" }, { role: "assistant", content: null }]
+    await api.post(PATH, { messages: odd })
     expect(lastPrompt()).toBe(
-      "<|im_start|>user\na\nb\nc<|im_end|>\n<|im_start|>wizard\n<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n<|im_start|>assistant\n",
+      "<|im_start|>user\na\nb\nc<|im_end|>\n<|im_start|>wizard\n<|im_end|>\n" +
+        "<|im_start|>assistant\n<|im_end|>\n<|im_start|>assistant\n",
     )
   })
 
@@ -156,7 +159,8 @@ describe("streams", () => {
     const { events } = await api.post(PATH, { messages, stream: true, max_tokens: 2, stream_options })
     const promptTokens = events[0].usage.prompt_tokens
     expect(events.slice(0, 3).map((e) => e.usage)).toEqual([0, 1, 2].map((count) => ({
-      prompt_tokens: promptTokens, total_tokens: promptTokens + count, completion_tokens: count, completion_tokens_details: null,
+      prompt_tokens: promptTokens, total_tokens: promptTokens + count, completion_tokens: count,
+      completion_tokens_details: null,
     })))
     expect(events[3]).toMatchObject({
       choices: [], usage: { completion_tokens: 2, prompt_tokens_details: { cached_tokens: 0, created_cache_tokens: 0 } },

@@ -6,7 +6,8 @@ const PATH = "/v1/completions"
 const api = makeApi({ reply: "Hello, world!<|eos|>" })
 
 function textOf(answer: Answer, index = 0): string {
-  return answer.events.flatMap((event) => event.choices ?? []).filter((c: Json) => c.index === index).map((c: Json) => c.text).join("")
+  const choices: Json[] = answer.events.flatMap((event) => event.choices ?? [])
+  return choices.filter((choice) => choice.index === index).map((choice) => choice.text).join("")
 }
 
 describe("whole answers", () => {

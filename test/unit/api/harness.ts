@@ -9,7 +9,8 @@ import type { FakeEngine, FakeEngineOptions } from "../../fake-engine.ts"
 
 const TEMPLATE =
   "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}" +
-  "{% if tools %}[{{ tools | length }} tools]{% endif %}{% if enable_thinking is defined %}[thinking {{ 'on' if enable_thinking else 'off' }}]{% endif %}" +
+  "{% if tools %}[{{ tools | length }} tools]{% endif %}" +
+  "{% if enable_thinking is defined %}[thinking {{ 'on' if enable_thinking else 'off' }}]{% endif %}" +
   "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 
 export interface Answer {
@@ -25,12 +26,14 @@ export interface Answer {
 /** Parsed JSON that a test looks into without proving every step. */
 export type Json = any
 
+type Body = string | Uint8Array<ArrayBuffer> | ReadableStream
+
 export interface Api {
   readonly app: App
   readonly fake: FakeEngine
   readonly logLines: string[]
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
-  send(method: string, path: string, body?: string | Uint8Array<ArrayBuffer> | ReadableStream, headers?: Record<string, string>): Promise<Answer>
+  send(method: string, path: string, body?: Body, headers?: Record<string, string>): Promise<Answer>
 }
 
 export interface ApiSetup extends FakeEngineOptions {
@@ -60,7 +63,8 @@ export async function readAnswer(response: Response): Promise<Answer> {
 }
 
 export function readEvents(text: string): Json[] {
-  return text.split("\n\n").filter((block) => block.startsWith("data: ")).map((block) => parsed(block.slice(6)) ?? block.slice(6))
+  const blocks = text.split("\n\n").filter((block) => block.startsWith("data: "))
+  return blocks.map((block) => parsed(block.slice(6)) ?? block.slice(6))
 }
 
 function parsed(text: string): Json {

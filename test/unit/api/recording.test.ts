@@ -31,7 +31,8 @@ const OWN_PARAMS: Readonly<Record<string, string>> = {
 
 const GROUPS = /^(completions\/refuse|chat\/refuse|http)\/|^(completions|chat)\/n-|\/(unknown-model|no-prompt)$/
 const path = fixture("vllm-api/recording.json")
-const cases: Case[] = path === null ? [] : (JSON.parse(readFileSync(path, "utf8")) as Case[]).filter(({ name }) => GROUPS.test(name))
+const recording = path === null ? [] : (JSON.parse(readFileSync(path, "utf8")) as Case[])
+const cases = recording.filter(({ name }) => GROUPS.test(name))
 
 describe.skipIf(path === null)("the recorded refusals", () => {
   const model = { servedNames: ["smollm2"], maxModelLen: 2048, vocabSize: 49_152, root: "smollm2" }
