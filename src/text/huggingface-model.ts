@@ -49,12 +49,20 @@ function createLibraryModel(json: TokenizerJson) {
   const steps = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] }
   let library: LibraryTokenizer
   try {
-    library = new LibraryTokenizer({ ...steps, model: { ...json.model, type: json.modelType } }, {})
+    const vocab = json.model["vocab"] ?? vocabObject(json)
+    library = new LibraryTokenizer({ ...steps, model: { ...json.model, type: json.modelType, vocab, merges: json.merges } }, {})
   } catch (error) {
     throw new ConfigError(`tokenizer: model ${json.modelType} cannot be used: ${(error as Error).message}`)
   }
   if (library.model === null) throw new ConfigError(`tokenizer: model ${json.modelType} cannot be used`)
   return library.model
+}
+
+/** For models that did not come from a tokenizer.json. */
+function vocabObject(json: TokenizerJson): Record<string, number> {
+  const vocab: Record<string, number> = Object.create(null) as Record<string, number>
+  json.vocab.forEach((piece, id) => (vocab[piece] = id))
+  return vocab
 }
 
 /**

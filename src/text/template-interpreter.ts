@@ -7,8 +7,12 @@
 import { Environment, Interpreter } from "@huggingface/jinja"
 import { templateJson, type JsonStyle, type RuntimeValue } from "./template-json.ts"
 
-/** A chat of 10,000 messages takes about 500,000 nodes; the limit is reached in about a second. */
-const MAX_NODES = 5_000_000
+/** Nodes evaluated, and loop turns at 16 each. A chat of 10,000 messages takes about 500,000. */
+const MAX_STEPS = 4_000_000
+/** For steps that are slow in themselves. Looked at every 256 steps. */
+const MAX_MILLISECONDS = 1000
+/** Nodes within nodes: macros that call themselves stop here, before the stack ends. */
+const MAX_DEPTH = 2000
 /** UTF-16 units of one string, and entries of one list. */
 const MAX_TEXT = 32 * 1024 * 1024
 const MAX_ENTRIES = 1_000_000
@@ -25,16 +29,36 @@ type Node = NonNullable<Parameters<Interpreter["evaluate"]>[0]>
 export type NodeFields = { readonly type: string } & Readonly<Record<string, unknown>>
 
 export class LimitedInterpreter extends Interpreter {
-  #nodes = 0
+  readonly #deadline = performance.now() + MAX_MILLISECONDS
+  /** What loops go over, as far as loops have been met. */
+  readonly #iterables = new Set<unknown>()
+  #steps = 0
+  #depth = 0
 
   override evaluate(statement: Node | undefined, environment: Environment): Evaluated {
-    if (++this.#nodes > MAX_NODES) throw new TemplateError(`the template takes more than ${MAX_NODES} steps`)
-    const value = statement === undefined ? null : this.#toJson(statement as unknown as NodeFields, environment)
-    const result = value ?? super.evaluate(statement, environment)
-    const { value: held } = result as { value: unknown }
-    if (typeof held === "string" && held.length > MAX_TEXT) throw new TemplateError(`the template makes more than ${MAX_TEXT} characters`)
-    if (Array.isArray(held) && held.length > MAX_ENTRIES) throw new TemplateError(`the template makes a list of more than ${MAX_ENTRIES} entries`)
+    this.#step(1)
+    const node = statement as unknown as NodeFields | undefined
+    if (node?.type === "For") this.#iterables.add((node["iterable"] as NodeFields)["lhs"] ?? node["iterable"])
+    const json = node === undefined ? null : this.#toJson(node, environment)
+    if (this.#depth >= MAX_DEPTH) throw new TemplateError(`the template nests deeper than ${MAX_DEPTH} levels`)
+    this.#depth++
+    const result = json ?? super.evaluate(statement, environment)
+    this.#depth--
+    const { value } = result as { value: unknown }
+    if (typeof value === "string" && value.length > MAX_TEXT) throw new TemplateError(`the template makes more than ${MAX_TEXT} characters`)
+    const length = Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0
+    if (length > MAX_ENTRIES) throw new TemplateError(`the template makes a list of more than ${MAX_ENTRIES} entries`)
+    // The library makes a scope for every entry before the loop's first turn, so they count before it too.
+    if (this.#iterables.has(node)) this.#step(16 * length)
     return result
+  }
+
+  #step(count: number): void {
+    const before = this.#steps
+    this.#steps += count
+    if (this.#steps > MAX_STEPS) throw new TemplateError(`the template takes more than ${MAX_STEPS} steps`)
+    if (before >> 8 === this.#steps >> 8 || performance.now() < this.#deadline) return
+    throw new TemplateError(`the template takes more than ${MAX_MILLISECONDS} ms`)
   }
 
   /** `x | tojson(...)`, which the library knows without positional arguments and in another key order. */

@@ -1,0 +1,183 @@
+/**
+ * Tokenizers inside GGUF files: the kinds "gpt2" (byte-level BPE with a merge list) and "llama" (SentencePiece BPE with
+ * scores), rewritten as the tokenizer.json they came from.
+ */
+import { ConfigError } from "../base/errors.ts"
+import { buildTokenizer } from "./build-tokenizer.ts"
+import { ggufPreTokenizer } from "./gguf-pre-tokenizers.ts"
+import { PieceTable } from "./piece-table.ts"
+import type { Tokenizer } from "./tokenizer.ts"
+import { describe, type AddedTokenConfig, type StepConfig, type TokenizerJson } from "./tokenizer-json.ts"
+
+/** `tokenizer.ggml.token_type`. */
+const UNKNOWN = 2
+const CONTROL = 3
+const USER_DEFINED = 4
+
+/**
+ * Throws `ConfigError` on an unknown `tokenizer.ggml.model` or `tokenizer.ggml.pre`, and on missing or malformed fields.
+ */
+export async function loadTokenizerFromGguf(metadata: ReadonlyMap<string, unknown>): Promise<Tokenizer> {
+  const fields = new GgufFields(metadata)
+  const kind = fields.text("model", null)
+  if (kind !== "gpt2" && kind !== "llama") {
+    throw new ConfigError(`GGUF: tokenizer.ggml.model ${describe(kind)} is not supported; supported are gpt2, llama`)
+  }
+  const tokens = fields.texts("tokens")
+  if (tokens.length === 0) throw new ConfigError("GGUF: tokenizer.ggml.tokens is empty")
+  const vocab = new PieceTable(tokens.length)
+  tokens.forEach((piece, id) => vocab.add(piece, id))
+  const base = { vocab, addedTokens: addedTokens(fields, tokens) }
+  const specialTokens: Record<string, string> = {}
+  for (const [name, key] of SPECIAL_KEYS) {
+    const id = fields.tokenId(key, tokens.length)
+    if (id !== null) specialTokens[name] = tokens[id]!
+  }
+  const json = kind === "gpt2" ? byteLevelJson(fields, base) : sentencePieceJson(fields, base, tokens)
+  return await buildTokenizer(json, specialTokens)
+}
+
+const SPECIAL_KEYS = [
+  ["bos_token", "bos_token_id"],
+  ["eos_token", "eos_token_id"],
+  ["unk_token", "unknown_token_id"],
+  ["pad_token", "padding_token_id"],
+  ["sep_token", "seperator_token_id"], // spelt so in the format
+] as const
+
+type Base = Pick<TokenizerJson, "vocab" | "addedTokens">
+
+function byteLevelJson(fields: GgufFields, base: Base): TokenizerJson {
+  const pre = ggufPreTokenizer(fields.text("pre", "default"))
+  return {
+    ...base,
+    modelType: "BPE",
+    model: { type: "BPE", ignore_merges: pre.ignoreMerges },
+    merges: fields.texts("merges"),
+    normalizer: pre.normalizer,
+    preTokenizer: pre.preTokenizer,
+    postProcessor: bosEosFrame(fields, { bos: pre.addBos, eos: false }),
+    decoder: { type: "ByteLevel" },
+  }
+}
+
+function sentencePieceJson(fields: GgufFields, base: Base, tokens: readonly string[]): TokenizerJson {
+  const merges = mergesOfScores(fields, base.vocab, tokens)
+  const unknown = fields.tokenId("unknown_token_id", tokens.length) ?? 0
+  const prefix = fields.flag("add_space_prefix", true)
+  const steps: StepConfig[] = [{ type: "Replace", pattern: { String: " " }, content: "▁" }]
+  if (prefix) steps.unshift({ type: "Prepend", prepend: "▁" })
+  const decoders: StepConfig[] = [{ type: "Replace", pattern: { String: "▁" }, content: " " }, { type: "ByteFallback" }, { type: "Fuse" }]
+  if (prefix) decoders.push({ type: "Strip", content: " ", start: 1, stop: 0 })
+  return {
+    ...base,
+    modelType: "BPE",
+    model: { type: "BPE", unk_token: tokens[unknown], fuse_unk: true, byte_fallback: true },
+    merges,
+    normalizer: { type: "Sequence", normalizers: steps },
+    preTokenizer: null,
+    postProcessor: bosEosFrame(fields, { bos: true, eos: false }),
+    decoder: { type: "Sequence", decoders },
+  }
+}
+
+/**
+ * SentencePiece merges the neighbours whose joint piece has the highest score; as a list that is every split of every
+ * piece into two pieces, best score first.
+ */
+function mergesOfScores(fields: GgufFields, vocab: PieceTable, tokens: readonly string[]): [string, string][] {
+  const scores = fields.numbers("scores", tokens.length)
+  const byScore = tokens.map((_, id) => id).sort((a, b) => scores[b]! - scores[a]! || a - b)
+  const merges: [string, string][] = []
+  for (const id of byScore) {
+    const piece = tokens[id]!
+    for (let cut = 1; cut < piece.length; cut++) {
+      if (isHighSurrogate(piece.charCodeAt(cut - 1))) continue
+      if (vocab.getPart(piece, 0, cut) >= 0 && vocab.getPart(piece, cut, piece.length) >= 0) {
+        merges.push([piece.slice(0, cut), piece.slice(cut)])
+      }
+    }
+  }
+  return merges
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff
+}
+
+/** Tokens that are found in text before the model sees it. */
+function addedTokens(fields: GgufFields, tokens: readonly string[]): AddedTokenConfig[] {
+  const types = fields.has("token_type") ? fields.numbers("token_type", tokens.length) : []
+  const added: AddedTokenConfig[] = []
+  tokens.forEach((content, id) => {
+    const type = types[id] ?? 1
+    if (content === "" || (type !== CONTROL && type !== USER_DEFINED && type !== UNKNOWN)) return
+    added.push({ id, content, special: type !== USER_DEFINED, normalized: false, lstrip: false, rstrip: false, singleWord: false })
+  })
+  return added
+}
+
+function bosEosFrame(fields: GgufFields, byDefault: { bos: boolean; eos: boolean }): StepConfig | null {
+  const size = fields.texts("tokens").length
+  const bos = fields.flag("add_bos_token", byDefault.bos) ? fields.tokenId("bos_token_id", size) : null
+  const eos = fields.flag("add_eos_token", byDefault.eos) ? fields.tokenId("eos_token_id", size) : null
+  if (bos === null && eos === null) return null
+  const special = (name: string, id: number | null) => (id === null ? [] : [{ SpecialToken: { id: name, type_id: 0 } }])
+  return {
+    type: "TemplateProcessing",
+    single: [...special("bos", bos), { Sequence: { id: "A", type_id: 0 } }, ...special("eos", eos)],
+    special_tokens: { bos: { ids: [bos] }, eos: { ids: [eos] } },
+  }
+}
+
+/** Reads `tokenizer.ggml.*`, checked. Lists may be arrays or typed arrays, whole numbers `number` or `bigint`. */
+class GgufFields {
+  readonly #metadata: ReadonlyMap<string, unknown>
+
+  constructor(metadata: ReadonlyMap<string, unknown>) {
+    this.#metadata = metadata
+  }
+
+  has(key: string): boolean {
+    return this.#metadata.has(`tokenizer.ggml.${key}`)
+  }
+
+  #get(key: string): unknown {
+    return this.#metadata.get(`tokenizer.ggml.${key}`)
+  }
+
+  #fail(key: string, expected: string): never {
+    throw new ConfigError(`GGUF: tokenizer.ggml.${key} must be ${expected}, found ${describe(this.#get(key))}`)
+  }
+
+  text(key: string, absent: string | null): string {
+    const value = this.#get(key) ?? absent
+    return typeof value === "string" ? value : this.#fail(key, "a string")
+  }
+
+  flag(key: string, absent: boolean): boolean {
+    const value = this.#get(key) ?? absent
+    return typeof value === "boolean" ? value : this.#fail(key, "true or false")
+  }
+
+  texts(key: string): readonly string[] {
+    const value = this.#get(key)
+    if (!Array.isArray(value) || !value.every((entry) => typeof entry === "string")) return this.#fail(key, "a list of strings")
+    return value as string[]
+  }
+
+  numbers(key: string, length: number): ArrayLike<number> {
+    const value = this.#get(key)
+    const list = Array.isArray(value) || ArrayBuffer.isView(value) ? (value as unknown as ArrayLike<unknown>) : this.#fail(key, "a list of numbers")
+    if (list.length !== length) throw new ConfigError(`GGUF: tokenizer.ggml.${key} has ${list.length} entries for ${length} tokens`)
+    return Array.from(list, (entry) => (typeof entry === "number" || typeof entry === "bigint" ? Number(entry) : this.#fail(key, "a list of numbers")))
+  }
+
+  /** An id below `size`, or null when the key is absent. Files write 2^32 - 1 for "none". */
+  tokenId(key: string, size: number): number | null {
+    const value = this.#get(key)
+    if (value === undefined || Number(value) === 0xffffffff) return null
+    const id = typeof value === "number" || typeof value === "bigint" ? Number(value) : this.#fail(key, "a token id")
+    return Number.isInteger(id) && id >= 0 && id < size ? id : this.#fail(key, `a token id below ${size}`)
+  }
+}
