@@ -18,8 +18,10 @@ import { MergeTable } from "./merge-table.ts"
 import type { TokenizerJson } from "./tokenizer-json.ts"
 
 export interface BpeRanks {
-  /** Token id of each rank; ranks 0 to 255 are the single bytes in byte order. */
+  /** Token id of each rank; ranks 0 to 255 are the single bytes in byte order, -1 where the vocabulary has none. */
   readonly idOfRank: Int32Array
+  /** Whether every byte has a token. Hugging Face leaves out the bytes that have none, before it merges. */
+  readonly hasAllBytes: boolean
   /** Piece of each rank, in the byte-level alphabet. */
   readonly pieceOfRank: readonly string[]
   /** (rank, rank) -> rank. */
@@ -35,10 +37,9 @@ export function deriveBpeRanks(json: TokenizerJson): BpeRanks | string {
   if (odd !== null) return odd
   const byteIds: number[] = []
   for (let byte = 0; byte < 256; byte++) {
-    const id = json.vocab.get(byteToChar(byte))
-    if (id === undefined) return `byte ${byte} has no token`
-    byteIds.push(id)
+    byteIds.push(json.vocab.get(byteToChar(byte)) ?? -1)
   }
+  if (byteIds.includes(-1) && typeof json.model["unk_token"] === "string") return "bytes without a token give the unknown token"
   const pieceOfId: string[] = []
   json.vocab.forEach((piece, id) => (pieceOfId[id] ??= piece))
   const order = new MergeOrder(json, byteIds, pieceOfId)
@@ -88,7 +89,7 @@ class MergeOrder {
     this.#right = new Int32Array(end)
     this.#merges = new MergeTable(Math.min(json.merges.length, json.vocab.size))
     byteIds.forEach((id, byte) => {
-      this.#numberOfId[id] = byte
+      if (id >= 0) this.#numberOfId[id] = byte
       this.#ids[byte] = id
       this.#left[byte] = byte
       this.#right[byte] = byte
@@ -184,7 +185,7 @@ class MergeOrder {
   }
 
   finish(): BpeRanks {
-    const numbers = this.#ids.keys().filter((number) => this.#ids[number]! >= 0).toArray()
+    const numbers = this.#ids.keys().filter((number) => number < 256 || this.#ids[number]! >= 0).toArray()
     const rankOfNumber = new Int32Array(this.#ids.length)
     numbers.forEach((number, rank) => (rankOfNumber[number] = rank))
     const merges = new MergeTable(numbers.length)
@@ -193,7 +194,8 @@ class MergeOrder {
       merges.set(rankOfNumber[this.#left[number]!]!, rankOfNumber[this.#right[number]!]!, rank)
     }
     const idOfRank = Int32Array.from(numbers, (number) => this.#ids[number]!)
-    return { idOfRank, pieceOfRank: Array.from(idOfRank, (id) => this.#pieceOfId[id]!), merges }
+    const pieceOfRank = Array.from(idOfRank, (id, rank) => (rank < 256 ? byteToChar(rank) : this.#pieceOfId[id]!))
+    return { idOfRank, hasAllBytes: !this.#byteIds.includes(-1), pieceOfRank, merges }
   }
 }
 

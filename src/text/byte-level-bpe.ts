@@ -49,11 +49,16 @@ export class ByteLevelBpe implements TextModel {
       const id = this.#wholePieces.get(textToPiece(piece))
       if (id !== undefined) return Int32Array.of(id)
     }
-    const long = piece.length >= LONG_PIECE
-    const ranks = long
-      ? mergeLongPiece(new TextEncoder().encode(piece), this.#ranks.merges)
-      : this.#encoder.encode_ordinary(piece)
-    return Int32Array.from(ranks, (rank) => this.#ranks.idOfRank[rank]!)
+    return Int32Array.from(this.#mergeToRanks(piece), (rank) => this.#ranks.idOfRank[rank]!)
+  }
+
+  #mergeToRanks(piece: string): ArrayLike<number> {
+    const { hasAllBytes, idOfRank, merges } = this.#ranks
+    if (piece.length < LONG_PIECE && hasAllBytes) return this.#encoder.encode_ordinary(piece)
+    const bytes = new TextEncoder().encode(piece)
+    const known = hasAllBytes ? bytes : bytes.filter((byte) => idOfRank[byte]! >= 0)
+    if (piece.length < LONG_PIECE && known.length === bytes.length) return this.#encoder.encode_ordinary(piece)
+    return mergeLongPiece(known, merges)
   }
 }
 

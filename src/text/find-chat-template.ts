@@ -25,10 +25,12 @@ export function findChatTemplate(dir: string, choice: ChatTemplateChoice = {}): 
 /** Source of the chat template in GGUF metadata, or null. */
 export function findGgufChatTemplate(metadata: ReadonlyMap<string, unknown>, choice: ChatTemplateChoice = {}): string | null {
   const named = new Map<string, string>()
-  for (const [key, value] of metadata) {
+  const prefix = "tokenizer.chat_template"
+  for (const key of metadata.keys()) {
+    const value = key.startsWith(prefix) ? metadata.get(key) : null
     if (typeof value !== "string") continue
-    if (key === "tokenizer.chat_template") named.set("default", value)
-    else if (key.startsWith("tokenizer.chat_template.")) named.set(key.slice("tokenizer.chat_template.".length), value)
+    if (key === prefix) named.set("default", value)
+    else if (key.startsWith(prefix + ".")) named.set(key.slice(prefix.length + 1), value)
   }
   return choose(named, choice)
 }
