@@ -1,6 +1,7 @@
 /** POST /v1/completions: one or more prompts, each continued `n` times. */
 import { Elysia } from "elysia"
 import { RequestError } from "../base/errors.ts"
+import { MAX_N_SEQUENCES } from "../engine/sampling-validation.ts"
 import { readJson } from "./body.ts"
 import type { CompletionJob } from "./completion-job.ts"
 import { completionEvents } from "./completion-stream.ts"
@@ -85,10 +86,9 @@ function planCompletion(
   const maxTokens = echoOnly ? 1 : (body.max_tokens ?? DEFAULT_MAX_TOKENS)
   const logprobs = body.logprobs ?? null
   const sampling = samplingFor(body, { maxTokens, maxTokensField: "max_tokens", logprobs }, client)
-  const runs = readPrompts(context, body, maxTokens).map((prompt) => ({
-    prompt,
-    sampling: fitSampling(sampling, prompt.tokenIds, client),
-  }))
+  const prompts = readPrompts(context, body, maxTokens)
+  checkNumChoices(prompts.length, sampling.n)
+  const runs = prompts.map((prompt) => ({ prompt, sampling: fitSampling(sampling, prompt.tokenIds, client) }))
   return {
     id: requestId("cmpl", request, body.request_id),
     created: Math.floor(Date.now() / 1000),
@@ -100,6 +100,15 @@ function planCompletion(
     echoes: echo ? runs.map(({ prompt }) => echoText(context, prompt, report)) : null,
     echoOnly,
   }
+}
+
+/** What one request may ask for with one prompt, it may not exceed with many. */
+function checkNumChoices(numPrompts: number, n: number): void {
+  if (numPrompts === 1 || numPrompts * n <= MAX_N_SEQUENCES) return
+  throw new RequestError(
+    `${numPrompts} prompts with n=${n} make ${numPrompts * n} choices; at most ${MAX_N_SEQUENCES} are allowed.`,
+    { param: "n" },
+  )
 }
 
 function readPrompts(context: ApiContext, body: CompletionRequest, maxTokens: number): Prompt[] {

@@ -41,7 +41,7 @@ export function samplingFor(fields: SamplingFields, choices: SamplingChoices, cl
     extraEosTokenIds: [...client.model.extraEosTokenIds],
     ignoreEos: fields.ignore_eos ?? false,
     includeStopStrInOutput: fields.include_stop_str_in_output ?? false,
-    maxTokens: checkMaxTokens(choices, client.model.maxModelLen),
+    maxTokens: checkMaxTokens(choices, client.model.maxModelLen, defaults["max_new_tokens"]),
     minTokens: fields.min_tokens ?? 0,
     logprobs: choices.logprobs,
     promptLogprobs: fields.prompt_logprobs ?? null,
@@ -55,25 +55,21 @@ export function samplingFor(fields: SamplingFields, choices: SamplingChoices, cl
   }
 }
 
-/**
- * The parameters for one prompt, checked: `maxTokens` is what was asked for, cut to what the prompt leaves of the
- * context and to a `max_new_tokens` among the model's defaults.
- */
+/** The parameters for one prompt, checked: `maxTokens` is what was asked for, cut to what the prompt leaves. */
 export function fitSampling(
   sampling: SamplingParams, promptTokenIds: readonly number[], client: EngineClient,
 ): SamplingParams {
-  const { maxModelLen, generationDefaults } = client.model
-  const room = maxModelLen - promptTokenIds.length
-  const cap = generationDefaults["max_new_tokens"] ?? maxModelLen
+  const room = client.model.maxModelLen - promptTokenIds.length
   // A prompt that leaves no room is refused by `validatePrompt`; 1 keeps the parameters well-formed until then.
-  const fitted = { ...sampling, maxTokens: Math.min(sampling.maxTokens, cap, Math.max(1, room)) }
+  const fitted = { ...sampling, maxTokens: Math.min(sampling.maxTokens, Math.max(1, room)) }
   client.validatePrompt(promptTokenIds, fitted)
   client.validateSampling(fitted)
   return fitted
 }
 
-function checkMaxTokens({ maxTokens, maxTokensField: param }: SamplingChoices, maxModelLen: number): number {
-  if (maxTokens === null) return maxModelLen
+function checkMaxTokens(choices: SamplingChoices, maxModelLen: number, byDefault: number | undefined): number {
+  const { maxTokens, maxTokensField: param } = choices
+  if (maxTokens === null) return Math.min(byDefault ?? maxModelLen, maxModelLen)
   if (maxTokens > maxModelLen) {
     throw new RequestError(
       `${param}=${maxTokens} cannot be greater than max_model_len=${maxModelLen}. Please request fewer output tokens.`,

@@ -3,7 +3,7 @@
  * is asked for, "yes" a boolean, true a number.
  */
 import { Kind } from "@sinclair/typebox"
-import type { TArray, TObject, TSchema, TUnion } from "@sinclair/typebox"
+import type { TArray, TObject, TRecord, TSchema, TUnion } from "@sinclair/typebox"
 import { Value } from "@sinclair/typebox/value"
 
 const TRUE_WORDS = new Set(["true", "t", "yes", "y", "on", "1"])
@@ -23,6 +23,8 @@ export function coerce(schema: TSchema, value: unknown): unknown {
       return Array.isArray(value) ? value.map((item) => coerce((schema as TArray).items, item)) : value
     case "Object":
       return isRecord(value) ? coerceProperties(schema as TObject, value) : value
+    case "Record":
+      return isRecord(value) ? coerceValues(schema as TRecord, value) : value
     case "Union":
       return coerceUnion(schema as TUnion, value)
     default:
@@ -45,6 +47,12 @@ function coerceProperties(schema: TObject, value: Record<string, unknown>): Reco
     if (Object.hasOwn(value, name)) read[name] = coerce(property, value[name])
   }
   return read
+}
+
+function coerceValues(schema: TRecord, value: Record<string, unknown>): Record<string, unknown> {
+  const item = Object.values(schema.patternProperties)[0]
+  if (item === undefined) return value
+  return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, coerce(item, entry)]))
 }
 
 function toNumber(value: unknown): unknown {

@@ -70,6 +70,7 @@ describe("completions: values out of bounds", () => {
     ["min_p", { min_p: 2 }, { param: null, says: /got 2/ }],
     ["n of 0", { n: 0 }, { param: null, says: /at least 1, got 0/ }],
     ["n too large", { n: 20_000 }, { param: null, says: /16384, got 20000/ }],
+    ["too many choices of many prompts", { prompt: ["a", "b"], n: 10_000 }, { param: "n", says: /20000.*16384/ }],
     ["n with greedy sampling", { n: 2, temperature: 0 }, { param: null, says: /greedy sampling, got 2/ }],
     ["presence penalty", { presence_penalty: 5 }, { param: null, says: /got 5/ }],
     ["frequency penalty", { frequency_penalty: -5 }, { param: null, says: /got -5/ }],
