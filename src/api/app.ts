@@ -9,6 +9,7 @@ import type { ApiContext, ApiOptions } from "./context.ts"
 import { docsApi } from "./docs.ts"
 import { errorResponse } from "./errors.ts"
 import { systemFingerprint } from "./fingerprint.ts"
+import { HttpMetrics } from "./http-metrics.ts"
 import { modelsApi } from "./models.ts"
 import { devApi, opsApi } from "./ops.ts"
 import type { DescribedRoute } from "./openapi.ts"
@@ -23,21 +24,23 @@ export interface App {
 
 export function createApp(options: Partial<ApiOptions>, client: EngineClient): App {
   const merged = { ...DEFAULT_API_OPTIONS, ...options }
-  const context: ApiContext = { client, options: merged, fingerprint: systemFingerprint(merged.version, client.model) }
-  const routes = buildRoutes(context)
+  const fingerprint = systemFingerprint(merged.version, client.model)
+  const httpMetrics = new HttpMetrics()
+  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics })
   const mayPass = keyCheck(merged.apiKeys)
   const methods = methodsByPath(routes)
 
   const handle = async (request: Request): Promise<Response> => {
-    const path = new URL(request.url).pathname
-    if (!mayPass(path, request.headers.get("authorization"))) return unauthorized()
-    const refusal = refuseRoute(methods, request.method, path)
+    const { method, headers, url } = request
+    const path = new URL(url).pathname
+    if (!mayPass(path, headers.get("authorization"))) return unauthorized()
+    const handler = methods.has(path) ? path : widerPath(path)
+    const refusal = refuseMethod(methods.get(handler), method)
     if (refusal !== null) return refusal
-    try {
-      return await routes.handle(request)
-    } catch (error) {
-      return errorResponse(error, merged.log)
-    }
+    const start = performance.now()
+    const response = await routes.handle(request).catch((error) => errorResponse(error, merged.log))
+    httpMetrics.record({ handler, method, status: response.status, seconds: (performance.now() - start) / 1000 })
+    return response
   }
   return { handle: merged.enableRequestIdHeaders ? withRequestId(handle) : handle }
 }
@@ -71,9 +74,13 @@ function methodsByPath(
   return methods
 }
 
+/** The route that serves every path below it. */
+function widerPath(path: string): string {
+  return path.startsWith("/v1/models/") ? "/v1/models/*" : path
+}
+
 /** 404 for a path that nothing serves, 405 for a method that it is not served for; null when there is a route. */
-function refuseRoute(methods: Methods, method: string, path: string): Response | null {
-  const known = methods.get(path) ?? (path.startsWith("/v1/models/") ? methods.get("/v1/models/*") : undefined)
+function refuseMethod(known: ReadonlySet<string> | undefined, method: string): Response | null {
   if (known === undefined) return Response.json({ detail: "Not Found" }, { status: 404 })
   if (known.has(method)) return null
   return Response.json({ detail: "Method Not Allowed" }, { status: 405, headers: { allow: [...known].join(", ") } })

@@ -3,6 +3,7 @@ import packageJson from "../../package.json" with { type: "json" }
 import { makeLog } from "../base/log.ts"
 import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
+import type { HttpMetrics } from "./http-metrics.ts"
 
 export interface ApiOptions {
   /** Of this program; part of `system_fingerprint` and of /version. */
@@ -53,4 +54,5 @@ export interface ApiContext {
   readonly client: EngineClient
   readonly options: ApiOptions
   readonly fingerprint: string
+  readonly httpMetrics: HttpMetrics
 }

@@ -7,11 +7,12 @@ import { shapeError } from "./schema/parse.ts"
 
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
-export function opsApi({ client, options }: ApiContext) {
+export function opsApi({ client, options, httpMetrics }: ApiContext) {
   const tag = "Operation"
   const health = (): Response => new Response(null, { status: client.deathReason() === null ? 200 : 503 })
   const load = (): Response => Response.json({ server_load: client.numUnfinished() })
-  const metrics = (): Response => new Response(client.metrics(), { headers: { "content-type": PROMETHEUS } })
+  const metrics = (): Response =>
+    new Response(client.metrics() + httpMetrics.render(), { headers: { "content-type": PROMETHEUS } })
 
   return new Elysia()
     .get("/health", health, { detail: operation({ summary: "200 while the engine lives, else 503", tag }) })

@@ -184,6 +184,20 @@ describe("operation", () => {
     expect(metrics.text).toContain("vllm:num_requests_running")
   })
 
+  test("metrics count the requests of each endpoint, but not of the probes", async () => {
+    const fresh = makeApi()
+    await fresh.post(COMPLETIONS, { prompt: "hi" })
+    await fresh.post(COMPLETIONS, { prompt: "" })
+    await fresh.send("GET", "/v1/models/fake")
+    await fresh.send("GET", "/health")
+    const { text } = await fresh.send("GET", "/metrics")
+    expect(text).toContain('http_requests_total{handler="/v1/completions",method="POST",status="2xx"} 1')
+    expect(text).toContain('http_requests_total{handler="/v1/completions",method="POST",status="4xx"} 1')
+    expect(text).toContain('http_requests_total{handler="/v1/models/*",method="GET",status="2xx"} 1')
+    expect(text).toContain('http_request_duration_seconds_count{handler="/v1/completions",method="POST"} 2')
+    expect(text).not.toContain('handler="/health"')
+  })
+
   test("the prefix cache is reset for developers only", async () => {
     expect((await api.post("/reset_prefix_cache?reset_running_requests=true", {})).json).toEqual({ success: true })
     expect(api.fake.core.calls.at(-1)).toMatchObject({ args: [true] })
