@@ -1,0 +1,201 @@
+import { describe, expect, test } from "bun:test"
+import { LINEAR_ACCUMULATE, type Compute } from "../../ffi/abi.ts"
+import type { KernelLibrary, NativeWeight } from "../../ffi/library.ts"
+import { Prng } from "../../src/base/prng.ts"
+import { BLOCKS, randomRows, WEIGHT_DTYPES, type WeightDType } from "./blocks.ts"
+import { compare, cpu, hasLibraries, isas, nmse, normals, place, reference, type Place } from "./harness.ts"
+
+// Sums of up to 1536 products in float32 against float64: roundings of 2^-24, enlarged where a lone result cancels.
+const FLOAT_BOUND = 1e-10
+// Activations in int8: an error uniform over 1/127 of the group's largest value (2.1 standard deviations for 32 normals),
+// whose mean square is (2.1 / 127)^2 / 12 = 2.3e-5 of theirs; twice that, as the largest value varies.
+const INT8_BOUND = 5e-5
+// bfloat16 on the tile unit: activations are split in two bfloat16 halves, good to 2^-17.
+const SPLIT_BOUND = 1e-9
+
+interface Part {
+  readonly dtype: WeightDType
+  readonly n: number
+}
+
+function weightOf(at: Place, parts: readonly Part[], c: number, compute: Compute = "auto"): NativeWeight {
+  const n = parts.reduce((sum, part) => sum + part.n, 0)
+  return at.stream.createWeight({ n, c, compute }, parts.map((part, i) => {
+    const rows = at.put(randomRows(part.dtype, part.n, c, i + 1))
+    return { address: rows.at, bytes: rows.byteLength, n: part.n, dtype: part.dtype }
+  }))
+}
+
+/**
+ * Rows that int8 holds exactly: whole numbers with a 127 in each group of 32, times a power of two. A product of them
+ * shows every error but the activations' rounding.
+ */
+function exactRows(seed: number, t: number, c: number, stride: number): Float32Array {
+  const prng = new Prng(seed)
+  const out = new Float32Array(t * stride).fill(NaN)
+  for (let row = 0; row < t; row++) {
+    let unit = 1
+    for (let i = 0; i < c; i++) {
+      if (i % 32 === 0) unit = 2 ** Math.floor(prng.float() * 6 - 3)
+      const level = i % 32 === 0 ? (prng.float() < 0.5 ? -127 : 127) : Math.floor(prng.float() * 255) - 127
+      out[row * stride + i] = level * unit
+    }
+  }
+  return out
+}
+
+interface Product {
+  readonly t: number
+  readonly parts: readonly Part[]
+  readonly c: number
+  readonly compute?: Compute
+  readonly padding?: number // values between rows
+  readonly bias?: boolean
+  readonly accumulate?: boolean
+  readonly x?: (t: number, c: number, stride: number) => Float32Array
+}
+
+function product(at: Place, { t, parts, c, compute, padding = 0, bias = false, accumulate = false, x }: Product): Float32Array {
+  const weight = weightOf(at, parts, c, compute)
+  const { n } = weight.shape
+  const rows = at.put(x === undefined ? exactRows(t + c, t, c, c + padding) : x(t, c, c + padding))
+  const y = at.put(normals(9, t * (n + padding)))
+  const b = at.put(normals(8, n))
+  at.run("bz_linear", {
+    num_tokens: t, flags: accumulate ? LINEAR_ACCUMULATE : 0, weight: Number(weight.address), x: rows.at,
+    bias: bias ? b.at : 0, y: y.at, x_stride: c + padding, y_stride: n + padding,
+  })
+  weight.destroy()
+  return y
+}
+
+/** Columns that a format can have, near the three given. */
+function columnsOf(dtype: WeightDType): [number, number, number] {
+  const block = BLOCKS[dtype].columns
+  return block === 1 ? [576, 33, 1536] : block === 32 ? [576, 32, 1536] : [512, 256, 1536]
+}
+
+describe("linear", () => {
+  for (const dtype of WEIGHT_DTYPES) {
+    const [a, b, c] = columnsOf(dtype)
+    const cases: [t: number, n: number, c: number][] = [
+      [1, 576, a], [1, 1, c], [1, 15, b], [2, 16, c], [3, 17, a], [8, 100, b], [17, 1, c], [33, 100, a], [64, 17, c],
+      [130, 15, b], [130, 100, a],
+    ]
+    for (const [i, [t, n, columns]] of cases.entries()) {
+      const options = { padding: i % 3, bias: i % 2 === 1, accumulate: i % 4 >= 2 }
+      compare(`${dtype} t=${t} n=${n} c=${columns} ${JSON.stringify(options)}`, FLOAT_BOUND, (at) =>
+        product(at, { t, parts: [{ dtype, n }], c: columns, ...options }))
+    }
+  }
+
+  for (const compute of ["float32", "bfloat16", "float16", "int8", "int4"] as const) {
+    for (const dtype of ["F32", "BF16", "F16", "Q4_K", "Q8_0"] as const) {
+      for (const t of [1, 40]) {
+        const c = dtype === "Q4_K" ? 256 : dtype === "Q8_0" ? 96 : 100
+        compare(`${dtype} as ${compute} t=${t}`, FLOAT_BOUND, (at) =>
+          product(at, { t, parts: [{ dtype, n: 33 }], c, compute, bias: true }))
+      }
+    }
+  }
+
+  const mixed: Record<string, Part[]> = {
+    "q, k in Q4_K and v in Q6_K": [{ dtype: "Q4_K", n: 33 }, { dtype: "Q4_K", n: 7 }, { dtype: "Q6_K", n: 16 }],
+    "one format in sixteen parts": Array.from({ length: 16 }, (_, i) => ({ dtype: "Q4_0", n: i + 1 })),
+    "floats among integers": [{ dtype: "F32", n: 5 }, { dtype: "Q8_0", n: 18 }, { dtype: "BF16", n: 16 }, { dtype: "F16", n: 1 }],
+    "formats held alike": [{ dtype: "Q8_0", n: 9 }, { dtype: "Q5_0", n: 9 }, { dtype: "Q2_K", n: 9 }, { dtype: "Q3_K", n: 9 }],
+  }
+  for (const [name, parts] of Object.entries(mixed))
+    for (const t of [1, 4, 35])
+      compare(`${name}, t=${t}`, FLOAT_BOUND, (at) => product(at, { t, parts, c: 512, padding: 3, bias: true }))
+
+  for (const dtype of WEIGHT_DTYPES) {
+    const bound = BLOCKS[dtype].columns > 1 ? INT8_BOUND : dtype === "BF16" ? SPLIT_BOUND : FLOAT_BOUND
+    compare(`${dtype} with normal activations`, bound, (at) =>
+      product(at, { t: 40, parts: [{ dtype, n: 100 }], c: 512, x: (t, _, stride) => normals(3, t * stride, 2) }))
+  }
+
+  compare("rows of zeros and of tiny values", FLOAT_BOUND, (at) =>
+    product(at, {
+      t: 3, parts: [{ dtype: "Q8_0", n: 17 }], c: 64,
+      x: () => Float32Array.from({ length: 192 }, (_, i) => (i < 64 ? 0 : i % 32 === 0 ? 127 * 2 ** -100 : 2 ** -100)),
+    }))
+})
+
+describe.skipIf(!hasLibraries)("linear, alone and together", () => {
+  const library = cpu as KernelLibrary
+  const bits = (values: Float32Array): Uint32Array => new Uint32Array(Float32Array.from(values).buffer)
+
+  // The goal of the whole engine: what else is in the batch changes nothing. bfloat16 from 32 rows on is the exception.
+  for (const dtype of WEIGHT_DTYPES) {
+    test(`${dtype}: a row's result does not depend on the other rows`, () => {
+      const [c, n] = [512, 50]
+      for (const isa of isas) {
+        const at = place(library, { isa, numThreads: 2 })
+        const weight = weightOf(at, [{ dtype, n }], c)
+        const x = at.put(normals(5, 50 * c))
+        const y = at.put(new Float32Array(50 * n))
+        const run = (first: number, t: number): Uint32Array => {
+          at.run("bz_linear", {
+            num_tokens: t, weight: Number(weight.address), x: x.at + first * c * 4, y: y.at, x_stride: c, y_stride: n,
+          })
+          return bits(y.subarray(0, t * n))
+        }
+        const most = dtype === "BF16" ? 31 : 50
+        const together = run(0, most)
+        for (const t of [1, 2, 3, 8, 15, 16, 17, 31])
+          for (let first = 0; first + t <= most; first += 13)
+            expect(run(first, t)).toEqual(together.slice(first * n, (first + t) * n))
+        weight.destroy()
+        at.close()
+      }
+    })
+  }
+
+  test("int8 and int4 give the same bits at every level", () => {
+    for (const dtype of WEIGHT_DTYPES.filter((each) => BLOCKS[each].columns > 1)) {
+      const results = isas.map((isa) => {
+        const at = place(library, { isa, numThreads: 1 })
+        const y = bits(product(at, { t: 20, parts: [{ dtype, n: 33 }], c: 512, x: (t, c) => normals(6, t * c) }))
+        at.close()
+        return y
+      })
+      for (const y of results) expect(y).toEqual(results[0] as Uint32Array)
+    }
+  })
+
+  test("what is not a number stays so", () => {
+    for (const at of [place(reference as KernelLibrary), ...isas.map((isa) => place(library, { isa }))]) {
+      for (const dtype of ["Q8_0", "Q4_1", "F32"] as const) {
+        const x = normals(1, 2 * 64)
+        x[3] = NaN
+        const y = product(at, { t: 2, parts: [{ dtype, n: 16 }], c: 64, x: () => x })
+        expect([...y.subarray(0, 16)].every(Number.isNaN)).toBe(true)
+        expect([...y.subarray(16)].every(Number.isFinite)).toBe(true)
+      }
+      at.close()
+    }
+  })
+
+  test("a recorded product reads its inputs when it is launched", () => {
+    for (const [dtype, t] of [["Q4_0", 1], ["BF16", 40]] as const) {
+      const at = place(library, { numThreads: 2 })
+      const weight = weightOf(at, [{ dtype, n: 48 }], 64)
+      const x = at.put(new Float32Array(t * 64))
+      const y = at.put(new Float32Array(t * 48))
+      const args = { num_tokens: t, weight: Number(weight.address), x: x.at, y: y.at, x_stride: 64, y_stride: 48 }
+      at.stream.captureBegin()
+      at.run("bz_linear", args)
+      at.run("bz_linear", { ...args, flags: LINEAR_ACCUMULATE })
+      const graph = at.stream.captureEnd()
+      x.set(normals(1, x.length))
+      at.stream.launch(graph)
+      const twice = Float32Array.from(y)
+      at.run("bz_linear", args)
+      expect(nmse(twice, y.map((value) => 2 * value))).toBeLessThan(1e-12)
+      at.stream.destroyGraph(graph)
+      weight.destroy()
+      at.close()
+    }
+  })
+})
