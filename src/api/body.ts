@@ -1,12 +1,13 @@
 /** Reads a JSON request body: its size bounded before it is in memory, its bytes checked to be UTF-8. */
 import { RequestError } from "../base/errors.ts"
+import { ClientGoneError } from "./errors.ts"
 import { shapeError } from "./schema/parse.ts"
 
 /** A refused body is read and dropped up to this size, so that clients which send before they listen see the answer. */
 const MAX_DRAINED_BYTES = 512 * 1024 * 1024
 
 /**
- * Errors: `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type, an empty body, bytes that
+ * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type, an empty body, bytes that
  * are not UTF-8, text that is not JSON.
  */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
@@ -25,13 +26,16 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   const declared = Number(request.headers.get("content-length") ?? 0)
   const chunks: Uint8Array[] = []
   let total = 0
-  if (request.body !== null && declared <= MAX_DRAINED_BYTES) {
-    for await (const chunk of request.body) {
+  try {
+    const body = declared > MAX_DRAINED_BYTES ? null : request.body
+    for await (const chunk of body ?? []) {
       total += chunk.length
       if (total > MAX_DRAINED_BYTES) break
       if (total > maxBytes || declared > maxBytes) chunks.length = 0
       else chunks.push(chunk)
     }
+  } catch {
+    throw new ClientGoneError("the client closed its connection while it sent the body")
   }
   if (Math.max(declared, total) > maxBytes) {
     throw new RequestError(`The request body is larger than the limit of ${maxBytes} bytes.`, {

@@ -26,7 +26,7 @@ export function toRequestError(error: unknown, log: Log): RequestError {
       type: "InternalServerError",
     })
   }
-  log.error("internal error", { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  log.error("internal error", { error: error instanceof Error ? error.stack || error.message : String(error) })
   return new RequestError("Internal server error.", { status: 500, type: "InternalServerError" })
 }
 

@@ -115,6 +115,24 @@ describe("a client that goes away frees its request", () => {
   })
 })
 
+test("a server that stops tells its clients where their answers ended", async () => {
+  const { fake, server } = await serve({ stepMs: 5 })
+  const ask = async (stream: boolean): Promise<string> => {
+    const headers = { "content-type": "application/json" }
+    const body = JSON.stringify({ prompt: "hi", stream, max_tokens: 500_000 })
+    return (await fetch(`${server.url}/v1/completions`, { method: "POST", headers, body })).text()
+  }
+  const answers = [ask(false), ask(true)]
+  await until(() => fake.numLive() === 2, "both requests")
+  await Bun.sleep(30)
+  await fake.engine.shutdown(0)
+  await server.stop()
+  const [whole, streamed] = await Promise.all(answers)
+  expect(JSON.parse(whole!).choices[0].finish_reason).toBe("abort")
+  expect(streamed).toContain('"finish_reason":"abort"')
+  expect(streamed).toEndWith("data: [DONE]\n\n")
+})
+
 test("a slow reader holds the stream back instead of filling the memory", async () => {
   const { fake, server } = await serve({ stepMs: 0, tokensPerStep: 64 })
   const body = { prompt: "hi", stream: true, max_tokens: 900_000, logprobs: 5 }

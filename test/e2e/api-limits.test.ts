@@ -9,6 +9,7 @@ import type { ApiServer } from "../../src/api/server.ts"
 import { ConfigError } from "../../src/base/errors.ts"
 import { makeLog } from "../../src/base/log.ts"
 import { makeFakeEngine } from "../fake-engine.ts"
+import { until } from "../unit/api/harness.ts"
 
 const MEGABYTE = 1024 * 1024
 const lines: string[] = []
@@ -79,6 +80,21 @@ test("the log names each request but those for /health and /metrics", async () =
   expect(answered).toHaveLength(2)
   expect(answered[0]).toContain("/version")
   expect(answered[1]).toContain("404")
+})
+
+test("a client that leaves in the middle of its body disturbs nobody", async () => {
+  lines.length = 0
+  await new Promise<void>((resolve) => {
+    const socket = connect(server.port, "127.0.0.1", () => {
+      const head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+      socket.write(`${head}Content-Length: 1000\r\n\r\n{"prompt`, () => setTimeout(() => socket.destroy(), 20))
+    })
+    socket.on("close", () => resolve())
+  })
+  await until(() => lines.length > 0, "the line about the request")
+  expect(lines.join("")).toContain("499")
+  expect(lines.join("")).not.toContain("ERROR")
+  expect(await isWell()).toBe(true)
 })
 
 test("an address in use is a clear error", async () => {
