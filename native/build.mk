@@ -52,7 +52,7 @@ $(NATIVE_LIB)/libbaozi_ref.so: $(REF_OBJ)
 
 $(NATIVE_LIB)/libbaozi_cpu.so: $(CPU_OBJ) $(KERNEL_OBJ)
 	@mkdir -p $(@D)
-	$(CXX) -shared -fopenmp -Wl,--no-undefined -Wl,-rpath,'$$ORIGIN' -o $@ $^ -L$(DNNL_ROOT)/lib -ldnnl
+	$(CXX) -shared -fopenmp -Wl,--no-undefined -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../deps/onednn/lib' -o $@ $^ -L$(DNNL_ROOT)/lib -ldnnl
 
 $(NATIVE_BUILD)/ref/%.o: native/%.cc native/build.mk
 	@mkdir -p $(@D)

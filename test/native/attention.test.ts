@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { DTYPE } from "../../ffi/abi.ts"
 import { Prng } from "../../src/base/prng.ts"
-import { compare, cpu, hasLibraries, isas, normals, place, type Place } from "./harness.ts"
+import { compare, cpu, hasLibraries, isas, normals, place, TIMEOUT_MS, type Place } from "./harness.ts"
 
 // Float32 products and sums of up to a few thousand terms against float64; the caches hold the same values in both.
 const BOUND = 1e-11
@@ -161,7 +161,7 @@ describe("a row's attention", () => {
         expect(new Uint32Array(cut.buffer)).toEqual(new Uint32Array(once.slice(0, 700 * width).buffer))
         at.close()
       }
-    }, 20_000)
+    }, TIMEOUT_MS)
   }
 })
 

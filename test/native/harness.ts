@@ -90,6 +90,8 @@ export const cpu = openLibrary("cpu")
 export const hasLibraries = reference !== null && cpu !== null
 export const isas: readonly string[] = cpu === null ? [] : (cpu.info()["features"] as string[])
 export const THREADS = [1, 2, 3]
+// More threads than processors, on a machine that does other work too.
+export const TIMEOUT_MS = 60_000
 
 const streams = new Map<string, NativeStream>()
 
@@ -155,7 +157,7 @@ export function compare(name: string, bound: number, run: (at: Place) => Float32
         expect(bitsOf(many)).toEqual(bitsOf(one))
       }
     }
-  })
+  }, TIMEOUT_MS)
 }
 
 /** The status and words of an op that must be refused, from both libraries. */

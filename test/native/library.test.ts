@@ -5,7 +5,7 @@ import { resolve } from "node:path"
 import { ABI_VERSION, SYMBOLS } from "../../ffi/abi.ts"
 import { Args } from "../../ffi/args.ts"
 import { describeLayout, STRUCTS } from "../../ffi/structs.ts"
-import { cpu, hasLibraries, isas, normals, place, reference, refusals, type Place } from "./harness.ts"
+import { cpu, hasLibraries, isas, normals, place, reference, refusals, TIMEOUT_MS, type Place } from "./harness.ts"
 
 const header = readFileSync(resolve(import.meta.dir, "../../native/include/baozi.h"), "utf8")
 
@@ -120,7 +120,7 @@ describe.skipIf(!hasLibraries)("a recorded step", () => {
         at.stream.destroyGraph(graph)
         at.close()
       }
-    }, 20_000)
+    }, TIMEOUT_MS)
 
   test("reports an op's failure and runs again", () => {
     for (const library of [reference!, cpu!]) {

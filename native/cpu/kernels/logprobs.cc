@@ -15,7 +15,7 @@ static double sum_exp(const float *l, uint64_t n, float max) {
     const uint64_t end = begin + PIECE < n ? begin + PIECE : n;
     F sum = {};
     for (uint64_t i = begin; i < end; i += W)
-      sum = sum + exp((i + W <= end ? load(l + i) : load_first(l + i, end - i, -INFINITY)) - max);
+      sum = sum + exp(load_lanes(l, i, end) - max);
     whole += static_cast<double>(sum_lanes(sum));
   }
   return whole;
@@ -32,7 +32,7 @@ static int32_t count_reaching(const float *l, uint64_t n, float value) {
 
 // The k largest keys in descending order.
 static void largest(const float *l, uint64_t n, uint64_t k, const SamplingScratch &s) {
-  uint64_t count = collect(l, n, reached_by(s.sections, n, k, s.keys), s.keys);
+  uint64_t count = collect(l, n, s.sections, reached_by(s.sections, n, k, s.keys), s.keys);
   for (uint64_t i = 0; count < k && i < n; i++) // -inf is not collected, but may be asked for
     if (l[i] == -INFINITY) s.keys[count++] = sort_key(l[i], static_cast<uint32_t>(i));
   select_largest(s.keys, count, k);
@@ -42,7 +42,7 @@ static void largest(const float *l, uint64_t n, uint64_t k, const SamplingScratc
 static void logprobs_row(const bz_logprobs_args &a, uint64_t r, const SamplingScratch &s) {
   const float *l = a.logits + r * a.logits_stride;
   const uint64_t n = a.vocab_size, k = a.num_top;
-  const float max = row_max(l, n, k > 0 ? s.sections : nullptr).max;
+  const float max = row_max(l, n, s.sections).max;
   const double whole = a.mode == BZ_LOGPROBS_LOGITS ? 0 : static_cast<double>(max) + std::log(sum_exp(l, n, max));
   const float chosen = l[a.ids[r]];
   a.out_logprob[r] = static_cast<float>(chosen - whole);

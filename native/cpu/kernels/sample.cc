@@ -9,10 +9,11 @@ namespace bz::BZ_LEVEL {
 typedef const bz_sample_args Args;
 
 struct Row {
-  const float *l; // logits / temperature [n]
+  const float *l;        // logits / temperature [n]
+  const float *sections; // the largest of each section
   uint64_t n;
   float max;
-  float least;    // of min_p: values below it are out
+  float least;           // of min_p: values below it are out
 };
 
 // sampling_exp() a lane: the same operations in the same order.
@@ -27,27 +28,54 @@ BZ_INLINE F sampling_exp_lanes(F x) {
   return (F)((I)p + (__builtin_convertvector(n, I) << 23));
 }
 
+constexpr uint32_t HALF = W / 2;
+typedef double D __attribute__((vector_size(HALF * 8)));
+
+// Sums of weights: in any order, they are exact.
+struct WeightSum {
+  D sums[2] = {};
+
+  BZ_INLINE void add(WeightSum &to, F exponentials) {
+    typedef float P __attribute__((vector_size(HALF * 4)));
+    P halves[2];
+    std::memcpy(halves, &exponentials, sizeof exponentials);
+    for (int h = 0; h < 2; h++) to.sums[h] += (__builtin_convertvector(halves[h], D) + WEIGHT_ROUND) - WEIGHT_ROUND;
+  }
+  double total() const {
+    const D both = sums[0] + sums[1];
+    double whole = 0;
+    for (uint32_t i = 0; i < HALF; i++) whole += both[i];
+    return whole;
+  }
+};
+
 static inline double round_weight(float e) { return (static_cast<double>(e) + WEIGHT_ROUND) - WEIGHT_ROUND; }
 
 // Exponentials of all values that min_p leaves, and the sum of their weights.
 static double weigh_all(const Row &row, float *exponentials) {
-  constexpr uint32_t HALF = W / 2;
-  typedef double D __attribute__((vector_size(HALF * 8)));
-  typedef float P __attribute__((vector_size(HALF * 4)));
-  D sums[2] = {};
+  WeightSum sum;
   for (uint64_t i = 0; i < row.n; i += W) {
-    const F v = i + W <= row.n ? load(row.l + i) : load_first(row.l + i, row.n - i, -INFINITY);
-    const F x = v - row.max;
+    const F v = load_lanes(row.l, i, row.n), x = v - row.max;
     const F e = (x >= LOWEST_EXPONENT) & (v >= row.least) ? sampling_exp_lanes(max(x, set(LOWEST_EXPONENT))) : F{};
     if (i + W <= row.n) store(exponentials + i, e);
     else store_first(exponentials + i, row.n - i, e);
-    P halves[2];
-    std::memcpy(halves, &e, sizeof e);
-    for (int h = 0; h < 2; h++) sums[h] += (__builtin_convertvector(halves[h], D) + WEIGHT_ROUND) - WEIGHT_ROUND;
+    WeightSum::add(sum, e);
   }
-  double whole = 0;
-  for (const D &sum : sums) for (uint32_t i = 0; i < HALF; i++) whole += sum[i];
-  return whole;
+  return sum.total();
+}
+
+// The sum of the weights of all values >= least.
+static double weigh_from(const Row &row, const float *exponentials, float least) {
+  WeightSum sum;
+  for (uint64_t begin = 0; begin < row.n; begin += SECTION) {
+    if (row.sections[begin / SECTION] < least) continue;
+    const uint64_t end = begin + SECTION < row.n ? begin + SECTION : row.n;
+    for (uint64_t i = begin; i < end; i += W) {
+      const F e = i + W <= end ? load(exponentials + i) : load_first(exponentials + i, end - i);
+      WeightSum::add(sum, load_lanes(row.l, i, end) >= least ? e : F{});
+    }
+  }
+  return sum.total();
 }
 
 // Keeps the front of the candidates, in descending order: a candidate stays while the weight before it is under `bound`; the
@@ -81,34 +109,18 @@ static uint64_t cut_by_weight(uint64_t *keys, double *weights, uint64_t n, doubl
   return begin;
 }
 
-// Candidates for top-p out of the whole row: values within `reach` of the largest, with reach wide enough to hold `bound`.
+// Candidates for top-p out of the whole row: values within `reach` of the largest, which hold a weight of `bound` at least. The
+// reach is halved in on, so that there are few more of them than needed.
 static uint64_t collect_mass(const Row &row, const SamplingScratch &s, double bound) {
-  for (float reach = 4;; reach *= 2) {
-    const bool all = reach > -LOWEST_EXPONENT;
-    const float least = all || row.max - reach < row.least ? row.least : row.max - reach;
-    const uint64_t count = collect(row.l, row.n, least, s.keys);
-    double mass = 0;
-    for (uint64_t i = 0; i < count; i++) mass += s.weights[i] = round_weight(s.exponentials[key_id(s.keys[i])]);
-    if (mass >= bound || least == row.least) return count;
+  float enough = -LOWEST_EXPONENT, less = 0;
+  for (int i = 0; i < 6; i++) {
+    const float reach = (enough + less) / 2;
+    (weigh_from(row, s.exponentials, row.max - reach) >= bound ? enough : less) = reach;
   }
-}
-
-// ln(x) to about 1e-6 for positive normal x. Source: the coefficients of Cephes logf.
-BZ_INLINE F log_quick(F x) {
-  const I bits = (I)x - 0x3f3504f3; // split at sqrt(1/2)
-  const F e = __builtin_convertvector(bits >> 23, F);
-  const F m = (F)((bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
-  F p = set(7.0376836292e-2f);
-  p = fma(p, m, set(-1.1514610310e-1f));
-  p = fma(p, m, set(1.1676998740e-1f));
-  p = fma(p, m, set(-1.2420140846e-1f));
-  p = fma(p, m, set(1.4249322787e-1f));
-  p = fma(p, m, set(-1.6668057665e-1f));
-  p = fma(p, m, set(2.0000714765e-1f));
-  p = fma(p, m, set(-2.4999993993e-1f));
-  p = fma(p, m, set(3.3333331174e-1f));
-  const F square = m * m;
-  return fma(e, set(0.693147180559945f), fma(p, square * m, fma(square, set(-0.5f), m)));
+  const float least = enough == -LOWEST_EXPONENT || row.max - enough < row.least ? row.least : row.max - enough;
+  const uint64_t count = collect(row.l, row.n, row.sections, least, s.keys);
+  for (uint64_t i = 0; i < count; i++) s.weights[i] = round_weight(s.exponentials[key_id(s.keys[i])]);
+  return count;
 }
 
 BZ_INLINE U rotate_lanes(U x, int bits) { return (x << bits) | (x >> (32 - bits)); }
@@ -125,15 +137,7 @@ BZ_INLINE U draw_hash_lanes(uint32_t prefix, U token) {
   return hash ^ (hash >> 16);
 }
 
-// -ln(-ln(u)) to about 1e-5. Near 1, -ln(u) comes from 1 - u, which float32 still tells apart.
-BZ_INLINE F gumbel_quick(U hash) {
-  const F u = (__builtin_convertvector((I)(hash >> 1), F) + 0.25f) * 0x1p-31f;
-  const F rest = (__builtin_convertvector((I)(~hash >> 1), F) + 0.25f) * 0x1p-31f; // 1 - u
-  const F series = rest * fma(rest, fma(rest, set(0.33333333f), set(0.5f)), set(1.0f));
-  return -log_quick(rest < 0.01f ? series : -log_quick(u));
-}
-
-// The best draw so far. `near`: a quick score below it cannot win.
+// The best draw so far. `near`: a little under its score.
 struct Best {
   double score = -INFINITY;
   float near = -INFINITY;
@@ -142,17 +146,20 @@ struct Best {
 
 constexpr float LARGEST_GUMBEL = 23; // of u = 1 - 2^-33: 22.9
 
-// W values and their ids; lanes at -inf never win.
+// W values and their ids; lanes at -inf never win. Exact scores are computed for the few lanes that can: l - ln(-ln(u)) reaches
+// s only if -ln(u) <= exp(l - s), and 1 - u is never more than -ln(u).
 BZ_INLINE void draw_lanes(F l, U ids, uint32_t prefix, Best &best) {
   if (lane_bits(l >= best.near - LARGEST_GUMBEL) == 0) return;
-  const F quick = l + gumbel_quick(draw_hash_lanes(prefix, ids));
-  for (uint32_t hits = lane_bits((quick >= best.near) & (l > -INFINITY)); hits != 0; hits &= hits - 1) {
+  const U hash = draw_hash_lanes(prefix, ids);
+  const F rest = __builtin_convertvector((I)(~hash >> 1), F) * 0x1p-31f; // at most 1 - u, but for its rounding
+  const F reach = exp(l - best.near) * 1.001f;
+  for (uint32_t hits = lane_bits((rest <= reach) & (l > -INFINITY)); hits != 0; hits &= hits - 1) {
     const uint32_t lane = static_cast<uint32_t>(__builtin_ctz(hits)), id = ids[lane];
-    const double score = gumbel_score(l[lane], draw_hash(prefix, id));
+    const double score = gumbel_score(l[lane], hash[lane]);
     if (score < best.score || (score == best.score && id > best.id)) continue;
     best.score = score;
     best.id = id;
-    best.near = static_cast<float>(score) - (1e-3f + 1e-5f * __builtin_fabsf(static_cast<float>(score)));
+    best.near = static_cast<float>(score) - (1e-3f + 1e-6f * __builtin_fabsf(static_cast<float>(score)));
   }
 }
 
@@ -160,9 +167,8 @@ static uint32_t draw_row(const Row &row, uint32_t prefix) {
   Best best;
   const U lanes = (U)lane_numbers();
   for (uint64_t i = 0; i < row.n; i += W) {
-    F v = i + W <= row.n ? load(row.l + i) : load_first(row.l + i, row.n - i, -INFINITY);
-    if (row.least > -INFINITY) v = v >= row.least ? v : set(-INFINITY);
-    draw_lanes(v, lanes + static_cast<uint32_t>(i), prefix, best);
+    const F v = load_lanes(row.l, i, row.n);
+    draw_lanes(v >= row.least ? v : set(-INFINITY), lanes + static_cast<uint32_t>(i), prefix, best);
   }
   return best.id;
 }
@@ -181,50 +187,44 @@ static uint32_t draw_candidates(const Row &row, const uint64_t *keys, uint64_t c
   return best.id;
 }
 
-static void scale_row(const float *logits, uint64_t n, float temperature, float *out) {
-  const F t = set(temperature);
-  uint64_t i = 0;
-  for (; i + W <= n; i += W) store(out + i, load(logits + i) / t);
-  for (; i < n; i++) out[i] = logits[i] / temperature;
+// Candidates that top-k leaves: the k largest, and all that equal the last of them.
+static uint64_t collect_top_k(const Row &row, const SamplingScratch &s, uint64_t k) {
+  const float reached = reached_by(row.sections, row.n, k, s.keys);
+  const uint64_t count = collect(row.l, row.n, row.sections, reached > row.least ? reached : row.least, s.keys);
+  if (count <= k) return count;
+  select_largest(s.keys, count, k);
+  const float least = row.l[key_id(s.keys[k - 1])];
+  uint64_t kept = k;
+  for (uint64_t i = k; i < count; i++) if (row.l[key_id(s.keys[i])] == least) s.keys[kept++] = s.keys[i];
+  return kept;
 }
 
 static uint32_t sample_row(Args &a, uint32_t r, const SamplingScratch &s, Team &team) {
   const float *logits = a.logits + r * a.logits_stride, temperature = a.temperature[r];
   const uint64_t n = a.vocab_size;
-  const bool greedy = temperature < GREEDY_BELOW;
-  const bool top_k = a.top_k[r] > 0 && static_cast<uint32_t>(a.top_k[r]) < n;
-  if (!greedy) scale_row(logits, n, temperature, s.logits);
-  const float *l = greedy ? logits : s.logits;
-  const RowMax top = row_max(l, n, top_k && !greedy ? s.sections : nullptr);
+  const bool greedy = temperature < GREEDY_BELOW, as_is = greedy || temperature == 1;
+  const RowMax top = row_max(logits, n, s.sections, temperature, as_is ? nullptr : s.logits);
   if (top.has_nan) {
     team.fail(BZ_EDEVICE, "sample: a logit of row %u is NaN", r);
     return 0;
   }
+  const float *l = as_is ? logits : s.logits;
   if (greedy || __builtin_isinf(top.max)) return find_value(l, n, top.max);
-  Row row = {l, n, top.max, a.min_p[r] > 0 ? min_p_threshold(top.max, a.min_p[r]) : -INFINITY};
+  const Row row = {l, s.sections, n, top.max, a.min_p[r] > 0 ? min_p_threshold(top.max, a.min_p[r]) : -INFINITY};
   const uint32_t prefix = draw_prefix(a.seeds[r], a.positions[r]);
+  const bool top_k = a.top_k[r] > 0 && static_cast<uint32_t>(a.top_k[r]) < n, top_p = a.top_p[r] < 1;
+  if (!top_k && !top_p) return draw_row(row, prefix);
   uint64_t count = 0;
+  double whole = 0;
   if (top_k) {
-    const uint64_t k = static_cast<uint64_t>(a.top_k[r]);
-    const float reached = reached_by(s.sections, n, k, s.keys);
-    count = collect(l, n, reached > row.least ? reached : row.least, s.keys);
-    if (count > k) {
-      select_largest(s.keys, count, k);
-      const float least = l[key_id(s.keys[k - 1])];
-      uint64_t kept = k;
-      for (uint64_t i = k; i < count; i++) if (l[key_id(s.keys[i])] == least) s.keys[kept++] = s.keys[i];
-      count = kept;
-    }
-    if (a.top_p[r] < 1) {
-      double whole = 0;
-      for (uint64_t i = 0; i < count; i++) whole += s.weights[i] = sampling_weight(l[key_id(s.keys[i])], top.max);
-      count = cut_by_weight(s.keys, s.weights, count, static_cast<double>(a.top_p[r]) * whole);
-    }
-    return draw_candidates(row, s.keys, count, prefix);
+    count = collect_top_k(row, s, static_cast<uint64_t>(a.top_k[r]));
+    if (!top_p) return draw_candidates(row, s.keys, count, prefix);
+    for (uint64_t i = 0; i < count; i++) whole += s.weights[i] = sampling_weight(l[key_id(s.keys[i])], top.max);
+  } else {
+    whole = weigh_all(row, s.exponentials);
+    count = collect_mass(row, s, static_cast<double>(a.top_p[r]) * whole);
   }
-  if (!(a.top_p[r] < 1)) return draw_row(row, prefix);
-  const double bound = static_cast<double>(a.top_p[r]) * weigh_all(row, s.exponentials);
-  count = cut_by_weight(s.keys, s.weights, collect_mass(row, s, bound), bound);
+  count = cut_by_weight(s.keys, s.weights, count, static_cast<double>(a.top_p[r]) * whole);
   return draw_candidates(row, s.keys, count, prefix);
 }
 

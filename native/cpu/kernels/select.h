@@ -55,28 +55,39 @@ static inline void sort_descending(uint64_t *keys, uint64_t n) {
   }
 }
 
-// The largest value of a row, whether one is NaN, and optionally the largest of each SECTION values.
+// A row in sections, each with its largest value: passes over the row skip the sections that lie below what they look for.
 constexpr uint64_t SECTION = 64;
 
 static inline uint64_t num_sections(uint64_t n) { return (n + SECTION - 1) / SECTION; }
+
+// W values from i on; past the end -inf.
+BZ_INLINE F load_lanes(const float *l, uint64_t i, uint64_t n) {
+  return i + W <= n ? load(l + i) : load_first(l + i, n - i, -INFINITY);
+}
 
 struct RowMax {
   float max;
   bool has_nan;
 };
 
-static inline RowMax row_max(const float *l, uint64_t n, float *sections) {
+// The largest value of l / temperature, of the row and of each section. With `out`, the quotients are stored there.
+static inline RowMax row_max(const float *l, uint64_t n, float *sections, float temperature = 1, float *out = nullptr) {
   F all = set(-INFINITY);
   I nan = {};
   for (uint64_t begin = 0; begin < n; begin += SECTION) {
     const uint64_t end = begin + SECTION < n ? begin + SECTION : n;
     F top = set(-INFINITY);
     for (uint64_t i = begin; i < end; i += W) {
-      const F v = i + W <= end ? load(l + i) : load_first(l + i, end - i, -INFINITY);
+      F v = load_lanes(l, i, end);
+      if (out != nullptr) {
+        v = v / temperature;
+        if (i + W <= end) store(out + i, v);
+        else store_first(out + i, end - i, v);
+      }
       top = max(v, top);
       nan |= v != v;
     }
-    if (sections != nullptr) sections[begin / SECTION] = max_lanes(top);
+    sections[begin / SECTION] = max_lanes(top);
     all = max(top, all);
   }
   return {max_lanes(all), lane_bits(nan) != 0};
@@ -93,14 +104,17 @@ static inline uint32_t find_value(const float *l, uint64_t n, float value) {
 }
 
 // Keys of all values >= least and above -inf, in rising id. Returns the count.
-static inline uint64_t collect(const float *l, uint64_t n, float least, uint64_t *keys) {
-  const float bound = max(set(least), set(-3.402823466e38f))[0];
+static inline uint64_t collect(const float *l, uint64_t n, const float *sections, float least, uint64_t *keys) {
+  const float bound = least > -3.402823466e38f ? least : -3.402823466e38f;
   uint64_t count = 0;
-  for (uint64_t i = 0; i < n; i += W) {
-    const F v = i + W <= n ? load(l + i) : load_first(l + i, n - i, -INFINITY);
-    for (uint32_t hits = lane_bits(v >= bound); hits != 0; hits &= hits - 1) {
-      const uint64_t id = i + static_cast<uint64_t>(__builtin_ctz(hits));
-      keys[count++] = sort_key(l[id], static_cast<uint32_t>(id));
+  for (uint64_t begin = 0; begin < n; begin += SECTION) {
+    if (sections[begin / SECTION] < bound) continue;
+    const uint64_t end = begin + SECTION < n ? begin + SECTION : n;
+    for (uint64_t i = begin; i < end; i += W) {
+      for (uint32_t hits = lane_bits(load_lanes(l, i, end) >= bound); hits != 0; hits &= hits - 1) {
+        const uint64_t id = i + static_cast<uint64_t>(__builtin_ctz(hits));
+        keys[count++] = sort_key(l[id], static_cast<uint32_t>(id));
+      }
     }
   }
   return count;
