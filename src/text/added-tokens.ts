@@ -63,8 +63,9 @@ export class AddedTokenSplitter {
   }
 }
 
+/** Unicode's word characters as Rust's regular expressions have them, joiners included. */
 function standsAlone(text: string, start: number, end: number): boolean {
-  const isWord = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]/u
+  const isWord = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]/u
   const before = text.slice(Math.max(0, start - 2), start)
   return !isWord.test([...before].at(-1) ?? "") && !isWord.test(String.fromCodePoint(text.codePointAt(end) ?? 0x20))
 }

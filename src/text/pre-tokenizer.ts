@@ -20,6 +20,9 @@ export type PreTokenize = (text: string, isFirst: boolean) => string[]
 /** GPT-2's pattern, which "ByteLevel" stands for when it splits. */
 const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
+/** `\w` of Rust's regular expressions, which "Whitespace" uses where the others use Oniguruma's. */
+const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}"
+
 export interface PreTokenizer {
   readonly split: PreTokenize
   /** Whether the pieces are to be encoded as bytes in the byte-level alphabet. */
@@ -68,7 +71,7 @@ function createStage(step: StepConfig): PreTokenize {
     case "Metaspace":
       return createMetaspace(step)
     case "Whitespace":
-      return compileSplit("\\w+|[^\\w\\s]+", "Removed", true)
+      return compileSplit(`[${WORD}]+|[^${WORD}\\s]+`, "Removed", true)
     case "WhitespaceSplit":
       return compileSplit("\\s+", "Removed", false)
     case "BertPreTokenizer":

@@ -1,6 +1,9 @@
 /**
  * Bytes to text, one byte at a time. Every byte that is no part of a valid character becomes a U+FFFD of its own, as in
  * the reference's byte fallback (Unicode's usual advice would give one for several).
+ *
+ * The reference gives up the valid characters of a run too when any byte of it is invalid. We keep them: they have been
+ * sent by then. "\n" is such a character in many vocabularies, and must not wait for the end of its run.
  */
 export class Utf8Run {
   #pending: number[] = []
