@@ -44,7 +44,7 @@ export class AddedTokenSplitter {
       if (content === null) continue
       const token = this.#tokens.get(content)!
       if (token.singleWord && !standsAlone(text, at, from)) continue
-      const start = token.lstrip ? Math.max(done, text.slice(done, at).trimEnd().length + done) : Math.max(done, at)
+      const start = token.lstrip ? skipSpaceBack(text, done, at) : at
       if (start > done) segments.push({ text: text.slice(done, start), start: done })
       segments.push(token.id)
       done = token.rstrip ? skipSpace(text, from) : from
@@ -70,8 +70,15 @@ function standsAlone(text: string, start: number, end: number): boolean {
   return !isWord.test([...before].at(-1) ?? "") && !isWord.test(String.fromCodePoint(text.codePointAt(end) ?? 0x20))
 }
 
+/** Unicode's white space, all of it single UTF-16 units; JavaScript's `\s` has U+FEFF for U+0085. */
+const SPACE = /\p{White_Space}/u
+
 function skipSpace(text: string, from: number): number {
-  const space = /\s*/y
-  space.lastIndex = from
-  return from + (space.exec(text)?.[0].length ?? 0)
+  while (from < text.length && SPACE.test(text[from]!)) from++
+  return from
+}
+
+function skipSpaceBack(text: string, from: number, end: number): number {
+  while (end > from && SPACE.test(text[end - 1]!)) end--
+  return end
 }
