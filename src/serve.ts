@@ -6,6 +6,7 @@ import { makeLog, type Log } from "./base/log.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
 import { locateLibraries } from "./cli/libraries.ts"
 import type { ServeConfig } from "./cli/serve-options.ts"
+import type { GenerateRequest } from "./engine/engine-client.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { resolveModel } from "./model/resolve.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
@@ -20,6 +21,7 @@ export async function serve(config: ServeConfig): Promise<number> {
     host: config.host, port: config.port, uds: config.uds, apiKeys: config.apiKey, maxBodyBytes: config.maxBodyBytes,
     rootPath: config.rootPath, responseRole: config.responseRole,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
+    log,
   }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
@@ -55,8 +57,16 @@ function startOptions(config: ServeConfig, log: Log): StartEngineOptions {
     servedModelNames: config.servedModelName.length > 0 ? config.servedModelName : [name],
     tokenizerPath: config.tokenizer, chatTemplate: config.chatTemplate, generationConfig: config.generationConfig,
     overrideGenerationConfig: config.overrideGenerationConfig, maxWaitingRequests: config.maxWaitingRequests,
-    onNotice: (line) => log.info(line),
+    onNotice: (line) => log.info(line), seed: config.seed,
+    onRequest: (request) => config.enableLogRequests && logRequest(request, log),
   }
+}
+
+/** The parameters; never the prompt, which is the user's. */
+function logRequest(request: GenerateRequest, log: Log): void {
+  const { requestId, promptTokenIds, priority, sampling } = request
+  const shown = JSON.stringify(sampling, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))
+  log.info("request", { requestId, promptTokens: promptTokenIds.length, priority, sampling: shown })
 }
 
 function engineConfig(config: ServeConfig, modelPath: string): EngineConfig {

@@ -5,9 +5,11 @@ import { readFileSync } from "node:fs"
 import { present } from "./base/assert.ts"
 import { workerUrl } from "./base/embedded.ts"
 import { ConfigError } from "./base/errors.ts"
+import { Prng } from "./base/prng.ts"
 import { AsyncEngine } from "./engine/async-engine.ts"
-import type { EngineClient, ModelInfo } from "./engine/engine-client.ts"
+import type { EngineClient, GenerateRequest, ModelInfo } from "./engine/engine-client.ts"
 import type { EngineReady } from "./engine/engine-ready.ts"
+import type { RandomSource } from "./engine/parallel-sampling.ts"
 import { WorkerPort } from "./engine/worker-port.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { readGenerationConfig } from "./model/generation-config.ts"
@@ -37,6 +39,10 @@ export interface StartEngineOptions {
   readonly maxWaitingRequests: number | null
   /** Hears lines for the terminal: the memory plan. */
   readonly onNotice: (line: string) => void
+  /** Hears every request that is admitted. */
+  readonly onRequest: (request: GenerateRequest) => void
+  /** Of the requests that bring no seed; null draws one from the system for each. */
+  readonly seed: number | null
 }
 
 /** Errors: `ConfigError` when the model, a flag or the machine does not fit; then nothing keeps running. */
@@ -55,13 +61,20 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
       )
     return new AsyncEngine({
       core: port, ...text, model: modelInfo(options, source, text.tokenizer, ready),
-      now: () => performance.now() / 1000, random: { uint64: () => crypto.getRandomValues(new BigUint64Array(1))[0]! },
-      maxNumSeqs: config.maxNumSeqs, maxWaitingRequests: options.maxWaitingRequests, cacheConfig: cacheLabels(config, ready),
+      now: () => performance.now() / 1000, random: randomSource(options.seed), maxNumSeqs: config.maxNumSeqs,
+      maxWaitingRequests: options.maxWaitingRequests, cacheConfig: cacheLabels(config, ready),
+      onRequest: options.onRequest,
     })
   } catch (error) {
     worker.terminate()
     throw error
   }
+}
+
+function randomSource(seed: number | null): RandomSource {
+  if (seed === null) return { uint64: () => crypto.getRandomValues(new BigUint64Array(1))[0]! }
+  const prng = new Prng(seed)
+  return { uint64: () => (BigInt(prng.uint32()) << 32n) | BigInt(prng.uint32()) }
 }
 
 function modelInfo(

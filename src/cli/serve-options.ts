@@ -102,16 +102,18 @@ export const SERVE_FLAGS = {
 
   maxLogprobs: value(REQUESTS, "--max-logprobs <number>", 20, integer({ min: -1 }),
     "largest `logprobs` a request may ask for; -1 is the whole vocabulary"),
-  seed: value(REQUESTS, "--seed <number>", 0, integer({ min: 0 }), "seed of requests that carry none"),
+  seed: optional(REQUESTS, "--seed <number>", integer({ min: 0, max: 2 ** 32 - 1 }),
+    "makes requests that bring no seed repeat from start to start (default: they differ)"),
   responseRole: value(REQUESTS, "--response-role <role>", "assistant", text, "role of generated chat messages"),
   trustRequestChatTemplate: toggle(REQUESTS, "--trust-request-chat-template", "let requests bring a chat template"),
   returnTokensAsTokenIds: toggle(REQUESTS, "--return-tokens-as-token-ids",
     "write tokens in logprobs as \"token_id:123\", exact even where their text is not"),
   enablePromptTokensDetails: toggle(REQUESTS, "--enable-prompt-tokens-details",
     "report cached prompt tokens in `usage`; always on here"),
-  enableAutoToolChoice: toggle(REQUESTS, "--enable-auto-tool-choice", "let the model choose tools; needs a parser"),
+  enableAutoToolChoice: toggle(REQUESTS, "--enable-auto-tool-choice",
+    "for clients that ask for it; tools are shown to the model, its calls stay in the text"),
   toolCallParser: optional(REQUESTS, "--tool-call-parser <name>", oneOf("hermes"),
-    "format of the model's tool calls: hermes"),
+    "format of the model's tool calls: hermes; checked, and not used yet"),
 
   threads: value(MACHINE, "--threads <number>", 0, integer({ min: 0, max: 1024 }),
     "threads that compute; 0 is as many as the processors this process may use"),
@@ -124,7 +126,7 @@ export const SERVE_FLAGS = {
     oneOf("debug", "info", "warning", "error"), "least important lines to write"),
   logJson: toggle(LOGGING, "--log-json", "write log lines as JSON objects"),
   enableLogRequests: toggle(LOGGING, "--enable-log-requests", "log each request's parameters, not its prompt"),
-  disableLogStats: toggle(LOGGING, "--disable-log-stats", "do not log throughput every ten seconds"),
+  disableLogStats: toggle(LOGGING, "--disable-log-stats", "throughput is not logged in this version anyway; /metrics has it"),
 } as const satisfies Record<string, Flag<unknown>>
 
 type Flags = typeof SERVE_FLAGS

@@ -42,6 +42,8 @@ export interface AsyncEngineOptions {
   readonly maxWaitingRequests: number | null
   /** Labels of the `cache_config_info` metric. */
   readonly cacheConfig: MetricsConfig["cacheConfig"]
+  /** Hears every request that is admitted. */
+  readonly onRequest?: (request: GenerateRequest) => void
 }
 
 export class AsyncEngine implements EngineClient {
@@ -55,6 +57,7 @@ export class AsyncEngine implements EngineClient {
   readonly #maxWaitingRequests: number | null
   readonly #metrics: EngineMetrics
   readonly #processor: OutputProcessor
+  readonly #onRequest: (request: GenerateRequest) => void
   #state: "serving" | "draining" | "stopped" | "dead" = "serving"
   #deathReason: string | null = null
   readonly #death = Promise.withResolvers<string>()
@@ -82,6 +85,7 @@ export class AsyncEngine implements EngineClient {
       created: model.created,
     })
     this.#processor = new OutputProcessor({ metrics: this.#metrics, tokenizer })
+    this.#onRequest = options.onRequest ?? (() => {})
     core.onOutputs((batch) => this.#receive(batch))
     core.onDeath((error) => this.#die(error))
   }
@@ -104,6 +108,7 @@ export class AsyncEngine implements EngineClient {
         this.#checkAlive()
         if (signal.aborted) return stream.end()
         state = this.#admit(request, { collector, stream })
+        this.#onRequest(request)
         signal.addEventListener("abort", abort)
       },
       end: () => {

@@ -44,7 +44,7 @@ describe("serve", () => {
       model: null, host: "127.0.0.1", port: 8000, servedModelName: [], maxModelLen: null, dtype: "auto",
       kvCacheDtype: "auto", blockSize: 128, numGpuBlocksOverride: null, kvCacheMemoryBytes: null,
       gpuMemoryUtilization: null, maxNumBatchedTokens: 2048, maxNumSeqs: 128, longPrefillTokenThreshold: 0,
-      schedulingPolicy: "fcfs", enablePrefixCaching: true, enableChunkedPrefill: true, seed: 0, chatTemplate: null,
+      schedulingPolicy: "fcfs", enablePrefixCaching: true, enableChunkedPrefill: true, seed: null, chatTemplate: null,
       generationConfig: "auto", overrideGenerationConfig: {}, maxLogprobs: 20, tokenizer: null, apiKey: [],
       enableAutoToolChoice: false, toolCallParser: null, threads: 0, isa: null, libDir: null, logLevel: "info",
       logJson: false, uds: null, rootPath: "", shutdownTimeout: 0, responseRole: "assistant", offline: false,
