@@ -1,7 +1,18 @@
 import { dlopen, ptr, toArrayBuffer, type Library, type Pointer } from "bun:ffi"
 import { assert } from "../src/base/assert.ts"
 import { ConfigError, NativeError } from "../src/base/errors.ts"
-import { ABI_VERSION, COMPUTE, DTYPE, MEM_KIND, OPS, STATUS, SYMBOLS, type Compute, type DType, type OpName } from "./abi.ts"
+import {
+  ABI_VERSION,
+  COMPUTE,
+  DTYPE,
+  MEM_KIND,
+  OPS,
+  STATUS,
+  SYMBOLS,
+  type Compute,
+  type DType,
+  type OpName,
+} from "./abi.ts"
 import { Args, structArray } from "./args.ts"
 
 const OUT_BYTES = 64 * 1024
@@ -73,7 +84,11 @@ export class KernelLibrary {
   /** Errors: `ConfigError` for an isa this processor lacks. */
   createStream(options: { numThreads?: number; isa?: string | null; spinUs?: number } = {}): NativeStream {
     const isa = options.isa ? this.#cString(options.isa) : 0
-    const args = new Args("stream", { num_threads: options.numThreads ?? 0, isa: Number(isa), spin_us: options.spinUs ?? 0 })
+    const args = new Args("stream", {
+      num_threads: options.numThreads ?? 0,
+      isa: Number(isa),
+      spin_us: options.spinUs ?? 0,
+    })
     const out = new Args("memAlloc")
     const status = this.symbols.bz_stream_create(args.address, out.address)
     if (status === STATUS.invalid) throw new ConfigError(this.lastError())
@@ -241,7 +256,10 @@ export class MappedFile {
 
   /** A view of `[offset, offset + bytes)`, the whole file when absent. One view holds 4 GiB at most (the runtime's limit). */
   bytes(offset = 0, bytes = this.size - offset): Uint8Array {
-    assert(offset >= 0 && bytes >= 0 && offset + bytes <= this.size, () => `[${offset}, +${bytes}) of ${this.size} bytes`)
+    assert(
+      offset >= 0 && bytes >= 0 && offset + bytes <= this.size,
+      () => `[${offset}, +${bytes}) of ${this.size} bytes`,
+    )
     if (bytes === 0) return new Uint8Array()
     return new Uint8Array(toArrayBuffer((this.address + offset) as Pointer, 0, bytes))
   }

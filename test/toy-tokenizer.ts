@@ -1,4 +1,10 @@
-import type { DecodeOptions, DecodeStream, DecodeStreamOptions, EncodeOptions, Tokenizer } from "../src/text/tokenizer.ts"
+import type {
+  DecodeOptions,
+  DecodeStream,
+  DecodeStreamOptions,
+  EncodeOptions,
+  Tokenizer,
+} from "../src/text/tokenizer.ts"
 
 const NUM_BYTES = 256
 const SPECIAL = ["<|bos|>", "<|eos|>", "<|im_start|>", "<|im_end|>"] as const

@@ -13,7 +13,10 @@ export interface EngineCorePort {
   /** Idempotent; unknown and finished ids are ignored. An aborted request gets no further output. */
   abort(requestIds: readonly string[]): void
   /** Control operations; rejects with the words of what went wrong. */
-  call<K extends keyof EngineCoreCalls>(name: K, ...args: Parameters<EngineCoreCalls[K]>): Promise<ReturnType<EngineCoreCalls[K]>>
+  call<K extends keyof EngineCoreCalls>(
+    name: K,
+    ...args: Parameters<EngineCoreCalls[K]>
+  ): Promise<ReturnType<EngineCoreCalls[K]>>
   onOutputs(listener: (outputs: EngineCoreOutputs) => void): void
   /** The back half died: every live request ends with an error. Called once. */
   onDeath(listener: (error: Error) => void): void

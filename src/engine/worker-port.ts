@@ -42,7 +42,10 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
     this.#send({ type: "abort", requestIds })
   }
 
-  call<K extends keyof EngineCoreCalls>(name: K, ...args: Parameters<EngineCoreCalls[K]>): Promise<ReturnType<EngineCoreCalls[K]>> {
+  call<K extends keyof EngineCoreCalls>(
+    name: K,
+    ...args: Parameters<EngineCoreCalls[K]>
+  ): Promise<ReturnType<EngineCoreCalls[K]>> {
     if (this.#death !== null) return Promise.reject(this.#death)
     const callId = this.#nextCallId++
     const { promise, resolve, reject } = Promise.withResolvers<ReturnType<EngineCoreCalls[K]>>()

@@ -5,7 +5,12 @@ export type ToWorker<Config> =
   | { readonly type: "start"; readonly config: Config }
   | { readonly type: "add"; readonly request: EngineCoreRequest }
   | { readonly type: "abort"; readonly requestIds: readonly string[] }
-  | { readonly type: "call"; readonly callId: number; readonly name: keyof EngineCoreCalls; readonly args: readonly unknown[] }
+  | {
+      readonly type: "call"
+      readonly callId: number
+      readonly name: keyof EngineCoreCalls
+      readonly args: readonly unknown[]
+    }
   | { readonly type: "close" }
 
 export type FromWorker<Ready> =

@@ -10,7 +10,11 @@ export interface KVCacheShape {
 /** Bytes one block takes over all layers, keys and values. */
 export function bytesPerBlock(device: Device, config: ModelConfig, shape: KVCacheShape): number {
   const layer = device.library.kvCacheBytes({
-    numKvHeads: config.numKvHeads, headDim: config.headDim, blockSize: shape.blockSize, numBlocks: 1, dtype: shape.dtype,
+    numKvHeads: config.numKvHeads,
+    headDim: config.headDim,
+    blockSize: shape.blockSize,
+    numBlocks: 1,
+    dtype: shape.dtype,
   })
   return layer * 2 * config.numLayers
 }

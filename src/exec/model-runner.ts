@@ -48,7 +48,11 @@ export class ModelRunner {
     for (let from = 0; from < requests.length; from += slice) {
       const part = requests.slice(from, from + slice)
       this.#batch.inputs.sampleRows.data.set(rows.subarray(from, from + part.length))
-      this.#builder.head.replay(this.#device.stream, { tokens: part.length, requests: part.length, samples: part.length })
+      this.#builder.head.replay(this.#device.stream, {
+        tokens: part.length,
+        requests: part.length,
+        samples: part.length,
+      })
       this.#device.stream.synchronize()
       const { tokenIds, logprobs } = this.#sampler.sample(part)
       part.forEach((request, i) => {

@@ -47,7 +47,9 @@ export class LinearWeight {
 
   /** Bytes this weight will hold in memory. */
   plan(device: Device, compute: Compute): number {
-    return device.library.planWeight({ n: this.n, c: this.c, compute }, this.#parts()) + this.biasTensors.length * this.n * 4
+    return (
+      device.library.planWeight({ n: this.n, c: this.c, compute }, this.#parts()) + this.biasTensors.length * this.n * 4
+    )
   }
 
   load(device: Device, compute: Compute): void {
@@ -63,7 +65,12 @@ export class LinearWeight {
   }
 
   #parts(): WeightPart[] {
-    return this.tensors.map((t) => ({ address: t.address, bytes: t.bytes, n: present(t.shape[0], t.name), dtype: t.dtype }))
+    return this.tensors.map((t) => ({
+      address: t.address,
+      bytes: t.bytes,
+      n: present(t.shape[0], t.name),
+      dtype: t.dtype,
+    }))
   }
 }
 
@@ -160,7 +167,9 @@ export class WeightMap {
     if (tensor === null) throw new ConfigError(`the checkpoint has no tensor ${name}`)
     this.#read.add(name)
     if (tensor.shape.length !== shape.length || tensor.shape.some((dim, i) => dim !== shape[i]))
-      throw new ConfigError(`${name} is [${tensor.shape.join(", ")}] in the checkpoint, [${shape.join(", ")}] by the config`)
+      throw new ConfigError(
+        `${name} is [${tensor.shape.join(", ")}] in the checkpoint, [${shape.join(", ")}] by the config`,
+      )
     return tensor
   }
 }

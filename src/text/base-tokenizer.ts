@@ -100,7 +100,8 @@ export class BaseTokenizer implements Tokenizer {
   decodeStream(options: DecodeStreamOptions = {}): DecodeStream {
     const { decoder, vocabulary } = this.#parts
     const skips = options.skipSpecialTokens === true
-    const isText = (id: number): boolean => vocabulary.pieceOf[id] !== undefined && !(skips && vocabulary.specialIds.has(id))
+    const isText = (id: number): boolean =>
+      vocabulary.pieceOf[id] !== undefined && !(skips && vocabulary.specialIds.has(id))
     const context = lastMatching(options.promptIds ?? [], isText, CONTEXT_TOKENS)
     const stream = decoder.stream(context)
     const push = (id: number): string => (isText(id) ? stream.push(id) : "")

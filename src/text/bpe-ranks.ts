@@ -39,7 +39,8 @@ export function deriveBpeRanks(json: TokenizerJson): BpeRanks | string {
   for (let byte = 0; byte < 256; byte++) {
     byteIds.push(json.vocab.get(byteToChar(byte)) ?? -1)
   }
-  if (byteIds.includes(-1) && typeof json.model["unk_token"] === "string") return "bytes without a token give the unknown token"
+  if (byteIds.includes(-1) && typeof json.model["unk_token"] === "string")
+    return "bytes without a token give the unknown token"
   const pieceOfId: string[] = []
   json.vocab.forEach((piece, id) => (pieceOfId[id] ??= piece))
   const order = new MergeOrder(json, byteIds, pieceOfId)
@@ -110,7 +111,9 @@ class MergeOrder {
       const leftId = vocab.getPart(left, 0, leftEnd)
       const rightId = vocab.getPart(right, rightStart, right.length)
       if (leftEnd < 1 || id < 0 || leftId < 0 || rightId < 0) {
-        throw new ConfigError(`tokenizer: merge ${JSON.stringify(merge)} is not of two pieces of the vocabulary that join to a third`)
+        throw new ConfigError(
+          `tokenizer: merge ${JSON.stringify(merge)} is not of two pieces of the vocabulary that join to a third`,
+        )
       }
       const x = this.#numberOfId[leftId]!
       const y = this.#numberOfId[rightId]!
@@ -174,7 +177,8 @@ class MergeOrder {
       const piece = number < 256 ? "" : this.#pieceOfId[this.#ids[number]!]!
       if (!holdsLate(piece)) continue
       const parts = this.#mergeBytes(piece)
-      if (parts.length !== 1 || parts[0] !== number) return `the merges that make ${JSON.stringify(piece)} are out of order`
+      if (parts.length !== 1 || parts[0] !== number)
+        return `the merges that make ${JSON.stringify(piece)} are out of order`
     }
     return null
   }

@@ -23,11 +23,15 @@ export async function buildTokenizer(json: TokenizerJson, specialTokens: Record<
   const { model, preTokenize } = await createModel(json)
   const frame = createSpecialFrame(json.postProcessor)
   for (const id of [...frame.before, ...frame.after]) {
-    if (vocabulary.pieceOf[id] === undefined) throw new ConfigError(`tokenizer: post_processor adds token ${id}, which is not in the vocabulary`)
+    if (vocabulary.pieceOf[id] === undefined)
+      throw new ConfigError(`tokenizer: post_processor adds token ${id}, which is not in the vocabulary`)
   }
   return new BaseTokenizer({
     vocabulary,
-    addedTokens: new AddedTokenSplitter(json.addedTokens.filter((token) => !token.normalized), (token) => token.content),
+    addedTokens: new AddedTokenSplitter(
+      json.addedTokens.filter((token) => !token.normalized),
+      (token) => token.content,
+    ),
     normalizedAddedTokens: new AddedTokenSplitter(
       json.addedTokens.filter((token) => token.normalized),
       (token) => normalize(token.content),

@@ -41,7 +41,8 @@ export class ChatTemplate {
 
   /** Throws `ConfigError` when `source` is not a template. */
   static parse(source: string): ChatTemplate {
-    if (source.length > MAX_SOURCE) throw new ConfigError(`chat template has ${source.length} characters; the limit is ${MAX_SOURCE}`)
+    if (source.length > MAX_SOURCE)
+      throw new ConfigError(`chat template has ${source.length} characters; the limit is ${MAX_SOURCE}`)
     try {
       return new ChatTemplate(new Template(source))
     } catch (error) {

@@ -9,7 +9,9 @@ export type ContentFormat = "string" | "openai"
 export function detectContentFormat(program: NodeFields): ContentFormat {
   const nodes = [...walk(program)]
   const messages = aliases(nodes, (node) => isVariable(node, "messages"), "messages")
-  const items = loopTargets(nodes, (iterable) => messages.some((name) => isPart(iterable, (node) => isVariable(node, name))))
+  const items = loopTargets(nodes, (iterable) =>
+    messages.some((name) => isPart(iterable, (node) => isVariable(node, name))),
+  )
   const contents = items.map((item) => (node: NodeFields) => isAttribute(node, item, "content"))
   const isContent = (node: NodeFields): boolean => contents.some((test) => isPart(node, test))
   const contentNames = aliases(nodes, (node) => contents.some((test) => test(node)), null)
@@ -28,7 +30,11 @@ function* walk(value: unknown): Generator<NodeFields> {
 }
 
 /** Variables that are set to what `isSource` recognises or to a part of it, and those set to them in turn. */
-function aliases(nodes: readonly NodeFields[], isSource: (node: NodeFields) => boolean, source: string | null): string[] {
+function aliases(
+  nodes: readonly NodeFields[],
+  isSource: (node: NodeFields) => boolean,
+  source: string | null,
+): string[] {
   const names = new Set<string>(source === null ? [] : [source])
   let before = -1
   while (names.size !== before) {
@@ -58,9 +64,14 @@ function loopTargets(nodes: readonly NodeFields[], isIterable: (node: NodeFields
 /** What `test` recognises, filtered, tested or sliced. */
 function isPart(node: NodeFields, test: (node: NodeFields) => boolean): boolean {
   if (test(node)) return true
-  if (node.type === "FilterExpression" || node.type === "TestExpression") return isPart(node["operand"] as NodeFields, test)
+  if (node.type === "FilterExpression" || node.type === "TestExpression")
+    return isPart(node["operand"] as NodeFields, test)
   const property = node["property"] as NodeFields | undefined
-  return node.type === "MemberExpression" && property?.type === "SliceExpression" && isPart(node["object"] as NodeFields, test)
+  return (
+    node.type === "MemberExpression" &&
+    property?.type === "SliceExpression" &&
+    isPart(node["object"] as NodeFields, test)
+  )
 }
 
 function isVariable(node: NodeFields, name: string): boolean {

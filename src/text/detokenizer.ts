@@ -105,7 +105,10 @@ export class IncrementalDetokenizer {
       this.#held = this.#includeStop ? 0 : heldLength(text, this.#stop)
       releaseEnd = text.length - this.#held
     }
-    assert(releaseEnd >= releasedEnd, () => `released ${releasedEnd} of ${text.length} characters, cut at ${releaseEnd}`)
+    assert(
+      releaseEnd >= releasedEnd,
+      () => `released ${releasedEnd} of ${text.length} characters, cut at ${releaseEnd}`,
+    )
     const delta = text.slice(releasedEnd, releaseEnd)
     this.#recent = this.#reach === 0 ? "" : text.slice(-this.#reach)
     this.#released += delta

@@ -23,7 +23,10 @@ export function findChatTemplate(dir: string, choice: ChatTemplateChoice = {}): 
 }
 
 /** Source of the chat template in GGUF metadata, or null. */
-export function findGgufChatTemplate(metadata: ReadonlyMap<string, unknown>, choice: ChatTemplateChoice = {}): string | null {
+export function findGgufChatTemplate(
+  metadata: ReadonlyMap<string, unknown>,
+  choice: ChatTemplateChoice = {},
+): string | null {
   const named = new Map<string, string>()
   const prefix = "tokenizer.chat_template"
   for (const key of metadata.keys()) {

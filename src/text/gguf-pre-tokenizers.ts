@@ -56,7 +56,16 @@ const PATTERNS: Readonly<Record<string, readonly string[]>> = {
 /** Names whose models return a pre-token that is in the vocabulary without merging. */
 const IGNORE_MERGES = new Set(["llama-bpe", "llama3", "llama-v3", "falcon3", "gpt-4o", "llama4", "tekken"])
 /** Names whose models begin a text with BOS unless the file says otherwise. */
-const ADD_BOS = new Set(["llama-bpe", "llama3", "llama-v3", "falcon3", "tekken", "deepseek-llm", "deepseek-coder", "deepseek-v3"])
+const ADD_BOS = new Set([
+  "llama-bpe",
+  "llama3",
+  "llama-v3",
+  "falcon3",
+  "tekken",
+  "deepseek-llm",
+  "deepseek-coder",
+  "deepseek-v3",
+])
 
 export interface GgufPreTokenizer {
   readonly preTokenizer: StepConfig
@@ -69,11 +78,16 @@ export interface GgufPreTokenizer {
 export function ggufPreTokenizer(name: string): GgufPreTokenizer {
   const patterns = Object.hasOwn(PATTERNS, name) ? PATTERNS[name] : undefined
   if (patterns === undefined) {
-    throw new ConfigError(`GGUF: tokenizer.ggml.pre ${JSON.stringify(name)} is not known; known are ${Object.keys(PATTERNS).join(", ")}`)
+    throw new ConfigError(
+      `GGUF: tokenizer.ggml.pre ${JSON.stringify(name)} is not known; known are ${Object.keys(PATTERNS).join(", ")}`,
+    )
   }
   const splits = patterns.map((Regex) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false }))
   return {
-    preTokenizer: { type: "Sequence", pretokenizers: [...splits, { type: "ByteLevel", add_prefix_space: false, use_regex: false }] },
+    preTokenizer: {
+      type: "Sequence",
+      pretokenizers: [...splits, { type: "ByteLevel", add_prefix_space: false, use_regex: false }],
+    },
     // Qwen's tokenizers compose characters first; the others take text as it is.
     normalizer: patterns[0] === QWEN2 && name !== "stablelm2" ? { type: "NFC" } : null,
     ignoreMerges: IGNORE_MERGES.has(name),

@@ -67,7 +67,11 @@ function sentencePieceJson(fields: GgufFields, base: Base, tokens: readonly stri
   const prefix = fields.flag("add_space_prefix", true)
   const steps: StepConfig[] = [{ type: "Replace", pattern: { String: " " }, content: "▁" }]
   if (prefix) steps.unshift({ type: "Prepend", prepend: "▁" })
-  const decoders: StepConfig[] = [{ type: "Replace", pattern: { String: "▁" }, content: " " }, { type: "ByteFallback" }, { type: "Fuse" }]
+  const decoders: StepConfig[] = [
+    { type: "Replace", pattern: { String: "▁" }, content: " " },
+    { type: "ByteFallback" },
+    { type: "Fuse" },
+  ]
   if (prefix) decoders.push({ type: "Strip", content: " ", start: 1, stop: 0 })
   return {
     ...base,
@@ -112,7 +116,15 @@ function addedTokens(fields: GgufFields, tokens: readonly string[]): AddedTokenC
   tokens.forEach((content, id) => {
     const type = types[id] ?? 1
     if (content === "" || (type !== CONTROL && type !== USER_DEFINED && type !== UNKNOWN)) return
-    added.push({ id, content, special: type !== USER_DEFINED, normalized: false, lstrip: false, rstrip: false, singleWord: false })
+    added.push({
+      id,
+      content,
+      special: type !== USER_DEFINED,
+      normalized: false,
+      lstrip: false,
+      rstrip: false,
+      singleWord: false,
+    })
   })
   return added
 }
@@ -162,15 +174,22 @@ class GgufFields {
 
   texts(key: string): readonly string[] {
     const value = this.#get(key)
-    if (!Array.isArray(value) || !value.every((entry) => typeof entry === "string")) return this.#fail(key, "a list of strings")
+    if (!Array.isArray(value) || !value.every((entry) => typeof entry === "string"))
+      return this.#fail(key, "a list of strings")
     return value as string[]
   }
 
   numbers(key: string, length: number): ArrayLike<number> {
     const value = this.#get(key)
-    const list = Array.isArray(value) || ArrayBuffer.isView(value) ? (value as unknown as ArrayLike<unknown>) : this.#fail(key, "a list of numbers")
-    if (list.length !== length) throw new ConfigError(`GGUF: tokenizer.ggml.${key} has ${list.length} entries for ${length} tokens`)
-    return Array.from(list, (entry) => (typeof entry === "number" || typeof entry === "bigint" ? Number(entry) : this.#fail(key, "a list of numbers")))
+    const list =
+      Array.isArray(value) || ArrayBuffer.isView(value)
+        ? (value as unknown as ArrayLike<unknown>)
+        : this.#fail(key, "a list of numbers")
+    if (list.length !== length)
+      throw new ConfigError(`GGUF: tokenizer.ggml.${key} has ${list.length} entries for ${length} tokens`)
+    return Array.from(list, (entry) =>
+      typeof entry === "number" || typeof entry === "bigint" ? Number(entry) : this.#fail(key, "a list of numbers"),
+    )
   }
 
   /** An id below `size`, or null when the key is absent. Files write 2^32 - 1 for "none". */

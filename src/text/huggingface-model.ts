@@ -45,12 +45,16 @@ export class HuggingFaceModel implements TextModel {
 }
 
 function createLibraryModel(json: TokenizerJson) {
-  if (json.modelType === "WordLevel") throw new ConfigError(`tokenizer: model.type ${describe(json.modelType)} is not supported`)
+  if (json.modelType === "WordLevel")
+    throw new ConfigError(`tokenizer: model.type ${describe(json.modelType)} is not supported`)
   const steps = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] }
   let library: LibraryTokenizer
   try {
     const vocab = json.model["vocab"] ?? vocabObject(json)
-    library = new LibraryTokenizer({ ...steps, model: { ...json.model, type: json.modelType, vocab, merges: json.merges } }, {})
+    library = new LibraryTokenizer(
+      { ...steps, model: { ...json.model, type: json.modelType, vocab, merges: json.merges } },
+      {},
+    )
   } catch (error) {
     throw new ConfigError(`tokenizer: model ${json.modelType} cannot be used: ${(error as Error).message}`)
   }

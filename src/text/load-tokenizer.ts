@@ -42,7 +42,8 @@ export async function loadTokenizerFromDirectory(dir: string): Promise<Tokenizer
 /** The parsed file. Throws `ConfigError` when it is too large or not JSON. */
 export function readJson(file: string): unknown {
   const { size } = statSync(file)
-  if (size > MAX_TOKENIZER_BYTES) throw new ConfigError(`${file} has ${size} bytes; the limit is ${MAX_TOKENIZER_BYTES}`)
+  if (size > MAX_TOKENIZER_BYTES)
+    throw new ConfigError(`${file} has ${size} bytes; the limit is ${MAX_TOKENIZER_BYTES}`)
   try {
     return JSON.parse(readFileSync(file, "utf8")) as unknown
   } catch (error) {

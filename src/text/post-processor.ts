@@ -37,14 +37,16 @@ function frameOf(step: StepConfig): SpecialFrame {
 function pairId(step: StepConfig, field: string): number {
   const pair = step[field]
   const id: unknown = Array.isArray(pair) ? pair[1] : undefined
-  if (typeof id !== "number") throw new ConfigError(`tokenizer: post_processor.${field} must be [token, id], found ${describe(pair)}`)
+  if (typeof id !== "number")
+    throw new ConfigError(`tokenizer: post_processor.${field} must be [token, id], found ${describe(pair)}`)
   return id
 }
 
 function templateFrame(step: StepConfig): SpecialFrame {
   const single = step["single"]
   const tokens = isObject(step["special_tokens"]) ? step["special_tokens"] : {}
-  if (!Array.isArray(single)) throw new ConfigError(`tokenizer: post_processor.single must be a list, found ${describe(single)}`)
+  if (!Array.isArray(single))
+    throw new ConfigError(`tokenizer: post_processor.single must be a list, found ${describe(single)}`)
   const sides: number[][] = [[]]
   for (const item of single as unknown[]) {
     const entry = isObject(item) ? item : {}

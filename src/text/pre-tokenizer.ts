@@ -103,7 +103,8 @@ function createSplit(step: StepConfig): PreTokenize {
 function compileSplit(regex: string, behavior: string, invert: boolean): PreTokenize {
   let pattern: RegExp | null
   try {
-    pattern = new SplitPreTokenizer({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false }).pattern
+    pattern = new SplitPreTokenizer({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false })
+      .pattern
   } catch (error) {
     throw new ConfigError(`tokenizer: pattern ${JSON.stringify(regex)} cannot be used: ${(error as Error).message}`)
   }
@@ -157,7 +158,8 @@ const JOINERS: Readonly<Record<string, (spans: Span[]) => Span[]>> = {
   Removed: (spans) => spans.filter((span) => !span.isDelimiter),
   Contiguous: (spans) => joinSpans(spans, (last, span) => last.isDelimiter === span.isDelimiter),
   MergedWithPrevious: (spans) => joinSpans(spans, (last, span) => span.isDelimiter && !last.isDelimiter),
-  MergedWithNext: (spans) => joinSpans(spans.toReversed(), (last, span) => span.isDelimiter && !last.isDelimiter).toReversed(),
+  MergedWithNext: (spans) =>
+    joinSpans(spans.toReversed(), (last, span) => span.isDelimiter && !last.isDelimiter).toReversed(),
 }
 
 function joinSpans(spans: Span[], joins: (last: Span, span: Span) => boolean): Span[] {
@@ -165,7 +167,11 @@ function joinSpans(spans: Span[], joins: (last: Span, span: Span) => boolean): S
   let last: Span | null = null
   for (const span of spans) {
     if (last !== null && joins(last, span)) {
-      const whole: Span = { start: Math.min(last.start, span.start), end: Math.max(last.end, span.end), isDelimiter: span.isDelimiter }
+      const whole: Span = {
+        start: Math.min(last.start, span.start),
+        end: Math.max(last.end, span.end),
+        isDelimiter: span.isDelimiter,
+      }
       joined[joined.length - 1] = whole
       last = whole
     } else {

@@ -45,7 +45,8 @@ export class LimitedInterpreter extends Interpreter {
     const result = json ?? super.evaluate(statement, environment)
     this.#depth--
     const { value } = result as { value: unknown }
-    if (typeof value === "string" && value.length > MAX_TEXT) throw new TemplateError(`the template makes more than ${MAX_TEXT} characters`)
+    if (typeof value === "string" && value.length > MAX_TEXT)
+      throw new TemplateError(`the template makes more than ${MAX_TEXT} characters`)
     const length = Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0
     if (length > MAX_ENTRIES) throw new TemplateError(`the template makes a list of more than ${MAX_ENTRIES} entries`)
     // The library makes a scope for every entry before the loop's first turn, so they count before it too.

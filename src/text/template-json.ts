@@ -26,7 +26,9 @@ export function templateJson(value: RuntimeValue, style: JsonStyle): string {
   const [item, key] = style.separators ?? [unit === null ? ", " : ",", ": "]
   const text = (string: string): string => {
     const json = JSON.stringify(string)
-    return style.ensureAscii ? json.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`) : json
+    return style.ensureAscii
+      ? json.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      : json
   }
   const wrap = (open: string, parts: readonly string[], close: string, depth: number): string => {
     if (parts.length === 0) return open + close
@@ -40,7 +42,13 @@ export function templateJson(value: RuntimeValue, style: JsonStyle): string {
     if (typeof value === "string") return text(value)
     if (typeof value === "boolean") return String(value)
     if (typeof value === "number") return type === "FloatValue" ? pythonFloat(value) : String(value)
-    if (Array.isArray(value)) return wrap("[", (value as RuntimeValue[]).map((part) => write(part, depth + 1)), "]", depth)
+    if (Array.isArray(value))
+      return wrap(
+        "[",
+        (value as RuntimeValue[]).map((part) => write(part, depth + 1)),
+        "]",
+        depth,
+      )
     if (value instanceof Map) {
       const entries = [...(value as Map<string, RuntimeValue>)]
       if (style.sortKeys) entries.sort(([a], [b]) => compareCodePoints(a, b))

@@ -26,7 +26,9 @@ export function createTokenDecoder(config: StepConfig | null, pieceOf: PieceOf):
   const [first] = steps
   if (first?.type === "ByteLevel" && steps.length === 1) return byteLevelDecoder(pieceOf)
   const rules = sentencePieceRules(steps)
-  return rules === null ? libraryDecoder(steps, pieceOf) : { stream: (context) => new SentencePieceStream(rules, pieceOf, context) }
+  return rules === null
+    ? libraryDecoder(steps, pieceOf)
+    : { stream: (context) => new SentencePieceStream(rules, pieceOf, context) }
 }
 
 /** A character has at most four bytes, and a token at least one. */

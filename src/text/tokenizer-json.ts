@@ -174,5 +174,7 @@ export function parseAddedToken(value: unknown, id: number | undefined, what: st
 function checkId(piece: string, id: number, numEntries: number, where: string): void {
   const limit = 16 * numEntries + 65_536
   if (Number.isInteger(id) && id >= 0 && id < limit) return
-  throw new ConfigError(`${where}: the id of ${JSON.stringify(piece)} is ${id}, which is not a whole number in [0, ${limit})`)
+  throw new ConfigError(
+    `${where}: the id of ${JSON.stringify(piece)} is ${id}, which is not a whole number in [0, ${limit})`,
+  )
 }

@@ -15,7 +15,8 @@ export class Utf8Run {
     while (this.#pending.length > 0) {
       const length = sequenceLength(this.#pending)
       if (length > this.#pending.length) break
-      text += length === 0 ? "\ufffd" : new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(this.#pending))
+      text +=
+        length === 0 ? "\ufffd" : new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(this.#pending))
       if (length === 0) this.#pending.shift()
       else this.#pending = []
     }
@@ -34,7 +35,8 @@ export class Utf8Run {
 function sequenceLength(bytes: readonly number[]): number {
   const [first, second, ...rest] = bytes
   if (first === undefined || first < 0x80) return 1
-  const length = first >= 0xc2 && first <= 0xdf ? 2 : first >= 0xe0 && first <= 0xef ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0
+  const length =
+    first >= 0xc2 && first <= 0xdf ? 2 : first >= 0xe0 && first <= 0xef ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0
   if (length === 0 || second === undefined) return length
   // The second byte excludes overlong forms, surrogates and what lies past U+10FFFF.
   const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80

@@ -83,7 +83,9 @@ function residentMib(pid: number): number {
 const path = executable()
 if (path === null) process.exit(1)
 const model = values.model ?? findDefaultModel()
-const env = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+const env = Object.fromEntries(
+  Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+)
 
 const startedMs = performance.now()
 const server = await startServerProcess([path, "serve", model], { cwd: ".", env, timeoutMs: 120_000 })

@@ -87,7 +87,11 @@ describe("a client that goes away frees its request", () => {
 
   test("one of two clients on the same server; the other gets its whole answer", async () => {
     const { fake, server } = await serve({ reply: "Hello<|eos|>", stepMs: 2 })
-    const leaving = await openRequest(server.port, "/v1/completions", { prompt: "x", max_tokens: 500_000, ignore_eos: true })
+    const leaving = await openRequest(server.port, "/v1/completions", {
+      prompt: "x",
+      max_tokens: 500_000,
+      ignore_eos: true,
+    })
     await until(() => fake.numLive() === 1, "the first request")
     const staying = fetch(`${server.url}/v1/completions`, {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ prompt: "y" }),

@@ -26,7 +26,10 @@ async function isWell(): Promise<boolean> {
   return (await fetch(`${server.url}/health`)).status === 200
 }
 
-function rawRequest(head: string, write: (send: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<string> {
+function rawRequest(
+  head: string,
+  write: (send: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = ""
     const socket = connect(server.port, "127.0.0.1", () => {

@@ -6,7 +6,8 @@ import { defaultModel } from "./models.ts"
 import { metric, post, serving, until } from "./serving.ts"
 
 const { skip, server } = serving(defaultModel(), ["--served-model-name", "m", "--max-num-seqs", "2"])
-const long = (tokens: number, start: number) => Array.from({ length: tokens }, (_, i) => 1000 + ((start + i * 7) % 9000))
+const long = (tokens: number, start: number) =>
+  Array.from({ length: tokens }, (_, i) => 1000 + ((start + i * 7) % 9000))
 
 /** Sends a request on a socket of its own and hangs up when `when` says so. */
 async function leave(body: unknown, when: () => Promise<void>): Promise<void> {
@@ -42,7 +43,9 @@ describe.skipIf(skip)("a server at work", () => {
       expect((await fetch(`${server().url}/health`)).status).toBe(200)
       if (!isDone) [worst, count] = [Math.max(worst, performance.now() - started), count + 1]
     }
-    console.log(`/health answered ${count} times during a prefill of 4,000 tokens, the slowest in ${worst.toFixed(1)} ms`)
+    console.log(
+      `/health answered ${count} times during a prefill of 4,000 tokens, the slowest in ${worst.toFixed(1)} ms`,
+    )
     expect(count).toBeGreaterThan(0)
     expect(await answer).toBe(200)
   }, 60_000)
@@ -82,7 +85,12 @@ describe.skipIf(skip)("a server at work", () => {
 
 describe.skipIf(skip)("the end", () => {
   test("SIGTERM ends it with code 0, and live requests with an answer", async () => {
-    const answer = post(server(), "/v1/completions", { model: "m", prompt: "Count:", max_tokens: 4000, ignore_eos: true })
+    const answer = post(server(), "/v1/completions", {
+      model: "m",
+      prompt: "Count:",
+      max_tokens: 4000,
+      ignore_eos: true,
+    })
     await until("it runs", running(1))
     expect(await server().stop("SIGTERM")).toBe(0)
     const response = await answer

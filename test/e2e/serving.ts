@@ -10,7 +10,10 @@ import { startServerProcess, type ServerProcess } from "./server-process.ts"
  * Starts the compiled executable on `model` for the tests of a file, from an empty directory, and stops it afterwards.
  * `skip` is true, with a printed reason, where the executable or the model is not here.
  */
-export function serving(model: string | null, flags: readonly string[] = []): { skip: boolean; server: () => ServerProcess } {
+export function serving(
+  model: string | null,
+  flags: readonly string[] = [],
+): { skip: boolean; server: () => ServerProcess } {
   const path = executable()
   const skip = path === null || model === null
   let server: ServerProcess | null = null
@@ -29,9 +32,17 @@ export function serving(model: string | null, flags: readonly string[] = []): { 
   return { skip, server: () => present(server, "server") }
 }
 
-export async function post(server: ServerProcess, path: string, body: unknown, init: RequestInit = {}): Promise<Response> {
+export async function post(
+  server: ServerProcess,
+  path: string,
+  body: unknown,
+  init: RequestInit = {},
+): Promise<Response> {
   return fetch(server.url + path, {
-    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), ...init,
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    ...init,
   })
 }
 

@@ -45,7 +45,8 @@ describe("weights", () => {
         at.run("bz_embedding", {
           num_tokens: 1, weight: Number(weight.address), ids: ids.at, y: y.at, y_stride: c, scale: 64,
         })
-        for (const [column, value] of Object.entries(values)) expect([at.name, y[Number(column)]! + 0]).toEqual([at.name, value])
+        for (const [column, value] of Object.entries(values))
+          expect([at.name, y[Number(column)]! + 0]).toEqual([at.name, value])
         weight.destroy()
         at.close()
       }
@@ -113,7 +114,9 @@ describe.skipIf(!hasLibraries)("what linear, embedding and weights refuse", () =
   ]
   for (const [words, status, shape, parts] of creations)
     test(`weight_create: ${words.source}`, () => {
-      for (const refusal of refusals((at) => void at.stream.createWeight({ ...shape, compute: "auto" }, parts as never))) {
+      for (const refusal of refusals(
+        (at) => void at.stream.createWeight({ ...shape, compute: "auto" }, parts as never),
+      )) {
         expect(refusal.status).toBe(status)
         expect(refusal.words).toMatch(words)
       }

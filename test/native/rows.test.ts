@@ -40,7 +40,16 @@ describe("rms_norm", () => {
     const x = at.put(normals(6, 97 * 576))
     const w = at.put(normals(7, 576))
     const y = at.put(new Float32Array(97 * 576))
-    at.run("bz_rms_norm", { num_tokens: 97, c: 576, eps: 1e-5, x: x.at, w: w.at, y: y.at, x_stride: 576, y_stride: 576 })
+    at.run("bz_rms_norm", {
+      num_tokens: 97,
+      c: 576,
+      eps: 1e-5,
+      x: x.at,
+      w: w.at,
+      y: y.at,
+      x_stride: 576,
+      y_stride: 576,
+    })
     return y
   })
 })

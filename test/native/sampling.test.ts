@@ -35,10 +35,19 @@ function sampleAlike(name: string, make: () => { logits: Float32Array; vocab: nu
 }
 
 const KNOBS: Record<string, Omit<Row, "temperature">> = {
-  "everything": {}, "top-k 1": { topK: 1 }, "top-k 50": { topK: 50 }, "top-p 0.9": { topP: 0.9 }, "top-p 0": { topP: 0 },
-  "top-p 0.1": { topP: 0.1 }, "min-p 0.05": { minP: 0.05 }, "top-k 20 top-p 0.8": { topK: 20, topP: 0.8 },
-  "min-p 0.01 top-p 0.95": { minP: 0.01, topP: 0.95 }, "min-p 0.02 top-k 100 top-p 0.99": { minP: 0.02, topK: 100, topP: 0.99 },
-  "top-k beyond": { topK: 1_000_000 }, "min-p 1": { minP: 1 }, "top-k most": { topK: 900 },
+  everything: {},
+  "top-k 1": { topK: 1 },
+  "top-k 50": { topK: 50 },
+  "top-p 0.9": { topP: 0.9 },
+  "top-p 0": { topP: 0 },
+  "top-p 0.1": { topP: 0.1 },
+  "min-p 0.05": { minP: 0.05 },
+  "top-k 20 top-p 0.8": { topK: 20, topP: 0.8 },
+  "min-p 0.01 top-p 0.95": { minP: 0.01, topP: 0.95 },
+  "min-p 0.02 top-k 100 top-p 0.99": { minP: 0.02, topK: 100, topP: 0.99 },
+  "top-k beyond": { topK: 1_000_000 },
+  "min-p 1": { minP: 1 },
+  "top-k most": { topK: 900 },
 }
 
 describe("sample gives the reference's token", () => {
@@ -156,7 +165,8 @@ describe("logits_process", () => {
         const prng = new Prng(vocab)
         const words = Math.ceil(vocab / 32)
         const logits = at.put(normals(1, rows * stride, 3))
-        const ids = (count: number): number => at.put(Int32Array.from({ length: count }, () => prng.int(0, vocab - 1))).at
+        const ids = (count: number): number =>
+          at.put(Int32Array.from({ length: count }, () => prng.int(0, vocab - 1))).at
         const mask = Uint32Array.from({ length: 3 * words }, (_, i) => [prng.uint32(), 0xffff_ffff, 0][i % 3] as number)
         const floats = (values: number[]): number => at.put(Float32Array.from(values)).at
         const ints = (values: number[]): number => at.put(Int32Array.from(values)).at
@@ -181,8 +191,13 @@ describe("logits_process", () => {
     const answers = refusals((at) => {
       const logits = at.put(normals(1, 20))
       at.run("bz_logits_process", {
-        num_requests: 1, vocab_size: 20, logits: logits.at, logits_stride: 20, edit_start: at.put(Int32Array.of(0, 1)).at,
-        edit_ids: at.put(Int32Array.of(20)).at, edit_values: at.put(Float32Array.of(1)).at,
+        num_requests: 1,
+        vocab_size: 20,
+        logits: logits.at,
+        logits_stride: 20,
+        edit_start: at.put(Int32Array.of(0, 1)).at,
+        edit_ids: at.put(Int32Array.of(20)).at,
+        edit_values: at.put(Float32Array.of(1)).at,
       })
     })
     for (const { status, words } of answers) {

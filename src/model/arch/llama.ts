@@ -10,5 +10,6 @@ export const llama: Architecture = {
     const config = decoderConfig(reader)
     return { ...config, windows: config.windows.map(() => 0) }
   },
-  model: (w, c) => preNormDecoder(decoderWeights(w, c, { qkvBias: c.attentionBias, outBias: c.attentionBias, qkNorm: false })),
+  model: (w, c) =>
+    preNormDecoder(decoderWeights(w, c, { qkvBias: c.attentionBias, outBias: c.attentionBias, qkNorm: false })),
 }

@@ -6,5 +6,6 @@ import { decoderConfig } from "../config.ts"
 export const qwen3: Architecture = {
   hf: ["Qwen3ForCausalLM"],
   config: (reader) => decoderConfig(reader, { headDim: 128 }),
-  model: (w, c) => preNormDecoder(decoderWeights(w, c, { qkvBias: c.attentionBias, outBias: c.attentionBias, qkNorm: true })),
+  model: (w, c) =>
+    preNormDecoder(decoderWeights(w, c, { qkvBias: c.attentionBias, outBias: c.attentionBias, qkNorm: true })),
 }

@@ -10,7 +10,12 @@ import { fixture } from "../../fixtures.ts"
 
 interface Golden {
   texts: { text: string; ids: number[]; ids_special: number[]; decoded: string; decoded_skip_special: string }[]
-  chats: { messages: Record<string, unknown>[]; tools?: unknown[]; add_generation_prompt: boolean; rendered: string | null }[]
+  chats: {
+    messages: Record<string, unknown>[]
+    tools?: unknown[]
+    add_generation_prompt: boolean
+    rendered: string | null
+  }[]
 }
 
 const KINDS = { llama3_1: "tiktoken", qwen3: "tiktoken", llama2: "huggingface", gemma3: "huggingface" }
@@ -27,11 +32,13 @@ for (const [name, kind] of Object.entries(KINDS)) {
     test(`is served by ${kind}`, () => expect(tokenizer.kind).toBe(kind))
 
     test("ids without special tokens", () => {
-      for (const { text, ids } of golden.texts) expect([text, tokenizer.encode(text, { addSpecialTokens: false })]).toEqual([text, ids])
+      for (const { text, ids } of golden.texts)
+        expect([text, tokenizer.encode(text, { addSpecialTokens: false })]).toEqual([text, ids])
     })
 
     test("ids with special tokens", () => {
-      for (const { text, ids_special } of golden.texts) expect([text, tokenizer.encode(text)]).toEqual([text, ids_special])
+      for (const { text, ids_special } of golden.texts)
+        expect([text, tokenizer.encode(text)]).toEqual([text, ids_special])
     })
 
     test("decoded text", () => {

@@ -7,8 +7,18 @@ import type { Tokenizer } from "../../../src/text/tokenizer.ts"
 import { tinySentencePiece, tinyTokenizer } from "../../unit/text/tiny.ts"
 
 const tokenizers: Record<string, Tokenizer> = {
-  "byte-level": await tinyTokenizer({ merges: [["a", "b"], [" ", "a"], ["c", "b"]], added: [{ content: "<|end|>" }, { content: "<x>", special: false }] }),
-  "sentencepiece": await tinySentencePiece("abc你🙂", [["a", "b"], ["▁", "a"]]),
+  "byte-level": await tinyTokenizer({
+    merges: [
+      ["a", "b"],
+      [" ", "a"],
+      ["c", "b"],
+    ],
+    added: [{ content: "<|end|>" }, { content: "<x>", special: false }],
+  }),
+  sentencepiece: await tinySentencePiece("abc你🙂", [
+    ["a", "b"],
+    ["▁", "a"],
+  ]),
 }
 
 const settings = { numRuns: 400, seed: 11 }
@@ -51,7 +61,13 @@ for (const [name, tokenizer] of Object.entries(tokenizers)) {
     })
 
     test("steps of any size release the same text", () => {
-      const cases = fc.tuple(fc.oneof(anyIds, textIds), stepSizes(60), fc.array(fc.stringMatching(/^[ab 你🙂]{1,4}$/u), { maxLength: 3 }), fc.boolean(), fc.nat(6))
+      const cases = fc.tuple(
+        fc.oneof(anyIds, textIds),
+        stepSizes(60),
+        fc.array(fc.stringMatching(/^[ab 你🙂]{1,4}$/u), { maxLength: 3 }),
+        fc.boolean(),
+        fc.nat(6),
+      )
       fc.assert(fc.property(cases, ([ids, sizes, stop, includeStopStrInOutput, minTokens]) => {
         const options = { stop, includeStopStrInOutput, minTokens, skipSpecialTokens: true }
         const run = (steps: number[][]) => {
@@ -107,7 +123,8 @@ function simplest(
     for (const stopString of options.stop) {
       for (let at = 0; at + stopString.length <= text.length; at++) {
         const end = at + stopString.length
-        if (end > before && text.startsWith(stopString, at) && (best === null || end < best.end)) best = { stopString, end }
+        if (end > before && text.startsWith(stopString, at) && (best === null || end < best.end))
+          best = { stopString, end }
       }
     }
     if (best === null) continue

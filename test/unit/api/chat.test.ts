@@ -135,12 +135,18 @@ describe("streams", () => {
   test("begin with the role of each choice, then the deltas; an empty last delta is {}", async () => {
     const { events } = await api.post(PATH, { messages, stream: true, n: 2 })
     const head = {
-      id: expect.stringMatching(/^chatcmpl-/), object: "chat.completion.chunk", created: expect.any(Number), model: "fake",
+      id: expect.stringMatching(/^chatcmpl-/),
+      object: "chat.completion.chunk",
+      created: expect.any(Number),
+      model: "fake",
     }
     for (const index of [0, 1]) {
       const delta = { role: "assistant", content: "" }
       expect(events[index]).toEqual({
-        ...head, choices: [{ index, delta, logprobs: null, finish_reason: null }], prompt_token_ids: null, prompt_text: null,
+        ...head,
+        choices: [{ index, delta, logprobs: null, finish_reason: null }],
+        prompt_token_ids: null,
+        prompt_text: null,
       })
     }
     expect(events[2]).toEqual({
@@ -163,7 +169,8 @@ describe("streams", () => {
       completion_tokens_details: null,
     })))
     expect(events[3]).toMatchObject({
-      choices: [], usage: { completion_tokens: 2, prompt_tokens_details: { cached_tokens: 0, created_cache_tokens: 0 } },
+      choices: [],
+      usage: { completion_tokens: 2, prompt_tokens_details: { cached_tokens: 0, created_cache_tokens: 0 } },
     })
     expect(events[3].system_fingerprint).toBeString()
   })
@@ -179,7 +186,12 @@ describe("streams", () => {
   test("echo sends the last message's text in a chunk of its own", async () => {
     const going = [...messages, { role: "assistant", content: "Well, " }]
     const { events } = await api.post(PATH, {
-      messages: going, stream: true, max_tokens: 1, echo: true, add_generation_prompt: false, continue_final_message: true,
+      messages: going,
+      stream: true,
+      max_tokens: 1,
+      echo: true,
+      add_generation_prompt: false,
+      continue_final_message: true,
     })
     expect(events.slice(0, 3).map((e) => e.choices[0].delta)).toEqual([
       { role: "assistant", content: "" }, { content: "Well, " }, { content: "H" },

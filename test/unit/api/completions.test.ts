@@ -42,7 +42,9 @@ describe("whole answers", () => {
   })
 
   test("put the choices of several prompts one after the other", async () => {
-    const byPrompt = makeApi({ reply: ({ promptTokenIds }) => `${String.fromCharCode(promptTokenIds.at(-1)!)}!<|eos|>` })
+    const byPrompt = makeApi({
+      reply: ({ promptTokenIds }) => `${String.fromCharCode(promptTokenIds.at(-1)!)}!<|eos|>`,
+    })
     const { json } = await byPrompt.post(PATH, { prompt: ["x", "yy", "zzz"], n: 2, max_tokens: 9 })
     expect(json.choices.map((c: Json) => [c.index, c.text])).toEqual([
       [0, "x!"], [1, "x!"], [2, "y!"], [3, "y!"], [4, "z!"], [5, "z!"],
@@ -81,7 +83,12 @@ describe("whole answers", () => {
   })
 
   test("tokens as ids change names and offsets", async () => {
-    const { json } = await api.post(PATH, { prompt: "hi", max_tokens: 3, logprobs: 1, return_tokens_as_token_ids: true })
+    const { json } = await api.post(PATH, {
+      prompt: "hi",
+      max_tokens: 3,
+      logprobs: 1,
+      return_tokens_as_token_ids: true,
+    })
     expect(json.choices[0].logprobs.tokens).toEqual(["token_id:72", "token_id:101", "token_id:108"])
     expect(json.choices[0].logprobs.text_offset).toEqual([0, 11, 23])
   })
@@ -137,7 +144,11 @@ describe("streams", () => {
     const choice = { index: 0, logprobs: null, stop_reason: null, prompt_token_ids: null, token_ids: null }
     expect(events).toEqual([
       { ...chunk, choices: [{ ...choice, text: "H", finish_reason: null }] },
-      { ...chunk, choices: [{ ...choice, text: "e", finish_reason: "length" }], system_fingerprint: expect.any(String) },
+      {
+        ...chunk,
+        choices: [{ ...choice, text: "e", finish_reason: "length" }],
+        system_fingerprint: expect.any(String),
+      },
       "[DONE]",
     ])
     expect(new Set(events.slice(0, 2).map((event) => event.id)).size).toBe(1)
@@ -158,7 +169,12 @@ describe("streams", () => {
     [{ include_usage: true }, { last: 3, running: undefined }],
     [{ include_usage: true, continuous_usage_stats: true }, { last: 3, running: 1 }],
   ])("usage with stream_options %j", async (streamOptions, { last, running }) => {
-    const { events } = await api.post(PATH, { prompt: "hi", max_tokens: 3, stream: true, stream_options: streamOptions })
+    const { events } = await api.post(PATH, {
+      prompt: "hi",
+      max_tokens: 3,
+      stream: true,
+      stream_options: streamOptions,
+    })
     expect(events[0].usage?.completion_tokens).toBe(running)
     const tail = events.at(-2)
     if (last === undefined) expect(tail.choices).toHaveLength(1)

@@ -36,13 +36,25 @@ describe("the document", () => {
     const operations = Object.entries(json.paths as Record<string, object>)
       .flatMap(([path, item]) => Object.keys(item).map((method) => `${method} ${path}`))
     expect(operations.toSorted()).toEqual([
-      "get /health", "get /load", "get /metrics", "get /ping", "get /v1/models", "get /v1/models/{model}", "get /version",
-      "post /detokenize", "post /ping", "post /reset_prefix_cache", "post /tokenize", "post /v1/chat/completions",
+      "get /health",
+      "get /load",
+      "get /metrics",
+      "get /ping",
+      "get /v1/models",
+      "get /v1/models/{model}",
+      "get /version",
+      "post /detokenize",
+      "post /ping",
+      "post /reset_prefix_cache",
+      "post /tokenize",
+      "post /v1/chat/completions",
       "post /v1/completions",
     ])
     const completions = json.paths["/v1/completions"].post
     const request = completions.requestBody.content["application/json"].schema
-    expect(Object.keys(request.properties)).toEqual(expect.arrayContaining(["prompt", "max_tokens", "temperature", "stream"]))
+    expect(Object.keys(request.properties)).toEqual(
+      expect.arrayContaining(["prompt", "max_tokens", "temperature", "stream"]),
+    )
     expect(Object.keys(completions.responses[200].content)).toEqual(["application/json", "text/event-stream"])
     const ids = Object.values(json.paths as Record<string, object>).flatMap((item) =>
       Object.values(item).map((operation: Json) => operation.operationId))

@@ -53,7 +53,15 @@ describe("bodies", () => {
   })
 
   test("scalars are read as pydantic's lax mode reads them", async () => {
-    const body = { prompt: "hi", max_tokens: "2", temperature: "0.5", n: true, stream: "no", top_k: "3.0", ignore_eos: 1 }
+    const body = {
+      prompt: "hi",
+      max_tokens: "2",
+      temperature: "0.5",
+      n: true,
+      stream: "no",
+      top_k: "3.0",
+      ignore_eos: 1,
+    }
     expect((await api.post(COMPLETIONS, body)).status).toBe(200)
     const { sampling } = api.fake.core.added.at(-1)!
     expect(sampling).toMatchObject({ maxTokens: 2, temperature: 0.5, topK: 3, ignoreEos: true })
@@ -74,7 +82,11 @@ describe("bodies", () => {
 })
 
 describe("routes", () => {
-  test.each([["GET", "/nope"], ["POST", "/v1/embeddings"], ["GET", "/v1"]])("%s %s is not found", async (method, path) => {
+  test.each([
+    ["GET", "/nope"],
+    ["POST", "/v1/embeddings"],
+    ["GET", "/v1"],
+  ])("%s %s is not found", async (method, path) => {
     const { status, json } = await api.send(method, path)
     expect(status).toBe(404)
     expect(json).toEqual({ detail: "Not Found" })
@@ -121,7 +133,11 @@ describe("API keys", () => {
 
 describe("request ids and priorities", () => {
   test("the header wins over the body, and is echoed when the server is told to", async () => {
-    const { json, headers } = await api.post(COMPLETIONS, { prompt: "hi", request_id: "body" }, { "x-request-id": "head" })
+    const { json, headers } = await api.post(
+      COMPLETIONS,
+      { prompt: "hi", request_id: "body" },
+      { "x-request-id": "head" },
+    )
     expect(json.id).toBe("cmpl-head")
     expect(headers.get("x-request-id")).toBeNull()
     expect((await api.post(COMPLETIONS, { prompt: "hi", request_id: "body" })).json.id).toBe("cmpl-body")
@@ -161,7 +177,12 @@ describe("operation", () => {
 
   test("tokenize and detokenize", async () => {
     const text = await api.post("/tokenize", { prompt: "hi", return_token_strs: true })
-    expect(text.json).toEqual({ count: 3, max_model_len: 256, tokens: [256, 104, 105], token_strs: ["<|bos|>", "h", "i"] })
+    expect(text.json).toEqual({
+      count: 3,
+      max_model_len: 256,
+      tokens: [256, 104, 105],
+      token_strs: ["<|bos|>", "h", "i"],
+    })
     const bare = await api.post("/tokenize", { prompt: "", add_special_tokens: false })
     expect(bare.json).toEqual({ count: 0, max_model_len: 256, tokens: [], token_strs: null })
     const messages = [{ role: "user", content: "x" }]

@@ -40,7 +40,10 @@ describe.skipIf(path === null)("the recorded refusals", () => {
 
   test.each(cases.map((recorded) => [recorded.name, recorded] as const))("%s", async (name, recorded) => {
     const { answer } = recorded
-    const headers = { ...(recorded.body === undefined ? {} : { "content-type": "application/json" }), ...recorded.headers }
+    const headers = {
+      ...(recorded.body === undefined ? {} : { "content-type": "application/json" }),
+      ...recorded.headers,
+    }
     const text = recorded.raw ?? (recorded.body === undefined ? undefined : JSON.stringify(recorded.body))
     const body = text === undefined ? undefined : new Uint8Array(Buffer.from(text))
     const got = await api.send(recorded.method ?? "POST", recorded.path, body, headers)

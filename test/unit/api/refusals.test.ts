@@ -117,7 +117,13 @@ describe("what would change the answer and is not there yet is refused by name",
   })
 
   test("values that ask for nothing pass", async () => {
-    const nothing = { best_of: 1, use_beam_search: false, suffix: null, guided_json: null, response_format: { type: "text" } }
+    const nothing = {
+      best_of: 1,
+      use_beam_search: false,
+      suffix: null,
+      guided_json: null,
+      response_format: { type: "text" },
+    }
     expect((await api.post(COMPLETIONS, { prompt: "hi", ...nothing })).status).toBe(200)
   })
 })
@@ -148,8 +154,16 @@ describe("chat", () => {
     ["choice without tools", { tool_choice: "auto" }, { param: "tool_choice", says: /tools/ }],
     ["unknown choice", { tools, tool_choice: "sometimes" }, { param: "tool_choice", says: /sometimes/ }],
     ["required choice", { tools, tool_choice: "required" }, { param: "tool_choice", says: /not supported yet/ }],
-    ["named choice", { tools, tool_choice: { type: "function", function: { name: "f" } } }, { param: "tool_choice", says: /yet/ }],
-    ["absent tool", { tools, tool_choice: { type: "function", function: { name: "g" } } }, { param: "tool_choice", says: /"g"/ }],
+    [
+      "named choice",
+      { tools, tool_choice: { type: "function", function: { name: "f" } } },
+      { param: "tool_choice", says: /yet/ },
+    ],
+    [
+      "absent tool",
+      { tools, tool_choice: { type: "function", function: { name: "g" } } },
+      { param: "tool_choice", says: /"g"/ },
+    ],
     ["nameless choice", { tools, tool_choice: { function: {} } }, { param: "tool_choice.function.name", says: /name/ }],
     ["malformed choice", { tools, tool_choice: {} }, { param: "tool_choice.function", says: /function/ }],
     ["old functions", { functions: [{ name: "f" }] }, { param: "functions", says: /use tools/ }],
@@ -158,7 +172,9 @@ describe("chat", () => {
 
   test("tool arguments that are not JSON", async () => {
     const call = { id: "c", type: "function", function: { name: "f", arguments: "{nope" } }
-    const { status, json } = await api.post(CHAT, { messages: [...messages, { role: "assistant", tool_calls: [call] }] })
+    const { status, json } = await api.post(CHAT, {
+      messages: [...messages, { role: "assistant", tool_calls: [call] }],
+    })
     expect(status).toBe(400)
     expect(json.error.message).toContain("messages.1.tool_calls.0")
   })
@@ -167,7 +183,12 @@ describe("chat", () => {
 describe("tokenize and detokenize", () => {
   const cases: [string, string, object, Refusal][] = [
     ["no prompt", "/tokenize", {}, schema("body.prompt", /required/)],
-    ["unknown model", "/tokenize", { model: "nope", prompt: "x" }, { status: 404, type: "NotFoundError", param: "model", says: /nope/ }],
+    [
+      "unknown model",
+      "/tokenize",
+      { model: "nope", prompt: "x" },
+      { status: 404, type: "NotFoundError", param: "model", says: /nope/ },
+    ],
     ["negative ids", "/detokenize", { tokens: [-1] }, schema("body.tokens.0", /at least 0/)],
     ["no ids", "/detokenize", {}, schema("body.tokens", /required/)],
   ]

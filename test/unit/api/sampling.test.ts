@@ -22,12 +22,27 @@ describe("where sampling values come from", () => {
   test("the model's defaults where the request says nothing, or null", async () => {
     for (const fields of [{}, { temperature: null, top_p: null, top_k: null, min_p: null, repetition_penalty: null }]) {
       await api.post(COMPLETIONS, { prompt: "hi", ...fields })
-      expect(sent()).toMatchObject({ temperature: 0.25, topP: 0.5, topK: 7, minP: 0.125, repetitionPenalty: 1.5, maxTokens: 16 })
+      expect(sent()).toMatchObject({
+        temperature: 0.25,
+        topP: 0.5,
+        topK: 7,
+        minP: 0.125,
+        repetitionPenalty: 1.5,
+        maxTokens: 16,
+      })
     }
   })
 
   test("the request's values win", async () => {
-    await api.post(COMPLETIONS, { prompt: "hi", temperature: 0.75, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1, max_tokens: 20 })
+    await api.post(COMPLETIONS, {
+      prompt: "hi",
+      temperature: 0.75,
+      top_p: 1,
+      top_k: 0,
+      min_p: 0,
+      repetition_penalty: 1,
+      max_tokens: 20,
+    })
     expect(sent()).toMatchObject({ temperature: 0.75, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1, maxTokens: 20 })
   })
 
@@ -45,8 +60,16 @@ describe("where sampling values come from", () => {
 
   test("every other field arrives", async () => {
     await api.post(COMPLETIONS, {
-      prompt: "hi", seed: 7, presence_penalty: 0.5, frequency_penalty: -0.5, min_tokens: 2, allowed_token_ids: [1, 2],
-      logit_bias: { "3": 5, "4": "-200" }, bad_words: ["xy"], skip_special_tokens: false, spaces_between_special_tokens: false,
+      prompt: "hi",
+      seed: 7,
+      presence_penalty: 0.5,
+      frequency_penalty: -0.5,
+      min_tokens: 2,
+      allowed_token_ids: [1, 2],
+      logit_bias: { "3": 5, "4": "-200" },
+      bad_words: ["xy"],
+      skip_special_tokens: false,
+      spaces_between_special_tokens: false,
       repetition_detection: { max_pattern_size: 3, min_count: 2 },
     })
     expect(sent()).toMatchObject({

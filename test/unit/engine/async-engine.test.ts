@@ -13,14 +13,24 @@ describe("one request", () => {
     const outputs = await collect(start(engine))
     expect(outputs.map(({ text }) => text)).toEqual(["h", "i", ""])
     expect(outputs.map(({ finishReason }) => finishReason)).toEqual([null, null, "stop"])
-    expect(joined(outputs)).toMatchObject({ text: "hi", tokenIds: [104, 105, 257], stopReason: null, numOutputTokens: 3 })
+    expect(joined(outputs)).toMatchObject({
+      text: "hi",
+      tokenIds: [104, 105, 257],
+      stopReason: null,
+      numOutputTokens: 3,
+    })
   })
 
   test("final gives everything at once", async () => {
     const { engine } = makeFakeEngine({ reply: "hi<|eos|>" })
     const outputs = await collect(start(engine, { outputKind: "final", sampling: { logprobs: 1 } }))
     expect(outputs).toHaveLength(1)
-    expect(outputs[0]).toMatchObject({ text: "hi", tokenIds: [104, 105, 257], finishReason: "stop", numOutputTokens: 3 })
+    expect(outputs[0]).toMatchObject({
+      text: "hi",
+      tokenIds: [104, 105, 257],
+      finishReason: "stop",
+      numOutputTokens: 3,
+    })
     expect(outputs[0]?.logprobs?.map(({ token }) => token)).toEqual(["h", "i", "<|eos|>"])
   })
 
@@ -42,7 +52,12 @@ describe("one request", () => {
     ["a stop string", { stop: ["cd"] }, "ab", { finishReason: "stop", stopReason: "cd", tokenIds: ABCD }],
     ["a stop string that stays", { stop: ["cd"], includeStopStrInOutput: true }, "abcd", { stopReason: "cd" }],
     ["a stop string in the last token", { stop: ["c"], maxTokens: 3 }, "ab", { finishReason: "stop", stopReason: "c" }],
-    ["length with no text wanted", { maxTokens: 3, detokenize: false }, "", { finishReason: "length", numOutputTokens: 3 }],
+    [
+      "length with no text wanted",
+      { maxTokens: 3, detokenize: false },
+      "",
+      { finishReason: "length", numOutputTokens: 3 },
+    ],
   ]
   for (const [name, sampling, text, expected] of ends) {
     test(`ends by ${name}`, async () => {
@@ -324,7 +339,10 @@ describe("failures", () => {
   test("a prompt that does not fit fails before the core hears of it", async () => {
     const { engine, core } = makeFakeEngine({ model: { maxModelLen: 4 } })
     const promptTokenIds = [1, 2, 3, 4, 5]
-    await expect(collect(start(engine, { promptTokenIds }))).rejects.toMatchObject({ status: 400, param: "input_tokens" })
+    await expect(collect(start(engine, { promptTokenIds }))).rejects.toMatchObject({
+      status: 400,
+      param: "input_tokens",
+    })
     expect(core.added).toHaveLength(0)
   })
 })
@@ -339,7 +357,9 @@ describe("admission", () => {
     await Promise.all(reads.slice(0, 2))
     await expect(start(engine).next()).rejects.toMatchObject({ message: expect.stringContaining("1 of at most 1") })
     expect(core.added).toHaveLength(3)
-    expect(engine.metrics()).toContain('vllm:admission_rejections_total{model_name="fake",reason="max_waiting_requests"} 2.0')
+    expect(engine.metrics()).toContain(
+      'vllm:admission_rejections_total{model_name="fake",reason="max_waiting_requests"} 2.0',
+    )
     // One leaves: the waiting one runs, and there is room to wait.
     await live[0]?.return()
     core.step()
@@ -382,7 +402,10 @@ describe("shutdown", () => {
     for (let i = 0; i < 3; i++) core.step()
     await engine.shutdown(1)
     expect(joined(await delta)).toMatchObject({ text: "abc", finishReason: "abort" })
-    expect((await final).map(({ text, finishReason }) => [text, finishReason])).toEqual([["abc", "abort"], ["abc", "abort"]])
+    expect((await final).map(({ text, finishReason }) => [text, finishReason])).toEqual([
+      ["abc", "abort"],
+      ["abc", "abort"],
+    ])
     expect(core.aborted).toHaveLength(3)
     expect(core.numCloses).toBe(1)
   })

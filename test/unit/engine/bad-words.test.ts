@@ -34,5 +34,7 @@ test("an empty word is refused", () => {
 test("at most 128 sequences", () => {
   const words = (count: number) => Array.from({ length: count }, () => "bad")
   expect(tokenizeBadWords(words(64), tokenizer)).toHaveLength(128)
-  expect(() => tokenizeBadWords(words(65), tokenizer)).toThrow(expect.objectContaining({ param: "bad_words", status: 400 }))
+  expect(() => tokenizeBadWords(words(65), tokenizer)).toThrow(
+    expect.objectContaining({ param: "bad_words", status: 400 }),
+  )
 })

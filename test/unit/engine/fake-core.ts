@@ -6,7 +6,12 @@ import type { EngineCoreOutput, FinishReason, RequestEvent } from "../../../src/
 import type { TokenLogprobs } from "../../../src/core/schedule-plan.ts"
 import { StatsCounters } from "../../../src/core/scheduler-stats.ts"
 import type { SchedulerStats } from "../../../src/core/scheduler-stats.ts"
-import type { EngineCoreCalls, EngineCoreOutputs, EngineCorePort, EngineCoreRequest } from "../../../src/engine/engine-core-port.ts"
+import type {
+  EngineCoreCalls,
+  EngineCoreOutputs,
+  EngineCorePort,
+  EngineCoreRequest,
+} from "../../../src/engine/engine-core-port.ts"
 
 export interface FakeCoreOptions {
   /** The tokens of a request; when they run out it starts again. */

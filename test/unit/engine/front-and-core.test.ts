@@ -33,7 +33,12 @@ function makeEngine(options: { runner?: Runner; numBlocks?: number } = {}) {
   let onDeath: (error: Error) => void = () => {}
   const clock = () => performance.now() / 1000
   const core = new EngineCore({
-    scheduler: makeScheduler({ maxNumSeqs: MAX_NUM_SEQS, blockSize: 4, numBlocks: options.numBlocks ?? 200, maxModelLen: 256 }),
+    scheduler: makeScheduler({
+      maxNumSeqs: MAX_NUM_SEQS,
+      blockSize: 4,
+      numBlocks: options.numBlocks ?? 200,
+      maxModelLen: 256,
+    }),
     runner: options.runner ?? runner,
     clock,
     yieldThen: setImmediate,
@@ -72,7 +77,10 @@ async function untilIdle({ engine, core }: ReturnType<typeof makeEngine>): Promi
 describe("front and core", () => {
   test("100 requests get exactly what each gets alone", async () => {
     const { engine } = makeEngine({ numBlocks: 60 })
-    const overrides = (i: number) => ({ promptTokenIds: promptOf(`prompt ${i}`), sampling: { maxTokens: 5 + (i % 20), logprobs: 1 } })
+    const overrides = (i: number) => ({
+      promptTokenIds: promptOf(`prompt ${i}`),
+      sampling: { maxTokens: 5 + (i % 20), logprobs: 1 },
+    })
     const together = await Promise.all(Array.from({ length: 100 }, (_, i) => collect(start(engine, overrides(i)))))
     for (const i of [0, 17, 50, 99]) {
       const alone = await collect(start(makeEngine().engine, overrides(i)))
@@ -103,7 +111,9 @@ describe("front and core", () => {
       (async () => {
         for await (const _ of start(engine)) break
       })(),
-      ...Array.from({ length: 30 }, (_, i) => collect(start(engine, { promptTokenIds: [i] }, AbortSignal.timeout(i % 5)))),
+      ...Array.from({ length: 30 }, (_, i) =>
+        collect(start(engine, { promptTokenIds: [i] }, AbortSignal.timeout(i % 5))),
+      ),
     ])
     expect(joined(ends[0] ?? [])).toMatchObject({ text: text.slice(0, text.indexOf(stop)), stopReason: stop })
     await untilIdle(made)

@@ -9,7 +9,8 @@ const [A, B, C] = utf8("abc") as [number, number, number]
 
 describe("positions", () => {
   const entry = { tokenId: A, logprob: -1, rank: 1, topIds: [] as number[], topLogprobs: [] as number[] }
-  const short = (position: ReturnType<LogprobsText["position"]>) => position.top.map(({ token, logprob, rank }) => [token, logprob, rank])
+  const short = (position: ReturnType<LogprobsText["position"]>) =>
+    position.top.map(({ token, logprob, rank }) => [token, logprob, rank])
 
   test("0 asks for the sampled token alone", () => {
     const position = texts.position({ ...entry, rank: 17 }, [])
@@ -23,7 +24,10 @@ describe("positions", () => {
   })
 
   test("a sampled token among the best comes first, once, with its place there for a rank", () => {
-    const position = texts.position({ ...entry, logprob: -0.2, rank: 3, topIds: [B, A, C], topLogprobs: [-0.1, -0.2, -0.2] }, [])
+    const position = texts.position(
+      { ...entry, logprob: -0.2, rank: 3, topIds: [B, A, C], topLogprobs: [-0.1, -0.2, -0.2] },
+      [],
+    )
     expect(short(position)).toEqual([["a", -0.2, 2], ["b", -0.1, 1], ["c", -0.2, 3]])
     expect(position.rank).toBe(2)
   })

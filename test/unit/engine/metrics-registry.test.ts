@@ -21,7 +21,9 @@ depth -3.0
 
   test("histogram buckets are cumulative, their bounds inclusive", () => {
     const registry = new MetricsRegistry()
-    const sizes = registry.histogram({ name: "size", help: "Size.", labelNames: ["a"], bounds: [0.5, 1, 10] }).labels("x")
+    const sizes = registry
+      .histogram({ name: "size", help: "Size.", labelNames: ["a"], bounds: [0.5, 1, 10] })
+      .labels("x")
     for (const value of [0, 0.5, 0.6, 1, 10, 10.1]) sizes.observe(value)
     expect(sizes.count).toBe(6)
     expect(registry.render()).toBe(`# HELP size Size.

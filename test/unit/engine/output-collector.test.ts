@@ -22,7 +22,14 @@ describe("delta", () => {
     const collector = new OutputCollector({ kind: "delta", numChoices: 1 })
     collector.put(output({ text: "a", tokenIds: [1], numOutputTokens: 1, numCachedTokens: 4 }))
     collector.put(output({ text: "b", tokenIds: [2, 3], numOutputTokens: 3, numCachedTokens: 4 }))
-    const last = { text: "c", tokenIds: [4], numOutputTokens: 4, numCachedTokens: 4, finishReason: "stop", stopReason: "x" } as const
+    const last = {
+      text: "c",
+      tokenIds: [4],
+      numOutputTokens: 4,
+      numCachedTokens: 4,
+      finishReason: "stop",
+      stopReason: "x",
+    } as const
     collector.put(output({ ...last, tokenIds: [4] }))
     expect(collector.isFinished).toBe(true)
     const merged = collector.take()

@@ -83,7 +83,8 @@ describe("stop strings", () => {
     ],
     ["never split a character", { stop: ["zz"] }, ["😀", "a"], { deltas: ["", "😀a"], stop: null, numKept: null }],
   ]
-  for (const [name, overrides, steps, expected] of rows) test(name, () => expect(run(overrides, steps)).toEqual(expected))
+  for (const [name, overrides, steps, expected] of rows)
+    test(name, () => expect(run(overrides, steps)).toEqual(expected))
 
   test("one in the middle of a token cuts that token's text", () => {
     class Words extends ToyTokenizer {

@@ -119,7 +119,8 @@ describe("validateSampling", () => {
 
 describe("validatePrompt", () => {
   const ids = (count: number) => Array.from({ length: count }, () => 7)
-  const check = (promptTokenIds: number[], minTokens = 0) => refusalOf(() => validatePrompt(promptTokenIds, { minTokens }, LIMITS))
+  const check = (promptTokenIds: number[], minTokens = 0) =>
+    refusalOf(() => validatePrompt(promptTokenIds, { minTokens }, LIMITS))
 
   test("takes every prompt that leaves room for a token", () => {
     expect(check([0])).toBeNull()
@@ -132,8 +133,20 @@ describe("validatePrompt", () => {
     ["an id beyond the vocabulary", [1, 100], 0, "prompt", ["100"]],
     ["a negative id", [-1], 0, "prompt", ["-1"]],
     ["a fraction", [1.5], 0, "prompt", ["1.5"]],
-    ["no room for a token", ids(50), 0, "input_tokens", ["maximum context length is 50 tokens", "50 input tokens", "no room"]],
-    ["a prompt longer than the model", ids(51), 0, "input_tokens", ["maximum context length is 50 tokens", "51 input tokens"]],
+    [
+      "no room for a token",
+      ids(50),
+      0,
+      "input_tokens",
+      ["maximum context length is 50 tokens", "50 input tokens", "no room"],
+    ],
+    [
+      "a prompt longer than the model",
+      ids(51),
+      0,
+      "input_tokens",
+      ["maximum context length is 50 tokens", "51 input tokens"],
+    ],
     ["no room for min_tokens", ids(40), 11, null, ["min_tokens=11", "10 tokens"]],
   ]
   test.each(refused)("refuses %s", (_name, promptTokenIds, minTokens, param, words) => {
@@ -147,10 +160,18 @@ describe("normalizeSampling", () => {
   const NO_EOS = { eosTokenId: null, extraEosTokenIds: [] }
   const rows: [string, Partial<SamplingParams>, Partial<SamplingParams>][] = [
     ["tiny temperatures are raised", { temperature: 0.001 }, { temperature: 0.01 }],
-    ["greedy drops the filters", { temperature: 1e-6, topP: 0.5, topK: 4, minP: 0.2 }, { temperature: 0, topP: 1, topK: 0, minP: 0 }],
+    [
+      "greedy drops the filters",
+      { temperature: 1e-6, topP: 0.5, topK: 4, minP: 0.2 },
+      { temperature: 0, topP: 1, topK: 0, minP: 0 },
+    ],
     ["top_k -1 is off", { topK: -1 }, { topK: 0 }],
     ["seed -1 is none", { seed: -1n }, { seed: null }],
-    ["biases are clamped", { logitBias: bias([1, 500], [2, -500], [3, 7]) }, { logitBias: bias([1, 100], [2, -100], [3, 7]) }],
+    [
+      "biases are clamped",
+      { logitBias: bias([1, 500], [2, -500], [3, 7]) },
+      { logitBias: bias([1, 100], [2, -100], [3, 7]) },
+    ],
     ["an empty bias is none", { logitBias: bias() }, { logitBias: null }],
     ["no bad words is none", { badWords: [] }, { badWords: null }],
   ]

@@ -8,7 +8,11 @@ const added = [
 const tokenizer = await tinyTokenizer({ added, steps: { normalizer: { type: "NFC" } } })
 
 /** Ids as text: added tokens in brackets. */
-const cut = (text: string) => tokenizer.encode(text).map((id) => (id < 256 ? String.fromCharCode(id) : `[${tokenizer.tokenString(id)}]`)).join("")
+const cut = (text: string) =>
+  tokenizer
+    .encode(text)
+    .map((id) => (id < 256 ? String.fromCharCode(id) : `[${tokenizer.tokenString(id)}]`))
+    .join("")
 
 test("added tokens in text: leftmost, longest, with the white space they take along", () => {
   const rows: [string, string][] = [
@@ -36,7 +40,11 @@ test("special tokens are skipped on demand, others never", () => {
 
 test("ids and pieces", () => {
   const id = tokenizer.tokenId("<a>")!
-  expect([tokenizer.tokenString(id), tokenizer.tokenString(tokenizer.vocabSize), tokenizer.tokenId("absent")]).toEqual(["<a>", null, null])
+  expect([tokenizer.tokenString(id), tokenizer.tokenString(tokenizer.vocabSize), tokenizer.tokenId("absent")]).toEqual([
+    "<a>",
+    null,
+    null,
+  ])
   expect(tokenizer.tokenString(0x20)).toBe("Ġ")
   expect(tokenizer.vocabSize).toBe(256 + added.length)
   expect(tokenizer.decode([id, 100_000, -1])).toBe("<a>")

@@ -25,7 +25,11 @@ for (const path of ["gguf-llama/Q4_0", "gguf-qwen2/Q8_0", "gguf-k-llama/Q4_K_M"]
       expect(embedded.decode(ids)).toBe(original.decode(ids))
       expect(embedded.decode(ids, { skipSpecialTokens: true })).toBe(original.decode(ids, { skipSpecialTokens: true }))
     }
-    expect([embedded.bosTokenId, embedded.eosTokenId, embedded.padTokenId]).toEqual([original.bosTokenId, original.eosTokenId, original.padTokenId])
+    expect([embedded.bosTokenId, embedded.eosTokenId, embedded.padTokenId]).toEqual([
+      original.bosTokenId,
+      original.eosTokenId,
+      original.padTokenId,
+    ])
     expect(findGgufChatTemplate(metadata)).toContain("<|im_start|>")
   })
 }
@@ -34,8 +38,14 @@ for (const path of ["gguf-llama/Q4_0", "gguf-qwen2/Q8_0", "gguf-k-llama/Q4_K_M"]
 function gpt2Metadata(changes: Record<string, unknown> = {}): Map<string, unknown> {
   const bytes = Array.from({ length: 256 }, (_, byte) => byteToChar(byte))
   const fields = {
-    model: "gpt2", pre: "smollm", tokens: [...bytes, "he", "<s>", "</s>"],
-    token_type: new Int32Array([...bytes.map(() => 1), 1, 3, 3]), merges: ["h e"], bos_token_id: 257, eos_token_id: 258n, ...changes,
+    model: "gpt2",
+    pre: "smollm",
+    tokens: [...bytes, "he", "<s>", "</s>"],
+    token_type: new Int32Array([...bytes.map(() => 1), 1, 3, 3]),
+    merges: ["h e"],
+    bos_token_id: 257,
+    eos_token_id: 258n,
+    ...changes,
   }
   return new Map(Object.entries(fields).map(([key, value]) => [`tokenizer.ggml.${key}`, value]))
 }
@@ -45,9 +55,14 @@ function llamaMetadata(changes: Record<string, unknown> = {}): Map<string, unkno
   const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`)
   const pieces = ["▁", "a", "b", "ab", "▁a", "▁ab"]
   const fields = {
-    model: "llama", tokens: ["<unk>", "<s>", "</s>", ...bytes, ...pieces],
+    model: "llama",
+    tokens: ["<unk>", "<s>", "</s>", ...bytes, ...pieces],
     token_type: [2, 3, 3, ...bytes.map(() => 6), ...pieces.map(() => 1)],
-    scores: [0, 0, 0, ...bytes.map(() => 0), -10, -10, -10, -2, -1, -3], bos_token_id: 1, eos_token_id: 2, unknown_token_id: 0, ...changes,
+    scores: [0, 0, 0, ...bytes.map(() => 0), -10, -10, -10, -2, -1, -3],
+    bos_token_id: 1,
+    eos_token_id: 2,
+    unknown_token_id: 0,
+    ...changes,
   }
   return new Map(Object.entries(fields).map(([key, value]) => [`tokenizer.ggml.${key}`, value]))
 }
@@ -64,7 +79,11 @@ describe("kind gpt2", () => {
   test("BOS goes first where the file or the kind of `pre` says so", async () => {
     expect((await loadTokenizerFromGguf(gpt2Metadata({ add_bos_token: true }))).encode("he")).toEqual([257, 256])
     expect((await loadTokenizerFromGguf(gpt2Metadata({ pre: "llama-bpe" }))).encode("he")).toEqual([257, 256])
-    expect((await loadTokenizerFromGguf(gpt2Metadata({ pre: "llama-bpe", add_bos_token: false, add_eos_token: true }))).encode("he")).toEqual([256, 258])
+    expect(
+      (
+        await loadTokenizerFromGguf(gpt2Metadata({ pre: "llama-bpe", add_bos_token: false, add_eos_token: true }))
+      ).encode("he"),
+    ).toEqual([256, 258])
   })
 })
 

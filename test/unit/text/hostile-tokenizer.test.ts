@@ -20,9 +20,13 @@ function directory(files: Record<string, unknown>): string {
   return dir
 }
 
-const load = (json: unknown, more: Record<string, unknown> = {}) => loadTokenizerFromDirectory(directory({ "tokenizer.json": json, ...more }))
+const load = (json: unknown, more: Record<string, unknown> = {}) =>
+  loadTokenizerFromDirectory(directory({ "tokenizer.json": json, ...more }))
 const good = byteLevelJson({ merges: [["a", "b"]], added: [{ content: "<s>" }, { content: "</s>" }] })
-const withModel = (changes: Record<string, unknown>) => ({ ...good, model: { ...(good["model"] as object), ...changes } })
+const withModel = (changes: Record<string, unknown>) => ({
+  ...good,
+  model: { ...(good["model"] as object), ...changes },
+})
 
 describe("refused", () => {
   const rows: [string, unknown, RegExp][] = [
@@ -55,18 +59,24 @@ describe("refused", () => {
     })
   }
 
-  test("a directory without tokenizer.json", () => expect(loadTokenizerFromDirectory(directory({}))).rejects.toThrow(/has no tokenizer\.json/))
+  test("a directory without tokenizer.json", () =>
+    expect(loadTokenizerFromDirectory(directory({}))).rejects.toThrow(/has no tokenizer\.json/))
 })
 
 describe("special tokens by name", () => {
   test("tokenizer_config.json, plain or as an object", async () => {
-    const tokenizer = await load(good, { "tokenizer_config.json": { bos_token: "<s>", eos_token: { content: "</s>" }, boi_token: "<img>" } })
+    const tokenizer = await load(good, {
+      "tokenizer_config.json": { bos_token: "<s>", eos_token: { content: "</s>" }, boi_token: "<img>" },
+    })
     expect(tokenizer.specialTokens).toEqual({ bos_token: "<s>", eos_token: "</s>", boi_token: "<img>" })
     expect([tokenizer.bosTokenId, tokenizer.eosTokenId, tokenizer.padTokenId]).toEqual([257, 258, null])
   })
 
   test("special_tokens_map.json and generation_config.json where it is silent", async () => {
-    const tokenizer = await load(good, { "special_tokens_map.json": { bos_token: "<s>" }, "generation_config.json": { eos_token_id: [258, 257] } })
+    const tokenizer = await load(good, {
+      "special_tokens_map.json": { bos_token: "<s>" },
+      "generation_config.json": { eos_token_id: [258, 257] },
+    })
     expect(tokenizer.specialTokens).toEqual({ bos_token: "<s>", eos_token: "</s>" })
   })
 

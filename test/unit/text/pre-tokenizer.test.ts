@@ -4,7 +4,12 @@ import { ggufPreTokenizer } from "../../../src/text/gguf-pre-tokenizers.ts"
 import { createPreTokenizer } from "../../../src/text/pre-tokenizer.ts"
 
 const split = (behavior: string, invert = false) => ({ type: "Split", pattern: { Regex: "-+" }, behavior, invert })
-const metaspace = (prepend_scheme: string, splits = true) => ({ type: "Metaspace", replacement: "▁", prepend_scheme, split: splits })
+const metaspace = (prepend_scheme: string, splits = true) => ({
+  type: "Metaspace",
+  replacement: "▁",
+  prepend_scheme,
+  split: splits,
+})
 
 // [step, text, pieces]
 const ROWS: [Record<string, unknown> & { type: string }, string, string[]][] = [
@@ -24,11 +29,16 @@ const ROWS: [Record<string, unknown> & { type: string }, string, string[]][] = [
   [metaspace("always", false), "a b", ["▁a▁b"]],
   [{ type: "Whitespace" }, "a, b²", ["a", ",", "b", "²"]],
   [{ type: "WhitespaceSplit" }, " a,  b ", ["a,", "b"]],
-  [{ type: "Sequence", pretokenizers: [{ type: "WhitespaceSplit" }, split("Isolated")] }, "a-b c", ["a", "-", "b", "c"]],
+  [
+    { type: "Sequence", pretokenizers: [{ type: "WhitespaceSplit" }, split("Isolated")] },
+    "a-b c",
+    ["a", "-", "b", "c"],
+  ],
 ]
 
 test("pieces of each kind", () => {
-  for (const [step, text, pieces] of ROWS) expect([step, createPreTokenizer(step).split(text, true)]).toEqual([step, pieces])
+  for (const [step, text, pieces] of ROWS)
+    expect([step, createPreTokenizer(step).split(text, true)]).toEqual([step, pieces])
 })
 
 test("a space goes before the first section alone when the scheme says so", () => {
@@ -37,7 +47,8 @@ test("a space goes before the first section alone when the scheme says so", () =
 })
 
 test("GGUF names", () => {
-  const pieces = (name: string, text: string) => createPreTokenizer(ggufPreTokenizer(name).preTokenizer).split(text, true)
+  const pieces = (name: string, text: string) =>
+    createPreTokenizer(ggufPreTokenizer(name).preTokenizer).split(text, true)
   const text = "I'M 12345 a\n\n b"
   expect(pieces("gpt-2", text)).toEqual(["I", "'", "M", " 12345", " a", "\n\n", " b"])
   expect(pieces("smollm", text)).toEqual(["I", "'", "M", " ", "1", "2", "3", "4", "5", " a", "\n\n", " b"])
@@ -49,9 +60,16 @@ test("GGUF names", () => {
 })
 
 test("what is not known is refused", () => {
-  for (const step of [{ type: "Magic" }, split("Sideways"), { type: "Split" }, { ...split("Isolated"), pattern: { Regex: "(" } }]) {
+  for (const step of [
+    { type: "Magic" },
+    split("Sideways"),
+    { type: "Split" },
+    { ...split("Isolated"), pattern: { Regex: "(" } },
+  ]) {
     expect(() => createPreTokenizer(step)).toThrow(ConfigError)
   }
-  expect(() => createPreTokenizer({ type: "Sequence", pretokenizers: [{ type: "ByteLevel" }, split("Isolated")] })).toThrow(/last/)
+  expect(() =>
+    createPreTokenizer({ type: "Sequence", pretokenizers: [{ type: "ByteLevel" }, split("Isolated")] }),
+  ).toThrow(/last/)
   expect(() => createPreTokenizer({ type: "Sequence", pretokenizers: 3 })).toThrow(/must be a list/)
 })

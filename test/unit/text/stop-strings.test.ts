@@ -26,7 +26,14 @@ test("stop strings: the first to be completed, cut or kept", () => {
 })
 
 test("held: the longest end of the text that a stop string goes on from", () => {
-  const rows: [string, string[], number][] = [["abc", ["cd"], 1], ["abc", ["bcd", "cx"], 2], ["abc", ["abc"], 0], ["aaa", ["aaaa"], 3], ["abc", [], 0], ["", ["x"], 0]]
+  const rows: [string, string[], number][] = [
+    ["abc", ["cd"], 1],
+    ["abc", ["bcd", "cx"], 2],
+    ["abc", ["abc"], 0],
+    ["aaa", ["aaaa"], 3],
+    ["abc", [], 0],
+    ["", ["x"], 0],
+  ]
   for (const [text, stop, held] of rows) expect([text, heldLength(text, stop)]).toEqual([text, held])
 })
 
@@ -37,12 +44,19 @@ const end = tokenizer.tokenId("<|end|>")!
 function run(steps: (string | number[])[], options: DetokenizerOptions, stopTerminated = false) {
   const detokenizer = new IncrementalDetokenizer(tokenizer, options)
   const updates = steps.map((step, i) =>
-    detokenizer.update(typeof step === "string" ? tokenizer.encode(step) : step, stopTerminated && i === steps.length - 1))
+    detokenizer.update(
+      typeof step === "string" ? tokenizer.encode(step) : step,
+      stopTerminated && i === steps.length - 1,
+    ),
+  )
   return { texts: updates.map((update) => update.text), last: updates.at(-1)!, rest: detokenizer.finish(), detokenizer }
 }
 
 test("a stop string that is split at every byte", () => {
-  const { texts, last } = run([..."say 🙂STOP"].flatMap((char) => tokenizer.encode(char).map((id) => [id])), { stop: ["🙂STOP"] })
+  const { texts, last } = run(
+    [..."say 🙂STOP"].flatMap((char) => tokenizer.encode(char).map((id) => [id])),
+    { stop: ["🙂STOP"] },
+  )
   expect(texts.join("")).toBe("say ")
   expect(last.stopString).toBe("🙂STOP")
 })

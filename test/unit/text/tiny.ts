@@ -6,13 +6,23 @@ import { parseTokenizerJson, type TokenizerJson } from "../../../src/text/tokeni
 
 export interface TinyOptions {
   merges?: [string, string][]
-  added?: { content: string; special?: boolean; lstrip?: boolean; rstrip?: boolean; normalized?: boolean; single_word?: boolean }[]
+  added?: {
+    content: string
+    special?: boolean
+    lstrip?: boolean
+    rstrip?: boolean
+    normalized?: boolean
+    single_word?: boolean
+  }[]
   model?: Record<string, unknown>
   steps?: Record<string, unknown>
 }
 
 /** Byte-level BPE: the 256 bytes are ids 0 to 255, then the merges' results, then the added tokens. */
-export function byteLevelJson({ merges = [], added = [], model = {}, steps = {} }: TinyOptions = {}): Record<string, unknown> {
+export function byteLevelJson({ merges = [], added = [], model = {}, steps = {} }: TinyOptions = {}): Record<
+  string,
+  unknown
+> {
   const vocab: Record<string, number> = {}
   for (let byte = 0; byte < 256; byte++) vocab[byteToChar(byte)] = byte
   let next = 256
