@@ -11,10 +11,12 @@ import { WORKERS } from "../src/workers.ts"
 import { findCycle, importsOf, REPOSITORY, sourceFiles, type Import, type SourceFile } from "./tools/source-tree.ts"
 
 const MAX_LINES = 600
-const MAX_COLUMNS = 140
+const MAX_COLUMNS = 160
 /** What lines aim at; those beyond it may only become fewer. */
 const AIM_COLUMNS = 120
-const MAX_LINES_BEYOND_AIM = 260
+const MAX_LINES_BEYOND_AIM = 180
+/** Regular expressions as their vocabularies state them. */
+const LONG_BY_NATURE = ["src/text/gguf-pre-tokenizers.ts"]
 
 /**
  * Layer -> layers it may import, types included; a layer may always import itself and base. Files right in src/ wire
@@ -126,7 +128,7 @@ describe("text", () => {
   })
 
   test(`lines have at most ${MAX_COLUMNS} columns, and seldom more than ${AIM_COLUMNS}`, () => {
-    const code = [...product, ...scripts, ...native]
+    const code = [...product, ...scripts, ...native].filter(({ path }) => !LONG_BY_NATURE.includes(path))
     expect(offences(code, (line) => line.length > MAX_COLUMNS)).toEqual([])
     const beyond = offences(code, (line) => line.length > AIM_COLUMNS)
     if (beyond.length > MAX_LINES_BEYOND_AIM) console.log(beyond.join("\n"))
