@@ -6,7 +6,7 @@ import { Environment, Template } from "@huggingface/jinja"
 import { ConfigError, RequestError } from "../base/errors.ts"
 import { detectContentFormat, type ContentFormat } from "./content-format.ts"
 import { strftime } from "./strftime.ts"
-import { LimitedInterpreter, TemplateError, type NodeFields } from "./template-interpreter.ts"
+import { LimitedInterpreter, printedExpressions, TemplateError, type NodeFields } from "./template-interpreter.ts"
 
 /** An OpenAI chat message, its content already in the template's format. */
 export type ChatMessage = Readonly<Record<string, unknown>>
@@ -33,10 +33,13 @@ export class ChatTemplate {
   /** How the template takes message content; see `detectContentFormat`. */
   readonly contentFormat: ContentFormat
   readonly #template: Template
+  readonly #printed: ReadonlySet<unknown>
 
   private constructor(template: Template) {
+    const program = template.parsed as unknown as NodeFields
     this.#template = template
-    this.contentFormat = detectContentFormat(template.parsed as unknown as NodeFields)
+    this.#printed = printedExpressions(program)
+    this.contentFormat = detectContentFormat(program)
   }
 
   /** Throws `ConfigError` when `source` is not a template. */
@@ -57,7 +60,7 @@ export class ChatTemplate {
   render(input: ChatTemplateInput): string {
     const environment = createEnvironment(input)
     try {
-      return String((new LimitedInterpreter(environment).run(this.#template.parsed) as { value: unknown }).value)
+      return String((new LimitedInterpreter(environment, this.#printed).run(this.#template.parsed) as { value: unknown }).value)
     } catch (error) {
       // Deep recursion ends as a RangeError of the JavaScript engine, which is the template's doing too.
       const message = (error as Error).message

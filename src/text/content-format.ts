@@ -2,12 +2,12 @@
  * Whether a chat template takes message content as a string or as OpenAI's list of parts: it takes parts if it loops
  * over the content of a message. Read from the syntax tree, as vLLM does.
  */
-import type { NodeFields } from "./template-interpreter.ts"
+import { walkNodes, type NodeFields } from "./template-interpreter.ts"
 
 export type ContentFormat = "string" | "openai"
 
 export function detectContentFormat(program: NodeFields): ContentFormat {
-  const nodes = [...walk(program)]
+  const nodes = [...walkNodes(program)]
   const messages = aliases(nodes, (node) => isVariable(node, "messages"), "messages")
   const items = loopTargets(nodes, (iterable) =>
     messages.some((name) => isPart(iterable, (node) => isVariable(node, name))),
@@ -18,15 +18,6 @@ export function detectContentFormat(program: NodeFields): ContentFormat {
   const isLoopOverContent = (iterable: NodeFields): boolean =>
     isContent(iterable) || contentNames.some((name) => isPart(iterable, (node) => isVariable(node, name)))
   return loopTargets(nodes, isLoopOverContent).length > 0 ? "openai" : "string"
-}
-
-function* walk(value: unknown): Generator<NodeFields> {
-  if (Array.isArray(value)) for (const item of value) yield* walk(item)
-  else if (value instanceof Map) for (const entry of value) yield* walk(entry)
-  else if (typeof value === "object" && value !== null && "type" in value) {
-    yield value as NodeFields
-    for (const field of Object.values(value)) if (typeof field === "object") yield* walk(field)
-  }
 }
 
 /** Variables that are set to what `isSource` recognises or to a part of it, and those set to them in turn. */

@@ -5,6 +5,7 @@
  * near the limits; what cannot happen is a loop, a recursion or a doubling string without end.
  */
 import { Environment, Interpreter } from "@huggingface/jinja"
+import { pythonText } from "./python-text.ts"
 import { templateJson, type JsonStyle, type RuntimeValue } from "./template-json.ts"
 
 /** Nodes evaluated, and loop turns at 16 each. A chat of 10,000 messages takes about 500,000. */
@@ -32,18 +33,22 @@ export class LimitedInterpreter extends Interpreter {
   readonly #deadline = performance.now() + MAX_MILLISECONDS
   /** What loops go over, as far as loops have been met. */
   readonly #iterables = new Set<unknown>()
+  /** Expressions that are printed where they stand. */
+  readonly #printed: ReadonlySet<unknown>
   #steps = 0
   #depth = 0
+
+  constructor(environment: Environment, printed: ReadonlySet<unknown>) {
+    super(environment)
+    this.#printed = printed
+  }
 
   override evaluate(statement: Node | undefined, environment: Environment): Evaluated {
     this.#step(1)
     const node = statement as unknown as NodeFields | undefined
     if (node?.type === "For") this.#iterables.add((node["iterable"] as NodeFields)["lhs"] ?? node["iterable"])
-    const json = node === undefined ? null : this.#toJson(node, environment)
     if (this.#depth >= MAX_DEPTH) throw new TemplateError(`the template nests deeper than ${MAX_DEPTH} levels`)
-    this.#depth++
-    const result = json ?? super.evaluate(statement, environment)
-    this.#depth--
+    const result = this.#evaluateDeeper(statement, environment)
     const { value } = result as { value: unknown }
     if (typeof value === "string" && value.length > MAX_TEXT)
       throw new TemplateError(`the template makes more than ${MAX_TEXT} characters`)
@@ -54,6 +59,18 @@ export class LimitedInterpreter extends Interpreter {
     return result
   }
 
+  #evaluateDeeper(statement: Node | undefined, environment: Environment): Evaluated {
+    this.#depth++
+    try {
+      const own = statement === undefined ? null : this.#evaluateAsPython(statement as unknown as NodeFields, environment)
+      const result = own ?? super.evaluate(statement, environment)
+      return this.#printed.has(statement) && !isText(result) ? stringValue(pythonText(result as RuntimeValue)) : result
+    } finally {
+      // `continue` and `break` come through here as exceptions.
+      this.#depth--
+    }
+  }
+
   #step(count: number): void {
     const before = this.#steps
     this.#steps += count
@@ -62,16 +79,19 @@ export class LimitedInterpreter extends Interpreter {
     throw new TemplateError(`the template takes more than ${MAX_MILLISECONDS} ms`)
   }
 
-  /** `x | tojson(...)`, which the library knows without positional arguments and in another key order. */
-  #toJson(node: NodeFields, environment: Environment): Evaluated | null {
+  /** What the library does in JavaScript's way, or not at all: `tojson`, `string`, `~`. Null for all else. */
+  #evaluateAsPython(node: NodeFields, environment: Environment): Evaluated | null {
+    const valueOf = (operand: unknown): RuntimeValue => this.evaluate(operand as Node, environment) as RuntimeValue
+    if (node.type === "BinaryExpression" && (node["operator"] as NodeFields)["value"] === "~") {
+      return stringValue(pythonText(valueOf(node["left"])) + pythonText(valueOf(node["right"])))
+    }
     if (node.type !== "FilterExpression") return null
     const filter = node["filter"] as NodeFields
     const callee = filter.type === "CallExpression" ? (filter["callee"] as NodeFields) : filter
-    if (callee.type !== "Identifier" || callee["value"] !== "tojson") return null
-    const args = filter.type === "CallExpression" ? (filter["args"] as NodeFields[]) : []
-    const style = this.#jsonStyle(args, environment)
-    const operand = this.evaluate(node["operand"] as Node, environment) as RuntimeValue
-    return stringValue(templateJson(operand, style))
+    if (callee["value"] === "string") return stringValue(pythonText(valueOf(node["operand"])))
+    if (callee["value"] !== "tojson") return null
+    const style = this.#jsonStyle(filter.type === "CallExpression" ? (filter["args"] as NodeFields[]) : [], environment)
+    return stringValue(templateJson(valueOf(node["operand"]), style))
   }
 
   #jsonStyle(args: readonly NodeFields[], environment: Environment): JsonStyle {
@@ -95,6 +115,35 @@ export class LimitedInterpreter extends Interpreter {
       sortKeys: given.get("sort_keys") === true,
     }
   }
+}
+
+const STATEMENTS = new Set(["Set", "If", "For", "Macro", "CallStatement", "FilterStatement", "Break", "Continue", "Comment"])
+
+/** The expressions of a template that stand where text stands. */
+export function printedExpressions(program: NodeFields): Set<unknown> {
+  const printed = new Set<unknown>()
+  for (const node of walkNodes(program)) {
+    for (const block of ["body", "alternate", "defaultBlock"]) {
+      const statements = node[block]
+      if (!Array.isArray(statements)) continue
+      for (const statement of statements as NodeFields[]) if (!STATEMENTS.has(statement.type)) printed.add(statement)
+    }
+  }
+  return printed
+}
+
+/** `value` and all nodes below it. */
+export function* walkNodes(value: unknown): Generator<NodeFields> {
+  if (Array.isArray(value)) for (const item of value) yield* walkNodes(item)
+  else if (value instanceof Map) for (const entry of value) yield* walkNodes(entry)
+  else if (typeof value === "object" && value !== null && "type" in value) {
+    yield value as NodeFields
+    for (const field of Object.values(value)) if (typeof field === "object") yield* walkNodes(field)
+  }
+}
+
+function isText(value: Evaluated): boolean {
+  return typeof (value as RuntimeValue).value === "string"
 }
 
 /** A string of the interpreter's own class, which it does not export. */

@@ -60,7 +60,7 @@ export function templateJson(value: RuntimeValue, style: JsonStyle): string {
 }
 
 /** Python's `repr` of a float: exponents have two digits, and begin at 1e16. */
-function pythonFloat(value: number): string {
+export function pythonFloat(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity"
   const magnitude = Math.abs(value)
   if (value !== 0 && (magnitude >= 1e16 || magnitude < 1e-4)) {
