@@ -26,10 +26,11 @@ export async function serve(config: ServeConfig): Promise<number> {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
   const reason = await Promise.race([signal, engine.death])
+  const hasDied = engine.deathReason() !== null
   log.info(`stopping: ${reason}`)
   await engine.shutdown(config.shutdownTimeout * 1000)
   await server.stop()
-  return engine.deathReason() === null ? 0 : 1
+  return hasDied ? 1 : 0
 }
 
 /** The first signal asks for an orderly end; a second one ends the process at once. */
