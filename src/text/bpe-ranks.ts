@@ -189,16 +189,23 @@ class MergeOrder {
   }
 
   finish(): BpeRanks {
-    const numbers = this.#ids.keys().filter((number) => number < 256 || this.#ids[number]! >= 0).toArray()
     const rankOfNumber = new Int32Array(this.#ids.length)
-    numbers.forEach((number, rank) => (rankOfNumber[number] = rank))
-    const merges = new MergeTable(numbers.length)
-    for (let rank = 256; rank < numbers.length; rank++) {
-      const number = numbers[rank]!
-      merges.set(rankOfNumber[this.#left[number]!]!, rankOfNumber[this.#right[number]!]!, rank)
+    const numbers = new Int32Array(this.#ids.length)
+    let size = 0
+    for (let number = 0; number < this.#ids.length; number++) {
+      if (number >= 256 && this.#ids[number] === -1) continue
+      rankOfNumber[number] = size
+      numbers[size++] = number
     }
-    const idOfRank = Int32Array.from(numbers, (number) => this.#ids[number]!)
-    const pieceOfRank = Array.from(idOfRank, (id, rank) => (rank < 256 ? byteToChar(rank) : this.#pieceOfId[id]!))
+    const merges = new MergeTable(size)
+    const idOfRank = new Int32Array(size)
+    const pieceOfRank: string[] = []
+    for (let rank = 0; rank < size; rank++) {
+      const number = numbers[rank]!
+      idOfRank[rank] = this.#ids[number]!
+      pieceOfRank.push(rank < 256 ? byteToChar(rank) : this.#pieceOfId[idOfRank[rank]!]!)
+      if (rank >= 256) merges.set(rankOfNumber[this.#left[number]!]!, rankOfNumber[this.#right[number]!]!, rank)
+    }
     return { idOfRank, hasAllBytes: !this.#byteIds.includes(-1), pieceOfRank, merges }
   }
 }

@@ -21,12 +21,16 @@ export function byteToChar(byte: number): string {
   return CHAR_OF_BYTE[byte]!
 }
 
+/** The byte that a character of the alphabet stands for, by its code; -1 for other characters. */
+export function codeToByte(code: number): number {
+  return code < BYTE_OF_CODE.length ? BYTE_OF_CODE[code]! : -1
+}
+
 /** The bytes a piece stands for, or null when one of its characters is not in the alphabet. */
 export function pieceToBytes(piece: string): Uint8Array | null {
   const bytes = new Uint8Array(piece.length)
   for (let i = 0; i < piece.length; i++) {
-    const code = piece.charCodeAt(i)
-    const byte = code < BYTE_OF_CODE.length ? BYTE_OF_CODE[code]! : -1
+    const byte = codeToByte(piece.charCodeAt(i))
     if (byte < 0) return null
     bytes[i] = byte
   }

@@ -5,7 +5,7 @@
 import { init, type Tiktoken } from "tiktoken/lite/init"
 import wasmPath from "tiktoken/lite/tiktoken_bg.wasm" with { type: "file" }
 import { ceilDiv } from "../base/math.ts"
-import { pieceToBytes } from "./byte-level.ts"
+import { codeToByte } from "./byte-level.ts"
 
 /** Text in, ranks out; what we use of tiktoken. */
 export type RankEncoder = Pick<Tiktoken, "encode_ordinary">
@@ -43,14 +43,15 @@ function rankText(pieceOfRank: readonly string[]): string {
   text.set(new TextEncoder().encode("! 0"))
   let at = 3
   for (const piece of pieceOfRank) {
-    const bytes = pieceToBytes(piece)!
+    const { length } = piece
+    const byteAt = (i: number): number => (i < length ? codeToByte(piece.charCodeAt(i)) : 0)
     text[at++] = 0x20
-    for (let i = 0; i < bytes.length; i += 3) {
-      const group = (bytes[i]! << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
+    for (let i = 0; i < length; i += 3) {
+      const group = (byteAt(i) << 16) | (byteAt(i + 1) << 8) | byteAt(i + 2)
       text[at++] = BASE64[group >> 18]!
       text[at++] = BASE64[(group >> 12) & 63]!
-      text[at++] = i + 1 < bytes.length ? BASE64[(group >> 6) & 63]! : PADDING
-      text[at++] = i + 2 < bytes.length ? BASE64[group & 63]! : PADDING
+      text[at++] = i + 1 < length ? BASE64[(group >> 6) & 63]! : PADDING
+      text[at++] = i + 2 < length ? BASE64[group & 63]! : PADDING
     }
   }
   return new TextDecoder().decode(text)
