@@ -2,8 +2,8 @@
  * A tokenizer put together from its steps: added tokens, normalizer, pre-tokenizer, model, post-processor, decoder.
  *
  * Encoding goes as in the reference: added tokens that are not normalized are found in the text as written; the
- * stretches between are normalized one by one; normalized added tokens are found in those; what remains is pre-tokenized
- * and encoded by the model.
+ * stretches between are normalized one by one; normalized added tokens are found in those; what remains is
+ * pre-tokenized and encoded by the model.
  */
 import type { AddedTokenSplitter, Segment } from "./added-tokens.ts"
 import type { SpecialFrame } from "./post-processor.ts"

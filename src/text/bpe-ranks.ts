@@ -62,8 +62,8 @@ function oddModelField({ modelType, model }: TokenizerJson): string | null {
 }
 
 /**
- * Which merges make tokens. While this is being found out a token's number is 256 plus its merge's position in the list,
- * so that one that is found late has its place; `finish` closes the gaps.
+ * Which merges make tokens. While this is being found out a token's number is 256 plus its merge's position in the
+ * list, so that one that is found late has its place; `finish` closes the gaps.
  */
 class MergeOrder {
   readonly #json: TokenizerJson
@@ -132,9 +132,9 @@ class MergeOrder {
   }
 
   /**
-   * Whether the bytes of `left` and `right` end as these two tokens under the merges added so far: they do unless a merge
-   * across their border comes before the ones inside. Walking both inner edges back in time, latest merge first, meets
-   * every two tokens that ever touched at the border.
+   * Whether the bytes of `left` and `right` end as these two tokens under the merges added so far: they do unless a
+   * merge across their border comes before the ones inside. Walking both inner edges back in time, latest merge first,
+   * meets every two tokens that ever touched at the border.
    */
   #isReachable(left: number, right: number): boolean {
     let x = left

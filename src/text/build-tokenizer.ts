@@ -16,7 +16,10 @@ import { createTokenDecoder } from "./token-decoder.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 import type { StepConfig, TokenizerJson } from "./tokenizer-json.ts"
 
-/** `specialTokens`: names to contents, as chat templates see them. Throws `ConfigError` on what cannot be run exactly. */
+/**
+ * `specialTokens`: names to contents, as chat templates see them. Throws `ConfigError` on what cannot be run
+ * exactly.
+ */
 export async function buildTokenizer(json: TokenizerJson, specialTokens: Record<string, string>): Promise<Tokenizer> {
   const vocabulary = buildVocabulary(json)
   const normalize = createNormalizer(json.normalizer)

@@ -8,7 +8,10 @@ import type { TextModel } from "./text-model.ts"
 import { createRankEncoder, type RankEncoder } from "./tiktoken.ts"
 import type { TokenizerJson } from "./tokenizer-json.ts"
 
-/** UTF-16 units from which a piece is merged by `mergeLongPiece`: tiktoken's time grows with the square of the length. */
+/**
+ * UTF-16 units from which a piece is merged by `mergeLongPiece`: tiktoken's time grows with the square of the
+ * length.
+ */
 const LONG_PIECE = 256
 
 /** Pieces remembered at most, and how long one may be: about 8 MB. Text repeats its short words. */

@@ -1,6 +1,6 @@
 /**
- * Chat templates: Jinja that turns messages into the prompt text a model was trained on. Same variables and functions as
- * transformers' `apply_chat_template`.
+ * Chat templates: Jinja that turns messages into the prompt text a model was trained on. Same variables and functions
+ * as transformers' `apply_chat_template`.
  */
 import { Environment, Template } from "@huggingface/jinja"
 import { ConfigError, RequestError } from "../base/errors.ts"
@@ -54,13 +54,14 @@ export class ChatTemplate {
   }
 
   /**
-   * The prompt text. Throws `RequestError` (400) with the template's own words when it calls `raise_exception`, and when
-   * it fails or goes past its limits.
+   * The prompt text. Throws `RequestError` (400) with the template's own words when it calls `raise_exception`, and
+   * when it fails or goes past its limits.
    */
   render(input: ChatTemplateInput): string {
     const environment = createEnvironment(input)
     try {
-      return String((new LimitedInterpreter(environment, this.#printed).run(this.#template.parsed) as { value: unknown }).value)
+      const interpreter = new LimitedInterpreter(environment, this.#printed)
+      return String((interpreter.run(this.#template.parsed) as { value: unknown }).value)
     } catch (error) {
       // Deep recursion ends as a RangeError of the JavaScript engine, which is the template's doing too.
       const message = (error as Error).message

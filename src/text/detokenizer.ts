@@ -3,8 +3,8 @@
  *
  *   text = released + held     held: the end that could still become a stop string (usually nothing)
  *
- * What is released is final: joined deltas equal the text that a request would get without streaming. Differs from vLLM in
- * delay alone, which holds back the length of the longest stop string whatever the text.
+ * What is released is final: joined deltas equal the text that a request would get without streaming. Differs from vLLM
+ * in delay alone, which holds back the length of the longest stop string whatever the text.
  */
 import { assert } from "../base/assert.ts"
 import { checkStopStrings, heldLength } from "./stop-strings.ts"

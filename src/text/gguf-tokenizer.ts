@@ -15,7 +15,8 @@ const CONTROL = 3
 const USER_DEFINED = 4
 
 /**
- * Throws `ConfigError` on an unknown `tokenizer.ggml.model` or `tokenizer.ggml.pre`, and on missing or malformed fields.
+ * Throws `ConfigError` on an unknown `tokenizer.ggml.model` or `tokenizer.ggml.pre`, and on missing or malformed
+ * fields.
  */
 export async function loadTokenizerFromGguf(metadata: ReadonlyMap<string, unknown>): Promise<Tokenizer> {
   const fields = new GgufFields(metadata)

@@ -1,8 +1,8 @@
 /**
  * BPE merges as numbers: which token two adjacent tokens become, and how early.
  *
- * Keys are (left, right) token ranks, in open addressing over one typed array: a vocabulary of 128,000 tokens costs 4 MB,
- * and a lookup no allocation.
+ * Keys are (left, right) token ranks, in open addressing over one typed array: a vocabulary of 128,000 tokens costs 4
+ * MB, and a lookup no allocation.
  */
 import { assert } from "../base/assert.ts"
 

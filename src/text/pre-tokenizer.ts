@@ -2,8 +2,8 @@
  * Pre-tokenizers: cut normalized text into the pieces that the model encodes one by one.
  *
  * The common kinds are ours, because the library's differ from the reference (its `Split` knows one behaviour, `Digits`
- * takes ASCII digits alone, `Metaspace` does not split) and make garbage on the way; its translation of Oniguruma patterns
- * to JavaScript is used as it is. The rare kinds are the library's.
+ * takes ASCII digits alone, `Metaspace` does not split) and make garbage on the way; its translation of Oniguruma
+ * patterns to JavaScript is used as it is. The rare kinds are the library's.
  */
 import {
   BertPreTokenizer,

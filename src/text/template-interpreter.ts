@@ -62,7 +62,8 @@ export class LimitedInterpreter extends Interpreter {
   #evaluateDeeper(statement: Node | undefined, environment: Environment): Evaluated {
     this.#depth++
     try {
-      const own = statement === undefined ? null : this.#evaluateAsPython(statement as unknown as NodeFields, environment)
+      const node = statement as unknown as NodeFields | undefined
+      const own = node === undefined ? null : this.#evaluateAsPython(node, environment)
       const result = own ?? super.evaluate(statement, environment)
       return this.#printed.has(statement) && !isText(result) ? stringValue(pythonText(result as RuntimeValue)) : result
     } finally {
@@ -117,7 +118,9 @@ export class LimitedInterpreter extends Interpreter {
   }
 }
 
-const STATEMENTS = new Set(["Set", "If", "For", "Macro", "CallStatement", "FilterStatement", "Break", "Continue", "Comment"])
+const STATEMENTS = new Set([
+  "Set", "If", "For", "Macro", "CallStatement", "FilterStatement", "Break", "Continue", "Comment",
+])
 
 /** The expressions of a template that stand where text stands. */
 export function printedExpressions(program: NodeFields): Set<unknown> {

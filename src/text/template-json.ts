@@ -1,6 +1,6 @@
 /**
- * The `tojson` filter of chat templates: Python's `json.dumps` with the defaults transformers gives it (no ASCII escapes,
- * ", " and ": " between, keys as they come). Jinja's own HTML-safe filter is not what models were trained on.
+ * The `tojson` filter of chat templates: Python's `json.dumps` with the defaults transformers gives it (no ASCII
+ * escapes, ", " and ": " between, keys as they come). Jinja's own HTML-safe filter is not what models were trained on.
  */
 
 /** A value of the template interpreter: a tag, and what it holds (numbers, strings, lists, maps). */

@@ -13,7 +13,8 @@ export type RankEncoder = Pick<Tiktoken, "encode_ordinary">
 let library: ReturnType<typeof load> | null = null
 
 async function load() {
-  // With `type: "file"` the import is a path, inside the executable or in node_modules; the package's types say a module.
+  // With `type: "file"` the import is a path, inside the executable or in node_modules; the package's types say a
+  // module.
   const bytes = await Bun.file(wasmPath as unknown as string).arrayBuffer()
   let exports: typeof import("tiktoken/lite/init") | null = null
   await init(async (imports) => {

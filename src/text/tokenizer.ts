@@ -12,7 +12,10 @@ export interface DecodeOptions {
 }
 
 export interface DecodeStreamOptions extends DecodeOptions {
-  /** False writes an added token that follows an added token without the space some decoders put there. Default true. */
+  /**
+   * False writes an added token that follows an added token without the space some decoders put there. Default
+   * true.
+   */
   spacesBetweenSpecialTokens?: boolean
   /** Tokens before the stream's first: a leading space may depend on them. */
   promptIds?: readonly number[]

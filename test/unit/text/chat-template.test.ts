@@ -72,7 +72,8 @@ describe("errors and limits", () => {
   })
 
   test("a template that is none", () => {
-    for (const source of ["{% if %}", "{{ x", "{% for %}", "x".repeat(2_000_000)]) expect(() => ChatTemplate.parse(source)).toThrow(ConfigError)
+    const sources = ["{% if %}", "{{ x", "{% for %}", "x".repeat(2_000_000)]
+    for (const source of sources) expect(() => ChatTemplate.parse(source)).toThrow(ConfigError)
   })
 
   const runaways: [string, RegExp][] = [
@@ -125,7 +126,12 @@ describe("where templates are", () => {
   })
 
   test("GGUF metadata", () => {
-    const metadata = new Map<string, unknown>([["tokenizer.chat_template", "G"], ["tokenizer.chat_template.tool_use", "GT"], ["tokenizer.chat_templates", ["tool_use"]]])
-    expect([findGgufChatTemplate(metadata), findGgufChatTemplate(metadata, { hasTools: true }), findGgufChatTemplate(new Map())]).toEqual(["G", "GT", null])
+    const metadata = new Map<string, unknown>([
+      ["tokenizer.chat_template", "G"],
+      ["tokenizer.chat_template.tool_use", "GT"],
+      ["tokenizer.chat_templates", ["tool_use"]],
+    ])
+    expect([findGgufChatTemplate(metadata), findGgufChatTemplate(metadata, { hasTools: true })]).toEqual(["G", "GT"])
+    expect(findGgufChatTemplate(new Map())).toBeNull()
   })
 })
