@@ -81,7 +81,7 @@ dist/baozi: $(SOURCES) tools/build-binary.ts build/lib/libbaozi_cpu.so $(NPM_STA
 
 .PHONY: serve
 serve: build $(if $(MODEL),,model) ## Serve MODEL= (default: SmolLM2-135M-Instruct) on 127.0.0.1:8000
-	exec dist/baozi serve $(MODEL) $(ARGS)
+	exec dist/baozi serve $(if $(MODEL),"$(MODEL)") $(ARGS)
 
 # ---- Test -----------------------------------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ sim: deps ## Run the simulator: SEED= SIM_SECONDS=
 
 .PHONY: bench
 bench: build $(if $(MODEL),,model) ## Measure dist/baozi: start, prefill, one stream, sixteen streams, memory
-	$(BUN) test/bench/serve.ts $(if $(MODEL),--model $(MODEL)) $(ARGS)
+	$(BUN) test/bench/serve.ts $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 # ---- Clean ----------------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ export async function serve(config: ServeConfig): Promise<number> {
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
   const reason = await Promise.race([signal, engine.death])
   const hasDied = engine.deathReason() !== null
-  log.info(`stopping: ${reason}`)
+  log[hasDied ? "error" : "info"](`stopping: ${reason}`)
   await engine.shutdown(config.shutdownTimeout * 1000)
   await server.stop()
   return hasDied ? 1 : 0

