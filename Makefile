@@ -111,7 +111,7 @@ check: types ## Check types and the repository's own rules
 
 .PHONY: sim
 sim: deps ## Run the simulator: SEED= SIM_SECONDS=
-	SEED=$(SEED) BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test test/sim
+	$(if $(SEED),SEED=$(SEED) )BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test test/sim
 
 .PHONY: bench
 bench: build $(if $(MODEL),,model) ## Measure dist/baozi: start, prefill, one stream, sixteen streams, memory
