@@ -9,7 +9,7 @@
 
 #include "../attention_plan.h"
 #include "../kernels.h"
-#include "attention_tile.h"
+#include "attention_amx.h"
 
 namespace bz::BZ_LEVEL {
 
@@ -43,6 +43,12 @@ static uint64_t query_offset(Args &a, const Item &item, uint32_t index, uint64_t
   const uint64_t row = static_cast<uint64_t>(a.query_start[item.request]) + index / group;
   return row * stride + (uint64_t{item.kv_head} * group + index % group) * a.head_dim;
 }
+
+// One thread at work. `matrix` is NULL where the products are done in registers.
+struct Worker {
+  Team &team;
+  MatrixScratch *matrix;
+};
 
 // The cache rows of one tile. Groups past `end` repeat the first one: they are computed and masked.
 template <class Kv> struct Tile {
@@ -83,15 +89,18 @@ template <class Kv> static bool find_tile(Args &a, const Item &item, int64_t til
 // Turns one vector's scores of a tile into weights, and brings m, l and acc up to date. [begin, end): its keys in the tile.
 static void soften(Args &a, float *scores, int32_t begin, int32_t end, float &m, float &l, float *acc, uint64_t row) {
   F s[TILE_VECTORS];
-  F top = set(-INFINITY);
-  const I lanes = lane_numbers();
   for (uint32_t j = 0; j < TILE_VECTORS; j++) {
     s[j] = load(scores + j * W) * a.scale;
     if (a.softcap > 0) s[j] = a.softcap * tanh(s[j] / a.softcap);
-    const I key = lanes + static_cast<int32_t>(j * W);
-    s[j] = (key >= begin) & (key < end) ? s[j] : set(-INFINITY);
-    top = max(s[j], top);
   }
+  if (begin > 0 || end < static_cast<int32_t>(TILE_KEYS)) {
+    for (uint32_t j = 0; j < TILE_VECTORS; j++) {
+      const I key = lane_numbers() + static_cast<int32_t>(j * W);
+      s[j] = (key >= begin) & (key < end) ? s[j] : set(-INFINITY);
+    }
+  }
+  F top = s[0];
+  for (uint32_t j = 1; j < TILE_VECTORS; j++) top = max(s[j], top);
   const float highest = max_lanes(top);
   if (highest > m) {
     const float shrink = exp(set(m - highest))[0]; // m is -inf at first: 0
@@ -99,52 +108,79 @@ static void soften(Args &a, float *scores, int32_t begin, int32_t end, float &m,
     for (uint64_t i = 0; i < row; i += W) store(acc + i, load(acc + i) * shrink);
     m = highest;
   }
+  const float origin = m == -INFINITY ? 0 : m; // all keys at -inf: no weight
   F sum = {};
   for (uint32_t j = 0; j < TILE_VECTORS; j++) {
-    const F p = m == -INFINITY ? F{} : exp(s[j] - m); // all keys at -inf: no weight
+    const F p = exp(s[j] - origin);
     store(scores + j * W, p);
     sum = sum + p;
   }
   l += sum_lanes(sum);
 }
 
-// One tile for the item's vectors [from, to), all of which see some of its keys.
-template <class Kv> static void attend_tile(Args &a, const Item &item, int64_t tile_begin, uint32_t from, uint32_t to,
-                                            Team &team, const Partial &out) {
-  alignas(64) float scores[MAX_QUERIES * TILE_KEYS];
-  const float *q[MAX_QUERIES];
+// Scores to weights, for the vectors [from, to) of an item; `scores` is that of vector `base`.
+static void soften_tile(Args &a, const Item &item, int64_t tile_begin, uint32_t from, uint32_t to, uint32_t base,
+                        float *scores, const Partial &out) {
   const uint64_t row = padded_dim(a.head_dim);
-  Span span = {INT64_MAX, 0};
-  for (uint32_t i = from; i < to; i++) {
-    const Span sees = visible(a, item, item.first + i);
-    span = {sees.begin < span.begin ? sees.begin : span.begin, sees.end > span.end ? sees.end : span.end};
-    q[i] = a.q + query_offset(a, item, item.first + i, a.q_stride);
-  }
-  Tile<Kv> tile;
-  if (!find_tile<Kv>(a, item, tile_begin, span, team, tile)) return;
-  for_query_groups(to - from, [&](uint32_t at, auto n) {
-    score_tile<Kv, decltype(n)::value>(q + from + at, tile.keys, a.head_dim, scores + at * TILE_KEYS);
-  });
   for (uint32_t i = from; i < to; i++) {
     const Span sees = visible(a, item, item.first + i);
     const int64_t begin = sees.begin - tile_begin, end = sees.end - tile_begin;
-    soften(a, scores + (i - from) * TILE_KEYS, begin > 0 ? static_cast<int32_t>(begin) : 0,
+    soften(a, scores + (i - base) * TILE_KEYS, begin > 0 ? static_cast<int32_t>(begin) : 0,
            end < int64_t{TILE_KEYS} ? static_cast<int32_t>(end) : static_cast<int32_t>(TILE_KEYS), out.m[i], out.l[i],
            out.acc + i * row, row);
   }
+}
+
+// One tile for the item's vectors [from, to), all of which see some of its keys.
+template <class Kv> static void attend_tile(Args &a, const Item &item, int64_t tile_begin, uint32_t from, uint32_t to,
+                                            Worker &worker, const Partial &out) {
+  alignas(64) float scores[MAX_QUERIES * TILE_KEYS];
+  const uint64_t row = padded_dim(a.head_dim);
+  const Span span = {visible(a, item, item.first + from).begin, visible(a, item, item.first + to - 1).end};
+  Tile<Kv> tile;
+  if (!find_tile<Kv>(a, item, tile_begin, span, worker.team, tile)) return;
   // Only slots that hold tokens of the request: what lies in the others may not even be a number.
   const uint32_t begin = span.begin > tile_begin ? static_cast<uint32_t>(span.begin - tile_begin) : 0;
   const uint32_t end = span.end - tile_begin < int64_t{TILE_KEYS} ? static_cast<uint32_t>(span.end - tile_begin) : TILE_KEYS;
+#if defined(__AMX_BF16__)
+  if constexpr (sizeof(typename Kv::Element) == 2) {
+    if (MatrixScratch *m = worker.matrix; m != nullptr) {
+      const uint32_t base = from / TILE_ROWS * TILE_ROWS, blocks = (to - 1 - base) / TILE_ROWS + 1;
+      score_matrix(*m, base, blocks, tile.keys, a.head_dim, scores);
+      soften_tile(a, item, tile_begin, from, to, base, scores, out);
+      split_weights(scores, from - base, to - base, blocks * TILE_ROWS, *m);
+      gather_values(tile.values, begin, end, row, *m);
+      value_matrix(*m, blocks, row, out.acc + base * row);
+      return;
+    }
+  }
+#endif
+  const float *q[MAX_QUERIES];
+  for (uint32_t i = from; i < to; i++) q[i] = a.q + query_offset(a, item, item.first + i, a.q_stride);
+  for_query_groups(to - from, [&](uint32_t at, auto n) {
+    score_tile<Kv, decltype(n)::value>(q + from + at, tile.keys, a.head_dim, scores + at * TILE_KEYS);
+  });
+  soften_tile(a, item, tile_begin, from, to, from, scores, out);
   for_query_groups(to - from, [&](uint32_t at, auto n) {
     value_tile<Kv, decltype(n)::value>(scores + at * TILE_KEYS, tile.values, begin, end, row, out.acc + (from + at) * row);
   });
 }
 
+// What the matrix products need of an item before its first tile.
+static void begin_item([[maybe_unused]] Args &a, [[maybe_unused]] const Item &item, [[maybe_unused]] Worker &worker) {
+#if defined(__AMX_BF16__)
+  if (worker.matrix == nullptr) return;
+  const float *q[MAX_QUERIES];
+  for (uint32_t i = 0; i < item.count; i++) q[i] = a.q + query_offset(a, item, item.first + i, a.q_stride);
+  split_queries(q, item.count, a.head_dim, *worker.matrix);
+#endif
+}
+
 // The partial result of every vector over the keys of one chunk.
-template <class Kv> static void attend_chunk(Args &a, const Item &item, int64_t chunk, Team &team, const Partial &out) {
+template <class Kv> static void attend_chunk(Args &a, const Item &item, int64_t chunk, Worker &worker, const Partial &out) {
   const uint64_t row = padded_dim(a.head_dim);
   for (uint32_t i = 0; i < item.count; i++) out.m[i] = -INFINITY, out.l[i] = 0;
-  std::memset(out.acc, 0, item.count * row * 4);
+  std::memset(out.acc, 0, MAX_QUERIES * row * 4);
   const Span lowest = visible(a, item, item.first), highest = visible(a, item, item.first + item.count - 1);
   int64_t begin = chunk * int64_t{CHUNK_KEYS}, end = begin + int64_t{CHUNK_KEYS};
   if (begin < lowest.begin) begin = lowest.begin / TILE_KEYS * TILE_KEYS;
@@ -155,7 +191,7 @@ template <class Kv> static void attend_chunk(Args &a, const Item &item, int64_t 
     while (from < item.count && visible(a, item, item.first + from).end <= tile) from++;
     if (to < from) to = from;
     while (to < item.count && visible(a, item, item.first + to).begin < tile + int64_t{TILE_KEYS}) to++;
-    if (from < to) attend_tile<Kv>(a, item, tile, from, to, team, out);
+    if (from < to) attend_tile<Kv>(a, item, tile, from, to, worker, out);
   }
 }
 
@@ -190,15 +226,16 @@ static Span chunks_of(Args &a, const Item &item) {
 }
 
 // All chunks of an item, one after the other.
-template <class Kv> static void attend_item(Args &a, const Item &item, Team &team) {
+template <class Kv> static void attend_item(Args &a, const Item &item, Worker &worker) {
   alignas(64) float memory[2][MAX_QUERIES * MAX_ROW];
   float m[2][MAX_QUERIES], l[2][MAX_QUERIES];
   const Partial whole = {m[0], l[0], memory[0]}, part = {m[1], l[1], memory[1]};
   const uint64_t row = padded_dim(a.head_dim);
   const Span chunks = chunks_of(a, item);
-  attend_chunk<Kv>(a, item, chunks.begin, team, whole);
+  begin_item(a, item, worker);
+  attend_chunk<Kv>(a, item, chunks.begin, worker, whole);
   for (int64_t chunk = chunks.begin + 1; chunk < chunks.end; chunk++) {
-    attend_chunk<Kv>(a, item, chunk, team, part);
+    attend_chunk<Kv>(a, item, chunk, worker, part);
     for (uint32_t i = 0; i < item.count; i++)
       merge(whole.m[i], whole.l[i], whole.acc + i * row, part.m[i], part.l[i], part.acc + i * row, row);
   }
@@ -275,7 +312,8 @@ static bool plan_shared(Args &a, const Team &team, SharedPlan &plan) {
          plan.num_parts <= shared_parts(a, team.n);
 }
 
-template <class Kv> static void attend_shared(Args &a, Team &team, const SharedPlan &plan) {
+template <class Kv> static void attend_shared(Args &a, Worker &worker, const SharedPlan &plan) {
+  Team &team = worker.team;
   const uint64_t row = padded_dim(a.head_dim);
   const auto part_at = [&](uint64_t n) {
     float *at = reinterpret_cast<float *>(team.scratch()) + n * part_floats(a.head_dim);
@@ -287,7 +325,9 @@ template <class Kv> static void attend_shared(Args &a, Team &team, const SharedP
   for (uint64_t n = team.claim(); n < plan.num_parts; n = team.claim()) {
     while (plan.first_part[number + 1] <= n) number++;
     parts.find(number, item);
-    attend_chunk<Kv>(a, item, chunks_of(a, item).begin + static_cast<int64_t>(n - plan.first_part[number]), team, part_at(n));
+    begin_item(a, item, worker);
+    const int64_t chunk = chunks_of(a, item).begin + static_cast<int64_t>(n - plan.first_part[number]);
+    attend_chunk<Kv>(a, item, chunk, worker, part_at(n));
   }
   team.barrier();
   ItemCursor items(a);
@@ -304,18 +344,27 @@ template <class Kv> static void attend_shared(Args &a, Team &team, const SharedP
   }
 }
 
-template <class Kv> static void attend(Args &a, Team &team) {
+template <class Kv> static void attend(Args &a, Worker worker) {
   SharedPlan plan;
-  if (plan_shared(a, team, plan)) return attend_shared<Kv>(a, team, plan);
+  if (plan_shared(a, worker.team, plan)) return attend_shared<Kv>(a, worker, plan);
   ItemCursor items(a);
   Item item;
-  while (items.find(team.claim(), item)) attend_item<Kv>(a, item, team);
+  while (items.find(worker.team.claim(), item)) attend_item<Kv>(a, item, worker);
 }
 
 void attention(Args &a, Team &team) {
   if (!check(a, team)) return; // every thread sees the same
-  if (a.kv_dtype == BZ_F32) attend<KvF32>(a, team);
-  else attend<KvBf16>(a, team);
+  if (a.kv_dtype == BZ_F32) return attend<KvF32>(a, {team, nullptr});
+#if defined(__AMX_BF16__)
+  if (a.head_dim % TILE_DEPTH == 0) { // tiles of whole depth
+    MatrixScratch matrix;
+    begin_tiles();
+    attend<KvBf16>(a, {team, &matrix});
+    end_tiles();
+    return;
+  }
+#endif
+  attend<KvBf16>(a, {team, nullptr});
 }
 
 } // namespace bz::BZ_LEVEL

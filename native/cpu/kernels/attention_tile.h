@@ -41,22 +41,33 @@ template <class Kv, uint32_t N> static void score_tile(const float *const *q, co
 }
 
 // out[q][0, C * W) += p[q][begin, end) V[begin, end) for N query vectors. Rows of out and V are `row` elements.
-template <class Kv, uint32_t N, uint32_t C> static void value_columns(const float *p, const typename Kv::Element *const *values,
-                                                                      uint32_t begin, uint32_t end, uint64_t row,
-                                                                      uint64_t column, float *out) {
+template <class Kv, uint32_t N, uint32_t C>
+static void value_columns(const float *p, const typename Kv::Element *const *values, uint32_t begin, uint32_t end,
+                          uint64_t row, uint64_t column, float *out) {
   F acc[N][C];
   for (uint32_t n = 0; n < N; n++)
     for (uint32_t j = 0; j < C; j++) acc[n][j] = load(out + n * row + column + j * W);
-  for (uint32_t t = begin; t < end; t++) {
-    const typename Kv::Element *v = values[t / GROUP_TOKENS] + t % GROUP_TOKENS * row + column;
-    F value[C];
-#pragma GCC unroll 4
-    for (uint32_t j = 0; j < C; j++) value[j] = Kv::load_value(v + j * W);
+  const auto add = [&](uint32_t t, const F *value) {
 #pragma GCC unroll 6
     for (uint32_t n = 0; n < N; n++) {
       const F weight = set(p[n * TILE_KEYS + t]);
 #pragma GCC unroll 4
       for (uint32_t j = 0; j < C; j++) acc[n][j] = fma(value[j], weight, acc[n][j]);
+    }
+  };
+  F even[C], odd[C];
+  for (uint32_t t = begin; t < end; t++) {
+    const typename Kv::Element *group = values[t / GROUP_TOKENS];
+    const uint32_t token = t % GROUP_TOKENS;
+    if (token % 2 == 0 && t + 1 < end) {
+#pragma GCC unroll 4
+      for (uint32_t j = 0; j < C; j++) Kv::load_values(group, token, row, column + j * W, even[j], odd[j]);
+      add(t, even);
+      add(++t, odd);
+    } else {
+#pragma GCC unroll 4
+      for (uint32_t j = 0; j < C; j++) even[j] = Kv::load_value(group, token, row, column + j * W);
+      add(t, even);
     }
   }
   for (uint32_t n = 0; n < N; n++)

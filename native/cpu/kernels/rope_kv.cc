@@ -47,7 +47,7 @@ template <class Kv> static void store_head(const bz_rope_kv_args &a, uint64_t sl
     const uint64_t row = padded_dim(a.head_dim);
     auto *values = static_cast<typename Kv::Element *>(a.v_cache) +
                    block_offset(block, kv_head, a.num_kv_heads, a.block_size, row);
-    Kv::store_value(values + offset * row, v, a.head_dim);
+    Kv::store_value(values + offset / GROUP_TOKENS * GROUP_TOKENS * row, offset % GROUP_TOKENS, row, v, a.head_dim);
   }
 }
 
