@@ -17,6 +17,8 @@ ARGS ?=
 # Simulated load: make sim SEED=7 SIM_SECONDS=600. No seed: a new one, printed.
 SEED ?=
 SIM_SECONDS ?= 30
+# For tests that set no limit of their own: generous, because a busy machine is no fault.
+TEST_TIMEOUT_MS := 60000
 
 BUN := node_modules/.bin/bun
 DNNL_ROOT := $(if $(filter system,$(ONEDNN)),/usr,build/deps/onednn)
@@ -87,7 +89,7 @@ serve: build $(if $(MODEL),,model) ## Serve MODEL= (default: SmolLM2-135M-Instru
 
 .PHONY: test
 test: build types ## Run everything: types, every suite, 30 s of simulated load
-	BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test
+	BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test --timeout $(TEST_TIMEOUT_MS)
 
 .PHONY: test-unit
 test-unit: deps ## Run the suites that need no kernels: unit, property
@@ -99,7 +101,7 @@ test-native: native ## Run the kernels' suites
 
 .PHONY: test-e2e
 test-e2e: build ## Run the suites that start dist/baozi
-	$(BUN) test test/e2e
+	$(BUN) test --timeout $(TEST_TIMEOUT_MS) test/e2e
 
 .PHONY: types
 types: deps
