@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { executable } from "./executable.ts"
 import { defaultModel } from "./models.ts"
 import { startServerProcess, type ServerProcess } from "./server-process.ts"
+
+const MEGABYTE = 2 ** 20
 
 /** The executable as a process: what it says when it starts, what its flags do, how it ends. */
 const built = executable()
@@ -57,6 +60,14 @@ describe.skipIf(built === null || model === null)("the server process", () => {
     expect(texts[0]).toBe(texts[1]!)
   }, 60_000)
 
+  test("a body of 100 MB in chunks gets 413 and never lies in memory", async () => {
+    const server = await start("--max-body-bytes", "8M")
+    const before = peakMemory(server.pid)
+    expect(await sendChunks(server.url, 100)).toStartWith("HTTP/1.1 413")
+    expect(peakMemory(server.pid) - before).toBeLessThan(50 * MEGABYTE)
+    await server.stop()
+  }, 60_000)
+
   test("says so when its port is taken", async () => {
     const first = await start()
     const { port } = new URL(first.url)
@@ -66,3 +77,31 @@ describe.skipIf(built === null || model === null)("the server process", () => {
     await first.stop()
   }, 60_000)
 })
+
+/** The most memory the process has ever held, in bytes. */
+function peakMemory(pid: number): number {
+  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) * 1024
+}
+
+/** Sends a body of so many megabytes, as far as the server takes it. Resolves with what came back. */
+function sendChunks(url: string, megabytes: number): Promise<string> {
+  const { hostname, port } = new URL(url)
+  const piece = Buffer.concat([
+    Buffer.from(`${MEGABYTE.toString(16)}\r\n`), Buffer.alloc(MEGABYTE, "a"), Buffer.from("\r\n"),
+  ])
+  return new Promise((resolve) => {
+    let answer = ""
+    const socket = connect(Number(port), hostname, async () => {
+      socket.write("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
+      socket.write("Transfer-Encoding: chunked\r\n\r\n")
+      for (let i = 0; i < megabytes && answer === ""; i++) await new Promise((sent) => socket.write(piece, sent))
+      socket.write("0\r\n\r\n")
+    })
+    socket.on("data", (data) => {
+      answer += String(data)
+      if (answer.includes("}}")) socket.destroy()
+    })
+    socket.on("error", () => {}) // the server may close before it has read all
+    socket.on("close", () => resolve(answer))
+  })
+}
