@@ -1,7 +1,9 @@
-// A barrier for threads that meet every few microseconds: it spins for a bounded time, then sleeps in the kernel, so
-// that it is quick with a processor each and does not collapse with fewer.
+// A barrier for threads that meet every few microseconds. A waiting thread spins, for long enough when each has a processor
+// of its own; then it also offers its processor to whoever waits for one, which may be the thread it waits for; then it
+// sleeps in the kernel. So it is quick, and does not collapse where there are fewer processors than threads.
 #pragma once
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,6 +37,7 @@ class Barrier {
     for (uint32_t i = 0; i < spins; i++) {
       if (phase_.load(std::memory_order_acquire) != phase) return;
       spin_pause();
+      if (i >= PAUSES_ALONE && i % PAUSES_A_YIELD == 0) sched_yield();
     }
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
     while (phase_.load(std::memory_order_seq_cst) == phase) futex(FUTEX_WAIT_PRIVATE, phase);
@@ -42,6 +45,8 @@ class Barrier {
   }
 
  private:
+  static constexpr uint32_t PAUSES_ALONE = 64, PAUSES_A_YIELD = 32;
+
   void futex(int op, uint32_t value) {
     syscall(SYS_futex, reinterpret_cast<uint32_t *>(&phase_), op, value, nullptr, nullptr, 0);
   }
