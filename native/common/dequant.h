@@ -1,8 +1,9 @@
 // What the rows of a checkpoint mean, format by format.
 //
-// A block format is decoded in one place (decode_row) into codes, group scales and group minimums; dequantization and every
-// packed layout are built on that. The value of a code is  scale * level(code) + min,  level(code) = code - offset, or the
-// codebook's entry. Scales and minimums are exact: float16 values of the file, or float32 products of them and small integers.
+// A block format is decoded in one place (decode_row) into codes, group scales and group minimums; dequantization and
+// every packed layout are built on that. The value of a code is  scale * level(code) + min,  level(code) being
+// code - offset or the codebook's entry. Scales and minimums are exact: float16 values of the file, or float32 products of them and
+// small integers.
 // Source: the GGUF specification and the block layouts it names.
 #pragma once
 #include <cstdint>

@@ -27,12 +27,13 @@ static bz_status check_part(const bz_weight_args *args, uint32_t i, bool plan_on
 bz_status check_weight(const bz_weight_args *args, bool plan_only) {
   BZ_CHECK_ARGS("weight_create", args);
   BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "weight_create: reserved is %u, must be 0", args->reserved);
-  BZ_REQUIRE(args->num_parts >= 1 && args->num_parts <= 16, BZ_EINVAL, "weight_create: num_parts is %u, must be 1 to 16",
-             args->num_parts);
+  BZ_REQUIRE(args->num_parts >= 1 && args->num_parts <= 16, BZ_EINVAL,
+             "weight_create: num_parts is %u, must be 1 to 16", args->num_parts);
   BZ_REQUIRE(args->parts != nullptr, BZ_EINVAL, "weight_create: parts is NULL");
   BZ_REQUIRE(args->compute <= BZ_COMPUTE_INT4, BZ_EINVAL, "weight_create: unknown compute %u", args->compute);
   // The limits keep every offset into a row, and every group sum, far from overflow.
-  BZ_REQUIRE(args->c >= 1 && args->c <= (1u << 24), BZ_EINVAL, "weight_create: c is %u, must be 1 to 16777216", args->c);
+  BZ_REQUIRE(args->c >= 1 && args->c <= (1u << 24), BZ_EINVAL, "weight_create: c is %u, must be 1 to 16777216",
+             args->c);
   BZ_REQUIRE(args->n <= (1u << 28), BZ_EINVAL, "weight_create: n is %u, the limit is 268435456", args->n);
   uint64_t n = 0;
   for (uint32_t i = 0; i < args->num_parts; i++) {

@@ -6,8 +6,8 @@
 namespace bz {
 
 struct LinearKernels {
-  // bz_linear for any weight and any number of tokens, in one fixed order of operations: a token's result depends neither on
-  // the other tokens nor on the threads. Scratch: linear_scratch_bytes.
+  // bz_linear for any weight and any number of tokens, in one fixed order of operations: a token's result depends
+  // neither on the other tokens nor on the threads. Scratch: linear_scratch_bytes.
   void (*linear)(const bz_linear_args &args, Team &team);
 };
 
@@ -24,7 +24,9 @@ struct Activations {
 
 constexpr uint32_t TOKEN_TILE = 16;
 
-static inline uint32_t activation_tile(uint32_t num_tokens) { return num_tokens < TOKEN_TILE ? num_tokens : TOKEN_TILE; }
+static inline uint32_t activation_tile(uint32_t num_tokens) {
+  return num_tokens < TOKEN_TILE ? num_tokens : TOKEN_TILE;
+}
 
 // Bytes of the activations of num_tokens rows, a multiple of 64.
 static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c) {
@@ -36,7 +38,9 @@ static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c) {
 // Few values are quantized by every thread for itself: that costs less than waiting for each other.
 constexpr uint64_t QUANTIZE_ALONE = 4096;
 
-static inline bool quantize_alone(uint32_t num_tokens, uint32_t c) { return uint64_t{num_tokens} * c <= QUANTIZE_ALONE; }
+static inline bool quantize_alone(uint32_t num_tokens, uint32_t c) {
+  return uint64_t{num_tokens} * c <= QUANTIZE_ALONE;
+}
 
 // Blocks whose weights, as int8, stay in the second cache while all tokens pass by.
 static inline uint32_t panel_blocks(uint32_t c_padded) {

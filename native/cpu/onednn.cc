@@ -4,6 +4,7 @@
 
 #include <list>
 #include <mutex>
+#include <unordered_map>
 
 #include "../common/dtype.h"
 
@@ -41,7 +42,8 @@ dnnl::matmul::primitive_desc describe(const Shape &s) {
   const memory::desc x({t, c}, memory::data_type::bf16, memory::format_tag::ab);
   const memory::desc w({c, n}, memory::data_type::bf16, memory::format_tag::BA16a16b2a);
   const memory::desc y({t, n}, memory::data_type::f32, memory::dims{static_cast<memory::dim>(s.y_stride), 1});
-  const memory::desc bias = s.has_bias ? memory::desc({1, n}, memory::data_type::f32, memory::format_tag::ab) : memory::desc();
+  memory::desc bias;
+  if (s.has_bias) bias = memory::desc({1, n}, memory::data_type::f32, memory::format_tag::ab);
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   if (s.accumulate) {
@@ -118,7 +120,8 @@ bz_status onednn_prepare(const bz_linear_args &args, uint64_t *out_scratch_bytes
   try {
     for (uint32_t i = 0; i < args.weight->num_segments; i++)
       for (bool is_high : {true, false}) {
-        const uint64_t bytes = product_of(shape_of(args, args.weight->segments[i], is_high)).desc.scratchpad_desc().get_size();
+        const Product product = product_of(shape_of(args, args.weight->segments[i], is_high));
+        const uint64_t bytes = product.desc.scratchpad_desc().get_size();
         if (bytes > scratchpad) scratchpad = bytes;
       }
   } catch (const std::exception &error) {

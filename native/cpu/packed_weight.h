@@ -1,12 +1,12 @@
 // How the CPU library holds a weight.
 //
-// A weight is one or more segments: runs of output rows in one packed format. Rows go in blocks of 16, a vector lane each,
-// so that a product needs no sum across lanes. The last block of a segment is filled up with zero rows, columns are filled
-// up with zeros to a whole number of steps. Of one block, in memory order:
+// A weight is one or more segments: runs of output rows in one packed format. Rows go in blocks of 16, a vector lane
+// each, so that a product needs no sum across lanes. The last block of a segment is filled up with zero rows, columns
+// are filled up with zeros to a whole number of steps. Of one block, in memory order:
 //   f32        [columns][16]                 the layout oneDNN calls BA16a16b
 //   bf16, f16  [columns / 2][16][2]          bf16: oneDNN's BA16a16b2a
-//   int8       [columns / 4][16][4]          signed levels: a vector holds 4 columns of each row, as vpdpbusd wants them
-//   int4       [columns / 8][16][4]          codes; of the 8 columns the first 4 are low halves, the last 4 high halves
+//   int8       [columns / 4][16][4]          signed levels: a vector holds 4 columns of each row, for vpdpbusd
+//   int4       [columns / 8][16][4]          codes; of 8 columns the first 4 are low halves, the last 4 high halves
 // Scales and minimums of int8 and int4 lie apart: [block][column group][16], float16 or float32.
 #pragma once
 #include <cstddef>

@@ -14,6 +14,7 @@ namespace {
 // One block's rows before they are interleaved. Floats: bits of the stored type. Integers: codes and scales.
 struct Rows {
   uint32_t c, c_padded, groups;
+  uint64_t bytes;
   std::byte *memory;
   uint32_t *words;   // [16][c_padded] for floats
   float *row;        // [c]
@@ -27,7 +28,8 @@ bool allocate_rows(const Segment &s, uint32_t c, Rows *rows) {
   rows->c = c;
   rows->c_padded = s.c_padded;
   rows->groups = s.format.is_float() ? 0 : s.c_padded / s.format.group;
-  rows->memory = static_cast<std::byte *>(std::calloc(1, cells * 5 + uint64_t{LANES} * rows->groups * 8 + uint64_t{c} * 4));
+  rows->bytes = cells * 5 + uint64_t{LANES} * rows->groups * 8 + uint64_t{c} * 4;
+  rows->memory = static_cast<std::byte *>(std::calloc(1, rows->bytes));
   if (rows->memory == nullptr) return false;
   rows->words = reinterpret_cast<uint32_t *>(rows->memory);
   rows->scales = reinterpret_cast<float *>(rows->words + cells);
@@ -49,13 +51,14 @@ const bz_weight_part &find_row(const bz_weight_args &args, uint32_t row, const u
 void read_float_row(const bz_weight_part &part, const uint8_t *src, Storage storage, uint32_t lane, Rows &rows) {
   uint32_t *words = rows.words + uint64_t{lane} * rows.c_padded;
   if ((part.dtype == BZ_BF16 && storage == Storage::bf16) || (part.dtype == BZ_F16 && storage == Storage::f16)) {
-    for (uint32_t i = 0; i < rows.c; i++) words[i] = uint32_t(src[2 * uint64_t{i}]) | uint32_t(src[2 * uint64_t{i} + 1]) << 8;
+    for (uint64_t i = 0; i < rows.c; i++) words[i] = uint32_t(src[2 * i]) | uint32_t(src[2 * i + 1]) << 8;
     return;
   }
   dequantize_row(part.dtype, src, rows.c, rows.row);
   for (uint32_t i = 0; i < rows.c; i++) {
     const float value = rows.row[i];
-    words[i] = storage == Storage::f32 ? f32_bits(value) : storage == Storage::bf16 ? f32_to_bf16(value) : f32_to_f16(value);
+    if (storage == Storage::f32) words[i] = f32_bits(value);
+    else words[i] = storage == Storage::bf16 ? f32_to_bf16(value) : f32_to_f16(value);
   }
 }
 
@@ -80,7 +83,8 @@ void write_floats(const Rows &rows, Storage storage, std::byte *out) {
   for (uint32_t lane = 0; lane < LANES; lane++) {
     const uint32_t *words = rows.words + uint64_t{lane} * rows.c_padded;
     uint32_t *to = reinterpret_cast<uint32_t *>(out) + lane;
-    for (uint32_t i = 0; i < rows.c_padded; i += step, to += LANES) *to = step == 1 ? words[i] : words[i] | words[i + 1] << 16;
+    for (uint32_t i = 0; i < rows.c_padded; i += step, to += LANES)
+      *to = step == 1 ? words[i] : words[i] | words[i + 1] << 16;
   }
 }
 
@@ -113,7 +117,7 @@ void write_scales(const Rows &rows, const float *scales, bool as_half, std::byte
 void pack_block(const bz_weight_args &args, const Segment &s, uint32_t block, Rows &rows) {
   const uint32_t first = block * LANES, count = s.num_rows - first < LANES ? s.num_rows - first : LANES;
   if (count < LANES) // the block's last rows are zeros, whatever the rows before left here
-    std::memset(rows.memory, 0, reinterpret_cast<std::byte *>(rows.codes) - rows.memory + uint64_t{LANES} * rows.c_padded);
+    std::memset(rows.memory, 0, rows.bytes);
   for (uint32_t lane = 0; lane < count; lane++) {
     const uint8_t *src;
     const bz_weight_part &part = find_row(args, s.first_row + first + lane, &src);

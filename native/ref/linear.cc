@@ -11,7 +11,8 @@ static bz_status linear(const bz_linear_args &a) {
     float *y = a.y + t * a.y_stride;
     for (uint32_t n = 0; n < w.n; n++) {
       const float *row = w.values.data() + uint64_t{n} * w.c;
-      double sum = a.bias != nullptr ? a.bias[n] : 0; // float64, so that a test measures the other library's error alone
+      // In float64, so that a test measures the other library's error alone.
+      double sum = a.bias != nullptr ? a.bias[n] : 0;
       for (uint32_t c = 0; c < w.c; c++) sum += static_cast<double>(x[c]) * row[c];
       y[n] = static_cast<float>(a.flags & BZ_LINEAR_ACCUMULATE ? y[n] + sum : sum);
     }

@@ -54,7 +54,7 @@ describe("weights", () => {
   }
 
   for (const dtype of WEIGHT_DTYPES) {
-    // The same codes and scales: one rounding of the product and one of the sum, wherever a fused one may stand for both.
+    // The same codes and scales: a rounding of the product and one of the sum, wherever a fused one may stand for both.
     compare(`embedding ${dtype}`, 1e-13, (at) => {
       const [n, c, t] = [37, BLOCKS[dtype].columns === 1 ? 33 : 512, 21]
       const rows = at.put(randomRows(dtype, n, c, 3))

@@ -7,8 +7,8 @@ import { compare, cpu, hasLibraries, isas, nmse, normals, place, reference, type
 
 // Sums of up to 1536 products in float32 against float64: roundings of 2^-24, enlarged where a lone result cancels.
 const FLOAT_BOUND = 1e-10
-// Activations in int8: an error uniform over 1/127 of the group's largest value (2.1 standard deviations for 32 normals),
-// whose mean square is (2.1 / 127)^2 / 12 = 2.3e-5 of theirs; twice that, as the largest value varies.
+// Activations in int8: an error uniform over 1/127 of the group's largest value (2.1 standard deviations for 32
+// normals), whose mean square is (2.1 / 127)^2 / 12 = 2.3e-5 of theirs; twice that, as the largest value varies.
 const INT8_BOUND = 5e-5
 // bfloat16 on the tile unit: activations are split in two bfloat16 halves, good to 2^-17.
 const SPLIT_BOUND = 1e-9
@@ -55,7 +55,8 @@ interface Product {
   readonly x?: (t: number, c: number, stride: number) => Float32Array
 }
 
-function product(at: Place, { t, parts, c, compute, padding = 0, bias = false, accumulate = false, x }: Product): Float32Array {
+function product(at: Place, options: Product): Float32Array {
+  const { t, parts, c, compute, padding = 0, bias = false, accumulate = false, x } = options
   const weight = weightOf(at, parts, c, compute)
   const { n } = weight.shape
   const rows = at.put(x === undefined ? exactRows(t + c, t, c, c + padding) : x(t, c, c + padding))
@@ -102,8 +103,12 @@ describe("linear", () => {
   const mixed: Record<string, Part[]> = {
     "q, k in Q4_K and v in Q6_K": [{ dtype: "Q4_K", n: 33 }, { dtype: "Q4_K", n: 7 }, { dtype: "Q6_K", n: 16 }],
     "one format in sixteen parts": Array.from({ length: 16 }, (_, i) => ({ dtype: "Q4_0", n: i + 1 })),
-    "floats among integers": [{ dtype: "F32", n: 5 }, { dtype: "Q8_0", n: 18 }, { dtype: "BF16", n: 16 }, { dtype: "F16", n: 1 }],
-    "formats held alike": [{ dtype: "Q8_0", n: 9 }, { dtype: "Q5_0", n: 9 }, { dtype: "Q2_K", n: 9 }, { dtype: "Q3_K", n: 9 }],
+    "floats among integers": [
+      { dtype: "F32", n: 5 }, { dtype: "Q8_0", n: 18 }, { dtype: "BF16", n: 16 }, { dtype: "F16", n: 1 },
+    ],
+    "formats held alike": [
+      { dtype: "Q8_0", n: 9 }, { dtype: "Q5_0", n: 9 }, { dtype: "Q2_K", n: 9 }, { dtype: "Q3_K", n: 9 },
+    ],
   }
   for (const [name, parts] of Object.entries(mixed))
     for (const t of [1, 4, 35])

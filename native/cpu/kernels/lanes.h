@@ -1,8 +1,8 @@
 // 16 lanes, one for each output row of a block: float32 sums, int32 sums, and 4 columns of int8 weights a lane.
 //
-// Every level computes the same numbers: integer sums are exact, and floats are only multiplied, added and fused where the
-// code says so. `Bytes` of full-range weights are kept as the level's dot product wants them; SIGNED_OFFSET is what that
-// adds to each of them.
+// Every level computes the same numbers: integer sums are exact, and floats are only multiplied, added and fused where
+// the code says so. `Bytes` of full-range weights are kept as the level's dot product wants them: with 2^SIGNED_SHIFT
+// added to each, or with nothing where SIGNED_SHIFT is -1.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -92,7 +92,9 @@ inline void store(float *p, Floats x) {
 }
 inline Floats add(Floats x, Floats y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
 inline Floats mul(Floats x, Floats y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
-inline Floats fma(Floats x, Floats y, Floats z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
+inline Floats fma(Floats x, Floats y, Floats z) {
+  return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
 inline Floats to_floats(Ints x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
 inline Ints splat_shifted(int32_t x, int shift) {
   const __m256i all = _mm256_slli_epi32(_mm256_set1_epi32(x), shift);
@@ -116,7 +118,8 @@ inline __m128i low_words(__m256i x) {
 }
 inline Floats first_f16(Bytes x) { return {_mm256_cvtph_ps(low_words(x.a)), _mm256_cvtph_ps(low_words(x.b))}; }
 inline Floats second_f16(Bytes x) {
-  return {_mm256_cvtph_ps(low_words(_mm256_srli_epi32(x.a, 16))), _mm256_cvtph_ps(low_words(_mm256_srli_epi32(x.b, 16)))};
+  const __m256i a = _mm256_srli_epi32(x.a, 16), b = _mm256_srli_epi32(x.b, 16);
+  return {_mm256_cvtph_ps(low_words(a)), _mm256_cvtph_ps(low_words(b))};
 }
 inline Bytes low_halves(Bytes x) {
   const __m256i mask = _mm256_set1_epi8(15);

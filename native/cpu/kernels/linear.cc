@@ -31,8 +31,8 @@ static Share share_of(const bz_weight &w, uint32_t num_tokens, const Team &team)
           static_cast<uint32_t>(tokens.end)};
 }
 
-static void multiply(const Segment &s, const bz_linear_args &a, const Activations &act, const Output &out, const Share &share,
-                     [[maybe_unused]] std::byte *panel) {
+static void multiply(const Segment &s, const bz_linear_args &a, const Activations &act, const Output &out,
+                     const Share &share, [[maybe_unused]] std::byte *panel) {
   if (s.format.is_float()) return linear_float(s, a.x, a.x_stride, a.weight->c, out, share);
 #if defined(__AMX_INT8__)
   if (a.num_tokens >= AMX_TOKENS) return linear_int_amx(s, act, out, share, panel);

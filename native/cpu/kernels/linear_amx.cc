@@ -1,9 +1,10 @@
 // The product of int8 activations with int8 and int4 weights on the tile unit.
 //
-// One tile product is a group's dots of up to 16 tokens with a block of 16 output rows, exact in int32; the sums over groups
-// are linear_int's, operation for operation, so the results are the same bits. The packed layout of a block is the layout
-// the unit wants for its second operand; int4 is widened to int8 once, for all tokens. A panel of blocks that stays in the
-// second cache is done for all tokens before the next, so that a token's results are written side by side.
+// One tile product is a group's dots of up to 16 tokens with a block of 16 output rows, exact in int32; the sums over
+// groups are linear_int's, operation for operation, so the results are the same bits. The packed layout of a block is
+// the layout the unit wants for its second operand; int4 is widened to int8 once, for all tokens. A panel of blocks
+// that stays in the second cache is done for all tokens before the next, so that a token's results are written side by
+// side.
 // While the unit works on a group, the vector units scale the group before it.
 #include "linear_parts.h"
 
@@ -31,7 +32,8 @@ void configure_tiles(uint32_t tokens, uint32_t group) {
     config.row_bytes[i] = config.row_bytes[4 + i] = WEIGHT_ROW_BYTES;
     config.row_bytes[2 + i] = static_cast<uint16_t>(group);
   }
-  asm volatile("" : : "r"(&config) : "memory"); // g++ believes that the instruction reads 8 bytes, and drops the rest
+  // g++ 12 believes that the instruction reads 8 bytes, and would drop the stores to the rest.
+  asm volatile("" : : "r"(&config) : "memory");
   _tile_loadconfig(&config);
 }
 
@@ -141,8 +143,9 @@ void linear_int_amx(const Segment &s, const Activations &a, const Output &out, c
       for (uint32_t token = share.token_begin; token < share.token_end; token += a.tile) {
         const uint64_t first = uint64_t{token / a.tile} * a.groups * a.tile;
         for (uint32_t block = begin; block < end; block++) {
-          const TileProduct<F> product = {a, levels + (block - begin) * level_bytes, s.scales + block * s.block_scale_bytes(),
-                                          s.mins + block * s.block_scale_bytes(), first};
+          const uint64_t scales_at = block * s.block_scale_bytes();
+          const TileProduct<F> product = {a, levels + (block - begin) * level_bytes, s.scales + scales_at,
+                                          s.mins + scales_at, first};
           product.run(s, out, block, token, share.token_end);
         }
       }

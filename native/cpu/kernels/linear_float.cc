@@ -9,7 +9,7 @@ namespace bz::BZ_LEVEL {
 namespace {
 
 #if defined(__AVX512F__)
-// Many tokens: 24 sums, and weights are read from the second cache once for 12 tokens. Few: 4 streams of weights at once.
+// Many tokens: 24 sums, weights are read from the second cache once for 12 tokens. Few: 4 streams of weights at once.
 constexpr uint32_t WIDE_BLOCKS = 2, WIDE_TOKENS = 12, FEW_BLOCKS = 4, FEW_TOKENS = 4;
 #else
 constexpr uint32_t WIDE_BLOCKS = 1, WIDE_TOKENS = 4, FEW_BLOCKS = 2, FEW_TOKENS = 2;
@@ -73,8 +73,8 @@ template <Storage S, uint32_t B, uint32_t N> void strip_product(const Segment &s
     for (; block < end; block++) tile_product<S, 1, N>(s, rows, out, block, token);
 }
 
-template <Storage S, uint32_t N> void few_products(const Segment &s, const Rows &rows, const Output &out, uint32_t begin,
-                                                   uint32_t end, uint32_t token, uint32_t token_end) {
+template <Storage S, uint32_t N> void few_products(const Segment &s, const Rows &rows, const Output &out,
+                                                   uint32_t begin, uint32_t end, uint32_t token, uint32_t token_end) {
   for (; token + N <= token_end; token += N) strip_product<S, FEW_BLOCKS, N>(s, rows, out, begin, end, token);
   if constexpr (N > 1) few_products<S, N / 2>(s, rows, out, begin, end, token, token_end);
 }
@@ -92,7 +92,8 @@ template <Storage S> void share_product(const Segment &s, const Rows &rows, cons
 
 } // namespace
 
-void linear_float(const Segment &s, const float *x, uint64_t x_stride, uint32_t c, const Output &out, const Share &share) {
+void linear_float(const Segment &s, const float *x, uint64_t x_stride, uint32_t c, const Output &out,
+                  const Share &share) {
   const Rows rows = {x, x_stride, c};
   switch (s.format.storage) {
     case Storage::f32: return share_product<Storage::f32>(s, rows, out, share);

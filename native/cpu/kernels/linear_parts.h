@@ -24,7 +24,8 @@ void quantize(const float *x, uint64_t x_stride, uint32_t c, Activations &out, u
 void linear_int(const Segment &s, const Activations &a, const Output &out, const Share &share);
 
 // linear_float.cc
-void linear_float(const Segment &s, const float *x, uint64_t x_stride, uint32_t c, const Output &out, const Share &share);
+void linear_float(const Segment &s, const float *x, uint64_t x_stride, uint32_t c, const Output &out,
+                  const Share &share);
 
 #if defined(__AMX_INT8__)
 // The same numbers as linear_int. `panel`: panel_bytes of scratch of this thread. linear_amx.cc

@@ -1,7 +1,7 @@
 // Rows of activations to int8 with a scale a group of 32 columns.
 //
-// level = round to nearest even of x * (127 / m), m the group's largest magnitude; scale = m / 127. A group that holds a
-// NaN gets the scale NaN, so that no product hides it.
+// level = round to nearest even of x * (127 / m), m the group's largest magnitude; scale = m / 127. A group that holds
+// a NaN gets the scale NaN, so that no product hides it.
 #include "linear_parts.h"
 #include "lanes.h"
 
@@ -12,8 +12,9 @@ namespace {
 #if defined(__AVX512F__)
 float largest_magnitude(__m512 a, __m512 b) {
   const __m512i mask = _mm512_set1_epi32(0x7fffffff);
-  const __m512i m = _mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(a), mask), _mm512_and_si512(_mm512_castps_si512(b), mask));
-  return bits_f32(static_cast<uint32_t>(_mm512_reduce_max_epi32(m)));
+  const __m512i first = _mm512_and_si512(_mm512_castps_si512(a), mask);
+  const __m512i second = _mm512_and_si512(_mm512_castps_si512(b), mask);
+  return bits_f32(static_cast<uint32_t>(_mm512_reduce_max_epi32(_mm512_max_epi32(first, second))));
 }
 
 // Returns the sums of both halves' levels in lo and hi.
