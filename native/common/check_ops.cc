@@ -84,7 +84,8 @@ bz_status check_rope_kv(const bz_rope_kv_args *args) {
           "rope_kv: rot_dim is %u, must be even and at most head_dim %u", args->rot_dim, args->head_dim);
   REQUIRE(args->interleaved <= 1, "rope_kv: interleaved is %u, must be 0 or 1", args->interleaved);
   REQUIRE(args->eps >= 0, "rope_kv: eps is %g, must be >= 0", args->eps);
-  REQUIRE((args->k_cache == nullptr) == (args->v_cache == nullptr), "rope_kv: only one of k_cache and v_cache is given");
+  REQUIRE((args->k_cache == nullptr) == (args->v_cache == nullptr),
+          "rope_kv: only one of k_cache and v_cache is given");
   if (args->num_tokens == 0) return BZ_OK;
   REQUIRE_POINTER("rope_kv", qkv);
   if (args->cos_sin != nullptr) REQUIRE_POINTER("rope_kv", positions);

@@ -1,5 +1,5 @@
-// The layout of every argument struct as this compiler sees it, for the test that compares it with the other side of the
-// FFI. The sizes are stated a second time here: a change of the header that nobody meant does not compile.
+// The layout of every argument struct as this compiler sees it, for the test that compares it with the other side of
+// the FFI. The sizes are stated a second time here: a change of the header that nobody meant does not compile.
 #include <cstddef>
 #include <cstdio>
 #include <string>

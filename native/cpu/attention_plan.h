@@ -17,14 +17,15 @@ static inline uint64_t part_floats(uint32_t head_dim) {
   return MAX_QUERIES * (2 + (uint64_t{head_dim} + 15) / 16 * 16);
 }
 
-// Partial results there is room for when the chunks of few items are shared by n threads. What the args point at is not known
-// when scratch is reserved: the block table's width bounds the context.
+// Partial results there is room for when the chunks of few items are shared by n threads. What the args point at is not
+// known when scratch is reserved: the block table's width bounds the context.
 static inline uint64_t shared_parts(const bz_attention_args &a, uint32_t n) {
   if (n == 1) return 0;
   const uint64_t tiles = (uint64_t{a.num_tokens} * (a.num_heads / a.num_kv_heads) + MAX_QUERIES - 1) / MAX_QUERIES;
   const uint64_t most = (tiles + a.num_requests) * a.num_kv_heads, limit = uint64_t{2} * n;
   const uint64_t chunks = (uint64_t{a.block_table_stride} * a.block_size + CHUNK_KEYS - 1) / CHUNK_KEYS;
-  const uint64_t parts = (most < limit ? most : limit) * chunks, room = MAX_SHARED_BYTES / (part_floats(a.head_dim) * 4);
+  const uint64_t parts = (most < limit ? most : limit) * chunks;
+  const uint64_t room = MAX_SHARED_BYTES / (part_floats(a.head_dim) * 4);
   return parts < room ? parts : room;
 }
 

@@ -26,8 +26,8 @@ uint32_t bz_backend_info(char *buf, uint32_t cap) {
   }
   const std::string text = "{\"name\":\"cpu\",\"device\":" + json_string(bz::cpu_model()) + ",\"isa\":\"" +
                            bz::isa_name(bz::best_isa()) + "\",\"features\":[\"" + features + "\"],\"cores\":" +
-                           std::to_string(bz::usable_cpus()) + ",\"memory_bytes\":" + std::to_string(bz::memory_bytes()) +
-                           "}";
+                           std::to_string(bz::usable_cpus()) +
+                           ",\"memory_bytes\":" + std::to_string(bz::memory_bytes()) + "}";
   return bz::copy_text(text.data(), text.size(), buf, cap);
 }
 

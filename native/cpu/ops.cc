@@ -44,7 +44,8 @@ bz_status bz_rope_kv(bz_stream *stream, const bz_rope_kv_args *args) {
 bz_status bz_kv_cache_bytes(bz_kv_cache_args *args) {
   BZ_TRY(bz::check_kv_cache(args));
   const uint64_t row = (uint64_t{args->head_dim} + 15) / 16 * 16; // padded_dim in kernels/kv_cache.h
-  args->out_bytes = uint64_t{args->num_blocks} * args->block_size * args->num_kv_heads * row * bz::dtype_bytes(args->kv_dtype);
+  args->out_bytes = uint64_t{args->num_blocks} * args->block_size * args->num_kv_heads * row *
+                    bz::dtype_bytes(args->kv_dtype);
   return BZ_OK;
 }
 

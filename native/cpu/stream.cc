@@ -101,9 +101,11 @@ extern "C" bz_status bz_stream_create(const bz_stream_args *args, bz_stream **ou
   stream->num_threads = args->num_threads != 0 ? args->num_threads : cpus;
   stream->isa = isa;
   stream->kernels = bz::kernels_of(isa);
-  // In a barrier the others arrive within microseconds, unless they wait for a processor: then spinning is in their way.
+  // In a barrier the others arrive within microseconds, unless they wait for a processor: then spinning is in their
+  // way.
   constexpr uint32_t BARRIER_SPIN_US = 200;
-  stream->team.spins = stream->num_threads > cpus ? 16 : bz::spins_of(args->spin_us != 0 ? args->spin_us : BARRIER_SPIN_US);
+  const uint32_t spin_us = args->spin_us != 0 ? args->spin_us : BARRIER_SPIN_US;
+  stream->team.spins = stream->num_threads > cpus ? 16 : bz::spins_of(spin_us);
   *out = stream;
   return BZ_OK;
 }

@@ -4,9 +4,9 @@
 #include "../common/check_ops.h"
 #include "stream.h"
 
-#define REQUIRE_ID(id, what)                                                                                        \
-  BZ_REQUIRE((id) >= 0 && static_cast<uint32_t>(id) < a.vocab_size, BZ_EINVAL, "logits_process: %s %d is not in [0, %u)", \
-             what, id, a.vocab_size)
+#define REQUIRE_ID(id, what)                                                   \
+  BZ_REQUIRE((id) >= 0 && static_cast<uint32_t>(id) < a.vocab_size, BZ_EINVAL, \
+             "logits_process: %s %d is not in [0, %u)", what, id, a.vocab_size)
 
 static bz_status allow_and_edit(const bz_logits_process_args &a, uint32_t r, float *l) {
   if (a.bitmask != nullptr && a.bitmask_row[r] >= 0) {

@@ -11,8 +11,8 @@ static bz_status run(const bz_logprobs_args &a) {
   for (uint32_t r = 0; r < a.num_requests; r++) {
     const float *l = a.logits + r * a.logits_stride;
     const int32_t id = a.ids[r];
-    BZ_REQUIRE(id >= 0 && static_cast<uint32_t>(id) < a.vocab_size, BZ_EINVAL, "logprobs: ids[%u] is %d, not in [0, %u)", r,
-               id, a.vocab_size);
+    BZ_REQUIRE(id >= 0 && static_cast<uint32_t>(id) < a.vocab_size, BZ_EINVAL,
+               "logprobs: ids[%u] is %d, not in [0, %u)", r, id, a.vocab_size);
     const double max = *std::max_element(l, l + a.vocab_size);
     double sum = 0;
     for (uint32_t i = 0; i < a.vocab_size; i++) sum += std::exp(l[i] - max);

@@ -30,8 +30,8 @@ static bz_status run(const bz_rope_kv_args &a) {
       BZ_REQUIRE(a.positions[t] >= 0 && static_cast<uint32_t>(a.positions[t]) < a.num_positions, BZ_EINVAL,
                  "rope_kv: positions[%u] is %d, the table has %u", t, a.positions[t], a.num_positions);
     if (a.k_cache != nullptr)
-      BZ_REQUIRE(a.slots[t] >= -1 && a.slots[t] < num_slots, BZ_EINVAL, "rope_kv: slots[%u] is %d, the cache has %lld", t,
-                 a.slots[t], static_cast<long long>(num_slots));
+      BZ_REQUIRE(a.slots[t] >= -1 && a.slots[t] < num_slots, BZ_EINVAL,
+                 "rope_kv: slots[%u] is %d, the cache has %lld", t, a.slots[t], static_cast<long long>(num_slots));
   }
   for (uint64_t t = 0; t < a.num_tokens; t++) {
     float *qkv = a.qkv + t * a.qkv_stride;

@@ -3,8 +3,8 @@ import { DTYPE } from "../../ffi/abi.ts"
 import { Prng } from "../../src/base/prng.ts"
 import { compare, cpu, hasLibraries, isas, normals, place, TIMEOUT_MS, type Place } from "./harness.ts"
 
-// Float32 products and sums of up to a few thousand terms against float64; the caches hold the same values in both. In the
-// processor's matrix tiles queries and weights are two bfloat16 parts, good to 2^-17 each: that is the larger error.
+// Float32 products and sums of up to a few thousand terms against float64; the caches hold the same values in both. In
+// the processor's matrix tiles queries and weights are two bfloat16 parts, good to 2^-17: that is the larger error.
 const BOUND = 3e-11
 
 interface Shape {
@@ -68,8 +68,15 @@ function qkvOf(v: Shape, request: number, position: number): Float32Array {
 
 type Spans = readonly (readonly [number, number])[]
 
+interface Stored {
+  readonly qkv: number
+  readonly stride: number
+  readonly queryStart: number
+  readonly t: number
+}
+
 /** Stores the tokens [from, to) of each request; their q, k and v are returned. */
-function storeTokens(at: Place, v: Shape, pool: Pool, spans: Spans): { qkv: number; stride: number; queryStart: number; t: number } {
+function storeTokens(at: Place, v: Shape, pool: Pool, spans: Spans): Stored {
   const width = (v.h + 2 * v.k) * v.d
   const t = spans.reduce((sum, [from, to]) => sum + to - from, 0)
   const stride = width + 8
@@ -102,7 +109,8 @@ function step(at: Place, v: Shape, pool: Pool, spans: Spans): Float32Array {
   const out = at.put(new Float32Array(t * (v.h * v.d + 4)))
   const sinks = at.put(normals(5, v.h))
   at.run("bz_attention", {
-    ...cache, ...heads, num_tokens: t, num_requests: spans.length, window: v.window ?? 0, causal: v.causal === false ? 0 : 1,
+    ...cache, ...heads, num_tokens: t, num_requests: spans.length, window: v.window ?? 0,
+    causal: v.causal === false ? 0 : 1,
     scale: 1 / Math.sqrt(v.d), softcap: v.softcap ?? 0, block_table_stride: pool.columns, q: qkv, out: out.at,
     q_stride: stride, out_stride: v.h * v.d + 4, query_start: queryStart, seq_lens: seqLens.at,
     block_table: pool.table.at, k_cache: pool.kCache, v_cache: pool.vCache, sinks: v.sinks ? sinks.at : 0,
@@ -120,7 +128,9 @@ const SHAPES: Record<string, Shape> = {
   "one token": { h: 1, k: 1, d: 8, s: 16, requests: [[0, 1]] },
   "decode": { h: 9, k: 3, d: 64, s: 16, requests: [[40, 1], [0, 1], [130, 1]] },
   "decode over chunks": { h: 9, k: 3, d: 64, s: 16, requests: [[1300, 1]] },
-  "decode over chunks, many requests": { h: 4, k: 2, d: 32, s: 32, requests: [[600, 1], [511, 1], [512, 1], [30, 1], [900, 1]] },
+  "decode over chunks, many requests": {
+    h: 4, k: 2, d: 32, s: 32, requests: [[600, 1], [511, 1], [512, 1], [30, 1], [900, 1]],
+  },
   "prefill": { h: 9, k: 3, d: 64, s: 16, requests: [[0, 70], [0, 3]] },
   "prefill over chunks": { h: 2, k: 1, d: 16, s: 16, requests: [[500, 40], [1024, 17]] },
   "mixed steps, empty request": { h: 4, k: 4, d: 24, s: 48, requests: [[17, 1], [5, 60], [3, 0], [64, 2]] },
@@ -199,7 +209,8 @@ describe("rope_kv", () => {
         num_tokens: v.t, num_heads: h, num_kv_heads: k, head_dim: v.d, rot_dim: v.rot, num_positions: p,
         interleaved: v.interleaved ? 1 : 0, block_size: 16, num_blocks: 4, kv_dtype: DTYPE.F32, eps: 1e-6, qkv: qkv.at,
         qkv_stride: width + 3, positions: positions.at, slots: slots.at, cos_sin: v.rot > 0 ? cosSin.at : 0,
-        q_norm: v.norms ? qNorm.at : 0, k_norm: v.norms ? kNorm.at : 0, k_cache: kCache.address, v_cache: vCache.address,
+        q_norm: v.norms ? qNorm.at : 0, k_norm: v.norms ? kNorm.at : 0,
+        k_cache: kCache.address, v_cache: vCache.address,
       })
       return qkv
     })

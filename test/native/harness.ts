@@ -1,9 +1,9 @@
 /**
- * Runs the same op in the reference library and in every other kernel library this machine can run, at every instruction
- * set level and several thread counts.
+ * Runs the same op in the reference library and in every other kernel library this machine can run, at every
+ * instruction set level and several thread counts.
  *
- * A case is a function of a `Place`: it allocates its buffers there (guard bytes around each), runs the op, and returns what is to
- * be compared. Equal seeds give equal inputs everywhere.
+ * A case is a function of a `Place`: it allocates its buffers there (guard bytes around each), runs the op, and returns
+ * what is to be compared. Equal seeds give equal inputs everywhere.
  */
 import { toArrayBuffer, type Pointer } from "bun:ffi"
 import { expect, test } from "bun:test"

@@ -179,7 +179,8 @@ describe("logits_process", () => {
             edit_values: floats([1, -2, -Infinity, 100, 0.5, 0.25, -Infinity, 3, 4, 5, 6, 7]),
           }),
           ...(groups.penalties && {
-            token_ids: ids(6 * 40), token_stride: 40, token_row: ints([5, 0, 1, 3, 2]), num_tokens_of: ints([40, 0, 11, 25, 40]),
+            token_ids: ids(6 * 40), token_stride: 40, token_row: ints([5, 0, 1, 3, 2]),
+            num_tokens_of: ints([40, 0, 11, 25, 40]),
             num_prompt_of: ints([10, 0, 11, 0, 39]), repetition: floats([1.3, 1.1, 1, 2, 1]),
             frequency: floats([0.5, 0, 0, -0.3, 1]), presence: floats([0, 1, 0.7, 0.2, -1]),
           }),

@@ -1,7 +1,7 @@
 // bz_attention: online softmax over the paged cache.
 //
-// Work    an item is (request, KV head, up to MAX_QUERIES query vectors); a query vector is one head of one row, and all of an
-//         item's vectors read the same keys. With few items and long contexts, threads share an item's chunks.
+// Work    an item is (request, KV head, up to MAX_QUERIES query vectors); a query vector is one head of one row, and
+//         an item's vectors read the same keys. With few items and long contexts, threads share an item's chunks.
 // Order   keys are taken in tiles of 64 and chunks of CHUNK_KEYS, both counted from position 0. A chunk gives a partial
 //         result (largest score m, sum l, values acc), and a vector's partials are merged in order, by one thread or by
 //         many: a row's result depends on its own keys alone, not on threads, batch, or how the prompt was cut.
@@ -22,7 +22,7 @@ struct Partial {
 
 struct Item {
   uint32_t request, kv_head;
-  uint32_t first, count;  // query vectors [first, first + count) of the request: row = index / G, head in group = index % G
+  uint32_t first, count; // query vectors [first, first + count) of the request: head index % G of row index / G
   int64_t seq_len, rows;
 };
 
@@ -55,14 +55,15 @@ template <class Kv> struct Tile {
   const typename Kv::Element *keys[TILE_GROUPS], *values[TILE_GROUPS];
 };
 
-template <class Kv> static bool find_tile(Args &a, const Item &item, int64_t tile_begin, Span span, Team &team, Tile<Kv> &tile) {
+template <class Kv>
+static bool find_tile(Args &a, const Item &item, int64_t tile_begin, Span span, Team &team, Tile<Kv> &tile) {
   const int32_t *table = a.block_table + uint64_t{item.request} * a.block_table_stride;
   const uint64_t row = padded_dim(a.head_dim);
   uint32_t found = TILE_GROUPS;
   for (uint32_t g = 0; g < TILE_GROUPS; g++) {
     const int64_t key = tile_begin + int64_t{g} * GROUP_TOKENS;
     if (key + int64_t{GROUP_TOKENS} <= span.begin || key >= span.end) continue;
-    const uint64_t index = static_cast<uint64_t>(key) / a.block_size, offset = static_cast<uint64_t>(key) % a.block_size;
+    const uint64_t at = static_cast<uint64_t>(key), index = at / a.block_size, offset = at % a.block_size;
     const int32_t block = table[index];
     if (static_cast<uint32_t>(block) >= a.num_blocks) {
       team.fail(BZ_EINVAL, "attention: block_table[%u, %llu] is %d, the cache has %u blocks", item.request,
@@ -86,7 +87,8 @@ template <class Kv> static bool find_tile(Args &a, const Item &item, int64_t til
   return true;
 }
 
-// Turns one vector's scores of a tile into weights, and brings m, l and acc up to date. [begin, end): its keys in the tile.
+// Turns one vector's scores of a tile into weights, and brings m, l and acc up to date. [begin, end): its keys in the
+// tile.
 static void soften(Args &a, float *scores, int32_t begin, int32_t end, float &m, float &l, float *acc, uint64_t row) {
   F s[TILE_VECTORS];
   for (uint32_t j = 0; j < TILE_VECTORS; j++) {
@@ -141,7 +143,8 @@ template <class Kv> static void attend_tile(Args &a, const Item &item, int64_t t
   if (!find_tile<Kv>(a, item, tile_begin, span, worker.team, tile)) return;
   // Only slots that hold tokens of the request: what lies in the others may not even be a number.
   const uint32_t begin = span.begin > tile_begin ? static_cast<uint32_t>(span.begin - tile_begin) : 0;
-  const uint32_t end = span.end - tile_begin < int64_t{TILE_KEYS} ? static_cast<uint32_t>(span.end - tile_begin) : TILE_KEYS;
+  const int64_t left = span.end - tile_begin;
+  const uint32_t end = left < int64_t{TILE_KEYS} ? static_cast<uint32_t>(left) : TILE_KEYS;
 #if defined(__AMX_BF16__)
   if constexpr (sizeof(typename Kv::Element) == 2) {
     if (MatrixScratch *m = worker.matrix; m != nullptr) {
@@ -162,7 +165,8 @@ template <class Kv> static void attend_tile(Args &a, const Item &item, int64_t t
   });
   soften_tile(a, item, tile_begin, from, to, from, scores, out);
   for_query_groups(to - from, [&](uint32_t at, auto n) {
-    value_tile<Kv, decltype(n)::value>(scores + at * TILE_KEYS, tile.values, begin, end, row, out.acc + (from + at) * row);
+    float *acc = out.acc + (from + at) * row;
+    value_tile<Kv, decltype(n)::value>(scores + at * TILE_KEYS, tile.values, begin, end, row, acc);
   });
 }
 
@@ -177,7 +181,8 @@ static void begin_item([[maybe_unused]] Args &a, [[maybe_unused]] const Item &it
 }
 
 // The partial result of every vector over the keys of one chunk.
-template <class Kv> static void attend_chunk(Args &a, const Item &item, int64_t chunk, Worker &worker, const Partial &out) {
+template <class Kv>
+static void attend_chunk(Args &a, const Item &item, int64_t chunk, Worker &worker, const Partial &out) {
   const uint64_t row = padded_dim(a.head_dim);
   for (uint32_t i = 0; i < item.count; i++) out.m[i] = -INFINITY, out.l[i] = 0;
   std::memset(out.acc, 0, MAX_QUERIES * row * 4);

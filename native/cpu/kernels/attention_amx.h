@@ -1,8 +1,8 @@
 // The two products of attention in the processor's matrix tiles (AMX), for a bfloat16 cache.
 //
-// Queries and weights are float32: each is split into SPLITS bfloat16 values whose sum it is, to 2^-17 of it (2 parts) or exactly
-// (3 parts), and the products of the parts are added in float32. An element of a result is computed alone in a fixed
-// order: a query vector's result does not depend on its neighbours.
+// Queries and weights are float32: each is split into SPLITS bfloat16 values whose sum it is, to 2^-17 of it (2 parts)
+// or exactly (3 parts), and the products of the parts are added in float32. An element of a result is computed alone in
+// a fixed order: a query vector's result does not depend on its neighbours.
 #pragma once
 #include "../attention_plan.h"
 #include "attention_tile.h"
@@ -62,8 +62,8 @@ static void split_queries(const float *const *q, uint32_t count, uint32_t d, Mat
 }
 
 // scores[q][0, 64) for one or two tiles of query vectors, from the row `first` on.
-static void score_matrix(const MatrixScratch &m, uint32_t first, uint32_t blocks, const uint16_t *const *groups, uint32_t d,
-                         float *scores) {
+static void score_matrix(const MatrixScratch &m, uint32_t first, uint32_t blocks, const uint16_t *const *groups,
+                         uint32_t d, float *scores) {
   memory_is_written();
   const uint64_t q_stride = d * 2, score_stride = TILE_KEYS * 4;
   for (uint32_t g = 0; g < TILE_GROUPS; g += 2) {
@@ -103,7 +103,8 @@ static void split_weights(const float *p, uint32_t from, uint32_t to, uint32_t r
     }
 }
 
-// Puts the tile's values side by side. Those of keys outside [begin, end) are zeros: what lies there may not be a number.
+// Puts the tile's values side by side. Those of keys outside [begin, end) are zeros: what lies there may not be a
+// number.
 static void gather_values(const uint16_t *const *values, uint32_t begin, uint32_t end, uint64_t row, MatrixScratch &m) {
   for (uint32_t pair = 0; pair < TILE_KEYS / 2; pair++) {
     const uint32_t t = 2 * pair;

@@ -1,7 +1,7 @@
 // The two products of attention over one tile of keys, for a few query vectors at a time.
 //
-// Every score is one chain of fused additions over d, and every output element one chain over the keys, whatever the number of
-// query vectors that share the loads: a vector's result does not depend on its neighbours.
+// Every score is one chain of fused additions over d, and every output element one chain over the keys, whatever the
+// number of query vectors that share the loads: a vector's result does not depend on its neighbours.
 #pragma once
 #include "kv_cache.h"
 
@@ -74,8 +74,9 @@ static void value_columns(const float *p, const typename Kv::Element *const *val
     for (uint32_t j = 0; j < C; j++) store(out + n * row + column + j * W, acc[n][j]);
 }
 
-template <class Kv, uint32_t N> static void value_tile(const float *p, const typename Kv::Element *const *values, uint32_t begin,
-                                                       uint32_t end, uint64_t row, float *out) {
+template <class Kv, uint32_t N>
+static void value_tile(const float *p, const typename Kv::Element *const *values, uint32_t begin, uint32_t end,
+                       uint64_t row, float *out) {
   uint64_t column = 0;
   for (; column + COLUMNS * W <= row; column += COLUMNS * W)
     value_columns<Kv, N, COLUMNS>(p, values, begin, end, row, column, out);

@@ -1,9 +1,10 @@
 // Where a key and a value lie in the cache.
 //
-// Keys of a block and KV head: groups of 16 tokens. A register holds one dimension (float32) or one pair of dimensions (bfloat16)
-// of 16 tokens, so a query's scores need no sum across lanes; the pairs are also what the processor's matrix tiles take.
-// Values of a block and KV head: rows of Dv values, D rounded up to whole registers of the widest level; bfloat16 rows of two
-// tokens are interleaved, for the same reason.
+// Keys of a block and KV head: groups of 16 tokens. A register holds one dimension (float32) or one pair of dimensions
+// (bfloat16) of 16 tokens, so a query's scores need no sum across lanes; the pairs are also what the processor's matrix
+// tiles take.
+// Values of a block and KV head: rows of Dv values, D rounded up to whole registers of the widest level; bfloat16 rows of
+// two tokens are interleaved, for the same reason.
 //   K cache  [B][K][S / 16][D][16] in float32, [B][K][S / 16][D / 2][16][2] in bfloat16
 //   V cache  [B][K][S][Dv]         in float32, [B][K][S / 2][Dv][2]         in bfloat16
 #pragma once

@@ -75,8 +75,8 @@ static void process_row(Args &a, uint32_t r, std::byte *scratch, Team &team) {
   }
   if (a.allow_start != nullptr && a.allow_start[r] < a.allow_start[r + 1]) {
     const int32_t begin = a.allow_start[r];
-    if (!apply_allowed(a, a.allow_ids + begin, a.allow_start[r + 1] - begin, l, reinterpret_cast<float *>(scratch), team))
-      return;
+    float *saved = reinterpret_cast<float *>(scratch);
+    if (!apply_allowed(a, a.allow_ids + begin, a.allow_start[r + 1] - begin, l, saved, team)) return;
   }
   if (a.edit_start != nullptr) {
     for (int32_t i = a.edit_start[r]; i < a.edit_start[r + 1]; i++) {

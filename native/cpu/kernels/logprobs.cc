@@ -57,7 +57,8 @@ static void logprobs_row(const bz_logprobs_args &a, uint64_t r, const SamplingSc
 }
 
 void logprobs(const bz_logprobs_args &a, Team &team) {
-  const SamplingScratch scratch = sampling_scratch(team.scratch() + team.tid * sampling_scratch_bytes(a.vocab_size), a.vocab_size);
+  std::byte *mine = team.scratch() + team.tid * sampling_scratch_bytes(a.vocab_size);
+  const SamplingScratch scratch = sampling_scratch(mine, a.vocab_size);
   for (uint32_t r = team.claim(); r < a.num_requests; r = team.claim()) {
     if (a.ids[r] < 0 || static_cast<uint32_t>(a.ids[r]) >= a.vocab_size)
       team.fail(BZ_EINVAL, "logprobs: ids[%u] is %d, not in [0, %u)", r, a.ids[r], a.vocab_size);

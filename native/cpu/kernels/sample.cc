@@ -1,5 +1,6 @@
-// bz_sample. A row belongs to one thread. Nothing is sorted: top-k and top-p look at the few candidates above a bound that the
-// sections' maxima or the largest logit give, and the draw computes exact scores only where a quick one comes near the best.
+// bz_sample. A row belongs to one thread. Nothing is sorted: top-k and top-p look at the few candidates above a bound
+// that the sections' maxima or the largest logit give, and the draw computes exact scores only where a quick one comes
+// near the best.
 #include "../kernels.h"
 #include "../sampling_scratch.h"
 #include "select.h"
@@ -78,8 +79,8 @@ static double weigh_from(const Row &row, const float *exponentials, float least)
   return sum.total();
 }
 
-// Keeps the front of the candidates, in descending order: a candidate stays while the weight before it is under `bound`; the
-// first always stays. weights follow their keys. Returns the count kept.
+// Keeps the front of the candidates, in descending order: a candidate stays while the weight before it is under
+// `bound`; the first always stays. weights follow their keys. Returns the count kept.
 static uint64_t cut_by_weight(uint64_t *keys, double *weights, uint64_t n, double bound) {
   const auto swap = [&](uint64_t i, uint64_t j) {
     const double weight = weights[i];
@@ -109,8 +110,8 @@ static uint64_t cut_by_weight(uint64_t *keys, double *weights, uint64_t n, doubl
   return begin;
 }
 
-// Candidates for top-p out of the whole row: values within `reach` of the largest, which hold a weight of `bound` at least. The
-// reach is halved in on, so that there are few more of them than needed.
+// Candidates for top-p out of the whole row: values within `reach` of the largest, which hold a weight of `bound` at
+// least. The reach is halved in on, so that there are few more of them than needed.
 static uint64_t collect_mass(const Row &row, const SamplingScratch &s, double bound) {
   float enough = -LOWEST_EXPONENT, less = 0;
   for (int i = 0; i < 6; i++) {
@@ -146,8 +147,8 @@ struct Best {
 
 constexpr float LARGEST_GUMBEL = 23; // of u = 1 - 2^-33: 22.9
 
-// W values and their ids; lanes at -inf never win. Exact scores are computed for the few lanes that can: l - ln(-ln(u)) reaches
-// s only if -ln(u) <= exp(l - s), and 1 - u is never more than -ln(u).
+// W values and their ids; lanes at -inf never win. Exact scores are computed for the few lanes that can: l - ln(-ln(u))
+// reaches s only if -ln(u) <= exp(l - s), and 1 - u is never more than -ln(u).
 BZ_INLINE void draw_lanes(F l, U ids, uint32_t prefix, Best &best) {
   if (lane_bits(l >= best.near - LARGEST_GUMBEL) == 0) return;
   const U hash = draw_hash_lanes(prefix, ids);
@@ -229,7 +230,8 @@ static uint32_t sample_row(Args &a, uint32_t r, const SamplingScratch &s, Team &
 }
 
 void sample(Args &a, Team &team) {
-  const SamplingScratch scratch = sampling_scratch(team.scratch() + team.tid * sampling_scratch_bytes(a.vocab_size), a.vocab_size);
+  std::byte *mine = team.scratch() + team.tid * sampling_scratch_bytes(a.vocab_size);
+  const SamplingScratch scratch = sampling_scratch(mine, a.vocab_size);
   for (uint32_t r = team.claim(); r < a.num_requests; r = team.claim())
     a.out[r] = static_cast<int32_t>(sample_row(a, r, scratch, team));
 }

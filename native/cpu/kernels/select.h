@@ -55,7 +55,8 @@ static inline void sort_descending(uint64_t *keys, uint64_t n) {
   }
 }
 
-// A row in sections, each with its largest value: passes over the row skip the sections that lie below what they look for.
+// A row in sections, each with its largest value: passes over the row skip the sections that lie below what they look
+// for.
 constexpr uint64_t SECTION = 64;
 
 static inline uint64_t num_sections(uint64_t n) { return (n + SECTION - 1) / SECTION; }
@@ -120,8 +121,8 @@ static inline uint64_t collect(const float *l, uint64_t n, const float *sections
   return count;
 }
 
-// A value that at least k of the row's values reach, close to the k-th largest: the k-th largest of the sections' maxima.
-// `keys` is working memory for num_sections(n) keys. -inf when k is too large to tell.
+// A value that at least k of the row's values reach, close to the k-th largest: the k-th largest of the sections'
+// maxima. `keys` is working memory for num_sections(n) keys. -inf when k is too large to tell.
 static inline float reached_by(const float *sections, uint64_t n, uint64_t k, uint64_t *keys) {
   const uint64_t count = num_sections(n);
   if (k > count) return -INFINITY;

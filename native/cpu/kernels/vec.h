@@ -1,7 +1,7 @@
 // Vectors of float32 as wide as the level's registers, so that a kernel is written once.
 //
-// F is a compiler vector of W lanes: + - * / and comparisons work on it; what they do not cover is here. Products and sums
-// are fused only where fma() says so (and fma() is one rounding only where the level has the instruction).
+// F is a compiler vector of W lanes: + - * / and comparisons work on it; what they do not cover is here. Products and
+// sums are fused only where fma() says so (and fma() is one rounding only where the level has the instruction).
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -116,7 +116,8 @@ BZ_INLINE I lane_numbers() {
 // Halves are added or compared, then their halves: one fixed order.
 BZ_INLINE float sum_lanes(F v) {
 #pragma GCC unroll 4
-  for (uint32_t half = W / 2; half > 0; half /= 2) v = v + __builtin_shuffle(v, lane_numbers() ^ static_cast<int32_t>(half));
+  for (uint32_t half = W / 2; half > 0; half /= 2)
+    v = v + __builtin_shuffle(v, lane_numbers() ^ static_cast<int32_t>(half));
   return v[0];
 }
 BZ_INLINE float max_lanes(F v) {
