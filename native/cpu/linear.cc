@@ -11,7 +11,7 @@ extern "C" bz_status bz_linear(bz_stream *stream, const bz_linear_args *args) {
   if (args->num_tokens == 0) return BZ_OK;
   if (bz::onednn_takes(*stream, *args)) {
     uint64_t scratch_bytes = 0;
-    BZ_TRY(bz::onednn_prepare(*args, &scratch_bytes));
+    BZ_TRY(bz::onednn_prepare(*stream, *args, &scratch_bytes));
     return bz::submit(stream, bz::onednn_linear, *args, {.scratch_bytes = scratch_bytes, .serial = true});
   }
   return bz::submit(stream, stream->kernels->linear->linear, *args,

@@ -1,6 +1,7 @@
 #include "onednn.h"
 
 #include <dnnl.hpp>
+#include <omp.h>
 
 #include <list>
 #include <mutex>
@@ -20,6 +21,7 @@ constexpr size_t MAX_PRIMITIVES = 256;
 
 struct Shape {
   uint32_t tokens, n, c;
+  int threads; // a primitive opens regions of the size it was made for
   uint64_t y_stride;
   bool has_bias, accumulate;
 
@@ -71,7 +73,7 @@ Product product_of(const Shape &shape) {
 }
 
 Shape shape_of(const bz_linear_args &a, const Segment &s, bool is_high) {
-  return {a.num_tokens, s.num_rows, a.weight->c, a.y_stride, is_high && a.bias != nullptr,
+  return {a.num_tokens, s.num_rows, a.weight->c, omp_get_max_threads(), a.y_stride, is_high && a.bias != nullptr,
           !is_high || (a.flags & BZ_LINEAR_ACCUMULATE) != 0};
 }
 
@@ -115,7 +117,8 @@ bool onednn_takes(const bz_stream &stream, const bz_linear_args &args) {
   return true;
 }
 
-bz_status onednn_prepare(const bz_linear_args &args, uint64_t *out_scratch_bytes) {
+bz_status onednn_prepare(const bz_stream &stream, const bz_linear_args &args, uint64_t *out_scratch_bytes) {
+  omp_set_num_threads(static_cast<int>(stream.num_threads)); // as when the op runs
   uint64_t scratchpad = 0;
   try {
     for (uint32_t i = 0; i < args.weight->num_segments; i++)

@@ -17,7 +17,7 @@ namespace bz {
 bool onednn_takes(const bz_stream &stream, const bz_linear_args &args);
 
 // Makes the primitives, and says how much scratch the call needs. Errors BZ_EDEVICE with oneDNN's words.
-bz_status onednn_prepare(const bz_linear_args &args, uint64_t *out_scratch_bytes);
+bz_status onednn_prepare(const bz_stream &stream, const bz_linear_args &args, uint64_t *out_scratch_bytes);
 
 // A serial op: it opens its own parallel regions.
 void onednn_linear(const bz_linear_args &args, Team &team);

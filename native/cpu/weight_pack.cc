@@ -168,7 +168,7 @@ bool pack_weight(const bz_weight_args &args, const bz_weight &w, uint32_t num_th
       Rows rows{};
       const bool have_rows = allocate_rows(s, w.c, &rows);
       if (!have_rows) ok = false;
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, 8)
       for (uint32_t block = 0; block < s.num_blocks; block++)
         if (have_rows) pack_block(args, s, block, rows);
       if (have_rows) std::free(rows.memory);
