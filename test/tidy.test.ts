@@ -14,7 +14,7 @@ const MAX_LINES = 600
 const MAX_COLUMNS = 160
 /** What lines aim at; those beyond it may only become fewer. */
 const AIM_COLUMNS = 120
-const MAX_LINES_BEYOND_AIM = 180
+const MAX_LINES_BEYOND_AIM = 90
 /** Regular expressions as their vocabularies state them. */
 const LONG_BY_NATURE = ["src/text/gguf-pre-tokenizers.ts"]
 
