@@ -22,6 +22,7 @@ export type Act = keyof typeof ACT
 
 export const MEM_KIND = { device: 0, host: 1 } as const
 export const LINEAR_ACCUMULATE = 1
+export const LINEAR_FINE = 2
 export const LOGPROBS_MODE = { logSoftmax: 0, logits: 1 } as const
 
 const textOut = { args: ["ptr", "u32"], returns: "u32" } as const satisfies FFIFunction

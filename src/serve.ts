@@ -72,7 +72,8 @@ function logRequest(request: GenerateRequest, log: Log): void {
 
 function engineConfig(config: ServeConfig, modelPath: string): EngineConfig {
   return {
-    modelPath, dtype: config.dtype, kvCacheDtype: config.kvCacheDtype, blockSize: config.blockSize,
+    modelPath, dtype: config.dtype, kvCacheDtype: config.kvCacheDtype,
+    activationBits: config.activationBits, blockSize: config.blockSize,
     maxModelLen: config.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
     schedulingPolicy: config.schedulingPolicy, enablePrefixCaching: config.enablePrefixCaching,
     enableChunkedPrefill: config.enableChunkedPrefill, longPrefillTokenThreshold: config.longPrefillTokenThreshold,

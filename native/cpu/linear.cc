@@ -16,5 +16,5 @@ extern "C" bz_status bz_linear(bz_stream *stream, const bz_linear_args *args) {
   }
   return bz::submit(stream, stream->kernels->linear->linear, *args,
                     {.work = uint64_t{args->num_tokens} * w.n * w.c / 16,
-                     .scratch_bytes = bz::linear_scratch_bytes(w, args->num_tokens, stream->num_threads)});
+                     .scratch_bytes = bz::linear_scratch_bytes(*args, stream->num_threads)});
 }

@@ -11,11 +11,12 @@ struct LinearKernels {
   void (*linear)(const bz_linear_args &args, Team &team);
 };
 
-// Each row of x in int8, a scale a group of 32 columns, laid out for the products. Tokens go in tiles of `tile`.
+// Each row of x in 8 or 12 bits, a scale a group of 32 columns, laid out for the products. Tokens go in tiles of `tile`.
+// A level is one int8, or with two planes 16 * first + second, first in [-127, 127] and second in [-8, 7].
 struct Activations {
-  uint32_t tile, groups;
-  int8_t *levels;      // [tiles][groups][tile][32]
-  float *scale;        // [tiles][groups][tile]: largest magnitude / 127
+  uint32_t tile, groups, planes;
+  int8_t *levels;      // [tiles][groups][tile][planes][32]
+  float *scale;        // [tiles][groups][tile]: largest magnitude / largest level
   float *sum;          // scale * sum of the group's levels
   int32_t *minus_sum;  // -(sum of the group's levels)
   float *half_sum;     // the same of each half group, for formats with a scale each 16: [tiles][2 groups][tile]
@@ -23,16 +24,20 @@ struct Activations {
 };
 
 constexpr uint32_t TOKEN_TILE = 16;
+constexpr int PLANE_SHIFT = 4;
+constexpr float MAX_LEVEL = 127, MAX_FINE_LEVEL = (127 << PLANE_SHIFT) + 7;
+
+static inline uint32_t activation_planes(const bz_linear_args &a) { return a.flags & BZ_LINEAR_FINE ? 2 : 1; }
 
 static inline uint32_t activation_tile(uint32_t num_tokens) {
   return num_tokens < TOKEN_TILE ? num_tokens : TOKEN_TILE;
 }
 
 // Bytes of the activations of num_tokens rows, a multiple of 64.
-static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c) {
+static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c, uint32_t planes) {
   const uint64_t tile = activation_tile(num_tokens), groups = (uint64_t{c} + GROUP - 1) / GROUP;
   const uint64_t cells = (num_tokens + tile - 1) / tile * tile * groups;
-  return cells * (GROUP + 4 + 4 + 4 + 8 + 8) / 64 * 64 + 64 + TOKEN_TILE * GROUP; // tile loads may read a whole tile
+  return cells * (planes * GROUP + 4 + 4 + 4 + 8 + 8) / 64 * 64 + 64 + TOKEN_TILE * planes * GROUP; // tile loads may read a whole tile
 }
 
 // Few values are quantized by every thread for itself: that costs less than waiting for each other.
@@ -49,16 +54,18 @@ static inline uint32_t panel_blocks(uint32_t c_padded) {
   return blocks > 0 ? static_cast<uint32_t>(blocks) : 1;
 }
 
-// A panel of int4 weights widened to int8.
-static inline uint64_t panel_bytes(uint32_t c) {
+// A panel of int4 weights widened to int8, for each plane of the activations.
+static inline uint64_t panel_bytes(uint32_t c, uint32_t planes) {
   const uint32_t c_padded = (c + GROUP - 1) / GROUP * GROUP;
-  return uint64_t{panel_blocks(c_padded)} * c_padded * LANES;
+  return uint64_t{panel_blocks(c_padded)} * c_padded * LANES * planes;
 }
 
-static inline uint64_t linear_scratch_bytes(const bz_weight &w, uint32_t num_tokens, uint32_t num_threads) {
+static inline uint64_t linear_scratch_bytes(const bz_linear_args &a, uint32_t num_threads) {
+  const bz_weight &w = *a.weight;
   if (w.is_float) return 0;
-  const uint64_t copies = quantize_alone(num_tokens, w.c) ? num_threads : 1;
-  return copies * activation_bytes(num_tokens, w.c) + num_threads * panel_bytes(w.c);
+  const uint32_t planes = activation_planes(a);
+  const uint64_t copies = quantize_alone(a.num_tokens, w.c) ? num_threads : 1;
+  return copies * activation_bytes(a.num_tokens, w.c, planes) + num_threads * panel_bytes(w.c, planes);
 }
 
 } // namespace bz

@@ -29,7 +29,7 @@ struct PackedFormat {
   bool has_min;
   bool has_half_scales;
 
-  bool operator==(const PackedFormat &) const = default;
+  [[gnu::always_inline]] bool operator==(const PackedFormat &) const = default;
   bool is_float() const { return group == 0; }
 };
 

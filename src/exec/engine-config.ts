@@ -6,6 +6,8 @@ export interface EngineConfig {
   readonly modelPath: string
   readonly dtype: "auto" | "float32" | "bfloat16" | "float16"
   readonly kvCacheDtype: "auto" | "float32" | "bfloat16"
+  /** Bits of the activations that meet int8 and int4 weights. */
+  readonly activationBits: 8 | 12
   /** Tokens a KV block holds. */
   readonly blockSize: number
   /** Null: what the model allows, or less where the KV cache has no room for that. */

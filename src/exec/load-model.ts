@@ -85,7 +85,7 @@ function build(
     maxModelLen: plan.maxModelLen, maxSamples: Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs),
   }
   const batch = new InputBatch(device, limits)
-  const builder = new GraphBuilder(device, batch.inputs, limits.maxTokens)
+  const builder = new GraphBuilder(device, batch.inputs, limits.maxTokens, engine.activationBits)
   const logits = device.matrix(limits.maxSamples, config.vocabSize)
   forward(builder, {
     config, logits, maxSamples: limits.maxSamples, kv: allocateKVCache(device, config, shape, plan.numBlocks),

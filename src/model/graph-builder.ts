@@ -1,4 +1,4 @@
-import { ACT, DTYPE, LINEAR_ACCUMULATE, type Act } from "../../ffi/abi.ts"
+import { ACT, DTYPE, LINEAR_ACCUMULATE, LINEAR_FINE, type Act } from "../../ffi/abi.ts"
 import type { Device, HostArray, Matrix } from "../tensor/device.ts"
 import { args, Program } from "../tensor/program.ts"
 import type { LinearWeight, VectorWeight } from "./weights.ts"
@@ -39,6 +39,13 @@ export interface RopeTable {
   readonly interleaved: boolean
 }
 
+/** Bits of the activations that meet int8 and int4 weights. */
+export type ActivationBits = 8 | 12
+
+function rowBytes(matrix: Matrix): number {
+  return matrix.stride * 4
+}
+
 /**
  * Writes a forward pass down: each method appends one op of baozi.h and returns where its result lies. Ops over the
  * step's tokens go to `body`, ops over the sampled rows to `head`, which may run in several slices a step. Buffers are
@@ -51,10 +58,13 @@ export class GraphBuilder {
   readonly inputs: StepInputs
   readonly maxTokens: number
 
-  constructor(device: Device, inputs: StepInputs, maxTokens: number) {
+  readonly #activationBits: ActivationBits
+
+  constructor(device: Device, inputs: StepInputs, maxTokens: number, activationBits: ActivationBits) {
     this.device = device
     this.inputs = inputs
     this.maxTokens = maxTokens
+    this.#activationBits = activationBits
   }
 
   /** A buffer of `cols` float32 for every token of a step. */
@@ -65,14 +75,14 @@ export class GraphBuilder {
   embedding(weight: LinearWeight, out: Matrix, scale = 1): Matrix {
     this.body.add("bz_embedding", args("embedding", {
       weight: weight.address, ids: this.inputs.tokenIds.address, y: out.address, y_stride: out.stride, scale,
-    }), { num_tokens: "tokens" })
+    }), { num_tokens: "tokens" }, { ids: 4, y: rowBytes(out) })
     return out
   }
 
   rmsNorm(x: Matrix, weight: VectorWeight, eps: number, out: Matrix, rows: "tokens" | "samples" = "tokens"): Matrix {
     this.#of(rows).add("bz_rms_norm", args("rmsNorm", {
       c: x.cols, eps, x: x.address, w: weight.address, y: out.address, x_stride: x.stride, y_stride: out.stride,
-    }), { num_tokens: rows })
+    }), { num_tokens: rows }, { x: rowBytes(x), y: rowBytes(out) })
     return out
   }
 
@@ -83,16 +93,16 @@ export class GraphBuilder {
   ): Matrix {
     const rows = options.rows ?? "tokens"
     this.#of(rows).add("bz_linear", args("linear", {
-      flags: options.accumulate ? LINEAR_ACCUMULATE : 0, weight: weight.address, bias: weight.biasAddress,
-      x: x.address, y: out.address, x_stride: x.stride, y_stride: out.stride,
-    }), { num_tokens: rows })
+      flags: (options.accumulate ? LINEAR_ACCUMULATE : 0) | (this.#activationBits > 8 ? LINEAR_FINE : 0),
+      weight: weight.address, bias: weight.biasAddress, x: x.address, y: out.address, x_stride: x.stride, y_stride: out.stride,
+    }), { num_tokens: rows }, { x: rowBytes(x), y: rowBytes(out) })
     return out
   }
 
   gatedAct(x: Matrix, act: Act, out: Matrix): Matrix {
     this.body.add("bz_gated_act", args("gatedAct", {
       f: out.cols, act: ACT[act], x: x.address, y: out.address, x_stride: x.stride, y_stride: out.stride,
-    }), { num_tokens: "tokens" })
+    }), { num_tokens: "tokens" }, { x: rowBytes(x), y: rowBytes(out) })
     return out
   }
 
@@ -108,7 +118,7 @@ export class GraphBuilder {
       qkv: qkv.address, qkv_stride: qkv.stride, positions: this.inputs.positions.address,
       slots: this.inputs.slots.address, cos_sin: rope?.table.address ?? 0, q_norm: norms.q?.address ?? 0,
       k_norm: norms.k?.address ?? 0, k_cache: kv.key, v_cache: kv.value,
-    }), { num_tokens: "tokens" })
+    }), { num_tokens: "tokens" }, { qkv: rowBytes(qkv), positions: 4, slots: 4 })
   }
 
   attention(

@@ -19,7 +19,18 @@ interface PreparedOp {
   readonly name: OpName
   readonly args: Args<StructOf<OpName>>
   readonly counts: readonly (readonly [field: string, count: keyof Counts])[]
+  readonly rows: readonly RowPointer[]
 }
+
+/** A pointer at the first row of something that has a row for every token. */
+interface RowPointer {
+  readonly field: string
+  readonly address: number
+  readonly rowBytes: number
+}
+
+// Activations of this many tokens stay in the second-level cache from op to op.
+const SLICE_TOKENS = 128
 
 /**
  * The ops of a forward pass, written down once when the model is loaded: addresses are fixed, only row counts change
@@ -31,25 +42,51 @@ export class Program {
   readonly #graphs = new Map<number, number>()
   readonly #seen = new Map<number, number>()
 
-  /** Appends an op. `counts` names the fields that take this step's row counts. */
+  /**
+   * Appends an op. `counts` names the fields that take this step's row counts. `rows` names, for an op that treats each
+   * token for itself, its pointers at tokens' rows with the bytes from row to row; other ops leave it out.
+   */
   add<N extends OpName>(
     name: N,
     args: Args<StructOf<N>>,
     counts: { readonly [F in FieldsOf<StructOf<N>>]?: keyof Counts },
+    rows: { readonly [F in FieldsOf<StructOf<N>>]?: number } = {},
   ): void {
     const entries = Object.entries(counts) as [string, keyof Counts][]
-    this.#ops.push({ name, args: args as unknown as Args<StructOf<OpName>>, counts: entries })
+    const pointers = (Object.entries(rows) as [string, number][])
+      .map(([field, rowBytes]) => ({ field, rowBytes, address: args.get(field as never) }))
+      .filter((pointer) => pointer.address !== 0)
+    this.#ops.push({ name, args: args as unknown as Args<StructOf<OpName>>, counts: entries, rows: pointers })
   }
 
   get length(): number {
     return this.#ops.length
   }
 
+  /** Runs of ops that treat each token for itself go slice by slice when there are many tokens. */
   run(stream: NativeStream, counts: Counts): void {
-    for (const op of this.#ops) {
-      for (const [field, count] of op.counts) op.args.setField(field as never, counts[count])
-      stream.run(op.name, op.args as never)
+    const ops = this.#ops
+    for (let from = 0; from < ops.length; ) {
+      let end = from
+      while (counts.tokens > SLICE_TOKENS && end < ops.length && ops[end]!.rows.length > 0) end++
+      if (end > from + 1) {
+        this.#runSliced(stream, ops.slice(from, end), counts)
+        from = end
+      } else {
+        runOp(stream, ops[from++]!, counts)
+      }
     }
+  }
+
+  #runSliced(stream: NativeStream, ops: readonly PreparedOp[], counts: Counts): void {
+    for (let first = 0; first < counts.tokens; first += SLICE_TOKENS) {
+      const slice = { ...counts, tokens: Math.min(SLICE_TOKENS, counts.tokens - first) }
+      for (const op of ops) {
+        for (const row of op.rows) op.args.setField(row.field as never, row.address + first * row.rowBytes)
+        runOp(stream, op, slice)
+      }
+    }
+    for (const op of ops) for (const row of op.rows) op.args.setField(row.field as never, row.address)
   }
 
   /**
@@ -82,4 +119,9 @@ const MAX_GRAPHS = 512
 /** A prepared struct with its first values. */
 export function args<N extends OpName>(struct: StructOf<N>, values: StructValues<StructOf<N>>): Args<StructOf<N>> {
   return new Args(struct, values)
+}
+
+function runOp(stream: NativeStream, op: PreparedOp, counts: Counts): void {
+  for (const [field, count] of op.counts) op.args.setField(field as never, counts[count])
+  stream.run(op.name, op.args as never)
 }

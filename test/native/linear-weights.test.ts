@@ -128,7 +128,7 @@ describe.skipIf(!hasLibraries)("what linear, embedding and weights refuse", () =
     ["bz_linear", /x or y is NULL/, { y: 0 }],
     ["bz_linear", /x_stride is 63, c is 64/, { x_stride: 63 }],
     ["bz_linear", /y_stride is 15, n is 16/, { y_stride: 15 }],
-    ["bz_linear", /unknown flags 0x2/, { flags: 2 }],
+    ["bz_linear", /unknown flags 0x4/, { flags: 4 }],
     ["bz_embedding", /weight is NULL/, { weight: 0 }],
     ["bz_embedding", /ids or y is NULL/, { ids: 0 }],
     ["bz_embedding", /y_stride is 15, c is 64/, { y_stride: 15 }],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { LINEAR_ACCUMULATE, type Compute } from "../../ffi/abi.ts"
+import { LINEAR_ACCUMULATE, LINEAR_FINE, type Compute } from "../../ffi/abi.ts"
 import type { KernelLibrary, NativeWeight } from "../../ffi/library.ts"
 import { Prng } from "../../src/base/prng.ts"
 import { BLOCKS, randomRows, WEIGHT_DTYPES, type WeightDType } from "./blocks.ts"
@@ -10,6 +10,9 @@ const FLOAT_BOUND = 1e-10
 // Activations in int8: an error uniform over 1/127 of the group's largest value (2.1 standard deviations for 32
 // normals), whose mean square is (2.1 / 127)^2 / 12 = 2.3e-5 of theirs; twice that, as the largest value varies.
 const INT8_BOUND = 5e-5
+// The same with 2039 levels instead of 127; four times that, as a lone row's errors do not average out where weights
+// share a mean (formats with a minimum).
+const FINE_BOUND = 4 * INT8_BOUND * (127 / 2039) ** 2
 // bfloat16 on the tile unit: activations are split in two bfloat16 halves, good to 2^-17.
 const SPLIT_BOUND = 1e-9
 
@@ -52,18 +55,19 @@ interface Product {
   readonly padding?: number // values between rows
   readonly bias?: boolean
   readonly accumulate?: boolean
+  readonly fine?: boolean
   readonly x?: (t: number, c: number, stride: number) => Float32Array
 }
 
 function product(at: Place, options: Product): Float32Array {
-  const { t, parts, c, compute, padding = 0, bias = false, accumulate = false, x } = options
+  const { t, parts, c, compute, padding = 0, bias = false, accumulate = false, fine = false, x } = options
   const weight = weightOf(at, parts, c, compute)
   const { n } = weight.shape
   const rows = at.put(x === undefined ? exactRows(t + c, t, c, c + padding) : x(t, c, c + padding))
   const y = at.put(normals(9, t * (n + padding)))
   const b = at.put(normals(8, n))
   at.run("bz_linear", {
-    num_tokens: t, flags: accumulate ? LINEAR_ACCUMULATE : 0, weight: Number(weight.address), x: rows.at,
+    num_tokens: t, flags: (accumulate ? LINEAR_ACCUMULATE : 0) | (fine ? LINEAR_FINE : 0), weight: Number(weight.address), x: rows.at,
     bias: bias ? b.at : 0, y: y.at, x_stride: c + padding, y_stride: n + padding,
   })
   weight.destroy()
@@ -120,6 +124,16 @@ describe("linear", () => {
       product(at, { t: 40, parts: [{ dtype, n: 100 }], c: 512, x: (t, _, stride) => normals(3, t * stride, 2) }))
   }
 
+  for (const dtype of WEIGHT_DTYPES.filter((each) => BLOCKS[each].columns > 1)) {
+    for (const [t, n] of [[1, 100], [5, 17], [8, 33], [40, 100]] as const) {
+      compare(`${dtype} with fine activations, t=${t} n=${n}`, FINE_BOUND, (at) =>
+        product(at, {
+          t, parts: [{ dtype, n }], c: 512, fine: true, bias: true, accumulate: t === 5,
+          x: (rows, _, stride) => normals(3, rows * stride, 2),
+        }))
+    }
+  }
+
   compare("rows of zeros and of tiny values", FLOAT_BOUND, (at) =>
     product(at, {
       t: 3, parts: [{ dtype: "Q8_0", n: 17 }], c: 64,
@@ -132,8 +146,8 @@ describe.skipIf(!hasLibraries)("linear, alone and together", () => {
   const bits = (values: Float32Array): Uint32Array => new Uint32Array(Float32Array.from(values).buffer)
 
   // The goal of the whole engine: what else is in the batch changes nothing. bfloat16 from 32 rows on is the exception.
-  for (const dtype of WEIGHT_DTYPES) {
-    test(`${dtype}: a row's result does not depend on the other rows`, () => {
+  for (const [dtype, flags] of WEIGHT_DTYPES.flatMap((each) => [[each, 0], [each, LINEAR_FINE]] as const)) {
+    test(`${dtype}, flags ${flags}: a row's result does not depend on the other rows`, () => {
       const [c, n] = [512, 50]
       for (const isa of isas) {
         const at = place(library, { isa, numThreads: 2 })
@@ -142,7 +156,8 @@ describe.skipIf(!hasLibraries)("linear, alone and together", () => {
         const y = at.put(new Float32Array(50 * n))
         const run = (first: number, t: number): Uint32Array => {
           at.run("bz_linear", {
-            num_tokens: t, weight: Number(weight.address), x: x.at + first * c * 4, y: y.at, x_stride: c, y_stride: n,
+            num_tokens: t, flags, weight: Number(weight.address), x: x.at + first * c * 4, y: y.at, x_stride: c,
+            y_stride: n,
           })
           return bits(y.subarray(0, t * n))
         }
@@ -157,11 +172,11 @@ describe.skipIf(!hasLibraries)("linear, alone and together", () => {
     })
   }
 
-  test("int8 and int4 give the same bits at every level", () => {
+  test.each([false, true])("int8 and int4 give the same bits at every level (fine: %p)", (fine) => {
     for (const dtype of WEIGHT_DTYPES.filter((each) => BLOCKS[each].columns > 1)) {
       const results = isas.map((isa) => {
         const at = place(library, { isa, numThreads: 1 })
-        const y = bits(product(at, { t: 20, parts: [{ dtype, n: 33 }], c: 512, x: (t, c) => normals(6, t * c) }))
+        const y = bits(product(at, { t: 20, parts: [{ dtype, n: 33 }], c: 512, fine, x: (t, c) => normals(6, t * c) }))
         at.close()
         return y
       })

@@ -33,6 +33,8 @@ inline Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
 inline Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 inline Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
 inline Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
+// 16 a + b, PLANE_SHIFT bits apart.
+inline Ints join_planes(Ints a, Ints b) { return _mm512_add_epi32(_mm512_slli_epi32(a, 4), b); }
 inline Ints splat_shifted(int32_t x, int shift) { return _mm512_slli_epi32(_mm512_set1_epi32(x), shift); }
 inline Bytes load_bytes(const std::byte *p) { return _mm512_loadu_si512(p); }
 // Pairs of bf16 a lane: the first and the second of each as float32.
@@ -54,11 +56,14 @@ inline __m512i four_columns(const int8_t *x) {
 
 #if defined(__AVX512VNNI__)
 constexpr int SIGNED_SHIFT = 7; // weights are stored in the register with 128 added
+constexpr bool WIDE_CODES = true; // dot_codes takes all of a byte: codes of 4 bits may be 16 times themselves
+inline Bytes codes_times_16(Bytes codes) { return _mm512_slli_epi16(codes, 4); }
 inline Bytes as_signed_operand(Bytes levels) { return _mm512_xor_si512(levels, _mm512_set1_epi8(-128)); }
 inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) { return _mm512_dpbusd_epi32(sum, w, four_columns(x)); }
 inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) { return _mm512_dpbusd_epi32(sum, w, four_columns(x)); }
 #else
 constexpr int SIGNED_SHIFT = -1; // nothing is added
+constexpr bool WIDE_CODES = false;
 inline Bytes as_signed_operand(Bytes levels) { return levels; }
 inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) {
   const __m512i pairs = _mm512_maddubs_epi16(w, four_columns(x));
@@ -96,6 +101,9 @@ inline Floats fma(Floats x, Floats y, Floats z) {
   return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
 inline Floats to_floats(Ints x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
+inline Ints join_planes(Ints x, Ints y) {
+  return {_mm256_add_epi32(_mm256_slli_epi32(x.a, 4), y.a), _mm256_add_epi32(_mm256_slli_epi32(x.b, 4), y.b)};
+}
 inline Ints splat_shifted(int32_t x, int shift) {
   const __m256i all = _mm256_slli_epi32(_mm256_set1_epi32(x), shift);
   return {all, all};
@@ -137,6 +145,7 @@ inline __m256i four_columns(const int8_t *x) {
 }
 
 constexpr int SIGNED_SHIFT = -1;
+constexpr bool WIDE_CODES = false;
 inline Bytes as_signed_operand(Bytes levels) { return levels; }
 inline __m256i add_pairs(__m256i sum, __m256i pairs) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
@@ -174,6 +183,7 @@ inline Floats fma(const Floats &x, const Floats &y, const Floats &z) {
   BZ_LANES(Floats, __builtin_fmaf(x.v[i], y.v[i], z.v[i]));
 }
 inline Floats to_floats(const Ints &x) { BZ_LANES(Floats, static_cast<float>(x.v[i])); }
+inline Ints join_planes(const Ints &x, const Ints &y) { BZ_LANES(Ints, 16 * x.v[i] + y.v[i]); }
 inline Ints splat_shifted(int32_t x, int shift) { BZ_LANES(Ints, x * (1 << shift)); }
 inline Bytes load_bytes(const std::byte *p) {
   Bytes out;
@@ -202,6 +212,7 @@ inline Bytes look_up(const int8_t *table, const Bytes &codes) {
   return out;
 }
 constexpr int SIGNED_SHIFT = -1;
+constexpr bool WIDE_CODES = false;
 inline Bytes as_signed_operand(const Bytes &levels) { return levels; }
 inline Ints dot_signed(Ints sum, const Bytes &w, const int8_t *x) {
   for (int i = 0; i < 16; i++)

@@ -4,10 +4,11 @@
 namespace bz::BZ_LEVEL {
 
 // Fewest tokens for which a tile unit's product is the faster one. Measured.
-[[maybe_unused]] static constexpr uint32_t AMX_TOKENS = 16;
+[[maybe_unused]] static constexpr uint32_t AMX_TOKENS = 16, AMX_FINE_TOKENS = 8;
 
-static Activations place_activations(std::byte *at, uint32_t num_tokens, uint32_t c) {
+static Activations place_activations(std::byte *at, uint32_t num_tokens, uint32_t c, uint32_t planes) {
   Activations a;
+  a.planes = planes;
   a.tile = activation_tile(num_tokens);
   a.groups = (c + GROUP - 1) / GROUP;
   const uint64_t cells = uint64_t{(num_tokens + a.tile - 1) / a.tile} * a.tile * a.groups;
@@ -35,24 +36,25 @@ static void multiply(const Segment &s, const bz_linear_args &a, const Activation
                      const Share &share, [[maybe_unused]] std::byte *panel) {
   if (s.format.is_float()) return linear_float(s, a.x, a.x_stride, a.weight->c, out, share);
 #if defined(__AMX_INT8__)
-  if (a.num_tokens >= AMX_TOKENS) return linear_int_amx(s, act, out, share, panel);
+  if (a.num_tokens >= (act.planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS)) return linear_int_amx(s, act, out, share, panel);
 #endif
   linear_int(s, act, out, share);
 }
 
 static void linear(const bz_linear_args &a, Team &team) {
   const bz_weight &w = *a.weight;
-  const uint64_t bytes = w.is_float ? 0 : activation_bytes(a.num_tokens, w.c);
+  const uint32_t planes = activation_planes(a);
+  const uint64_t bytes = w.is_float ? 0 : activation_bytes(a.num_tokens, w.c, planes);
   const bool alone = quantize_alone(a.num_tokens, w.c);
   Activations act = {};
   if (!w.is_float) {
-    act = place_activations(team.scratch() + (alone ? team.tid * bytes : 0), a.num_tokens, w.c);
+    act = place_activations(team.scratch() + (alone ? team.tid * bytes : 0), a.num_tokens, w.c, planes);
     const uint64_t items = uint64_t{a.num_tokens} * act.groups;
     const Range mine = alone ? Range{0, items} : split(items, team);
     quantize(a.x, a.x_stride, w.c, act, mine.begin, mine.end);
     if (!alone) team.barrier();
   }
-  std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes(w.c);
+  std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes(w.c, planes);
   const Output out = {a.y, a.y_stride, a.bias, (a.flags & BZ_LINEAR_ACCUMULATE) != 0};
   const Share share = share_of(w, a.num_tokens, team);
   if (share.token_begin == share.token_end) return;

@@ -4,6 +4,8 @@
 //   sum[t] = fma(float(dot of the group), weight scale * activation scale, sum[t]), then with a minimum
 //   sum[t] = fma(weight minimum, activation scale * sum of the group's levels, sum[t]); groups in rising order.
 // The dot is exact in int32, so every level, tile and thread count gives the same bits.
+// A second plane of activations has a dot of its own, added where the first plane's counts 16 times: by weights that are
+// 16 times themselves where they have the room, else by a shift.
 // Traffic: a panel of blocks that stays in the second cache is done for all tokens before the next; a tile of tokens
 // stays in the first.
 #include "int_formats.h"
@@ -30,8 +32,32 @@ inline void prefetch(const std::byte *from, uint64_t bytes) {
   for (uint64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + PREFETCH_BYTES + i);
 }
 
+template <class F> inline Ints dot_group(Ints sum, const Bytes *w, const int8_t *x) {
+#pragma GCC unroll (MAX_TOKENS > 1 ? 8 : 1)
+  for (uint32_t i = 0; i < F::steps; i++) sum = F::dot(sum, w[i], x + 4 * i);
+  return sum;
+}
+
+// One group's operands, and its dot with one token.
+template <class F, uint32_t PLANES> struct GroupOperands {
+  static constexpr bool is_wide = PLANES == 2 && WIDE_CODES && !F::is_signed;
+  Bytes w[F::steps], wide[is_wide ? F::steps : 1];
+
+  inline void load(const std::byte *values) {
+    F::load(values, w);
+    if constexpr (is_wide)
+      for (uint32_t i = 0; i < F::steps; i++) wide[i] = codes_times_16(w[i]);
+  }
+
+  inline Ints dot(Ints start, const int8_t *x) const {
+    if constexpr (PLANES == 1) return dot_group<F>(start, w, x);
+    else if constexpr (is_wide) return dot_group<F>(dot_group<F>(start, wide, x), w, x + GROUP);
+    else return join_planes(dot_group<F>(splat_shifted(0, 0), w, x), dot_group<F>(start, w, x + GROUP));
+  }
+};
+
 // Tokens [token, token + N) of one tile against one block.
-template <class F, uint32_t N> void block_product(const Segment &s, const Activations &a, const Output &out,
+template <class F, uint32_t PLANES, uint32_t N> void block_product(const Segment &s, const Activations &a, const Output &out,
                                                   uint32_t block, uint32_t token) {
   constexpr uint32_t parts = GROUP / F::format.group; // weight groups an activation group
   const uint32_t tile = a.tile, lane = token % tile;
@@ -45,8 +71,8 @@ template <class F, uint32_t N> void block_product(const Segment &s, const Activa
     const uint64_t at = first + uint64_t{g} * tile;
     for (uint32_t p = 0; p < parts; p++) {
       const uint64_t wg = uint64_t{g} * parts + p, sum_at = parts == 1 ? at : (at - lane) * 2 + p * tile + lane;
-      Bytes w[F::steps];
-      F::load(values + wg * F::group_bytes, w);
+      GroupOperands<F, PLANES> w;
+      w.load(values + wg * F::group_bytes);
       if constexpr (N <= PREFETCH_TOKENS) prefetch(values + wg * F::group_bytes, F::group_bytes);
       const Floats scale = F::scales(scales, wg);
       [[maybe_unused]] Floats min;
@@ -55,10 +81,9 @@ template <class F, uint32_t N> void block_product(const Segment &s, const Activa
       const float *group_sum = parts == 1 ? a.sum : a.half_sum;
 #pragma GCC unroll MAX_TOKENS
       for (uint32_t t = 0; t < N; t++) {
-        const int8_t *x = a.levels + (at + t) * GROUP + p * F::format.group;
-        Ints dot = F::shift < 0 ? splat_shifted(0, 0) : splat_shifted(minus_sum[sum_at + t], F::shift);
-#pragma GCC unroll (MAX_TOKENS > 1 ? 8 : 1)
-        for (uint32_t i = 0; i < F::steps; i++) dot = F::dot(dot, w[i], x + 4 * i);
+        const int8_t *x = a.levels + (at + t) * PLANES * GROUP + p * F::format.group;
+        const Ints start = F::shift < 0 ? splat_shifted(0, 0) : splat_shifted(minus_sum[sum_at + t], F::shift);
+        const Ints dot = w.dot(start, x);
         sums[t] = fma(to_floats(dot), mul(scale, splat(a.scale[at + t])), sums[t]);
         if constexpr (F::format.has_min) sums[t] = fma(min, splat(group_sum[sum_at + t]), sums[t]);
       }
@@ -68,10 +93,10 @@ template <class F, uint32_t N> void block_product(const Segment &s, const Activa
 }
 
 // The rest of a tile in falling powers of two.
-template <class F, uint32_t N> uint32_t tile_products(const Segment &s, const Activations &a, const Output &out,
+template <class F, uint32_t PLANES, uint32_t N> uint32_t tile_products(const Segment &s, const Activations &a, const Output &out,
                                                       uint32_t block, uint32_t token, uint32_t end) {
-  for (; token + N <= end; token += N) block_product<F, N>(s, a, out, block, token);
-  if constexpr (N > 1) return tile_products<F, N / 2>(s, a, out, block, token, end);
+  for (; token + N <= end; token += N) block_product<F, PLANES, N>(s, a, out, block, token);
+  if constexpr (N > 1) return tile_products<F, PLANES, N / 2>(s, a, out, block, token, end);
   else return token;
 }
 
@@ -85,7 +110,8 @@ void linear_int(const Segment &s, const Activations &a, const Output &out, const
       for (uint32_t token = share.token_begin; token < share.token_end; token += a.tile) {
         const uint32_t token_end = token + a.tile < share.token_end ? token + a.tile : share.token_end;
         for (uint32_t block = begin; block < end; block++)
-          tile_products<F, MAX_TOKENS>(s, a, out, block, token, token_end);
+          if (a.planes == 2) tile_products<F, 2, MAX_TOKENS>(s, a, out, block, token, token_end);
+          else tile_products<F, 1, MAX_TOKENS>(s, a, out, block, token, token_end);
       }
     }
   });

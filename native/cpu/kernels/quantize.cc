@@ -1,7 +1,7 @@
-// Rows of activations to int8 with a scale a group of 32 columns.
+// Rows of activations to 8 bits, or to 12 in two planes, with a scale a group of 32 columns.
 //
-// level = round to nearest even of x * (127 / m), m the group's largest magnitude; scale = m / 127. A group that holds
-// a NaN gets the scale NaN, so that no product hides it.
+// level = round to nearest even of x * (M / m), m the group's largest magnitude and M the largest level; scale = m / M.
+// A group that holds a NaN gets the scale NaN, so that no product hides it.
 #include "linear_parts.h"
 #include "lanes.h"
 
@@ -17,35 +17,53 @@ float largest_magnitude(__m512 a, __m512 b) {
   return bits_f32(static_cast<uint32_t>(_mm512_reduce_max_epi32(_mm512_max_epi32(first, second))));
 }
 
-// Returns the sums of both halves' levels in lo and hi.
-float quantize_group(const float *x, int8_t *levels, int32_t *lo, int32_t *hi) {
+void store_levels(int8_t *to, __m512i levels) {
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(to), _mm512_cvtepi32_epi8(levels));
+}
+
+template <bool FINE> void store_half(int8_t *to, __m512i levels) {
+  if constexpr (FINE) {
+    const __m512i first = _mm512_srai_epi32(_mm512_add_epi32(levels, _mm512_set1_epi32(8)), PLANE_SHIFT);
+    store_levels(to, first);
+    store_levels(to + GROUP, _mm512_sub_epi32(levels, _mm512_slli_epi32(first, PLANE_SHIFT)));
+  } else {
+    store_levels(to, levels);
+  }
+}
+
+// Returns the scale; the sums of both halves' levels in lo and hi. The second plane follows the first.
+template <bool FINE> float quantize_group(const float *x, int8_t *levels, int32_t *lo, int32_t *hi) {
+  constexpr float most = FINE ? MAX_FINE_LEVEL : MAX_LEVEL;
   const __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
   const float largest = largest_magnitude(a, b);
-  const __m512 inverse = _mm512_set1_ps(largest == 0 ? 0 : 127.0f / largest);
+  const __m512 inverse = _mm512_set1_ps(largest == 0 ? 0 : most / largest);
   const __m512i ia = _mm512_cvtps_epi32(_mm512_mul_ps(a, inverse)), ib = _mm512_cvtps_epi32(_mm512_mul_ps(b, inverse));
-  _mm_storeu_si128(reinterpret_cast<__m128i *>(levels), _mm512_cvtepi32_epi8(ia));
-  _mm_storeu_si128(reinterpret_cast<__m128i *>(levels + 16), _mm512_cvtepi32_epi8(ib));
+  store_half<FINE>(levels, ia);
+  store_half<FINE>(levels + 16, ib);
   *lo = _mm512_reduce_add_epi32(ia);
   *hi = _mm512_reduce_add_epi32(ib);
-  return largest / 127.0f;
+  return largest / most;
 }
 #else
-float quantize_group(const float *x, int8_t *levels, int32_t *lo, int32_t *hi) {
+template <bool FINE> float quantize_group(const float *x, int8_t *levels, int32_t *lo, int32_t *hi) {
+  constexpr float most = FINE ? MAX_FINE_LEVEL : MAX_LEVEL;
   uint32_t bits = 0;
   for (int i = 0; i < 32; i++) {
     const uint32_t magnitude = f32_bits(x[i]) & 0x7fffffffu;
     bits = magnitude > bits ? magnitude : bits;
   }
-  const float largest = bits_f32(bits), inverse = largest == 0 ? 0 : 127.0f / largest;
+  const float largest = bits_f32(bits), inverse = largest == 0 ? 0 : most / largest;
   int32_t sums[2] = {0, 0};
   for (int i = 0; i < 32; i++) {
-    const long level = __builtin_lrintf(x[i] * inverse);
-    levels[i] = static_cast<int8_t>(level);
-    sums[i / 16] += levels[i];
+    const int32_t level = static_cast<int32_t>(__builtin_lrintf(x[i] * inverse));
+    const int32_t first = FINE ? (level + 8) >> PLANE_SHIFT : level;
+    levels[i] = static_cast<int8_t>(first);
+    if constexpr (FINE) levels[GROUP + i] = static_cast<int8_t>(level - first * (1 << PLANE_SHIFT));
+    sums[i / 16] += level;
   }
   *lo = sums[0];
   *hi = sums[1];
-  return largest / 127.0f;
+  return largest / most;
 }
 #endif
 
@@ -62,7 +80,9 @@ void quantize(const float *x, uint64_t x_stride, uint32_t c, Activations &out, u
     }
     const uint64_t block = (token / out.tile * out.groups + g), lane = token % out.tile, at = block * out.tile + lane;
     int32_t lo, hi;
-    const float scale = quantize_group(from, out.levels + at * GROUP, &lo, &hi);
+    int8_t *levels = out.levels + at * out.planes * GROUP;
+    const float scale =
+      out.planes == 2 ? quantize_group<true>(from, levels, &lo, &hi) : quantize_group<false>(from, levels, &lo, &hi);
     out.scale[at] = scale;
     out.sum[at] = scale * static_cast<float>(lo + hi);
     out.minus_sum[at] = -(lo + hi);
