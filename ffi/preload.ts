@@ -13,7 +13,7 @@ const RTLD_GLOBAL = 0x100
  */
 const LIBRARY_ENVIRONMENT: Readonly<Record<string, string>> = {
   OMP_WAIT_POLICY: "passive",
-  GOMP_SPINCOUNT: "20000",
+  GOMP_SPINCOUNT: "1000",
   OMP_DYNAMIC: "false",
 }
 
