@@ -4,7 +4,7 @@ import { checkServeConfig, FLAG_ALIASES, SERVE_FLAGS, type Flag, type ServeConfi
 
 type Values = Record<string, unknown>
 
-/** `env` supplies the API key where no flag does. */
+/** `env` supplies the API key and the instruction set where no flag does. */
 export function addServeCommand(
   program: Command,
   serve: (config: ServeConfig) => Promise<void>,
@@ -43,6 +43,7 @@ function makeConfig(values: Values, env: Readonly<Record<string, string | undefi
   const keys = config["apiKey"] as readonly string[]
   const fromEnv = env["BAOZI_API_KEY"] || env["VLLM_API_KEY"]
   if (keys.length === 0 && fromEnv) config["apiKey"] = [fromEnv]
+  config["isa"] ??= env["BAOZI_ISA"] || null
   return checkServeConfig(config as ServeConfig)
 }
 

@@ -121,7 +121,8 @@ export const SERVE_FLAGS = {
   threads: value(MACHINE, "--threads <number>", 0, integer({ min: 0, max: 1024 }),
     "threads that compute; 0 is as many as the processors this process may use"),
   isa: optional(MACHINE, "--isa <level>", text,
-    "instruction set of the kernels, instead of the best that the processor has: avx512_vnni, avx2, scalar, ..."),
+    "instruction set of the kernels, instead of the best that the processor has: amx, avx512_vnni, avx512, avx2, " +
+      "scalar; one that it lacks is an error (default: BAOZI_ISA, else the best)"),
   libDir: optional(MACHINE, "--lib-dir <path>", text,
     "directory for the kernel libraries that the executable carries (default: BAOZI_LIB_DIR, else the user's cache)"),
 

@@ -9,7 +9,7 @@ describe("the page", () => {
     const page = await api.send("GET", "/docs")
     expect(page.headers.get("content-type")).toStartWith("text/html")
     const links = [...page.text.matchAll(/(?:href|src)="([^"]+)"/g)].map((match) => match[1]!)
-    expect(links).toHaveLength(4)
+    expect(links).toHaveLength(2)
     for (const link of links) {
       expect(link).not.toMatch(/^[a-z]+:|^\/\//)
       const { status, text } = await api.send("GET", `/${link}`)
@@ -25,7 +25,7 @@ describe("the page", () => {
     const style = (await api.send("GET", "/docs/swagger-ui.css")).text
     const loaded = [...style.matchAll(/(?:url\(|@import)\s*["']?([^"')\s]+)/g)].map((match) => match[1]!)
     expect(loaded.filter((url) => !url.startsWith("data:") && !url.startsWith("#"))).toEqual([])
-    expect((await api.send("GET", "/docs/start.js")).text).toContain("validatorUrl: null")
+    expect(text).toContain('"validatorUrl":null')
   })
 })
 

@@ -29,7 +29,10 @@ async function configOf(...words: string[]): Promise<ServeConfig> {
   return config
 }
 
-const saved = { BAOZI_API_KEY: process.env["BAOZI_API_KEY"], VLLM_API_KEY: process.env["VLLM_API_KEY"] }
+const saved = {
+  BAOZI_API_KEY: process.env["BAOZI_API_KEY"], VLLM_API_KEY: process.env["VLLM_API_KEY"],
+  BAOZI_ISA: process.env["BAOZI_ISA"],
+}
 const names = Object.keys(saved) as (keyof typeof saved)[]
 beforeEach(() => names.forEach((name) => delete process.env[name]))
 afterEach(() => names.forEach((name) => {
@@ -38,6 +41,19 @@ afterEach(() => names.forEach((name) => {
 }))
 
 describe("serve", () => {
+  test("takes the instruction set from the flag, else from BAOZI_ISA", async () => {
+    expect((await configOf()).isa).toBeNull()
+    process.env["BAOZI_ISA"] = "avx2"
+    expect((await configOf()).isa).toBe("avx2")
+    expect((await configOf("--isa", "scalar")).isa).toBe("scalar")
+  })
+
+  test("activations have 12 bits, or 8", async () => {
+    expect((await configOf()).activationBits).toBe(12)
+    expect((await configOf("--activation-bits", "8")).activationBits).toBe(8)
+    expect((await run("serve", "--activation-bits", "9")).stderr).toContain("--activation-bits is 9, but must be 8 or 12")
+  })
+
   test("defaults", async () => {
     const config = await configOf()
     expect(config).toMatchObject({

@@ -1,0 +1,90 @@
+/** Models that cannot be served: the executable ends with one clear line and code 1, and never with a server. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync, statSync, chmodSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fixture } from "../fixtures.ts"
+import { executable, runToEnd } from "./executable.ts"
+
+const baozi = executable()
+const llama = fixture("models/llama")
+const gguf = fixture("models/gguf-llama/Q4_1")
+const skip = baozi === null || llama === null || gguf === null
+
+let root = ""
+beforeAll(() => void (root = mkdtempSync(join(tmpdir(), "baozi-bad-model-"))))
+afterAll(() => rmSync(root, { recursive: true }))
+
+type Json = Record<string, unknown>
+
+/** A copy of the llama fixture with one JSON file changed. */
+function copyWith(name: string, file: string, change: (json: Json) => void): string {
+  const dir = join(root, name)
+  cpSync(llama!, dir, { recursive: true })
+  const path = join(dir, file)
+  const json = JSON.parse(readFileSync(path, "utf8")) as Json
+  change(json)
+  rmSync(path)
+  writeFileSync(path, JSON.stringify(json))
+  return dir
+}
+
+function refuse(words: readonly string[], message: RegExp): void {
+  const { code, stderr, stdout } = runToEnd([baozi!, "serve", ...words, "--port", "0"], { cwd: root, env: { HOME: root } })
+  expect(stderr).toMatch(message)
+  expect(stderr.split("\n").filter((line) => line.startsWith("error:"))).toHaveLength(1)
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+}
+
+describe.skipIf(skip)("a model that cannot be served", () => {
+  test("an unknown architecture", () => {
+    const dir = copyWith("architecture", "config.json", (config) => void (config["architectures"] = ["WizardForCausalLM"]))
+    refuse([dir], /error: .*WizardForCausalLM.*supported: .*LlamaForCausalLM/)
+  })
+
+  test("a config key that changes the mathematics", () => {
+    const dir = copyWith("key", "config.json", (config) => void (config["final_logit_softcapping"] = 30))
+    refuse([dir], /error: .*final_logit_softcapping/)
+  })
+
+  test("a shape that the config contradicts", () => {
+    const dir = copyWith("shape", "config.json", (config) => void (config["hidden_size"] = 128))
+    refuse([dir], /error: .*model\.embed_tokens\.weight is \[512, 64\] in the checkpoint, \[512, 128\] by the config/)
+  })
+
+  test("a tokenizer with more ids than the vocabulary", () => {
+    const dir = copyWith("tokenizer", "tokenizer.json", (json) => {
+      (json["added_tokens"] as Json[]).push({
+        id: 600, content: "<extra>", special: true, single_word: false, lstrip: false, rstrip: false, normalized: false,
+      })
+    })
+    refuse([dir], /error: the tokenizer has ids up to 600; the model's vocabulary ends at 511/)
+  })
+
+  test("a missing shard", () => {
+    const dir = join(root, "shard")
+    cpSync(llama!, dir, { recursive: true })
+    rmSync(join(dir, "model.safetensors"))
+    const index = { weight_map: { "model.embed_tokens.weight": "model-00001-of-00002.safetensors" } }
+    writeFileSync(join(dir, "model.safetensors.index.json"), JSON.stringify(index))
+    refuse([dir], /error: .*model-00001-of-00002\.safetensors/)
+  })
+
+  test("a GGUF file that ends early", () => {
+    const path = join(root, "cut.gguf")
+    cpSync(join(gguf!, "model.gguf"), path)
+    chmodSync(path, 0o600)
+    truncateSync(path, Math.floor(statSync(path).size / 2))
+    refuse([path], /error: .*cut\.gguf/)
+  })
+
+  test("an instruction set that the processor lacks", () => {
+    refuse([llama!, "--isa", "neon"], /error: .*neon/)
+  })
+
+  test("more memory than there is", () => {
+    refuse([llama!, "--kv-cache-memory-bytes", "100000G"], /error: .*--kv-cache-memory-bytes.*available/)
+    refuse([llama!, "--kv-cache-memory-bytes", "1K"], /error: .*KV cache/)
+    refuse([llama!, "--max-model-len", "4096"], /error: --max-model-len 4096 is more than the 512 positions/)
+  })
+})
