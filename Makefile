@@ -88,7 +88,7 @@ serve: build $(if $(MODEL),,model) ## Serve MODEL= (default: SmolLM2-135M-Instru
 # ---- Test -----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: build types ## Run everything: types, every suite, 30 s of simulated load
+test: build types model ## Run everything: types, every suite with the default model, 30 s of simulated load
 	BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test --timeout $(TEST_TIMEOUT_MS)
 
 .PHONY: test-unit
