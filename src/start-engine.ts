@@ -57,7 +57,8 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
     const ready = await port.ready
     if (text.tokenizer.vocabSize > ready.vocabSize)
       throw new ConfigError(
-        `the tokenizer has ids up to ${text.tokenizer.vocabSize - 1}; the model's vocabulary ends at ${ready.vocabSize - 1}`,
+        `the tokenizer has ids up to ${text.tokenizer.vocabSize - 1}; ` +
+          `the model's vocabulary ends at ${ready.vocabSize - 1}`,
       )
     return new AsyncEngine({
       core: port, ...text, model: modelInfo(options, source, text.tokenizer, ready),

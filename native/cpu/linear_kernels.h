@@ -37,7 +37,8 @@ static inline uint32_t activation_tile(uint32_t num_tokens) {
 static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c, uint32_t planes) {
   const uint64_t tile = activation_tile(num_tokens), groups = (uint64_t{c} + GROUP - 1) / GROUP;
   const uint64_t cells = (num_tokens + tile - 1) / tile * tile * groups;
-  return cells * (planes * GROUP + 4 + 4 + 4 + 8 + 8) / 64 * 64 + 64 + TOKEN_TILE * planes * GROUP; // tile loads may read a whole tile
+  const uint64_t slack = 64 + TOKEN_TILE * planes * GROUP; // tile loads may read a whole tile
+  return cells * (planes * GROUP + 4 + 4 + 4 + 8 + 8) / 64 * 64 + slack;
 }
 
 // Few values are quantized by every thread for itself: that costs less than waiting for each other.

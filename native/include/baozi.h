@@ -130,7 +130,9 @@ BZ_API bz_status bz_file_unmap(const bz_file_range_args *args);
 /* How a weight is held and multiplied. BZ_COMPUTE_AUTO: float formats as they are, block formats in int8 or int4 with
 ** their group scales. BZ_COMPUTE_F32: exact float32 values of the source, float32 products. BZ_COMPUTE_BF16: rounded to
 ** bfloat16. BZ_COMPUTE_INT8 and INT4: quantized here from a float source, a scale a group of 32 columns. */
-enum bz_compute { BZ_COMPUTE_AUTO = 0, BZ_COMPUTE_F32 = 1, BZ_COMPUTE_BF16 = 2, BZ_COMPUTE_F16 = 3, BZ_COMPUTE_INT8 = 4, BZ_COMPUTE_INT4 = 5 };
+enum bz_compute {
+  BZ_COMPUTE_AUTO = 0, BZ_COMPUTE_F32 = 1, BZ_COMPUTE_BF16 = 2, BZ_COMPUTE_F16 = 3, BZ_COMPUTE_INT8 = 4, BZ_COMPUTE_INT4 = 5
+};
 
 /* bz_weight_create: lays a matrix [N, C] out once for the instruction that reads it.
 ** Parts are stacked along N (q, k and v; gate and up), each [n, C] row-major in its own format; formats may differ.
@@ -211,10 +213,10 @@ BZ_API bz_status bz_rms_norm(bz_stream *stream, const bz_rms_norm_args *args);
 
 /* bz_linear: y[t, n] = sum_c x[t, c] * W[n, c] + bias[n]; with BZ_LINEAR_ACCUMULATE the result is added to y.
 ** Shapes  x [T, C], y [T, N] with strides; bias [N] or NULL. y may not overlap x.
-** Int8 and int4 weights: each row of x is quantized to 8 bits, a scale (its largest magnitude / 127) a group of 32 columns,
-** or with BZ_LINEAR_FINE to 12 bits (largest magnitude / 2039), which costs more arithmetic, no more memory traffic, and
-** keeps the result about as close to float32 as the weights are. Integer sums inside a group, float32 over groups. Other
-** weights ignore the flag. Source: arXiv:2208.07339 for the idea, GGUF for the groups. */
+** Int8 and int4 weights: each row of x is quantized to 8 bits, a scale (its largest magnitude / 127) a group of 32
+** columns, or with BZ_LINEAR_FINE to 12 bits (largest magnitude / 2039), which costs more arithmetic, no more memory
+** traffic, and keeps the result about as close to float32 as the weights are. Integer sums inside a group, float32 over
+** groups. Other weights ignore the flag. Source: arXiv:2208.07339 for the idea, GGUF for the groups. */
 enum { BZ_LINEAR_ACCUMULATE = 1, BZ_LINEAR_FINE = 2 };
 typedef struct bz_linear_args {
   uint32_t args_bytes;
@@ -401,8 +403,8 @@ BZ_API bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_ar
 **   endian uint32 words (seed low, seed high, position, token id, 0x62616f7a), hash seed 0, length 20:
 **   stateless, so it depends neither on the batch nor on drafts.
 ** A row that is all -inf gives the lowest id whose logit is largest (id 0).
-** Shapes  logits [R, V] with stride, not changed; temperature, top_p, min_p float [R]; top_k int32 [R] (<= 0 or >= V: off);
-**         seeds uint64 [R]; positions int32 [R]; out int32 [R]. NaN logits are BZ_EDEVICE. Source: arXiv:1611.01144. */
+** Shapes  logits [R, V] with stride, not changed; temperature, top_p, min_p float [R]; top_k int32 [R] (<= 0 or
+**         >= V: off); seeds uint64 [R]; positions int32 [R]; out int32 [R]. NaN logits are BZ_EDEVICE. Source: arXiv:1611.01144. */
 typedef struct bz_sample_args {
   uint32_t args_bytes;
   uint32_t num_requests;
@@ -423,7 +425,7 @@ BZ_API bz_status bz_sample(bz_stream *stream, const bz_sample_args *args);
 /* bz_logprobs: log-softmax of each row (float32 out, float64 sums) read at one chosen id and at the k largest.
 ** Ties among the k largest go to the lower id. rank = number of logits >= the chosen one's (1-based, itself included).
 ** Shapes  logits [R, V] with stride; ids [R]; out_logprob [R]; out_rank int32 [R]; out_top_ids int32 [R, k],
-**         out_top_logprobs [R, k]. k = num_top in [0, V]; with mode BZ_LOGPROBS_LOGITS raw logits are returned instead. */
+**         out_top_logprobs [R, k]. k = num_top in [0, V]; with mode BZ_LOGPROBS_LOGITS raw logits are returned. */
 enum { BZ_LOGPROBS_LOG_SOFTMAX = 0, BZ_LOGPROBS_LOGITS = 1 };
 typedef struct bz_logprobs_args {
   uint32_t args_bytes;

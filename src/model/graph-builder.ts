@@ -94,7 +94,8 @@ export class GraphBuilder {
     const rows = options.rows ?? "tokens"
     this.#of(rows).add("bz_linear", args("linear", {
       flags: (options.accumulate ? LINEAR_ACCUMULATE : 0) | (this.#activationBits > 8 ? LINEAR_FINE : 0),
-      weight: weight.address, bias: weight.biasAddress, x: x.address, y: out.address, x_stride: x.stride, y_stride: out.stride,
+      weight: weight.address, bias: weight.biasAddress, x: x.address, y: out.address,
+      x_stride: x.stride, y_stride: out.stride,
     }), { num_tokens: rows }, { x: rowBytes(x), y: rowBytes(out) })
     return out
   }

@@ -30,7 +30,8 @@ function copyWith(name: string, file: string, change: (json: Json) => void): str
 }
 
 function refuse(words: readonly string[], message: RegExp): void {
-  const { code, stderr, stdout } = runToEnd([baozi!, "serve", ...words, "--port", "0"], { cwd: root, env: { HOME: root } })
+  const command = [baozi!, "serve", ...words, "--port", "0"]
+  const { code, stderr, stdout } = runToEnd(command, { cwd: root, env: { HOME: root } })
   expect(stderr).toMatch(message)
   expect(stderr.split("\n").filter((line) => line.startsWith("error:"))).toHaveLength(1)
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
@@ -38,7 +39,9 @@ function refuse(words: readonly string[], message: RegExp): void {
 
 describe.skipIf(skip)("a model that cannot be served", () => {
   test("an unknown architecture", () => {
-    const dir = copyWith("architecture", "config.json", (config) => void (config["architectures"] = ["WizardForCausalLM"]))
+    const dir = copyWith("architecture", "config.json", (config) => {
+      config["architectures"] = ["WizardForCausalLM"]
+    })
     refuse([dir], /error: .*WizardForCausalLM.*supported: .*LlamaForCausalLM/)
   })
 

@@ -15,7 +15,7 @@ const GROUPS = /^(completions|chat|tokenize|detokenize|http)\//
 const NOT_YET: readonly (readonly [RegExp, string])[] = [
   [/echo-logprobs|\/prompt-logprobs$/, "prompt log-probabilities"],
   [/beam/, "beam search"],
-  [/json|regex|choice$|grammar|structured|response-format|tool-(named|required)/, "structured output"],
+  [/^(completions|chat)\/(json|regex|choice|grammar|response-format|tool-(named|required))/, "structured output"],
 ]
 
 const path = fixture("vllm-api/recording.json")

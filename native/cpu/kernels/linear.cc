@@ -36,7 +36,8 @@ static void multiply(const Segment &s, const bz_linear_args &a, const Activation
                      const Share &share, [[maybe_unused]] std::byte *panel) {
   if (s.format.is_float()) return linear_float(s, a.x, a.x_stride, a.weight->c, out, share);
 #if defined(__AMX_INT8__)
-  if (a.num_tokens >= (act.planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS)) return linear_int_amx(s, act, out, share, panel);
+  const uint32_t fewest = act.planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS;
+  if (a.num_tokens >= fewest) return linear_int_amx(s, act, out, share, panel);
 #endif
   linear_int(s, act, out, share);
 }

@@ -57,8 +57,8 @@ template <class F, uint32_t PLANES> struct GroupOperands {
 };
 
 // Tokens [token, token + N) of one tile against one block.
-template <class F, uint32_t PLANES, uint32_t N> void block_product(const Segment &s, const Activations &a, const Output &out,
-                                                  uint32_t block, uint32_t token) {
+template <class F, uint32_t PLANES, uint32_t N>
+void block_product(const Segment &s, const Activations &a, const Output &out, uint32_t block, uint32_t token) {
   constexpr uint32_t parts = GROUP / F::format.group; // weight groups an activation group
   const uint32_t tile = a.tile, lane = token % tile;
   const uint64_t first = uint64_t{token / tile} * a.groups * tile + lane;
@@ -93,8 +93,9 @@ template <class F, uint32_t PLANES, uint32_t N> void block_product(const Segment
 }
 
 // The rest of a tile in falling powers of two.
-template <class F, uint32_t PLANES, uint32_t N> uint32_t tile_products(const Segment &s, const Activations &a, const Output &out,
-                                                      uint32_t block, uint32_t token, uint32_t end) {
+template <class F, uint32_t PLANES, uint32_t N>
+uint32_t tile_products(const Segment &s, const Activations &a, const Output &out, uint32_t block, uint32_t token,
+                       uint32_t end) {
   for (; token + N <= end; token += N) block_product<F, PLANES, N>(s, a, out, block, token);
   if constexpr (N > 1) return tile_products<F, PLANES, N / 2>(s, a, out, block, token, end);
   else return token;
