@@ -97,7 +97,7 @@ test-unit: deps ## Run the suites that need no kernels: unit, property
 
 .PHONY: test-native
 test-native: native ## Run the kernels' suites
-	$(BUN) test test/native
+	$(BUN) test --timeout $(TEST_TIMEOUT_MS) test/native
 
 .PHONY: test-e2e
 test-e2e: build ## Run the suites that start dist/baozi

@@ -32,6 +32,6 @@ describe.skipIf(skip)("recorded answers", () => {
     const missing = NOT_YET.find(([names]) => names.test(recorded.name) && !recorded.name.includes("/refuse/"))
     test.skipIf(missing !== undefined)(recorded.name + (missing ? `: needs ${missing[1]}` : ""), async () => {
       expect(judge(recorded, await send(server().url, recorded))).toEqual([])
-    }, 60_000)
+    }, 120_000)
   }
 })

@@ -54,7 +54,7 @@ export async function metric(server: ServerProcess, name: string): Promise<numbe
 }
 
 /** Waits until `condition` holds, looking again and again; errors after `timeoutMs`. */
-export async function until(what: string, condition: () => Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+export async function until(what: string, condition: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   const end = performance.now() + timeoutMs
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`)
