@@ -20,7 +20,7 @@ import { KVManager } from "./kv/kv-manager.ts"
 import type { KVCacheConfig } from "./kv/kv-spec.ts"
 import { PlanDraft } from "./plan-draft.ts"
 import type { Request } from "./request.ts"
-import { makeRequestQueue, type RequestQueue } from "./request-queue.ts"
+import { compareByPriority, makeRequestQueue, type RequestQueue } from "./request-queue.ts"
 import type { ScheduledRequest, SchedulePlan, StepResult } from "./schedule-plan.ts"
 import type { SchedulerConfig } from "./scheduler-config.ts"
 import { type SchedulerStats, StatsCounters } from "./scheduler-stats.ts"
@@ -245,13 +245,16 @@ export class Scheduler {
     return hasPreempted
   }
 
-  /** Preempts the running request that gives way first, and takes back what this step had planned for it. */
+  /**
+   * Preempts the running request that gives way first, and takes back what this step had planned for it. By priority that
+   * is the last in the waiting line's own total order: requests of one arrival time could else preempt each other for ever.
+   */
   #takeVictim(draft: PlanDraft): Request {
     let index = this.#running.length - 1
     if (this.config.policy === "priority") {
       index = 0
       for (let i = 1; i < this.#running.length; i++) {
-        if (givesWayBefore(this.#running[i] as Request, this.#running[index] as Request)) index = i
+        if (compareByPriority(this.#running[i] as Request, this.#running[index] as Request) > 0) index = i
       }
     }
     const [victim] = this.#running.splice(index, 1)
@@ -415,9 +418,4 @@ export class Scheduler {
     }
     if (numRunning > 0) this.#running = this.#running.filter((request) => !request.isFinished)
   }
-}
-
-/** Whether `a` is preempted rather than `b`: less important, or as important and newer. */
-function givesWayBefore(a: Request, b: Request): boolean {
-  return a.priority !== b.priority ? a.priority > b.priority : a.arrivalTime > b.arrivalTime
 }

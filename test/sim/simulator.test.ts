@@ -22,6 +22,9 @@ describe("simulator", () => {
     for (const [what, count] of Object.entries(coverage)) expect(count, what).toBeGreaterThan(0)
   }, 60_000)
 
+  // Requests of equal priority and arrival once preempted each other for ever, each as it was about to finish.
+  test("equals do not starve each other", () => simulate(core, 557640942, emptyCoverage()), 60_000)
+
   test("a seed always gives the same run", () => {
     const runs = [emptyCoverage(), emptyCoverage()]
     for (const coverage of runs) for (let s = 1; s <= 5; s++) simulate(core, s, coverage)
@@ -35,7 +38,7 @@ describe("the simulator sees", () => {
       const broken = await loadMutant(mutant)
       try {
         expect(() => {
-          for (let s = 1; s <= 400; s++) simulate(broken, s, emptyCoverage())
+          for (let s = 1; s <= 1500; s++) simulate(broken, s, emptyCoverage())
         }).toThrow(/^SEED=/)
       } finally {
         broken.dispose()
