@@ -113,7 +113,7 @@ check: types ## Check types and the repository's own rules
 
 .PHONY: sim
 sim: deps ## Run the simulator: SEED= SIM_SECONDS=
-	$(if $(SEED),SEED=$(SEED) )BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test test/sim
+	$(if $(SEED),SEED=$(SEED) )SECONDS=$(SIM_SECONDS) $(BUN) test/sim/run.ts
 
 .PHONY: bench
 bench: build $(if $(MODEL),,model) ## Measure dist/baozi: start, prefill, one stream, sixteen streams, memory

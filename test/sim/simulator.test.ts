@@ -12,7 +12,8 @@ const seed = process.env["SEED"]
 describe("simulator", () => {
   test("every request gets what it gets alone", () => {
     if (seed !== undefined) return simulate(core, Number(seed), emptyCoverage())
-    const seen = simulateFor(core, { seconds, firstSeed: Math.floor(Math.random() * 2 ** 31) })
+    // Always the same seeds, so that a change is judged by what it changed; `make sim` draws new ones.
+    const seen = simulateFor(core, { seconds, firstSeed: 1 })
     console.log(`simulated ${seen.scenarios} scenarios from SEED=${seen.firstSeed}: ${JSON.stringify(seen)}`)
   }, 1000 * (seconds + 60))
 
