@@ -154,6 +154,7 @@ export class NativeStream {
   readonly library: KernelLibrary
   readonly address: Pointer
   readonly #out = new Args("memAlloc")
+  readonly #copyArgs = new Args("memCopy")
 
   constructor(library: KernelLibrary, address: number) {
     this.library = library
@@ -182,8 +183,8 @@ export class NativeStream {
   }
 
   copy(dst: number, src: number, bytes: number): void {
-    const args = new Args("memCopy", { bytes, dst, src })
-    this.library.check(this.library.symbols.bz_mem_copy(this.address, args.address), "bz_mem_copy")
+    this.#copyArgs.set({ bytes, dst, src })
+    this.library.check(this.library.symbols.bz_mem_copy(this.address, this.#copyArgs.address), "bz_mem_copy")
   }
 
   createWeight(shape: WeightShape, parts: readonly WeightPart[]): NativeWeight {

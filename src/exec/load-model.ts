@@ -70,7 +70,7 @@ function build(
   const forward = architecture.model(map, config)
   map.assertAllRead()
 
-  const compute = computeOf(engine)
+  const compute: Compute = engine.dtype
   const shape: KVCacheShape = { blockSize: engine.blockSize, dtype: kvDtypeOf(engine) }
   const groups = kvGroups(config, shape)
   const plan = planMemory(engine, {
@@ -99,10 +99,6 @@ function build(
     device.stream.destroy()
   }
   return { config, groups, plan, runner, dispose }
-}
-
-function computeOf(engine: EngineConfig): Compute {
-  return engine.dtype
 }
 
 function kvDtypeOf(engine: EngineConfig): "F32" | "BF16" {

@@ -6,7 +6,7 @@
  *   KV cache  what is left of the budget, in whole blocks
  */
 import { ConfigError } from "../base/errors.ts"
-import { capacityTokens, checkRequestFits, estimateMaxModelLen, maxConcurrency } from "../core/kv/sizing.ts"
+import { bytesPerBlock as pageBytes, capacityTokens, checkRequestFits, estimateMaxModelLen, maxConcurrency } from "../core/kv/sizing.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
 import type { EngineConfig } from "./engine-config.ts"
 import type { SystemMemory } from "./system-memory.ts"
@@ -52,7 +52,7 @@ export function planMemory(config: EngineConfig, needs: MemoryNeeds, system: Sys
   const bytes = numBlocks * bytesPerBlock
   const limits = { maxModelLen: wanted, maxNumBatchedTokens: config.maxNumBatchedTokens }
   // The library's block may be padded: size by whole blocks of the layers' own pages.
-  const pageBudget = numBlocks * pageBytesOf(needs.groups)
+  const pageBudget = numBlocks * pageBytes(needs.groups)
   const maxModelLen = config.maxModelLen === null
     ? Math.max(1, estimateMaxModelLen(needs.groups, pageBudget, limits))
     : wanted
@@ -92,11 +92,6 @@ function mostUseful(config: EngineConfig, needs: MemoryNeeds): number {
   const length = config.maxModelLen ?? needs.modelMaxLen
   const blocks = Math.ceil(length / config.blockSize) * config.maxNumSeqs * 2 + 1
   return blocks * needs.bytesPerBlock
-}
-
-function pageBytesOf(groups: readonly KVCacheGroup[]): number {
-  return Math.max(...groups.map(({ spec, layers }) =>
-    layers.length * Math.ceil(spec.numKVHeads * spec.blockSize * (spec.headDim + spec.headDimV) * spec.dtypeBytes)))
 }
 
 /** The plan in words, for the terminal. */

@@ -24,6 +24,7 @@ export class LogprobsReader {
   readonly #device: Device
   readonly #logits: Matrix
   readonly #maxRows: number
+  readonly #args: Args<"logprobs">
   #buffers: Buffers | null = null
   #top: TopBuffers | null = null
   /** Rows of this step that want log-probabilities, in the order of the raw copy. */
@@ -33,6 +34,7 @@ export class LogprobsReader {
     this.#device = device
     this.#logits = logits
     this.#maxRows = maxRows
+    this.#args = new Args("logprobs", { vocab_size: logits.cols, mode: LOGPROBS_MODE.logSoftmax })
   }
 
   keepRaw(requests: readonly ScheduledRequest[]): void {
@@ -57,8 +59,8 @@ export class LogprobsReader {
     const b = (this.#buffers ??= this.#allocate())
     const top = this.#topOf(k)
     this.#rows.forEach((row, i) => (b.ids.data[i] = tokenIds[row]!))
-    this.#device.stream.run("bz_logprobs", new Args("logprobs", {
-      num_requests: this.#rows.length, vocab_size: vocab, num_top: k, mode: LOGPROBS_MODE.logSoftmax,
+    this.#device.stream.run("bz_logprobs", this.#args.set({
+      num_requests: this.#rows.length, num_top: k,
       logits: b.raw.address, logits_stride: b.raw.stride, ids: b.ids.address, out_logprob: b.logprob.address,
       out_rank: b.rank.address, out_top_ids: top.ids.address, out_top_logprobs: top.logprobs.address,
     }))
