@@ -2,6 +2,7 @@
 #
 #   build/lib/libbaozi_ref.so   every op, scalar and obvious: the oracle of the others
 #   build/lib/libbaozi_cpu.so   the CPU backend; files in native/cpu/kernels are compiled once an instruction set
+#   build/lib/libbaozi_null.so  no arithmetic at all: what is left of an engine's cost without it
 
 CXX ?= g++
 DNNL_ROOT ?= build/deps/onednn
@@ -33,20 +34,26 @@ endif
 
 COMMON_SRC := $(wildcard native/common/*.cc)
 REF_SRC := $(wildcard native/ref/*.cc)
+NULL_SRC := $(wildcard native/null/*.cc)
 CPU_SRC := $(wildcard native/cpu/*.cc)
 KERNEL_SRC := $(wildcard native/cpu/kernels/*.cc)
 
 REF_OBJ := $(patsubst native/%.cc,$(NATIVE_BUILD)/ref/%.o,$(COMMON_SRC) $(REF_SRC))
+NULL_OBJ := $(patsubst native/%.cc,$(NATIVE_BUILD)/ref/%.o,$(COMMON_SRC) $(NULL_SRC))
 CPU_OBJ := $(patsubst native/%.cc,$(NATIVE_BUILD)/cpu/%.o,$(COMMON_SRC) $(CPU_SRC))
 KERNEL_OBJ := $(foreach level,$(LEVELS),$(patsubst native/cpu/kernels/%.cc,$(NATIVE_BUILD)/$(level)/%.o,$(KERNEL_SRC)))
 
 .PHONY: native native-clean
-native: $(NATIVE_LIB)/libbaozi_ref.so $(NATIVE_LIB)/libbaozi_cpu.so
+native: $(NATIVE_LIB)/libbaozi_ref.so $(NATIVE_LIB)/libbaozi_null.so $(NATIVE_LIB)/libbaozi_cpu.so
 
 native-clean:
 	rm -rf $(NATIVE_BUILD) $(NATIVE_LIB)
 
 $(NATIVE_LIB)/libbaozi_ref.so: $(REF_OBJ)
+	@mkdir -p $(@D)
+	$(CXX) -shared -Wl,--no-undefined -o $@ $^
+
+$(NATIVE_LIB)/libbaozi_null.so: $(NULL_OBJ)
 	@mkdir -p $(@D)
 	$(CXX) -shared -Wl,--no-undefined -o $@ $^
 
@@ -76,4 +83,4 @@ $(NATIVE_BUILD)/$(1)/%.o: native/cpu/kernels/%.cc native/build.mk
 endef
 $(foreach level,$(LEVELS),$(eval $(call KERNEL_RULE,$(level))))
 
--include $(REF_OBJ:.o=.d) $(CPU_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d)
+-include $(REF_OBJ:.o=.d) $(NULL_OBJ:.o=.d) $(CPU_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d)

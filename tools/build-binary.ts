@@ -12,7 +12,8 @@ import type { EmbeddedFile, EmbeddedManifest } from "../src/base/embedded.ts"
 import { WORKERS } from "../src/workers.ts"
 
 const ROOT = resolve(import.meta.dir, "..")
-const KERNEL_LIBRARY = join(ROOT, "build/lib/libbaozi_cpu.so")
+const CPU_LIBRARY = join(ROOT, "build/lib/libbaozi_cpu.so")
+const NULL_LIBRARY = join(ROOT, "build/lib/libbaozi_null.so")
 // Packed files are named relative to the directory that the bundler runs in.
 const BUNDLE_DIR = join(ROOT, "build")
 const EMBED_DIR = join(BUNDLE_DIR, "embed")
@@ -69,12 +70,15 @@ function packLibrary(path: string, name: string): EmbeddedFile {
 function packLibraries(dnnlLibDir: string): void {
   rmSync(EMBED_DIR, { recursive: true, force: true })
   mkdirSync(join(EMBED_DIR, "lib"), { recursive: true })
-  const needed = neededLibraries(KERNEL_LIBRARY, dnnlLibDir)
-  const libraries = openingOrder(needed).map((soname) => packLibrary(needed.get(soname)!, soname))
-  libraries.push(packLibrary(KERNEL_LIBRARY, basename(KERNEL_LIBRARY)))
-  const manifest: EmbeddedManifest = { libraries }
+  // The null library needs nothing that the CPU library does not.
+  const needed = neededLibraries(CPU_LIBRARY, dnnlLibDir)
+  const manifest: EmbeddedManifest = {
+    preload: openingOrder(needed).map((soname) => packLibrary(needed.get(soname)!, soname)),
+    cpu: packLibrary(CPU_LIBRARY, basename(CPU_LIBRARY)),
+    null: packLibrary(NULL_LIBRARY, basename(NULL_LIBRARY)),
+  }
   writeFileSync(join(EMBED_DIR, "manifest.json"), JSON.stringify(manifest))
-  for (const file of libraries) console.log(`  packed ${file.name}, ${(file.bytes / 1e6).toFixed(1)} MB`)
+  for (const file of [...manifest.preload, manifest.cpu, manifest.null]) console.log(`  packed ${file.name}, ${(file.bytes / 1e6).toFixed(1)} MB`)
 }
 
 function compile(out: string): void {

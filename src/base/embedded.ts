@@ -27,8 +27,11 @@ export interface EmbeddedFile {
 }
 
 export interface EmbeddedManifest {
-  /** In the order in which they are opened: each after what it needs. The last is the kernel library. */
-  readonly libraries: readonly EmbeddedFile[]
+  /** What the kernel libraries need, in the order in which to open it: each after its own needs. */
+  readonly preload: readonly EmbeddedFile[]
+  /** The kernel libraries. */
+  readonly cpu: EmbeddedFile
+  readonly null: EmbeddedFile
 }
 
 export function isStandalone(): boolean {

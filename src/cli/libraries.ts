@@ -6,7 +6,9 @@ import { ConfigError } from "../base/errors.ts"
 export interface LibraryPaths {
   /** The CPU kernel library. */
   readonly cpu: string
-  /** What it needs, in the order in which to open it before (`preloadLibraries`): each after its own needs. */
+  /** The one that computes nothing, for measuring everything else. */
+  readonly null: string
+  /** What they need, in the order in which to open it before (`preloadLibraries`): each after its own needs. */
   readonly preload: readonly string[]
 }
 
@@ -20,8 +22,10 @@ export function locateLibraries(libDir: string | null = null): LibraryPaths {
   const chosenDir = libDir ?? process.env["BAOZI_LIB_DIR"] ?? null
   const manifest = readManifest()
   if (manifest === null) return locateBuilt(join(import.meta.dir, "../../build"))
-  const paths = extractFiles(manifest.libraries, { chosenDir: chosenDir === "" ? null : chosenDir, read: readEmbedded })
-  return { cpu: paths.at(-1)!, preload: paths.slice(0, -1) }
+  const files = [manifest.cpu, manifest.null, ...manifest.preload]
+  const options = { chosenDir: chosenDir === "" ? null : chosenDir, read: readEmbedded }
+  const [cpu, nullLibrary, ...preload] = extractFiles(files, options)
+  return { cpu: cpu!, null: nullLibrary!, preload }
 }
 
 function locateBuilt(buildDir: string): LibraryPaths {
@@ -29,5 +33,5 @@ function locateBuilt(buildDir: string): LibraryPaths {
   if (!existsSync(cpu)) throw new ConfigError(`${cpu} is missing. HINT: run \`make native\``)
   // Everything else that it needs is the compiler's run-time library, which the system's loader finds.
   const dnnl = join(buildDir, "deps/onednn/lib/libdnnl.so.3")
-  return { cpu, preload: existsSync(dnnl) ? [dnnl] : [] }
+  return { cpu, null: join(buildDir, "lib/libbaozi_null.so"), preload: existsSync(dnnl) ? [dnnl] : [] }
 }
