@@ -1,33 +1,16 @@
 /** POST /v1/chat/completions: a conversation, answered `n` times. */
 import { Elysia } from "elysia"
-import { RequestError } from "../base/errors.ts"
-import { readJson } from "./body.ts"
-import type { ChatJob } from "./chat-job.ts"
-import { chatPrompt } from "./chat-prompt.ts"
+import { planChat } from "./chat-plan.ts"
 import { chatResponse } from "./chat-response.ts"
 import { chatEvents } from "./chat-stream.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith, collectAll } from "./generation.ts"
-import type { Generation } from "./generation.ts"
-import { messageText } from "./messages.ts"
-import { checkModel, servedName } from "./model-name.ts"
+import { generationFor, jsonHandler, streamed } from "./opening.ts"
 import { operation } from "./openapi.ts"
-import { truncationFor } from "./prompt.ts"
-import { requestId } from "./request-id.ts"
-import { cacheSalt, reportOptions, requestPriority } from "./request-options.ts"
-import type { ReportOptions } from "./request-options.ts"
-import { fitSampling, samplingFor } from "./sampling.ts"
-import type { SamplingChoices } from "./sampling.ts"
 import { ChatChunk, ChatRequest, ChatResponse } from "./schema/chat.ts"
-import { bodyParser } from "./schema/parse.ts"
-import { sseResponse } from "./sse.ts"
-import { refuseConstraints } from "./structured.ts"
-import { readTools } from "./tools.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
-import { refuseUnsupported } from "./unsupported.ts"
 
 export function chatApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
-  const parse = bodyParser(ChatRequest)
   const detail = operation({
     summary: "Answer a conversation",
     tag: "OpenAI",
@@ -35,78 +18,16 @@ export function chatApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
     response: ChatResponse,
     chunk: ChatChunk,
   })
-  const answer = async ({ request }: { request: Request }): Promise<Response> => {
-    const body = parse(await readJson(request, context.options.maxBodyBytes))
-    noteUnknown(ChatRequest, body)
-    return chat(context, request, body)
-  }
+  const answer = jsonHandler(ChatRequest, context, noteUnknown, (request, body) => chat(context, request, body))
   return new Elysia().post("/v1/chat/completions", answer, { parse: "none", detail })
 }
 
 async function chat(context: ApiContext, request: Request, body: ChatRequest): Promise<Response> {
-  const { client, options } = context
-  checkModel(client.model, body.model)
-  const report = reportOptions(body, context)
-  const job = planChat(context, request, body, report)
-  const generation: Generation = {
-    id: job.id,
-    runs: [job.run],
-    priority: requestPriority(request, body),
-    cacheSalt: cacheSalt(body),
-  }
+  const { client } = context
+  const job = planChat(context, request, body)
+  const generation = generationFor(request, body, job.id, [job.run])
   const abort = abortWith(request)
-  if (report.stream) {
-    const events = chatEvents(client, job, generation, abort.signal)
-    return sseResponse(events, { abort, keepAliveMs: options.sseKeepAliveMs, log: options.log })
-  }
+  if (job.report.stream) return streamed(context, chatEvents(client, job, generation, abort.signal), abort)
   const [choices] = await collectAll(client, generation, abort.signal)
   return Response.json(chatResponse(job, choices ?? []))
-}
-
-function planChat(context: ApiContext, request: Request, body: ChatRequest, report: ReportOptions): ChatJob {
-  const { client } = context
-  refuseUnsupported(body)
-  refuseConstraints(body.response_format ?? null, body.structured_outputs ?? null)
-  const tools = readTools(body)
-  const choices = samplingChoices(body)
-  const sampling = samplingFor(body, choices, client)
-  const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
-  const prompt = chatPrompt(context, body, { tools, reasoningEffort: body.reasoning_effort ?? null }, truncation)
-  const role = answerRole(context, body)
-  const last = body.messages.at(-1)
-  const topLogprobs = body.top_logprobs ?? 0
-  return {
-    id: requestId("chatcmpl", request, body.request_id),
-    created: Math.floor(Date.now() / 1000),
-    model: servedName(client.model),
-    fingerprint: context.fingerprint,
-    run: { prompt, sampling: fitSampling(sampling, prompt.tokenIds, client) },
-    report,
-    numTopLogprobs: topLogprobs === -1 ? client.model.vocabSize : topLogprobs,
-    role,
-    echo: (body.echo ?? false) && last?.role === role ? messageText(last) : "",
-    returnPromptText: body.return_prompt_text ?? false,
-  }
-}
-
-function samplingChoices(body: ChatRequest): SamplingChoices {
-  const wantsLogprobs = body.logprobs ?? false
-  const top = body.top_logprobs ?? 0
-  const param = "top_logprobs"
-  if (top < -1) throw new RequestError(`\`top_logprobs\` must be a positive value or -1, got ${top}.`, { param })
-  if (top !== 0 && !wantsLogprobs) {
-    throw new RequestError("when using `top_logprobs`, `logprobs` must be set to true.", { param })
-  }
-  const newer = body.max_completion_tokens ?? null
-  return {
-    maxTokens: newer ?? body.max_tokens ?? null,
-    maxTokensField: newer === null ? "max_tokens" : "max_completion_tokens",
-    logprobs: wantsLogprobs ? top : null,
-  }
-}
-
-/** Without a generation prompt the model goes on with the last message. */
-function answerRole({ options }: ApiContext, body: ChatRequest): string {
-  if (body.add_generation_prompt ?? true) return options.responseRole
-  return body.messages.at(-1)?.role ?? options.responseRole
 }

@@ -2,24 +2,21 @@
 import { Elysia } from "elysia"
 import { RequestError } from "../base/errors.ts"
 import { MAX_N_SEQUENCES } from "../engine/sampling-validation.ts"
-import { readJson } from "./body.ts"
 import type { CompletionJob } from "./completion-job.ts"
 import { completionEvents } from "./completion-stream.ts"
 import { completionResponse } from "./completion-response.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith, collectAll } from "./generation.ts"
-import type { Generation } from "./generation.ts"
 import { checkModel, servedName } from "./model-name.ts"
+import { generationFor, jsonHandler, streamed } from "./opening.ts"
 import { operation } from "./openapi.ts"
 import { encodeText, splitPrompts, truncateIds, truncationFor } from "./prompt.ts"
 import type { Prompt } from "./prompt.ts"
 import { requestId } from "./request-id.ts"
-import { cacheSalt, reportOptions, requestPriority } from "./request-options.ts"
+import { reportOptions } from "./request-options.ts"
 import type { ReportOptions } from "./request-options.ts"
 import { fitSampling, samplingFor } from "./sampling.ts"
 import { CompletionChunk, CompletionRequest, CompletionResponse } from "./schema/completions.ts"
-import { bodyParser } from "./schema/parse.ts"
-import { sseResponse } from "./sse.ts"
 import { refuseConstraints } from "./structured.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
 import { refuseUnsupported } from "./unsupported.ts"
@@ -27,7 +24,6 @@ import { refuseUnsupported } from "./unsupported.ts"
 const DEFAULT_MAX_TOKENS = 16
 
 export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
-  const parse = bodyParser(CompletionRequest)
   const detail = operation({
     summary: "Continue prompts",
     tag: "OpenAI",
@@ -35,31 +31,17 @@ export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog
     response: CompletionResponse,
     chunk: CompletionChunk,
   })
-  const answer = async ({ request }: { request: Request }): Promise<Response> => {
-    const body = parse(await readJson(request, context.options.maxBodyBytes))
-    noteUnknown(CompletionRequest, body)
-    return complete(context, request, body)
-  }
+  const answer = jsonHandler(CompletionRequest, context, noteUnknown, (request, body) =>
+    complete(context, request, body))
   return new Elysia().post("/v1/completions", answer, { parse: "none", detail })
 }
 
 async function complete(context: ApiContext, request: Request, body: CompletionRequest): Promise<Response> {
-  const { client, options } = context
-  checkModel(client.model, body.model)
-  const report = reportOptions(body, context)
-  checkFields(body)
-  const job = planCompletion(context, request, body, report)
-  const generation: Generation = {
-    id: job.id,
-    runs: job.runs,
-    priority: requestPriority(request, body),
-    cacheSalt: cacheSalt(body),
-  }
+  const { client } = context
+  const job = planCompletion(context, request, body)
+  const generation = generationFor(request, body, job.id, job.runs)
   const abort = abortWith(request)
-  if (report.stream) {
-    const events = completionEvents(client, job, generation, abort.signal)
-    return sseResponse(events, { abort, keepAliveMs: options.sseKeepAliveMs, log: options.log })
-  }
+  if (job.report.stream) return streamed(context, completionEvents(client, job, generation, abort.signal), abort)
   return Response.json(completionResponse(job, await collectAll(client, generation, abort.signal)))
 }
 
@@ -77,10 +59,12 @@ function checkFields(body: CompletionRequest): void {
   }
 }
 
-function planCompletion(
-  context: ApiContext, request: Request, body: CompletionRequest, report: ReportOptions,
-): CompletionJob {
+/** Errors: `RequestError` for whatever cannot be honoured. */
+export function planCompletion(context: ApiContext, request: Request, body: CompletionRequest): CompletionJob {
   const { client } = context
+  checkModel(client.model, body.model)
+  const report = reportOptions(body, context)
+  checkFields(body)
   const echo = body.echo ?? false
   const echoOnly = echo && body.max_tokens === 0
   const maxTokens = echoOnly ? 1 : (body.max_tokens ?? DEFAULT_MAX_TOKENS)

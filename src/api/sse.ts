@@ -4,6 +4,7 @@
  * Nothing is produced ahead of the reader: an event is asked for when the connection can take one. A client that goes
  * away aborts `abort`, also while the generator waits for the engine.
  */
+import type { RequestError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import { errorBody, toRequestError } from "./errors.ts"
 
@@ -14,8 +15,32 @@ const HEADERS = {
   "x-accel-buffering": "no",
 }
 
+/** How a family of endpoints writes its events, each with its blank line. */
+export interface SseDialect {
+  event(event: object): string
+  /** The last event of a stream that fails. */
+  error(error: RequestError): string
+  /** Sent while there is nothing to say. */
+  readonly keepAlive: string
+  /** Closes every stream. */
+  readonly end: string
+}
+
+export const OPENAI_SSE: SseDialect = {
+  event: (event) => `data: ${JSON.stringify(event)}\n\n`,
+  error: (error) => `data: ${JSON.stringify(errorBody(error))}\n\n`,
+  keepAlive: ": keep-alive\n\n",
+  end: "data: [DONE]\n\n",
+}
+
+/** An event with its name, which is its `type`. */
+export function namedEvent(event: object): string {
+  return `event: ${(event as { type: string }).type}\ndata: ${JSON.stringify(event)}\n\n`
+}
+
 export interface SseOptions {
   readonly abort: AbortController
+  readonly dialect: SseDialect
   /** 0 sends no comments. */
   readonly keepAliveMs: number
   readonly log: Log
@@ -24,7 +49,7 @@ export interface SseOptions {
 type Next = IteratorResult<object, void>
 
 /**
- * Starts the generator and answers with its events, then `[DONE]`, also after an error event.
+ * Starts the generator and answers with its events, then with the dialect's end, also after an error event.
  *
  * Errors: what the generator throws at once, before it waits for anything that takes time; the caller can still answer
  * with a plain error then.
@@ -33,6 +58,7 @@ export async function sseResponse(events: AsyncGenerator<object, void, void>, op
   let pending: Promise<Next> | null = ask(events)
   await Promise.race([pending, new Promise((resolve) => setImmediate(resolve))])
   const encoder = new TextEncoder()
+  const { dialect } = options
 
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
     const send = (text: string): void => controller.enqueue(encoder.encode(text))
@@ -40,14 +66,14 @@ export async function sseResponse(events: AsyncGenerator<object, void, void>, op
     try {
       const next = await within(pending, options.keepAliveMs)
       if (options.abort.signal.aborted) return
-      if (next === "quiet") return send(": keep-alive\n\n")
+      if (next === "quiet") return send(dialect.keepAlive)
       pending = null
-      if (next.done !== true) return send(`data: ${JSON.stringify(next.value)}\n\n`)
+      if (next.done !== true) return send(dialect.event(next.value))
     } catch (error) {
       if (options.abort.signal.aborted) return
-      send(`data: ${JSON.stringify(errorBody(toRequestError(error, options.log)))}\n\n`)
+      send(dialect.error(toRequestError(error, options.log)))
     }
-    send("data: [DONE]\n\n")
+    if (dialect.end !== "") send(dialect.end)
     controller.close()
   }
 

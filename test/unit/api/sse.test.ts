@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { sseResponse } from "../../../src/api/sse.ts"
+import { namedEvent, OPENAI_SSE, sseResponse } from "../../../src/api/sse.ts"
 import { RequestError } from "../../../src/base/errors.ts"
 import { makeLog } from "../../../src/base/log.ts"
 import { readAnswer, until } from "./harness.ts"
@@ -8,7 +8,7 @@ const lines: string[] = []
 const log = makeLog({ write: (line) => lines.push(line) })
 
 function options(keepAliveMs = 0) {
-  return { abort: new AbortController(), keepAliveMs, log }
+  return { abort: new AbortController(), dialect: OPENAI_SSE, keepAliveMs, log }
 }
 
 async function* after(ms: number, ...steps: (object | Error)[]): AsyncGenerator<object, void, void> {
@@ -20,6 +20,18 @@ async function* after(ms: number, ...steps: (object | Error)[]): AsyncGenerator<
 }
 
 describe("events", () => {
+  test("have names in other dialects, which say for themselves how they wait, fail and end", async () => {
+    const dialect = {
+      event: namedEvent, error: () => namedEvent({ type: "error" }), keepAlive: "event: ping\n\n", end: "",
+    }
+    const events = after(40, { type: "a", x: 1 }, new RequestError("late"))
+    const text = await (await sseResponse(events, { ...options(15), dialect })).text()
+    expect(text.replace(/(event: ping\n\n)+/g, "event: ping\n\n")).toBe(
+      'event: ping\n\nevent: a\ndata: {"type":"a","x":1}\n\n' +
+        'event: ping\n\nevent: error\ndata: {"type":"error"}\n\n',
+    )
+  })
+
   test("are lines of JSON, with [DONE] last", async () => {
     const response = await sseResponse(after(0, { a: "x\ny" }, { b: 2 }), options())
     expect(await response.text()).toBe('data: {"a":"x\\ny"}\n\ndata: {"b":2}\n\ndata: [DONE]\n\n')

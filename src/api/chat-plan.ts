@@ -1,0 +1,67 @@
+/** Checks a chat request and turns it into a job. Other endpoints whose requests are conversations come through here too. */
+import { RequestError } from "../base/errors.ts"
+import type { ChatJob } from "./chat-job.ts"
+import { chatPrompt } from "./chat-prompt.ts"
+import type { ApiContext } from "./context.ts"
+import { messageText } from "./messages.ts"
+import { checkModel, servedName } from "./model-name.ts"
+import { truncationFor } from "./prompt.ts"
+import { requestId } from "./request-id.ts"
+import { reportOptions } from "./request-options.ts"
+import { fitSampling, samplingFor } from "./sampling.ts"
+import type { SamplingChoices } from "./sampling.ts"
+import type { ChatRequest } from "./schema/chat.ts"
+import { refuseConstraints } from "./structured.ts"
+import { readTools } from "./tools.ts"
+import { refuseUnsupported } from "./unsupported.ts"
+
+/** Errors: `RequestError` for whatever cannot be honoured. */
+export function planChat(context: ApiContext, request: Request, body: ChatRequest): ChatJob {
+  const { client } = context
+  checkModel(client.model, body.model)
+  const report = reportOptions(body, context)
+  refuseUnsupported(body)
+  refuseConstraints(body.response_format ?? null, body.structured_outputs ?? null)
+  const tools = readTools(body)
+  const choices = samplingChoices(body)
+  const sampling = samplingFor(body, choices, client)
+  const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
+  const prompt = chatPrompt(context, body, { tools, reasoningEffort: body.reasoning_effort ?? null }, truncation)
+  const role = answerRole(context, body)
+  const last = body.messages.at(-1)
+  const topLogprobs = body.top_logprobs ?? 0
+  return {
+    id: requestId("chatcmpl", request, body.request_id),
+    created: Math.floor(Date.now() / 1000),
+    model: servedName(client.model),
+    fingerprint: context.fingerprint,
+    run: { prompt, sampling: fitSampling(sampling, prompt.tokenIds, client) },
+    report,
+    numTopLogprobs: topLogprobs === -1 ? client.model.vocabSize : topLogprobs,
+    role,
+    echo: (body.echo ?? false) && last?.role === role ? messageText(last) : "",
+    returnPromptText: body.return_prompt_text ?? false,
+  }
+}
+
+function samplingChoices(body: ChatRequest): SamplingChoices {
+  const wantsLogprobs = body.logprobs ?? false
+  const top = body.top_logprobs ?? 0
+  const param = "top_logprobs"
+  if (top < -1) throw new RequestError(`\`top_logprobs\` must be a positive value or -1, got ${top}.`, { param })
+  if (top !== 0 && !wantsLogprobs) {
+    throw new RequestError("when using `top_logprobs`, `logprobs` must be set to true.", { param })
+  }
+  const newer = body.max_completion_tokens ?? null
+  return {
+    maxTokens: newer ?? body.max_tokens ?? null,
+    maxTokensField: newer === null ? "max_tokens" : "max_completion_tokens",
+    logprobs: wantsLogprobs ? top : null,
+  }
+}
+
+/** Without a generation prompt the model goes on with the last message. */
+function answerRole({ options }: ApiContext, body: ChatRequest): string {
+  if (body.add_generation_prompt ?? true) return options.responseRole
+  return body.messages.at(-1)?.role ?? options.responseRole
+}

@@ -1,0 +1,45 @@
+/** What the endpoints that generate have in common: how a request is read, handed to the engine, and streamed back. */
+import type { Static, TObject } from "@sinclair/typebox"
+import { readJson } from "./body.ts"
+import type { ApiContext } from "./context.ts"
+import type { Generation, PromptRun } from "./generation.ts"
+import { cacheSalt, requestPriority } from "./request-options.ts"
+import { bodyParser } from "./schema/parse.ts"
+import type { SamplingFields } from "./schema/sampling-fields.ts"
+import { OPENAI_SSE, sseResponse } from "./sse.ts"
+import type { SseDialect } from "./sse.ts"
+import type { UnknownFieldLog } from "./unknown-fields.ts"
+
+export type Handler = (route: { request: Request }) => Promise<Response>
+
+/** A handler that gets the body as `schema` has it; fields that nobody knows are noted. */
+export function jsonHandler<T extends TObject>(
+  schema: T,
+  context: ApiContext,
+  noteUnknown: UnknownFieldLog,
+  answer: (request: Request, body: Static<T>) => Promise<Response> | Response,
+): Handler {
+  const parse = bodyParser(schema)
+  return async ({ request }) => {
+    const body = parse(await readJson(request, context.options.maxBodyBytes))
+    noteUnknown(schema, body as object)
+    return answer(request, body)
+  }
+}
+
+/** Errors: `RequestError` for a priority or a cache salt that is not one. */
+export function generationFor(
+  request: Request, fields: SamplingFields, id: string, runs: readonly PromptRun[],
+): Generation {
+  return { id, runs, priority: requestPriority(request, fields), cacheSalt: cacheSalt(fields) }
+}
+
+/** The answer as a stream; see `sseResponse`. */
+export function streamed(
+  { options }: ApiContext,
+  events: AsyncGenerator<object, void, void>,
+  abort: AbortController,
+  dialect: SseDialect = OPENAI_SSE,
+): Promise<Response> {
+  return sseResponse(events, { abort, dialect, keepAliveMs: options.sseKeepAliveMs, log: options.log })
+}
