@@ -6,7 +6,9 @@ import { makeLog, type Log } from "./base/log.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
 import { locateLibraries } from "./cli/libraries.ts"
 import type { ServeConfig } from "./cli/serve-options.ts"
+import type { SchedulerStats } from "./core/scheduler-stats.ts"
 import type { GenerateRequest } from "./engine/engine-client.ts"
+import { StatsLog } from "./engine/stats-log.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { resolveModel } from "./model/resolve.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
@@ -14,7 +16,7 @@ import { startEngine, type StartEngineOptions } from "./start-engine.ts"
 /** Resolves with the exit code. Errors: `ConfigError`. */
 export async function serve(config: ServeConfig): Promise<number> {
   const startedMs = performance.now()
-  const log = makeLog({ level: config.logLevel, json: config.logJson })
+  const log = makeLog({ level: config.logLevel, json: config.logFormat === "json" })
   const signal = firstSignal(log)
   const engine = await startEngine(startOptions(config, log))
   const server = await startServer({
@@ -60,7 +62,15 @@ function startOptions(config: ServeConfig, log: Log): StartEngineOptions {
     overrideGenerationConfig: config.overrideGenerationConfig, maxWaitingRequests: config.maxWaitingRequests,
     onNotice: (line) => log.info(line), seed: config.seed,
     onRequest: (request) => config.enableLogRequests && logRequest(request, log),
+    histogramBuckets: config.customHistogramBuckets,
+    onStats: config.disableLogStats ? () => {} : statsListener(config.logStatsInterval, log),
   }
+}
+
+function statsListener(intervalSeconds: number, log: Log): (stats: SchedulerStats) => void {
+  const later = (seconds: number, callback: () => void) => void setTimeout(callback, seconds * 1000).unref()
+  const lines = new StatsLog({ intervalSeconds, log, now: () => performance.now() / 1000, later })
+  return (stats) => lines.record(stats)
 }
 
 /** The parameters; never the prompt, which is the user's. */

@@ -6,9 +6,11 @@ import { present } from "./base/assert.ts"
 import { workerUrl } from "./base/embedded.ts"
 import { ConfigError } from "./base/errors.ts"
 import { Prng } from "./base/prng.ts"
+import type { SchedulerStats } from "./core/scheduler-stats.ts"
 import { AsyncEngine } from "./engine/async-engine.ts"
 import type { EngineClient, GenerateRequest, ModelInfo } from "./engine/engine-client.ts"
 import type { EngineReady } from "./engine/engine-ready.ts"
+import type { MetricBuckets } from "./engine/metric-buckets.ts"
 import type { RandomSource } from "./engine/parallel-sampling.ts"
 import { WorkerPort } from "./engine/worker-port.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
@@ -41,6 +43,8 @@ export interface StartEngineOptions {
   readonly onNotice: (line: string) => void
   /** Hears every request that is admitted. */
   readonly onRequest: (request: GenerateRequest) => void
+  readonly onStats: (stats: SchedulerStats) => void
+  readonly histogramBuckets: Partial<MetricBuckets>
   /** Of the requests that bring no seed; null draws one from the system for each. */
   readonly seed: number | null
 }
@@ -64,7 +68,7 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
       core: port, ...text, model: modelInfo(options, source, text.tokenizer, ready),
       now: () => performance.now() / 1000, random: randomSource(options.seed), maxNumSeqs: config.maxNumSeqs,
       maxWaitingRequests: options.maxWaitingRequests, cacheConfig: cacheLabels(config, ready),
-      onRequest: options.onRequest,
+      onRequest: options.onRequest, onStats: options.onStats, histogramBuckets: options.histogramBuckets,
     })
   } catch (error) {
     worker.terminate()
@@ -100,7 +104,9 @@ function configEosIds(config: Readonly<Record<string, unknown>>): number[] {
 function cacheLabels(config: EngineConfig, ready: EngineReady): Record<string, string | number | boolean | null> {
   return {
     block_size: ready.blockSize, cache_dtype: config.kvCacheDtype, enable_prefix_caching: config.enablePrefixCaching,
+    gpu_memory_utilization: config.memoryUtilization, kv_cache_memory_bytes: config.kvCacheMemoryBytes,
     num_gpu_blocks: ready.numBlocks, num_gpu_blocks_override: config.numBlocksOverride,
+    prefix_caching_hash_algo: "sha256", is_attention_free: false,
     kv_cache_size_tokens: ready.capacityTokens, kv_cache_max_concurrency: ready.maxConcurrency,
   }
 }

@@ -36,11 +36,8 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
     if (!mayPass(path, headers.get("authorization"))) return unauthorized()
     const handler = methods.has(path) ? path : widerPath(path)
     const refusal = refuseMethod(methods.get(handler), method)
-    if (refusal !== null) return refusal
-    const start = performance.now()
-    const response = await routes.handle(request).catch((error) => errorResponse(error, merged.log))
-    httpMetrics.record({ handler, method, status: response.status, seconds: (performance.now() - start) / 1000 })
-    return response
+    const answer = () => refusal ?? routes.handle(request).catch((error) => errorResponse(error, merged.log))
+    return httpMetrics.measure({ handler: methods.has(handler) ? handler : "none", request }, answer)
   }
   return { handle: merged.enableRequestIdHeaders ? withRequestId(handle) : handle }
 }

@@ -1,17 +1,20 @@
-/** How many requests each endpoint answered, with which kind of status, and how soon: after the engine's metrics. */
+/**
+ * What each endpoint answered, how soon and how much: after the engine's metrics, under the names that vLLM's server
+ * gives them.
+ */
 import { MetricsRegistry } from "../engine/metrics-registry.ts"
 
 /** Endpoints that probes call all the time are not counted. */
-const UNCOUNTED: ReadonlySet<string> = new Set(["/health", "/load", "/ping", "/version", "/metrics"])
-const DURATION_BOUNDS = [0.1, 0.5, 1]
+const UNCOUNTED: ReadonlySet<string> = new Set(["/health", "/load", "/ping", "/version", "/metrics", "/server_info"])
+const COARSE_BOUNDS = [0.1, 0.5, 1]
+const FINE_BOUNDS = [
+  0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30, 60,
+]
 
-export interface AnsweredRequest {
-  /** The route's path, not the request's: there are only so many. */
+interface MeasuredRequest {
+  /** The route's path, not the request's: there are only so many. "none" where nothing serves the path. */
   readonly handler: string
-  readonly method: string
-  readonly status: number
-  /** Until the answer began. */
-  readonly seconds: number
+  readonly request: Request
 }
 
 export class HttpMetrics {
@@ -21,21 +24,55 @@ export class HttpMetrics {
     help: "Requests by endpoint, method and status class.",
     labelNames: ["handler", "method", "status"],
   })
+  private readonly requestBytes = this.registry.summary({
+    name: "http_request_size_bytes",
+    help: "Content length of requests by endpoint; 0 where they do not tell it.",
+    labelNames: ["handler"],
+  })
+  private readonly responseBytes = this.registry.summary({
+    name: "http_response_size_bytes",
+    help: "Bytes of JSON answers by endpoint; 0 for others.",
+    labelNames: ["handler"],
+  })
+  private readonly fineDurations = this.registry.histogram({
+    name: "http_request_duration_highr_seconds",
+    help: "Seconds until the answer began, over all endpoints.",
+    bounds: FINE_BOUNDS,
+  })
   private readonly durations = this.registry.histogram({
     name: "http_request_duration_seconds",
     help: "Seconds until the answer began.",
     labelNames: ["handler", "method"],
-    bounds: DURATION_BOUNDS,
+    bounds: COARSE_BOUNDS,
   })
 
-  record({ handler, method, status, seconds }: AnsweredRequest): void {
-    if (UNCOUNTED.has(handler)) return
-    this.requests.labels(handler, method, `${Math.floor(status / 100)}xx`).inc()
+  /** Counts what `answer` does with the request. */
+  async measure(
+    { handler, request }: MeasuredRequest, answer: () => Response | Promise<Response>,
+  ): Promise<Response> {
+    if (UNCOUNTED.has(handler)) return answer()
+    const start = performance.now()
+    const { response, bytes } = await withSize(await answer())
+    const seconds = (performance.now() - start) / 1000
+    const { method, headers } = request
+    this.requests.labels(handler, method, `${Math.floor(response.status / 100)}xx`).inc()
+    this.requestBytes.labels(handler).observe(Number(headers.get("content-length") ?? 0))
+    this.responseBytes.labels(handler).observe(bytes)
+    this.fineDurations.labels().observe(seconds)
     this.durations.labels(handler, method).observe(seconds)
+    return response
   }
 
   /** Prometheus text, format 0.0.4. */
   render(): string {
     return this.registry.render()
   }
+}
+
+/** Bun computes a JSON answer's length when it sends it; here it is known earlier. Streams and files count 0. */
+async function withSize(response: Response): Promise<{ response: Response; bytes: number }> {
+  if (response.headers.get("content-type")?.startsWith("application/json") !== true) return { response, bytes: 0 }
+  const { status, headers } = response
+  const text = await response.text()
+  return { response: new Response(text, { status, headers }), bytes: Buffer.byteLength(text) }
 }

@@ -3,6 +3,7 @@ import { Type } from "@sinclair/typebox"
 import { Elysia } from "elysia"
 import type { ApiContext } from "./context.ts"
 import { operation } from "./openapi.ts"
+import { renderProcessMetrics } from "./process-metrics.ts"
 import { shapeError } from "./schema/parse.ts"
 
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -11,8 +12,10 @@ export function opsApi({ client, options, httpMetrics }: ApiContext) {
   const tag = "Operation"
   const health = (): Response => new Response(null, { status: client.deathReason() === null ? 200 : 503 })
   const load = (): Response => Response.json({ server_load: client.numUnfinished() })
-  const metrics = (): Response =>
-    new Response(client.metrics() + httpMetrics.render(), { headers: { "content-type": PROMETHEUS } })
+  const metrics = (): Response => {
+    const text = client.metrics() + httpMetrics.render() + renderProcessMetrics()
+    return new Response(text, { headers: { "content-type": PROMETHEUS } })
+  }
 
   return new Elysia()
     .get("/health", health, { detail: operation({ summary: "200 while the engine lives, else 503", tag }) })

@@ -1,4 +1,5 @@
 import { ConfigError } from "../base/errors.ts"
+import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
 import { integer, jsonObject, oneOf, orAuto, share, text, type ParseValue } from "./parse-values.ts"
 
 /**
@@ -128,9 +129,17 @@ export const SERVE_FLAGS = {
 
   logLevel: value<"debug" | "info" | "warning" | "error">(LOGGING, "--log-level <level>", "info",
     oneOf("debug", "info", "warning", "error"), "least important lines to write"),
-  logJson: toggle(LOGGING, "--log-json", "write log lines as JSON objects"),
+  logFormat: value<"text" | "json">(LOGGING, "--log-format <format>", "text", oneOf("text", "json"),
+    "text, or json for an object a line"),
   enableLogRequests: toggle(LOGGING, "--enable-log-requests", "log each request's parameters, not its prompt"),
-  disableLogStats: toggle(LOGGING, "--disable-log-stats", "throughput is not logged in this version anyway; /metrics has it"),
+  disableLogStats: toggle(LOGGING, "--disable-log-stats", "no lines of throughput and load; /metrics stays"),
+  logStatsInterval: value(LOGGING, "--log-stats-interval <seconds>", 10, integer({ min: 1, max: 86400 }),
+    "time between lines of throughput and load, while there is work"),
+  customHistogramBuckets: value<Partial<MetricBuckets>>(LOGGING, "--custom-histogram-buckets <json>", {},
+    (word, flag) => parseBuckets(jsonObject(word, flag)),
+    "bounds of /metrics' histograms, by family: {\"request_latency\": [0.1, 1, 10]}; families are request_latency, " +
+      "time_to_first_token, inter_token_latency, iteration_tokens, request_params_n, request_num_preemptions, " +
+      "request_tokens"),
 } as const satisfies Record<string, Flag<unknown>>
 
 type Flags = typeof SERVE_FLAGS

@@ -16,6 +16,12 @@ export interface PrefillStats {
   readonly numComputedTokens: number
 }
 
+/** A draft that a step verified. */
+export interface DraftResult {
+  readonly numTokens: number
+  readonly numAccepted: number
+}
+
 /** What one step brought for one request. */
 export interface EngineCoreOutput {
   readonly requestId: string
@@ -30,4 +36,6 @@ export interface EngineCoreOutput {
   readonly events: readonly RequestEvent[]
   /** On the request's first output only. */
   readonly prefillStats: PrefillStats | null
+  /** Null without a draft. */
+  readonly draft: DraftResult | null
 }

@@ -15,7 +15,7 @@
  * Source: the behaviour of vLLM V1's scheduler.
  */
 import { assert } from "../base/assert.ts"
-import type { EngineCoreOutput, FinishReason } from "./engine-core-output.ts"
+import type { DraftResult, EngineCoreOutput, FinishReason } from "./engine-core-output.ts"
 import { KVManager } from "./kv/kv-manager.ts"
 import type { KVCacheConfig } from "./kv/kv-spec.ts"
 import { PlanDraft } from "./plan-draft.ts"
@@ -246,8 +246,9 @@ export class Scheduler {
   }
 
   /**
-   * Preempts the running request that gives way first, and takes back what this step had planned for it. By priority that
-   * is the last in the waiting line's own total order: requests of one arrival time could else preempt each other for ever.
+   * Preempts the running request that gives way first, and takes back what this step had planned for it. By priority
+   * that is the last in the waiting line's own total order: requests of one arrival time could else preempt each other
+   * for ever.
    */
   #takeVictim(draft: PlanDraft): Request {
     let index = this.#running.length - 1
@@ -356,10 +357,12 @@ export class Scheduler {
     assert(scheduled.samples === sampled.length > 0, () => `${request.requestId}: ${sampled.length} tokens sampled`)
     assert(sampled.length <= draftTokenIds.length + 1, () => `${request.requestId}: ${sampled.length} tokens sampled`)
     if (sampled.length === 0) return null
+    let draft: DraftResult | null = null
     if (draftTokenIds.length > 0) {
       const numAccepted = sampled.length - 1
       if (!isStale) request.numComputedTokens -= draftTokenIds.length - numAccepted
       this.#counters.recordDraft(draftTokenIds.length, numAccepted)
+      draft = { numTokens: draftTokenIds.length, numAccepted }
     }
 
     const newTokenIds = this.#appendUntilStop(request, sampled)
@@ -378,6 +381,7 @@ export class Scheduler {
       stopReason: request.stopReason,
       events: request.takeEvents(),
       prefillStats,
+      draft,
     }
   }
 

@@ -13,11 +13,13 @@
  */
 import { RequestError } from "../base/errors.ts"
 import type { SamplingParams } from "../core/sampling-params.ts"
+import type { SchedulerStats } from "../core/scheduler-stats.ts"
 import type { ChatTemplate } from "../text/chat-template.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import { EngineDeadError } from "./engine-client.ts"
 import type { ChoiceOutput, EngineClient, GenerateRequest, ModelInfo } from "./engine-client.ts"
 import type { EngineCoreOutputs, EngineCorePort } from "./engine-core-port.ts"
+import type { MetricBuckets } from "./metric-buckets.ts"
 import { EngineMetrics } from "./metrics.ts"
 import type { MetricsConfig } from "./metrics.ts"
 import { OutputCollector } from "./output-collector.ts"
@@ -42,6 +44,9 @@ export interface AsyncEngineOptions {
   readonly maxWaitingRequests: number | null
   /** Labels of the `cache_config_info` metric. */
   readonly cacheConfig: MetricsConfig["cacheConfig"]
+  readonly histogramBuckets?: Partial<MetricBuckets>
+  /** Hears the core's stats of each batch. */
+  readonly onStats?: (stats: SchedulerStats) => void
   /** Hears every request that is admitted. */
   readonly onRequest?: (request: GenerateRequest) => void
 }
@@ -58,6 +63,7 @@ export class AsyncEngine implements EngineClient {
   readonly #metrics: EngineMetrics
   readonly #processor: OutputProcessor
   readonly #onRequest: (request: GenerateRequest) => void
+  readonly #onStats: (stats: SchedulerStats) => void
   #state: "serving" | "draining" | "stopped" | "dead" = "serving"
   #deathReason: string | null = null
   readonly #death = Promise.withResolvers<string>()
@@ -82,10 +88,12 @@ export class AsyncEngine implements EngineClient {
       modelName: model.servedNames[0] ?? model.root,
       maxModelLen: model.maxModelLen,
       cacheConfig: options.cacheConfig,
+      buckets: options.histogramBuckets ?? {},
       created: model.created,
     })
     this.#processor = new OutputProcessor({ metrics: this.#metrics, tokenizer })
     this.#onRequest = options.onRequest ?? (() => {})
+    this.#onStats = options.onStats ?? (() => {})
     core.onOutputs((batch) => this.#receive(batch))
     core.onDeath((error) => this.#die(error))
   }
@@ -208,7 +216,7 @@ export class AsyncEngine implements EngineClient {
     const numWaiting = Math.max(0, numLive - numRunning)
     const numStarting = this.#hasWaiting ? 0 : Math.min(numNew, this.#maxNumSeqs - numRunning)
     if (numWaiting + numNew - numStarting <= this.#maxWaitingRequests) return
-    this.#metrics.recordRejection("max_waiting_requests")
+    this.#metrics.recordRejection("max_num_queued_reqs")
     throw new RequestError(
       `Too many requests are waiting: ${numWaiting} of at most ${this.#maxWaitingRequests}. Please try again later.`,
       { status: 503, type: "ServiceUnavailableError" },
@@ -221,6 +229,7 @@ export class AsyncEngine implements EngineClient {
     const idsToAbort = this.#processor.process(batch, this.#now())
     if (idsToAbort.length > 0) this.#core.abort(idsToAbort)
     this.#metrics.recordStep(stats, batch.outputs.length > 0)
+    this.#onStats(stats)
     this.#numRunning = stats.numRunning
     this.#hasWaiting = stats.numWaiting + stats.numDeferred > 0
     this.#noteIdle()

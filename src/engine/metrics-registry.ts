@@ -1,12 +1,13 @@
 /**
- * Counters, gauges and histograms in the Prometheus text format 0.0.4.
+ * Counters, gauges, histograms and summaries (without quantiles) in the Prometheus text format 0.0.4.
  *
  * Every metric is a family; `labels(...)` gives the child of one combination of label values, once, so that recording
  * costs a field update and never a lookup. Nothing here reads a clock: `created` is given.
  */
 import { assert } from "../base/assert.ts"
 
-export type MetricType = "counter" | "gauge" | "histogram"
+export type MetricType = "counter" | "gauge" | "histogram" | "summary"
+type Metric = Counter | Gauge | Histogram | Summary
 
 interface FamilyOptions {
   readonly name: string
@@ -28,6 +29,16 @@ export class Gauge {
 
   set(value: number): void {
     this.value = value
+  }
+}
+
+export class Summary {
+  count = 0
+  sum = 0
+
+  observe(value: number): void {
+    this.count += 1
+    this.sum += value
   }
 }
 
@@ -94,7 +105,7 @@ export class Family<Child> {
 
 export class MetricsRegistry {
   readonly #created: number | null
-  readonly #families: Family<Counter | Gauge | Histogram>[] = []
+  readonly #families: Family<Metric>[] = []
 
   /** `created`: seconds since the epoch for the `_created` series, or null for none. */
   constructor(options: { created: number | null } = { created: null }) {
@@ -110,6 +121,10 @@ export class MetricsRegistry {
     return this.#add(new Family("gauge", options, () => new Gauge()))
   }
 
+  summary(options: FamilyOptions): Family<Summary> {
+    return this.#add(new Family("summary", options, () => new Summary()))
+  }
+
   histogram(options: FamilyOptions & { bounds: readonly number[] }): Family<Histogram> {
     const { bounds } = options
     assert(
@@ -119,7 +134,7 @@ export class MetricsRegistry {
     return this.#add(new Family("histogram", options, () => new Histogram(bounds)))
   }
 
-  #add<Child extends Counter | Gauge | Histogram>(family: Family<Child>): Family<Child> {
+  #add<Child extends Metric>(family: Family<Child>): Family<Child> {
     assert(!this.#families.some(({ name }) => name === family.name), () => `metric ${family.name} registered twice`)
     this.#families.push(family)
     return family
@@ -131,11 +146,12 @@ export class MetricsRegistry {
     return lines.length === 0 ? "" : `${lines.join("\n")}\n`
   }
 
-  #renderFamily(lines: string[], family: Family<Counter | Gauge | Histogram>): void {
+  #renderFamily(lines: string[], family: Family<Metric>): void {
     const name = family.type === "counter" ? `${family.name}_total` : family.name
     lines.push(`# HELP ${name} ${escapeHelp(family.help)}`, `# TYPE ${name} ${family.type}`)
     for (const [labels, child] of family.children) {
       if (child instanceof Histogram) renderHistogram(lines, name, labels, child)
+      else if (child instanceof Summary) lines.push(...countAndSum(name, labels, child))
       else lines.push(sample(name, labels, child.value))
     }
     if (this.#created === null || family.type === "gauge") return
@@ -153,7 +169,11 @@ function renderHistogram(lines: string[], name: string, labels: string, histogra
     const bound = histogram.bounds[i] ?? Infinity
     lines.push(sample(`${name}_bucket`, `${prefix}le="${formatNumber(bound)}"`, cumulative))
   }
-  lines.push(sample(`${name}_count`, labels, cumulative), sample(`${name}_sum`, labels, histogram.sum))
+  lines.push(...countAndSum(name, labels, { count: cumulative, sum: histogram.sum }))
+}
+
+function countAndSum(name: string, labels: string, { count, sum }: { count: number; sum: number }): string[] {
+  return [sample(`${name}_count`, labels, count), sample(`${name}_sum`, labels, sum)]
 }
 
 function sample(name: string, labels: string, value: number): string {

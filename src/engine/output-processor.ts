@@ -74,7 +74,7 @@ export class OutputProcessor {
   ): void {
     const { request } = choice
     this.#recordLatency(choice, output, batch)
-    choice.recordTimes(output, batch.timestamp)
+    choice.recordTimes(output, batch.timestamp, batch.now)
     const finishReason = choice.append(output, this.#logprobsText)
     if (finishReason !== null && output.finishReason === null) batch.idsToAbort.push(choice.id)
     if (finishReason !== null) this.#finish(choice, finishReason, batch.now)

@@ -7,13 +7,13 @@
  *   2. `choice.numOutputTokens` counts the tokens the reader gets; the core may have made more, behind a stop string.
  */
 import { assert } from "../base/assert.ts"
-import type { EngineCoreOutput, FinishReason } from "../core/engine-core-output.ts"
+import type { DraftResult, EngineCoreOutput, FinishReason } from "../core/engine-core-output.ts"
 import type { SamplingParams } from "../core/sampling-params.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import type { GenerateRequest, PositionLogprobs } from "./engine-client.ts"
 import { MAX_CONTEXT_TOKENS } from "./logprobs-text.ts"
 import type { LogprobsText } from "./logprobs-text.ts"
-import type { FinishedRequest } from "./metrics.ts"
+import type { DraftCounts, FinishedRequest } from "./finished-request.ts"
 import type { MutableChoiceOutput, OutputCollector } from "./output-collector.ts"
 import type { OutputStream } from "./output-stream.ts"
 import { OutputText } from "./output-text.ts"
@@ -66,9 +66,12 @@ export class ChoiceState {
   #contextIds: number[] = []
   #numCachedTokens = 0
   #numPreemptions = 0
+  #drafts: DraftCounts | null = null
   #queuedTime: number | null = null
   #scheduledTime: number | null = null
   #firstTokenTime: number | null = null
+  /** Front-end clock. */
+  #firstOutputTime: number | null = null
   lastTokenTime: number | null = null
   numOutputTokens = 0
   stopReason: string | number | null = null
@@ -83,16 +86,18 @@ export class ChoiceState {
       : null
   }
 
-  /** Takes in what happened to the request, and when its tokens came, on the core's clock. */
-  recordTimes(output: EngineCoreOutput, timestamp: number): void {
+  /** Takes in what happened to the request, and when its tokens came: `timestamp` on the core's clock, `now` here. */
+  recordTimes(output: EngineCoreOutput, timestamp: number, now: number): void {
     for (const event of output.events) {
       if (event.type === "queued") this.#queuedTime ??= event.timestamp
       else if (event.type === "scheduled") this.#scheduledTime ??= event.timestamp
       else this.#numPreemptions += 1
     }
     if (output.prefillStats !== null) this.#numCachedTokens = output.prefillStats.numCachedTokens
+    if (output.draft !== null) this.#drafts = addDraft(this.#drafts, output.draft)
     if (output.newTokenIds.length === 0) return
     this.#firstTokenTime ??= timestamp
+    this.#firstOutputTime ??= now
     this.lastTokenTime = timestamp
   }
 
@@ -151,11 +156,21 @@ export class ChoiceState {
       numPreemptions: this.#numPreemptions,
       maxTokens: this.#sampling.maxTokens,
       arrivalTime: this.request.arrivalTime,
+      firstOutputTime: this.#firstOutputTime,
       finishTime,
       queuedTime: this.#queuedTime,
       scheduledTime: this.#scheduledTime,
       firstTokenTime: this.#firstTokenTime,
       lastTokenTime: this.lastTokenTime,
+      drafts: this.#drafts,
     }
+  }
+}
+
+function addDraft(sum: DraftCounts | null, draft: DraftResult): DraftCounts {
+  return {
+    numDrafts: (sum?.numDrafts ?? 0) + 1,
+    numDraftTokens: (sum?.numDraftTokens ?? 0) + draft.numTokens,
+    numAcceptedTokens: (sum?.numAcceptedTokens ?? 0) + draft.numAccepted,
   }
 }

@@ -43,7 +43,7 @@ describe.skipIf(built === null || model === null)("the server process", () => {
   test("--enable-log-requests logs what is asked, never the prompt; --seed repeats from start to start", async () => {
     const texts: string[] = []
     for (let run = 0; run < 2; run++) {
-      const server = await start("--enable-log-requests", "--log-json", "--seed", "1")
+      const server = await start("--enable-log-requests", "--log-format", "json", "--seed", "1")
       const response = await fetch(`${server.url}/v1/completions`, {
         method: "POST",
         headers: { "content-type": "application/json" },

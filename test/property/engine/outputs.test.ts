@@ -71,7 +71,7 @@ async function play({ core, numLive }: FakeEngine, { tokens, splits, pauses, end
         finishReason: !isLast ? null : endsWithStopToken ? "stop" : "length",
         stopReason: isLast && endsWithStopToken ? tokens.at(-1)! : null,
         events: [],
-        prefillStats: null,
+        prefillStats: null, draft: null,
       })),
     )
     if (pauses[step % pauses.length]) await new Promise((resolve) => setImmediate(resolve))

@@ -63,7 +63,7 @@ describe("serve", () => {
       schedulingPolicy: "fcfs", enablePrefixCaching: true, enableChunkedPrefill: true, seed: null, chatTemplate: null,
       generationConfig: "auto", overrideGenerationConfig: {}, maxLogprobs: 20, tokenizer: null, apiKey: [],
       enableAutoToolChoice: false, toolCallParser: null, threads: 0, isa: null, libDir: null, logLevel: "info",
-      logJson: false, uds: null, rootPath: "", shutdownTimeout: 0, responseRole: "assistant", offline: false,
+      logFormat: "text", uds: null, rootPath: "", shutdownTimeout: 0, responseRole: "assistant", offline: false,
     })
     expect(Object.keys(config).sort()).toEqual(["model", ...Object.keys(SERVE_FLAGS)].sort())
   })

@@ -358,7 +358,7 @@ describe("admission", () => {
     await expect(start(engine).next()).rejects.toMatchObject({ message: expect.stringContaining("1 of at most 1") })
     expect(core.added).toHaveLength(3)
     expect(engine.metrics()).toContain(
-      'vllm:admission_rejections_total{model_name="fake",reason="max_waiting_requests"} 2.0',
+      'vllm:admission_rejections_total{model_name="fake",reason="max_num_queued_reqs"} 2.0',
     )
     // One leaves: the waiting one runs, and there is room to wait.
     await live[0]?.return()

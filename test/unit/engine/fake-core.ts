@@ -143,6 +143,7 @@ export class FakeCore implements EngineCorePort {
       prefillStats: isFirst
         ? { numPromptTokens: promptTokenIds.length, numCachedTokens: 0, numComputedTokens: promptTokenIds.length }
         : null,
+      draft: null,
     }
   }
 

@@ -27,6 +27,7 @@ export function coreOutput(overrides: Partial<EngineCoreOutput>): EngineCoreOutp
     stopReason: null,
     events: [],
     prefillStats: null,
+    draft: null,
     ...overrides,
   }
 }

@@ -81,3 +81,17 @@ test("1-2-5 series end at the greatest bound within the limit", () => {
   expect(oneTwoFiveBounds(99)).toEqual([1, 2, 5, 10, 20, 50])
   expect(oneTwoFiveBounds(0)).toEqual([])
 })
+
+test("a summary is a count and a sum", () => {
+  const registry = new MetricsRegistry({ created: 1 })
+  const size = registry.summary({ name: "size_bytes", help: "Size.", labelNames: ["a"] }).labels("x")
+  for (const value of [2, 0.5]) size.observe(value)
+  expect(registry.render()).toBe(`# HELP size_bytes Size.
+# TYPE size_bytes summary
+size_bytes_count{a="x"} 2.0
+size_bytes_sum{a="x"} 2.5
+# HELP size_bytes_created Size.
+# TYPE size_bytes_created gauge
+size_bytes_created{a="x"} 1.0
+`)
+})

@@ -99,8 +99,35 @@ test("n > 1: each choice is a generation, the request is one", async () => {
   expect(sampleOf(metrics, "request_generation_tokens_sum")).toBe(9)
 })
 
+test("every series that vLLM shows from its start is there", () => {
+  const text = makeFakeEngine().engine.metrics()
+  const series = (type: string) =>
+    [...text.matchAll(new RegExp(`^# TYPE vllm:(\\S+) ${type}$`, "gm"))].map((match) => match[1]!)
+      .filter((name) => !name.endsWith("_created")).sort()
+  expect(series("gauge")).toEqual([
+    "cache_config_info", "engine_sleep_state", "kv_cache_usage_perc", "num_requests_running", "num_requests_waiting",
+    "num_requests_waiting_by_reason",
+  ])
+  expect(series("counter")).toEqual([
+    "admission_rejections_total", "external_prefix_cache_hits_total", "external_prefix_cache_queries_total",
+    "generation_tokens_total", "mm_cache_hits_total", "mm_cache_queries_total", "num_preemptions_total",
+    "prefix_cache_hits_total", "prefix_cache_queries_total", "prompt_tokens_by_source_total",
+    "prompt_tokens_cached_by_source_total", "prompt_tokens_cached_total", "prompt_tokens_total",
+    "request_success_total",
+  ])
+  expect(series("histogram")).toEqual([
+    "e2e_request_latency_seconds", "inter_token_latency_seconds", "iteration_tokens_total",
+    "request_decode_time_seconds", "request_generation_tokens", "request_inference_time_seconds",
+    "request_max_num_generation_tokens", "request_num_preemptions", "request_params_max_tokens", "request_params_n",
+    "request_prefill_kv_computed_tokens", "request_prefill_time_seconds", "request_prompt_tokens",
+    "request_queue_time_seconds", "request_time_per_output_token_seconds", "time_to_first_token_seconds",
+  ])
+  for (const [state, value] of [["awake", 1], ["weights_offloaded", 0], ["discard_all", 0]] as const)
+    expect(sampleOf(text, "engine_sleep_state", `sleep_state="${state}"`)).toBe(value)
+})
+
 describe("stats", () => {
-  const cacheConfig = { block_size: 16, kv_cache_size_tokens: 1600 }
+  const cacheConfig = { block_size: 16, enable_prefix_caching: true, num_gpu_blocks_override: null }
   const config = { modelName: "fake", maxModelLen: 100, cacheConfig, created: null }
   const stats = (overrides: Partial<SchedulerStats>): SchedulerStats => {
     const { prefixCache, promptTokens } = new StatsCounters()
@@ -146,7 +173,10 @@ describe("stats", () => {
     for (const [name, labels, value] of samples) {
       expect([name, labels, sampleOf(text, name, labels)]).toEqual([name, labels, value])
     }
-    expect(text).toContain('vllm:cache_config_info{block_size="16",kv_cache_size_tokens="1600",engine="0"} 1.0')
+    expect(text).toContain(
+      'vllm:cache_config_info{block_size="16",enable_prefix_caching="True",num_gpu_blocks_override="None",' +
+        'engine="0"} 1.0',
+    )
   })
 
   test("drafts are counted from the first one on", () => {
