@@ -23,7 +23,8 @@ export async function serve(config: ServeConfig): Promise<number> {
     host: config.host, port: config.port, uds: config.uds, apiKeys: config.apiKey, maxBodyBytes: config.maxBodyBytes,
     rootPath: config.rootPath, responseRole: config.responseRole,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
-    log,
+    enablePerRequestMetrics: config.enablePerRequestMetrics, accessLog: !config.disableAccessLog,
+    quietPaths: config.disableAccessLogForEndpoints, log,
   }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)

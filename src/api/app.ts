@@ -11,6 +11,7 @@ import { errorResponse } from "./errors.ts"
 import { systemFingerprint } from "./fingerprint.ts"
 import { HttpMetrics } from "./http-metrics.ts"
 import { modelsApi } from "./models.ts"
+import { observed } from "./observed.ts"
 import { devApi, opsApi } from "./ops.ts"
 import type { DescribedRoute } from "./openapi.ts"
 import { randomHex } from "./request-id.ts"
@@ -39,7 +40,7 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
     const answer = () => refusal ?? routes.handle(request).catch((error) => errorResponse(error, merged.log))
     return httpMetrics.measure({ handler: methods.has(handler) ? handler : "none", request }, answer)
   }
-  return { handle: merged.enableRequestIdHeaders ? withRequestId(handle) : handle }
+  return { handle: observed(merged.enableRequestIdHeaders ? withRequestId(handle) : handle, merged) }
 }
 
 function buildRoutes(context: ApiContext) {

@@ -2,6 +2,7 @@
 import type { ChoiceOutput } from "../engine/engine-client.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { chatLogprobs } from "./logprobs.ts"
+import { requestMetrics } from "./request-metrics.ts"
 import type { ChatChoice, ChatResponse } from "./schema/chat.ts"
 import { countTokens, fullUsage } from "./usage.ts"
 
@@ -21,7 +22,7 @@ export function chatResponse(job: ChatJob, choices: readonly ChoiceOutput[]): Ch
     prompt_text: job.returnPromptText ? prompt.text : null,
     kv_transfer_params: null,
     ec_transfer_params: null,
-    metrics: null,
+    metrics: job.report.metrics ? requestMetrics(choices.map(({ figures }) => figures)) : null,
   }
 }
 

@@ -7,6 +7,7 @@ import type { ChatJob } from "./chat-job.ts"
 import { generateAll } from "./generation.ts"
 import type { Generation } from "./generation.ts"
 import { chatLogprobs } from "./logprobs.ts"
+import { chunkMetrics } from "./request-metrics.ts"
 import type { ChatChunk, ChatStreamChoice } from "./schema/chat.ts"
 import { StreamCounts } from "./stream-counts.ts"
 import { finalChunkUsage, runningUsage } from "./usage.ts"
@@ -27,11 +28,17 @@ export async function* chatEvents(
   }
   if (!job.report.includeUsage || signal.aborted) return
   const usage = finalChunkUsage(counts.total(), "chat")
-  yield { ...header(job), choices: [], usage, system_fingerprint: job.fingerprint }
+  yield { ...header(job), choices: [], usage, ...closing(job, counts) }
 }
 
 function header(job: ChatJob) {
   return { id: job.id, object: "chat.completion.chunk" as const, created: job.created, model: job.model }
+}
+
+/** What the usage chunk tells, or without one the last chunk of each choice. */
+function closing(job: ChatJob, { figures }: StreamCounts) {
+  const metrics = chunkMetrics(figures, { isWanted: job.report.metrics, numChoices: job.run.sampling.n })
+  return { system_fingerprint: job.fingerprint, ...metrics }
 }
 
 function* openingChunks(job: ChatJob, first: ChoiceOutput): Generator<ChatChunk, void, void> {
@@ -70,6 +77,6 @@ function deltaChunk(job: ChatJob, output: ChoiceOutput, counts: StreamCounts): C
     ...header(job),
     choices: [choice],
     ...(report.continuousUsage ? { usage: runningUsage(counts.ofChoice(0, output), "chat") } : {}),
-    ...(isLast && !report.includeUsage ? { system_fingerprint: job.fingerprint } : {}),
+    ...(isLast && !report.includeUsage ? closing(job, counts) : {}),
   }
 }

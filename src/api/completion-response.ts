@@ -2,6 +2,7 @@
 import type { ChoiceOutput } from "../engine/engine-client.ts"
 import type { CompletionJob } from "./completion-job.ts"
 import { completionLogprobs } from "./logprobs.ts"
+import { requestMetrics } from "./request-metrics.ts"
 import type { CompletionChoice, CompletionResponse } from "./schema/completions.ts"
 import { countTokens, fullUsage } from "./usage.ts"
 
@@ -21,7 +22,7 @@ export function completionResponse(
     usage: fullUsage(countTokens(promptLengths, outputs), "completion"),
     kv_transfer_params: null,
     ec_transfer_params: null,
-    metrics: null,
+    metrics: job.report.metrics ? requestMetrics(outputs.flat().map(({ figures }) => figures)) : null,
   }
 }
 

@@ -5,6 +5,7 @@ import type { CompletionJob } from "./completion-job.ts"
 import { generateAll } from "./generation.ts"
 import type { Generation } from "./generation.ts"
 import { completionLogprobs } from "./logprobs.ts"
+import { chunkMetrics } from "./request-metrics.ts"
 import type { CompletionChunk, CompletionLogprobs } from "./schema/completions.ts"
 import { StreamCounts } from "./stream-counts.ts"
 import { finalChunkUsage, runningUsage } from "./usage.ts"
@@ -25,11 +26,18 @@ export async function* completionEvents(
   }
   if (!job.report.includeUsage || signal.aborted) return
   const usage = finalChunkUsage(counts.total(), "completion")
-  yield { ...header(job), choices: [], usage, system_fingerprint: job.fingerprint }
+  yield { ...header(job), choices: [], usage, ...closing(job, counts) }
 }
 
 function header(job: CompletionJob) {
   return { id: job.id, object: "text_completion" as const, created: job.created, model: job.model }
+}
+
+/** What the usage chunk tells, or without one the last chunk of each choice. */
+function closing(job: CompletionJob, { figures }: StreamCounts) {
+  const numChoices = job.runs.reduce((total, { sampling }) => total + sampling.n, 0)
+  const metrics = chunkMetrics(figures, { isWanted: job.report.metrics, numChoices })
+  return { system_fingerprint: job.fingerprint, ...metrics }
 }
 
 interface ChunkParts {
@@ -56,7 +64,7 @@ function chunkOf(
     ...header(job),
     choices: [choice],
     ...(report.continuousUsage ? { usage: runningUsage(parts.counts.ofChoice(promptIdx, output), "completion") } : {}),
-    ...(output.finishReason !== null && !report.includeUsage ? { system_fingerprint: job.fingerprint } : {}),
+    ...(output.finishReason !== null && !report.includeUsage ? closing(job, parts.counts) : {}),
   }
 }
 

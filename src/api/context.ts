@@ -4,6 +4,7 @@ import { makeLog } from "../base/log.ts"
 import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
+import type { RecordListener } from "./request-record.ts"
 
 export interface ApiOptions {
   /** Of this program; part of `system_fingerprint` and of /version. */
@@ -28,8 +29,14 @@ export interface ApiOptions {
   readonly sseKeepAliveMs: number
   /** Adds endpoints for developers, such as /reset_prefix_cache. */
   readonly devMode: boolean
-  /** Prints the line about each answered request, /health and /metrics left out. */
+  /** Gives every answer its `metrics`, not only those whose request asks for them. */
+  readonly enablePerRequestMetrics: boolean
+  /** Prints a line about each request, /health and /metrics left out. */
   readonly accessLog: boolean
+  /** Paths that are left out of it too. */
+  readonly quietPaths: readonly string[]
+  /** Hears what became of each request that made the engine work. */
+  readonly onRecord: RecordListener
   /** Where lines for the operator go. */
   readonly log: Log
 }
@@ -46,7 +53,10 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   enableRequestIdHeaders: false,
   sseKeepAliveMs: 0,
   devMode: true,
+  enablePerRequestMetrics: false,
   accessLog: true,
+  quietPaths: [],
+  onRecord: () => {},
   log: makeLog(),
 }
 

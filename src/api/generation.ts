@@ -1,6 +1,7 @@
 /** Runs a request's prompts through the engine together, and ends them together when the client goes away. */
 import type { SamplingParams } from "../core/sampling-params.ts"
 import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
+import type { FinishedRequest } from "../engine/finished-request.ts"
 import { RequestError } from "../base/errors.ts"
 import { ClientGoneError } from "./errors.ts"
 import { mergeSources } from "./merge.ts"
@@ -17,6 +18,8 @@ export interface Generation {
   readonly runs: readonly PromptRun[]
   readonly priority: number
   readonly cacheSalt: string | null
+  /** Hears of each choice's end, in whatever way. */
+  readonly onFinished: (promptIdx: number, figures: FinishedRequest) => void
 }
 
 export interface RunOutput {
@@ -75,6 +78,7 @@ async function* generateOne(
     priority: generation.priority,
     cacheSalt: generation.cacheSalt,
     outputKind,
+    onFinished: (figures: FinishedRequest) => generation.onFinished(promptIdx, figures),
   }
   for await (const output of client.generate(request, signal)) {
     if (output.finishReason === "error") {

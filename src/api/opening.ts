@@ -3,6 +3,7 @@ import type { Static, TObject } from "@sinclair/typebox"
 import { readJson } from "./body.ts"
 import type { ApiContext } from "./context.ts"
 import type { Generation, PromptRun } from "./generation.ts"
+import { recordOf } from "./request-record.ts"
 import { cacheSalt, requestPriority } from "./request-options.ts"
 import { bodyParser } from "./schema/parse.ts"
 import type { SamplingFields } from "./schema/sampling-fields.ts"
@@ -31,7 +32,13 @@ export function jsonHandler<T extends TObject>(
 export function generationFor(
   request: Request, fields: SamplingFields, id: string, runs: readonly PromptRun[],
 ): Generation {
-  return { id, runs, priority: requestPriority(request, fields), cacheSalt: cacheSalt(fields) }
+  const priority = requestPriority(request, fields)
+  const salt = cacheSalt(fields)
+  const record = recordOf(request)
+  record?.expect(runs.reduce((total, { sampling }) => total + sampling.n, 0))
+  const onFinished: Generation["onFinished"] = (promptIdx, figures) =>
+    record?.add({ id, promptIdx, sampling: runs[promptIdx]!.sampling, figures })
+  return { id, runs, priority, cacheSalt: salt, onFinished }
 }
 
 /** The answer as a stream; see `sseResponse`. */

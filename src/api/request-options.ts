@@ -15,6 +15,8 @@ export interface ReportOptions {
   readonly continuousUsage: boolean
   readonly tokenIds: boolean
   readonly tokensAsIds: boolean
+  /** How the request went, in the answer; in the last chunk of a stream. */
+  readonly metrics: boolean
 }
 
 /** Errors: `RequestError` for stream options without a stream, and for prompt log-probabilities with one. */
@@ -32,6 +34,7 @@ export function reportOptions(fields: SamplingFields, context: ApiContext): Repo
     continuousUsage: includeUsage && (streamOptions?.continuous_usage_stats ?? false),
     tokenIds: fields.return_token_ids ?? false,
     tokensAsIds: fields.return_tokens_as_token_ids ?? context.options.returnTokensAsTokenIds,
+    metrics: fields.return_metrics ?? context.options.enablePerRequestMetrics,
   }
 }
 

@@ -1,8 +1,7 @@
-/** The HTTP server: sockets, time limits and the access log around the application. */
+/** The HTTP server: sockets and time limits around the application. */
 import { ConfigError } from "../base/errors.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 import { createApp } from "./app.ts"
-import type { App } from "./app.ts"
 import { DEFAULT_API_OPTIONS } from "./context.ts"
 import type { ApiOptions } from "./context.ts"
 
@@ -10,7 +9,6 @@ import type { ApiOptions } from "./context.ts"
 const KEEP_ALIVE_SECONDS = 60
 /** What `stop` leaves to answers that are almost sent. */
 const STOP_GRACE_MS = 1000
-const QUIET_PATHS: ReadonlySet<string> = new Set(["/health", "/metrics", "/ping"])
 
 export interface ServerOptions extends Partial<ApiOptions> {
   readonly host: string
@@ -36,7 +34,7 @@ export async function startServer(options: ServerOptions, client: EngineClient):
   const fetch = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
     // A request may wait in the queue and in prefill for longer than any limit on silence.
     server.timeout(request, 0)
-    return answer(app, request, merged)
+    return app.handle(withoutRootPath(request, merged.rootPath))
   }
   const server = listen({ host, port, uds }, fetch)
   return {
@@ -71,18 +69,6 @@ function listen(
     const where = uds ?? `${host}:${port}`
     throw new ConfigError(`cannot listen on ${where}: ${error instanceof Error ? error.message : String(error)}`)
   }
-}
-
-async function answer(app: App, request: Request, options: ApiOptions): Promise<Response> {
-  const start = performance.now()
-  const inner = withoutRootPath(request, options.rootPath)
-  const response = await app.handle(inner)
-  const path = new URL(inner.url).pathname
-  if (options.accessLog && !QUIET_PATHS.has(path)) {
-    const ms = Math.round(performance.now() - start)
-    options.log.info("answered", { method: request.method, path, status: response.status, ms })
-  }
-  return response
 }
 
 /** A proxy may or may not have taken the prefix off. */

@@ -1,5 +1,6 @@
 /** Keeps a stream's token counts: each prompt once, each choice by its latest output. */
 import type { ChoiceOutput } from "../engine/engine-client.ts"
+import type { FinishedRequest } from "../engine/finished-request.ts"
 import type { TokenCounts } from "./usage.ts"
 
 export class StreamCounts {
@@ -7,6 +8,8 @@ export class StreamCounts {
   /** Generated tokens, `[promptIdx]` to choice index to count. */
   private readonly generated: Map<number, number>[]
   private readonly cached: number[]
+  /** Of the choices that have ended. */
+  readonly figures: FinishedRequest[] = []
 
   constructor(promptLengths: readonly number[]) {
     this.promptLengths = promptLengths
@@ -20,6 +23,7 @@ export class StreamCounts {
     const isFirst = !choices.has(output.index)
     choices.set(output.index, output.numOutputTokens)
     this.cached[promptIdx] = Math.max(this.cached[promptIdx] ?? 0, output.numCachedTokens)
+    if (output.figures !== null) this.figures.push(output.figures)
     return isFirst
   }
 

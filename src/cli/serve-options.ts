@@ -114,6 +114,8 @@ export const SERVE_FLAGS = {
     "write tokens in logprobs as \"token_id:123\", exact even where their text is not"),
   enablePromptTokensDetails: toggle(REQUESTS, "--enable-prompt-tokens-details",
     "report cached prompt tokens in `usage`; always on here"),
+  enablePerRequestMetrics: toggle(REQUESTS, "--enable-per-request-metrics",
+    "tell times and counts in every answer's `metrics`; without it where a request has return_metrics"),
   enableAutoToolChoice: toggle(REQUESTS, "--enable-auto-tool-choice",
     "for clients that ask for it; tools are shown to the model, its calls stay in the text"),
   toolCallParser: optional(REQUESTS, "--tool-call-parser <name>", oneOf("hermes"),
@@ -132,6 +134,9 @@ export const SERVE_FLAGS = {
   logFormat: value<"text" | "json">(LOGGING, "--log-format <format>", "text", oneOf("text", "json"),
     "text, or json for an object a line"),
   enableLogRequests: toggle(LOGGING, "--enable-log-requests", "log each request's parameters, not its prompt"),
+  disableAccessLog: toggle(LOGGING, "--disable-access-log", "no line about each request"),
+  disableAccessLogForEndpoints: value<readonly string[]>(LOGGING, "--disable-access-log-for-endpoints <paths>", [],
+    pathList, "paths whose requests get no line, separated by commas; /health, /ready, /metrics and /ping never do"),
   disableLogStats: toggle(LOGGING, "--disable-log-stats", "no lines of throughput and load; /metrics stays"),
   logStatsInterval: value(LOGGING, "--log-stats-interval <seconds>", 10, integer({ min: 1, max: 86400 }),
     "time between lines of throughput and load, while there is work"),
@@ -163,10 +168,19 @@ function rootPath(path: string, flag: string): string {
   return path
 }
 
+function pathList(list: string, flag: string): readonly string[] {
+  const paths = list.split(",").map((path) => path.trim()).filter((path) => path !== "")
+  const bad = paths.find((path) => !path.startsWith("/"))
+  if (bad !== undefined || paths.length === 0)
+    throw new ConfigError(`${flag} is ${JSON.stringify(list)}, but must be paths such as /health,/v1/models`)
+  return paths
+}
+
 /** Flags that vLLM spells in two ways. */
 export const FLAG_ALIASES: Readonly<Record<string, string>> = {
   "--device-memory-utilization": "--gpu-memory-utilization",
   "--max-num-queued-reqs": "--max-waiting-requests",
+  "--disable-uvicorn-access-log": "--disable-access-log",
 }
 
 /** What flags say about each other. Errors: `ConfigError`. */

@@ -191,6 +191,7 @@ export class AsyncEngine implements EngineClient {
       promptTokenIds,
       arrivalTime,
       numChoices: sampling.n,
+      onFinished: request.onFinished ?? (() => {}),
     })
     const children = childRequests(request.requestId, sampling, this.#random)
     try {

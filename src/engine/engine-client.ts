@@ -2,6 +2,7 @@ import type { FinishReason } from "../core/engine-core-output.ts"
 import type { SamplingParams } from "../core/sampling-params.ts"
 import type { ChatTemplate } from "../text/chat-template.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+import type { FinishedRequest } from "./finished-request.ts"
 
 /** What the HTTP layer knows of the model being served. */
 export interface ModelInfo {
@@ -34,6 +35,8 @@ export interface GenerateRequest {
    * final: one output a choice, in index order, when all are finished.
    */
   readonly outputKind: "delta" | "final"
+  /** Called once for each choice that was admitted, whatever its end; for a normal one before its last output is read. */
+  readonly onFinished?: (figures: FinishedRequest) => void
 }
 
 export interface TopLogprob {
@@ -65,6 +68,8 @@ export interface ChoiceOutput {
   readonly numOutputTokens: number
   /** Prompt tokens found in the prefix cache. */
   readonly numCachedTokens: number
+  /** Null until the choice is finished. */
+  readonly figures: FinishedRequest | null
 }
 
 /** One-engine surface that the HTTP layer talks to. */

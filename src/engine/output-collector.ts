@@ -17,6 +17,7 @@ export interface MutableChoiceOutput extends ChoiceOutput {
   stopReason: ChoiceOutput["stopReason"]
   numOutputTokens: number
   numCachedTokens: number
+  figures: ChoiceOutput["figures"]
 }
 
 export class OutputCollector {
@@ -68,4 +69,5 @@ function merge(into: MutableChoiceOutput, newer: MutableChoiceOutput): void {
   into.stopReason = newer.stopReason
   into.numOutputTokens = newer.numOutputTokens
   into.numCachedTokens = newer.numCachedTokens
+  into.figures = newer.figures
 }

@@ -121,7 +121,9 @@ export class OutputProcessor {
     const { request } = choice
     this.#live.delete(choice.id)
     request.live.delete(choice.id)
-    this.#metrics.recordFinished(choice.finished(reason, now))
+    const figures = choice.finish(reason, now)
+    this.#metrics.recordFinished(figures)
+    request.onFinished(figures)
     request.maxGenerationTokens = Math.max(request.maxGenerationTokens, choice.numOutputTokens)
     if (request.live.size > 0 || reason === "abort" || reason === "error") return
     this.#metrics.recordChoices({ n: request.numChoices, maxGenerationTokens: request.maxGenerationTokens })

@@ -18,7 +18,9 @@ import type { MutableChoiceOutput, OutputCollector } from "./output-collector.ts
 import type { OutputStream } from "./output-stream.ts"
 import { OutputText } from "./output-text.ts"
 
-type RequestInit = Pick<RequestState, "kind" | "collector" | "stream" | "promptTokenIds" | "arrivalTime" | "numChoices">
+type RequestInit = Pick<
+  RequestState, "kind" | "collector" | "stream" | "promptTokenIds" | "arrivalTime" | "numChoices" | "onFinished"
+>
 
 export class RequestState {
   readonly kind: GenerateRequest["outputKind"]
@@ -28,6 +30,7 @@ export class RequestState {
   /** Seconds, front-end clock. */
   readonly arrivalTime: number
   readonly numChoices: number
+  readonly onFinished: NonNullable<GenerateRequest["onFinished"]>
   /** Unfinished choices by the core's id. */
   readonly live = new Map<string, ChoiceState>()
   /** Of the choices finished so far, the longest. */
@@ -42,6 +45,7 @@ export class RequestState {
     this.promptTokenIds = init.promptTokenIds
     this.arrivalTime = init.arrivalTime
     this.numChoices = init.numChoices
+    this.onFinished = init.onFinished
   }
 }
 
@@ -74,6 +78,8 @@ export class ChoiceState {
   #firstOutputTime: number | null = null
   lastTokenTime: number | null = null
   numOutputTokens = 0
+  /** Null until it has ended. */
+  figures: FinishedRequest | null = null
   stopReason: string | number | null = null
 
   constructor(init: ChoiceInit) {
@@ -140,15 +146,16 @@ export class ChoiceState {
       stopReason: finishReason === null ? null : this.stopReason,
       numOutputTokens: this.numOutputTokens,
       numCachedTokens: this.#numCachedTokens,
+      figures: this.figures,
     }
     this.#tokenIds = []
     this.#logprobs = []
     return output
   }
 
-  /** The choice's life in figures, for the metrics. */
-  finished(reason: FinishReason, finishTime: number): FinishedRequest {
-    return {
+  /** The choice has ended: its life in figures. */
+  finish(reason: FinishReason, finishTime: number): FinishedRequest {
+    this.figures = {
       reason,
       numPromptTokens: this.request.promptTokenIds.length,
       numGenerationTokens: this.numOutputTokens,
@@ -164,6 +171,7 @@ export class ChoiceState {
       lastTokenTime: this.lastTokenTime,
       drafts: this.#drafts,
     }
+    return this.figures
   }
 }
 

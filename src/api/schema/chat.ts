@@ -3,6 +3,7 @@ import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, nullable, optional } from "./kinds.ts"
 import { templateFields } from "./messages.ts"
+import { ChunkMetrics, RequestMetrics } from "./request-metrics.ts"
 import { samplingFields, TokenIds } from "./sampling-fields.ts"
 import { Usage } from "./usage.ts"
 
@@ -84,7 +85,7 @@ export const ChatResponse = Type.Object(
     prompt_text: nullable(Type.String()),
     kv_transfer_params: Type.Null(),
     ec_transfer_params: Type.Null(),
-    metrics: Type.Null(),
+    metrics: nullable(RequestMetrics),
   },
   { title: "ChatCompletionResponse" },
 )
@@ -109,6 +110,7 @@ export const ChatChunk = Type.Object(
     choices: Type.Array(ChatStreamChoice),
     usage: Type.Optional(Usage),
     system_fingerprint: Type.Optional(Type.String()),
+    metrics: Type.Optional(ChunkMetrics),
     prompt_token_ids: Type.Optional(nullable(TokenIds)),
     prompt_text: Type.Optional(nullable(Type.String())),
   },

@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { nullable, optional } from "./kinds.ts"
+import { ChunkMetrics, RequestMetrics } from "./request-metrics.ts"
 import { samplingFields, TokenIds } from "./sampling-fields.ts"
 import { Usage } from "./usage.ts"
 
@@ -58,7 +59,7 @@ export const CompletionResponse = Type.Object(
     usage: Usage,
     kv_transfer_params: Type.Null(),
     ec_transfer_params: Type.Null(),
-    metrics: Type.Null(),
+    metrics: nullable(RequestMetrics),
   },
   { title: "CompletionResponse" },
 )
@@ -83,6 +84,7 @@ export const CompletionChunk = Type.Object(
     choices: Type.Array(CompletionStreamChoice),
     usage: Type.Optional(Usage),
     system_fingerprint: Type.Optional(Type.String()),
+    metrics: Type.Optional(ChunkMetrics),
   },
   { title: "CompletionChunk" },
 )

@@ -53,6 +53,7 @@ export const samplingFields = {
   cache_salt: optional(Type.String({ description: "Prompts share cached blocks only with the same salt." })),
   return_tokens_as_token_ids: optional(Type.Boolean()),
   return_token_ids: optional(Type.Boolean()),
+  return_metrics: optional(Type.Boolean({ description: "Times and counts of a request for one choice." })),
   response_format: optional(JsonObject),
   structured_outputs: optional(JsonObject),
   user: optional(Type.String()),

@@ -13,6 +13,7 @@ function output(overrides: Partial<MutableChoiceOutput>): MutableChoiceOutput {
     stopReason: null,
     numOutputTokens: 1,
     numCachedTokens: 0,
+    figures: null,
     ...overrides,
   }
 }
