@@ -3,13 +3,13 @@
  *
  *   [0, taken)           given to the reader
  *   [taken, end - held)  may be given
- *   [end - held, end)    could be the start of a stop string: kept back until the choice is finished
+ *   [end - held, end)    the start of a stop string, perhaps: kept back until that is settled
  *
- * Only the unread text and the longest stop string's length are kept, however long the text grows.
+ * Only the unread text is kept, however long the text grows.
  */
 import type { SamplingParams } from "../core/sampling-params.ts"
+import { MarkerScanner, MarkerSet } from "../text/marker-scanner.ts"
 import type { DecodeStream, Tokenizer } from "../text/tokenizer.ts"
-import { findStopString } from "./stop-strings.ts"
 
 export interface StopStringHit {
   readonly stop: string
@@ -20,22 +20,19 @@ export interface StopStringHit {
 export class OutputText {
   readonly #stream: DecodeStream
   readonly #stops: readonly string[]
+  readonly #scanner: MarkerScanner | null
   readonly #isStopIncluded: boolean
   readonly #minTokens: number
-  /** Characters before the new ones that a match may begin in. */
-  readonly #lookBack: number
   #numTokens = 0
   #unread = ""
-  /** The text's last `#lookBack` characters. */
-  #tail = ""
 
   constructor(tokenizer: Tokenizer, sampling: SamplingParams, promptIds: readonly number[]) {
     const { skipSpecialTokens, spacesBetweenSpecialTokens } = sampling
     this.#stream = tokenizer.decodeStream({ skipSpecialTokens, spacesBetweenSpecialTokens, promptIds })
     this.#stops = sampling.stop
+    this.#scanner = sampling.stop.length === 0 ? null : new MarkerScanner(markerSetOf(sampling.stop))
     this.#isStopIncluded = sampling.includeStopStrInOutput
     this.#minTokens = sampling.minTokens
-    this.#lookBack = sampling.stop.reduce((longest, stop) => Math.max(longest, stop.length), 1) - 1
   }
 
   /**
@@ -44,51 +41,52 @@ export class OutputText {
    */
   push(tokenIds: readonly number[], endsWithStopToken: boolean): StopStringHit | null {
     const numTexts = endsWithStopToken && !this.#isStopIncluded ? tokenIds.length - 1 : tokenIds.length
-    if (this.#stops.length > 0) return this.#pushChecked(tokenIds, numTexts)
-    for (let i = 0; i < numTexts; i++) this.#unread += this.#stream.push(tokenIds[i]!)
+    for (let i = 0; i < numTexts; i++) {
+      const piece = this.#stream.push(tokenIds[i]!)
+      const stop = this.#scanner === null ? null : this.#append(piece, this.#scanner)
+      if (stop !== null) return { stop, numKeptTokens: i + 1 }
+      if (this.#scanner === null) this.#unread += piece
+    }
     return null
   }
 
-  #pushChecked(tokenIds: readonly number[], numTexts: number): StopStringHit | null {
-    const tail = this.#tail
-    let text = tail
+  /** Adds one token's text, or the part of it that the stop string which ends in it leaves. */
+  #append(piece: string, scanner: MarkerScanner): string | null {
+    const numBefore = this.#unread.length
+    this.#unread += piece
+    this.#numTokens += 1
     // Text of the first `minTokens` tokens never completes a stop string.
-    let checkedFrom = tail.length
-    const ends: number[] = []
-    for (let i = 0; i < numTexts; i++) {
-      text += this.#stream.push(tokenIds[i]!)
-      ends.push(text.length)
-      if (this.#numTokens + i + 1 <= this.#minTokens) checkedFrom = text.length
-    }
-    this.#numTokens += tokenIds.length
-    const match =
-      this.#numTokens > this.#minTokens
-        ? findStopString(text, text.length - checkedFrom, { stops: this.#stops, isIncluded: this.#isStopIncluded })
-        : null
-    if (match === null) {
-      this.#unread += text.slice(tail.length)
-      this.#tail = this.#lookBack === 0 ? "" : text.slice(-this.#lookBack)
+    if (this.#numTokens <= this.#minTokens) {
+      scanner.pass(piece)
       return null
     }
-    // What is cut off the tail is unread: that much was kept back.
-    if (match.cut < tail.length) this.#unread = this.#unread.slice(0, match.cut - tail.length)
-    else this.#unread += text.slice(tail.length, match.cut)
-    return { stop: match.stop, numKeptTokens: ends.findIndex((end) => end >= match.end) + 1 }
+    const match = scanner.find(piece)
+    if (match === null) return null
+    const stop = this.#stops[match.marker]!
+    const end = numBefore + match.end
+    // What is cut off is unread: that much was held.
+    this.#unread = this.#unread.slice(0, this.#isStopIncluded ? end : end - stop.length)
+    return stop
   }
 
   /** Takes the text that is certain, or with `isFinished` all that is left. */
   take(isFinished: boolean): string {
     const unread = this.#unread
-    const numHeld = isFinished || this.#isStopIncluded ? 0 : this.#lookBack
-    if (numHeld === 0) {
-      this.#unread = ""
-      return unread
-    }
-    let end = Math.max(0, unread.length - numHeld)
-    if (end > 0 && isHighSurrogate(unread.charCodeAt(end - 1))) end -= 1
+    const numHeld = isFinished || this.#isStopIncluded ? 0 : (this.#scanner?.numHeld ?? 0)
+    let end = unread.length - numHeld
+    if (numHeld > 0 && end > 0 && isHighSurrogate(unread.charCodeAt(end - 1))) end -= 1
     this.#unread = unread.slice(end)
     return unread.slice(0, end)
   }
+}
+
+const markerSets = new WeakMap<readonly string[], MarkerSet>()
+
+/** The choices of a request share their list of stop strings. */
+function markerSetOf(stops: readonly string[]): MarkerSet {
+  let set = markerSets.get(stops)
+  if (set === undefined) markerSets.set(stops, (set = new MarkerSet(stops)))
+  return set
 }
 
 function isHighSurrogate(code: number): boolean {

@@ -49,18 +49,25 @@ describe("text", () => {
   })
 })
 
+const NO_HIT = { stop: null, numKept: null }
+
 describe("stop strings", () => {
   const rows: [string, Partial<SamplingParams>, string[], ReturnType<typeof run>][] = [
-    ["cut the text", { stop: [" 8"] }, [" 7", " 8", " 9"], { deltas: [" ", "7"], stop: " 8", numKept: 2 }],
+    ["cut the text", { stop: [" 8"] }, [" 7", " 8", " 9"], { deltas: [" 7", ""], stop: " 8", numKept: 2 }],
     ["may stay", { stop: [" 8"], includeStopStrInOutput: true }, [" 7", " 8"], { deltas: [" 7", " 8"], stop: " 8", numKept: 2 }],
-    ["may begin in an earlier step", { stop: ["abc"] }, ["xa", "b", "cd"], { deltas: ["", "x", ""], stop: "abc", numKept: 1 }],
     [
-      "hold back what could begin one",
-      { stop: ["zzz", "7"] },
-      [" ", "6", " ", "7"],
-      { deltas: ["", "", " ", "6 "], stop: "7", numKept: 1 },
+      "may begin in an earlier step",
+      { stop: ["abc"] },
+      ["xa", "b", "cd"],
+      { deltas: ["x", "", ""], stop: "abc", numKept: 1 },
     ],
-    ["give back what was held when nothing matched", { stop: ["xyz"] }, ["ax", "y"], { deltas: ["", "axy"], stop: null, numKept: null }],
+    [
+      "hold back what could begin one, and nothing else",
+      { stop: ["zza", "7"] },
+      [" ", "z6", "z", "z", "z7"],
+      { deltas: [" ", "z6", "", "", "zzz"], stop: "7", numKept: 2 },
+    ],
+    ["give back what was held where nothing matched", { stop: ["xyz"] }, ["ax", "y"], { deltas: ["a", "xy"], ...NO_HIT }],
     ["drop the tokens behind the match", { stop: ["b"] }, ["abcd"], { deltas: ["a"], stop: "b", numKept: 2 }],
     ["end at the first that completes", { stop: ["abcd", "bc"] }, ["abcd"], { deltas: ["a"], stop: "bc", numKept: 3 }],
     [
@@ -81,7 +88,7 @@ describe("stop strings", () => {
       ["a", "b"],
       { deltas: ["", ""], stop: "ab", numKept: 1 },
     ],
-    ["never split a character", { stop: ["zz"] }, ["😀", "a"], { deltas: ["", "😀a"], stop: null, numKept: null }],
+    ["never split a character", { stop: ["\ude00z"] }, ["😀", "a"], { deltas: ["", "😀a"], ...NO_HIT }],
   ]
   for (const [name, overrides, steps, expected] of rows)
     test(name, () => expect(run(overrides, steps)).toEqual(expected))
