@@ -1,7 +1,7 @@
 /**
  * `baozi serve`: engine, then HTTP on top, until a signal or the engine's death ends it.
  */
-import { startServer } from "./api/server.ts"
+import { startServer, type ServerOptions } from "./api/server.ts"
 import { makeLog, type Log } from "./base/log.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
 import { locateLibraries } from "./cli/libraries.ts"
@@ -19,13 +19,7 @@ export async function serve(config: ServeConfig): Promise<number> {
   const log = makeLog({ level: config.logLevel, json: config.logFormat === "json" })
   const signal = firstSignal(log)
   const engine = await startEngine(startOptions(config, log))
-  const server = await startServer({
-    host: config.host, port: config.port, uds: config.uds, apiKeys: config.apiKey, maxBodyBytes: config.maxBodyBytes,
-    rootPath: config.rootPath, responseRole: config.responseRole,
-    trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
-    enablePerRequestMetrics: config.enablePerRequestMetrics, accessLog: !config.disableAccessLog,
-    quietPaths: config.disableAccessLogForEndpoints, log,
-  }, engine)
+  const server = await startServer(serverOptions(config, log), engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
   const reason = await Promise.race([signal, engine.death])
@@ -34,6 +28,24 @@ export async function serve(config: ServeConfig): Promise<number> {
   await engine.shutdown(config.shutdownTimeout * 1000)
   await server.stop()
   return hasDied ? 1 : 0
+}
+
+function serverOptions(config: ServeConfig, log: Log): ServerOptions {
+  return {
+    host: config.host, port: config.port, uds: config.uds, rootPath: config.rootPath, log,
+    apiKeys: config.apiKey, guardsEveryRoute: config.apiKeyEverywhere,
+    cors: {
+      allowedOrigins: config.allowedOrigins, allowCredentials: config.allowCredentials,
+      allowedMethods: config.allowedMethods.length > 0 ? config.allowedMethods : ["*"],
+      allowedHeaders: config.allowedHeaders.length > 0 ? config.allowedHeaders : ["*"],
+    },
+    enableRequestIdHeaders: config.enableRequestIdHeaders, sseKeepAliveMs: config.ssePingInterval * 1000,
+    streamResume: { seconds: config.streamResumeSeconds, bytes: config.streamResumeBytes },
+    enablePerRequestMetrics: config.enablePerRequestMetrics, accessLog: !config.disableAccessLog,
+    quietPaths: config.disableAccessLogForEndpoints,
+    maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,
+    trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
+  }
 }
 
 /** The first signal asks for an orderly end; a second one ends the process at once. */

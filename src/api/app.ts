@@ -1,11 +1,12 @@
 /** All endpoints in one application, with what holds for every request: keys, errors, unknown paths and methods. */
 import { Elysia } from "elysia"
 import type { EngineClient } from "../engine/engine-client.ts"
-import { keyCheck, unauthorized } from "./auth.ts"
+import { ApiKeys, unauthorized } from "./auth.ts"
 import { chatApi } from "./chat.ts"
 import { completionsApi } from "./completions.ts"
 import { DEFAULT_API_OPTIONS } from "./context.ts"
 import type { ApiContext, ApiOptions } from "./context.ts"
+import { allowReading, preflight } from "./cors.ts"
 import { docsApi } from "./docs.ts"
 import { errorResponse } from "./errors.ts"
 import { systemFingerprint } from "./fingerprint.ts"
@@ -15,6 +16,8 @@ import { observed } from "./observed.ts"
 import { devApi, opsApi } from "./ops.ts"
 import type { DescribedRoute } from "./openapi.ts"
 import { randomHex } from "./request-id.ts"
+import { StreamStore } from "./resumable.ts"
+import { streamsApi } from "./streams.ts"
 import { tokenizeApi } from "./tokenize.ts"
 import { unknownFieldLog } from "./unknown-fields.ts"
 
@@ -23,24 +26,38 @@ export interface App {
   handle(request: Request): Promise<Response>
 }
 
+/** Open even where keys are asked for, unless every route is to be guarded: for probes and scrapers. */
+const OPEN_PATHS = ["/health", "/ready", "/metrics"]
+
 export function createApp(options: Partial<ApiOptions>, client: EngineClient): App {
   const merged = { ...DEFAULT_API_OPTIONS, ...options }
   const fingerprint = systemFingerprint(merged.version, client.model)
   const httpMetrics = new HttpMetrics()
-  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics })
-  const mayPass = keyCheck(merged.apiKeys)
+  const keys = new ApiKeys(merged.apiKeys, merged.guardsEveryRoute ? [] : OPEN_PATHS)
+  const streams = new StreamStore(merged.streamResume)
+  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, keys, streams })
   const methods = methodsByPath(routes)
 
-  const handle = async (request: Request): Promise<Response> => {
+  const answer = async (request: Request): Promise<Response> => {
     const { method, headers, url } = request
     const path = new URL(url).pathname
-    if (!mayPass(path, headers.get("authorization"))) return unauthorized()
+    if (!keys.mayPass(path, headers)) return unauthorized()
     const handler = methods.has(path) ? path : widerPath(path)
     const refusal = refuseMethod(methods.get(handler), method)
-    const answer = () => refusal ?? routes.handle(request).catch((error) => errorResponse(error, merged.log))
-    return httpMetrics.measure({ handler: methods.has(handler) ? handler : "none", request }, answer)
+    const routed = () => refusal ?? routes.handle(request).catch((error) => errorResponse(error, merged.log))
+    return httpMetrics.measure({ handler: methods.has(handler) ? handler : "none", request }, routed)
   }
-  return { handle: observed(merged.enableRequestIdHeaders ? withRequestId(handle) : handle, merged) }
+  const handle = async (request: Request): Promise<Response> => {
+    const asked = preflight(merged.cors, request)
+    if (asked !== null) return asked
+    const response = await answer(request)
+    allowReading(merged.cors, request, response)
+    if (merged.enableRequestIdHeaders) {
+      response.headers.set("x-request-id", request.headers.get("x-request-id") || randomHex(16))
+    }
+    return response
+  }
+  return { handle: observed(handle, merged) }
 }
 
 function buildRoutes(context: ApiContext) {
@@ -53,6 +70,7 @@ function buildRoutes(context: ApiContext) {
     .use(modelsApi(context))
     .use(tokenizeApi(context, noteUnknown))
     .use(opsApi(context))
+    .use(streamsApi(context))
   if (context.options.devMode) app.use(devApi(context))
   const routes = (): DescribedRoute[] =>
     app.routes.map(({ method, path, hooks }) => ({ method, path, detail: (hooks as { detail?: unknown }).detail }))
@@ -82,12 +100,4 @@ function refuseMethod(known: ReadonlySet<string> | undefined, method: string): R
   if (known === undefined) return Response.json({ detail: "Not Found" }, { status: 404 })
   if (known.has(method)) return null
   return Response.json({ detail: "Method Not Allowed" }, { status: 405, headers: { allow: [...known].join(", ") } })
-}
-
-function withRequestId(handle: App["handle"]): App["handle"] {
-  return async (request) => {
-    const response = await handle(request)
-    response.headers.set("x-request-id", request.headers.get("x-request-id") ?? randomHex(16))
-    return response
-  }
 }

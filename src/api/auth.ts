@@ -1,19 +1,31 @@
-/** Bearer keys, compared in constant time. */
+/** API keys: who asks, and may they. Compared in constant time. */
 import { createHash, timingSafeEqual } from "node:crypto"
 
-const OPEN_PATHS: ReadonlySet<string> = new Set(["/health"])
+/** Where no key is asked for everybody is the same. */
+const ANYBODY = "anybody"
 
-/** Answers whether a request may pass. Every route but /health asks for a key as soon as there is one. */
-export function keyCheck(apiKeys: readonly string[]): (path: string, authorization: string | null) => boolean {
-  if (apiKeys.length === 0) return () => true
-  const digests = apiKeys.map(digest)
-  return (path, authorization) => {
-    if (OPEN_PATHS.has(path)) return true
-    const [scheme, key] = splitOnce(authorization ?? "")
-    if (scheme.toLowerCase() !== "bearer") return false
-    const given = digest(key)
+export class ApiKeys {
+  readonly #digests: readonly Buffer[]
+  readonly #openPaths: ReadonlySet<string>
+
+  /** `openPaths` need no key. Without keys nothing does. */
+  constructor(keys: readonly string[], openPaths: readonly string[]) {
+    this.#digests = keys.map(digest)
+    this.#openPaths = new Set(openPaths)
+  }
+
+  mayPass(path: string, headers: Headers): boolean {
+    return this.#openPaths.has(path) || this.ownerOf(headers) !== null
+  }
+
+  /** A name for the holder of the key that a request carries, which tells nothing of the key; null: none is known. */
+  ownerOf(headers: Headers): string | null {
+    if (this.#digests.length === 0) return ANYBODY
+    const given = digest(keyIn(headers) ?? "")
     // Every key is compared, so that the time taken does not tell which one was near.
-    return digests.reduce((found, wanted) => timingSafeEqual(wanted, given) || found, false)
+    let owner: string | null = null
+    for (const [i, wanted] of this.#digests.entries()) if (timingSafeEqual(wanted, given)) owner = `key ${i + 1}`
+    return owner
   }
 }
 
@@ -21,9 +33,10 @@ export function unauthorized(): Response {
   return Response.json({ error: "Unauthorized" }, { status: 401, headers: { "www-authenticate": "Bearer" } })
 }
 
-function splitOnce(header: string): [string, string] {
-  const space = header.indexOf(" ")
-  return space < 0 ? [header, ""] : [header.slice(0, space), header.slice(space + 1).trim()]
+/** The bearer token, or the header that Anthropic's clients send. */
+function keyIn(headers: Headers): string | null {
+  const [, token] = /^bearer +(.*)$/i.exec(headers.get("authorization") ?? "") ?? []
+  return token?.trim() ?? headers.get("x-api-key")
 }
 
 /** Digests have one length whatever the key's, which `timingSafeEqual` needs. */

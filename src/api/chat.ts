@@ -5,7 +5,7 @@ import { chatResponse } from "./chat-response.ts"
 import { chatEvents } from "./chat-stream.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith, collectAll } from "./generation.ts"
-import { generationFor, jsonHandler, streamed } from "./opening.ts"
+import { answerStream, generationFor, jsonHandler, resumable } from "./opening.ts"
 import { operation } from "./openapi.ts"
 import { ChatChunk, ChatRequest, ChatResponse } from "./schema/chat.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
@@ -19,15 +19,17 @@ export function chatApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
     chunk: ChatChunk,
   })
   const answer = jsonHandler(ChatRequest, context, noteUnknown, (request, body) => chat(context, request, body))
-  return new Elysia().post("/v1/chat/completions", answer, { parse: "none", detail })
+  return new Elysia().post("/v1/chat/completions", resumable(context, answer), { parse: "none", detail })
 }
 
 async function chat(context: ApiContext, request: Request, body: ChatRequest): Promise<Response> {
   const { client } = context
   const job = planChat(context, request, body)
   const generation = generationFor(request, body, job.id, [job.run])
-  const abort = abortWith(request)
-  if (job.report.stream) return streamed(context, chatEvents(client, job, generation, abort.signal), abort)
-  const [choices] = await collectAll(client, generation, abort.signal)
+  if (job.report.stream) {
+    const events = (signal: AbortSignal) => chatEvents(client, job, generation, signal)
+    return answerStream(context, request, job.report.isResumable, events)
+  }
+  const [choices] = await collectAll(client, generation, abortWith(request).signal)
   return Response.json(chatResponse(job, choices ?? []))
 }

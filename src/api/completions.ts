@@ -8,7 +8,7 @@ import { completionResponse } from "./completion-response.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith, collectAll } from "./generation.ts"
 import { checkModel, servedName } from "./model-name.ts"
-import { generationFor, jsonHandler, streamed } from "./opening.ts"
+import { answerStream, generationFor, jsonHandler, resumable } from "./opening.ts"
 import { operation } from "./openapi.ts"
 import { encodeText, splitPrompts, truncateIds, truncationFor } from "./prompt.ts"
 import type { Prompt } from "./prompt.ts"
@@ -33,16 +33,18 @@ export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog
   })
   const answer = jsonHandler(CompletionRequest, context, noteUnknown, (request, body) =>
     complete(context, request, body))
-  return new Elysia().post("/v1/completions", answer, { parse: "none", detail })
+  return new Elysia().post("/v1/completions", resumable(context, answer), { parse: "none", detail })
 }
 
 async function complete(context: ApiContext, request: Request, body: CompletionRequest): Promise<Response> {
   const { client } = context
   const job = planCompletion(context, request, body)
   const generation = generationFor(request, body, job.id, job.runs)
-  const abort = abortWith(request)
-  if (job.report.stream) return streamed(context, completionEvents(client, job, generation, abort.signal), abort)
-  return Response.json(completionResponse(job, await collectAll(client, generation, abort.signal)))
+  if (job.report.stream) {
+    const events = (signal: AbortSignal) => completionEvents(client, job, generation, signal)
+    return answerStream(context, request, job.report.isResumable, events)
+  }
+  return Response.json(completionResponse(job, await collectAll(client, generation, abortWith(request).signal)))
 }
 
 function checkFields(body: CompletionRequest): void {

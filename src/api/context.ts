@@ -3,14 +3,21 @@ import packageJson from "../../package.json" with { type: "json" }
 import { makeLog } from "../base/log.ts"
 import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
+import type { ApiKeys } from "./auth.ts"
+import type { CorsOptions } from "./cors.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
 import type { RecordListener } from "./request-record.ts"
+import type { ResumeLimits, StreamStore } from "./resumable.ts"
 
 export interface ApiOptions {
   /** Of this program; part of `system_fingerprint` and of /version. */
   readonly version: string
-  /** Any of them opens every route but /health. Empty: no key is asked for. */
+  /** Any of them opens every route. Empty: no key is asked for. */
   readonly apiKeys: readonly string[]
+  /** Asks for a key on /health, /ready and /metrics too. */
+  readonly guardsEveryRoute: boolean
+  /** Which web pages may call this server. */
+  readonly cors: CorsOptions
   /** A larger request body is refused with 413 before it is read into memory. */
   readonly maxBodyBytes: number
   /** Path prefix under which a proxy shows this server, such as "/llm"; "" for none. */
@@ -27,6 +34,8 @@ export interface ApiOptions {
   readonly enableRequestIdHeaders: boolean
   /** A comment line is sent on a stream that has been quiet for this long; 0 sends none. */
   readonly sseKeepAliveMs: number
+  /** How much of streams without a connection is kept. */
+  readonly streamResume: ResumeLimits
   /** Adds endpoints for developers, such as /reset_prefix_cache. */
   readonly devMode: boolean
   /** Gives every answer its `metrics`, not only those whose request asks for them. */
@@ -44,6 +53,8 @@ export interface ApiOptions {
 export const DEFAULT_API_OPTIONS: ApiOptions = {
   version: packageJson.version,
   apiKeys: [],
+  guardsEveryRoute: false,
+  cors: { allowedOrigins: [], allowedMethods: ["*"], allowedHeaders: ["*"], allowCredentials: false },
   maxBodyBytes: 64 * 1024 * 1024,
   rootPath: "",
   responseRole: "assistant",
@@ -52,6 +63,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   defaultChatTemplateKwargs: {},
   enableRequestIdHeaders: false,
   sseKeepAliveMs: 0,
+  streamResume: { seconds: 30, bytes: 2 ** 20 },
   devMode: true,
   enablePerRequestMetrics: false,
   accessLog: true,
@@ -65,4 +77,6 @@ export interface ApiContext {
   readonly options: ApiOptions
   readonly fingerprint: string
   readonly httpMetrics: HttpMetrics
+  readonly keys: ApiKeys
+  readonly streams: StreamStore
 }

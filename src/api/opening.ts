@@ -2,6 +2,7 @@
 import type { Static, TObject } from "@sinclair/typebox"
 import { readJson } from "./body.ts"
 import type { ApiContext } from "./context.ts"
+import { abortWith } from "./generation.ts"
 import type { Generation, PromptRun } from "./generation.ts"
 import { recordOf } from "./request-record.ts"
 import { cacheSalt, requestPriority } from "./request-options.ts"
@@ -39,6 +40,36 @@ export function generationFor(
   const onFinished: Generation["onFinished"] = (promptIdx, figures) =>
     record?.add({ id, promptIdx, sampling: runs[promptIdx]!.sampling, figures })
   return { id, runs, priority, cacheSalt: salt, onFinished }
+}
+
+/**
+ * The answer to a request for a stream, which `makeEvents` makes from the signal that ends it; one that can be resumed
+ * where the request asks for that. Errors: those of `sseResponse`.
+ */
+export function answerStream(
+  context: ApiContext,
+  request: Request,
+  isResumable: boolean,
+  makeEvents: (signal: AbortSignal) => AsyncGenerator<object, void, void>,
+): Promise<Response> {
+  if (!isResumable) {
+    const abort = abortWith(request)
+    return streamed(context, makeEvents(abort.signal), abort)
+  }
+  const { streams, keys, options } = context
+  // A connection that breaks does not end it.
+  const abort = new AbortController()
+  const sse = { abort, dialect: OPENAI_SSE, keepAliveMs: options.sseKeepAliveMs, log: options.log }
+  return streams.open(makeEvents(abort.signal), keys.ownerOf(request.headers) ?? "", request.signal, sse)
+}
+
+/** Lets a request that says which event its client saw last go on with that stream. */
+export function resumable({ streams, keys }: ApiContext, handler: Handler): Handler {
+  return async (route) => {
+    const { headers, signal } = route.request
+    const lastEventId = headers.get("last-event-id")
+    return lastEventId ? streams.resume(lastEventId, keys.ownerOf(headers) ?? "", signal) : handler(route)
+  }
 }
 
 /** The answer as a stream; see `sseResponse`. */

@@ -13,13 +13,18 @@ export interface ReportOptions {
   readonly includeUsage: boolean
   /** Usage on every chunk of a stream. */
   readonly continuousUsage: boolean
+  /** The stream may go on over another connection. */
+  readonly isResumable: boolean
   readonly tokenIds: boolean
   readonly tokensAsIds: boolean
   /** How the request went, in the answer; in the last chunk of a stream. */
   readonly metrics: boolean
 }
 
-/** Errors: `RequestError` for stream options without a stream, and for prompt log-probabilities with one. */
+/**
+ * Errors: `RequestError` for stream options without a stream, for prompt log-probabilities with one, and for a stream
+ * to be resumed where none is kept.
+ */
 export function reportOptions(fields: SamplingFields, context: ApiContext): ReportOptions {
   const stream = fields.stream ?? false
   const streamOptions = fields.stream_options ?? null
@@ -27,11 +32,14 @@ export function reportOptions(fields: SamplingFields, context: ApiContext): Repo
     throw new RequestError("Stream options can only be defined when `stream=True`.", { param: "stream_options" })
   }
   checkPromptLogprobs(fields.prompt_logprobs ?? null, stream)
+  const isResumable = streamOptions?.resumable ?? false
+  if (isResumable) context.streams.checkEnabled()
   const includeUsage = streamOptions?.include_usage ?? false
   return {
     stream,
     includeUsage,
     continuousUsage: includeUsage && (streamOptions?.continuous_usage_stats ?? false),
+    isResumable,
     tokenIds: fields.return_token_ids ?? false,
     tokensAsIds: fields.return_tokens_as_token_ids ?? context.options.returnTokensAsTokenIds,
     metrics: fields.return_metrics ?? context.options.enablePerRequestMetrics,

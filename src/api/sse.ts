@@ -41,12 +41,18 @@ export function namedEvent(event: object): string {
 export interface SseOptions {
   readonly abort: AbortController
   readonly dialect: SseDialect
-  /** 0 sends no comments. */
+  /** A stream that waits sends a comment this often; 0 sends none. */
   readonly keepAliveMs: number
   readonly log: Log
 }
 
-type Next = IteratorResult<object, void>
+/** Text for one connection. */
+export interface SseReader {
+  /** The next event, or null after the last. One call at a time. Never rejects. */
+  next(): Promise<string | null>
+  /** The connection is gone. */
+  cancel(): void
+}
 
 /**
  * Starts the generator and answers with its events, then with the dialect's end, also after an error event.
@@ -55,50 +61,87 @@ type Next = IteratorResult<object, void>
  * with a plain error then.
  */
 export async function sseResponse(events: AsyncGenerator<object, void, void>, options: SseOptions): Promise<Response> {
-  let pending: Promise<Next> | null = ask(events)
-  await Promise.race([pending, new Promise((resolve) => setImmediate(resolve))])
+  const text = new SseText(events, options)
+  await text.begin()
+  return sseBody(text, options)
+}
+
+/** A generator's events as text. */
+export class SseText implements SseReader {
+  readonly #events: AsyncGenerator<object, void, void>
+  readonly #options: SseOptions
+  /** The first event, asked for before there is a connection. */
+  #first: Promise<IteratorResult<object, void>> | null = null
+  #hasEnded = false
+
+  constructor(events: AsyncGenerator<object, void, void>, options: SseOptions) {
+    this.#events = events
+    this.#options = options
+  }
+
+  /** Errors: those of `sseResponse`. */
+  async begin(): Promise<void> {
+    const first = this.#events.next()
+    // An error is seen where the promise is awaited; until then nobody must take it for an unhandled one.
+    first.catch(() => {})
+    this.#first = first
+    await Promise.race([first, new Promise((resolve) => setImmediate(resolve))])
+  }
+
+  async next(): Promise<string | null> {
+    const { abort, dialect, log } = this.#options
+    if (this.#hasEnded) return null
+    const pending = this.#first ?? this.#events.next()
+    this.#first = null
+    try {
+      const { done, value } = await pending
+      if (done !== true) return dialect.event(value)
+      this.#hasEnded = true
+      return dialect.end === "" || abort.signal.aborted ? null : dialect.end
+    } catch (error) {
+      this.#hasEnded = true
+      return abort.signal.aborted ? null : dialect.error(toRequestError(error, log)) + dialect.end
+    }
+  }
+
+  cancel(): void {
+    this.#options.abort.abort()
+    void this.#events.return().catch(() => {})
+  }
+}
+
+/** The answer that `reader` is the text of. */
+export function sseBody(reader: SseReader, { dialect, keepAliveMs }: SseOptions): Response {
   const encoder = new TextEncoder()
-  const { dialect } = options
+  let state: "idle" | "waiting" | "over" = "idle"
+  let sentMs = 0
+  let timer: ReturnType<typeof setInterval> | null = null
+
+  const keepAlive = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    // A comment that nobody has taken yet is enough.
+    if (state !== "waiting" || controller.desiredSize !== 0 || performance.now() - sentMs < keepAliveMs / 2) return
+    controller.enqueue(encoder.encode(dialect.keepAlive))
+  }
+  const end = (): void => {
+    state = "over"
+    if (timer !== null) clearInterval(timer)
+  }
 
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
-    const send = (text: string): void => controller.enqueue(encoder.encode(text))
-    pending ??= ask(events)
-    try {
-      const next = await within(pending, options.keepAliveMs)
-      if (options.abort.signal.aborted) return
-      if (next === "quiet") return send(dialect.keepAlive)
-      pending = null
-      if (next.done !== true) return send(dialect.event(next.value))
-    } catch (error) {
-      if (options.abort.signal.aborted) return
-      send(dialect.error(toRequestError(error, options.log)))
-    }
-    if (dialect.end !== "") send(dialect.end)
+    if (keepAliveMs > 0) timer ??= setInterval(() => keepAlive(controller), keepAliveMs)
+    state = "waiting"
+    const text = await reader.next()
+    // The connection may have gone in the meantime.
+    if ((state as string) === "over") return
+    state = "idle"
+    if (timer !== null) sentMs = performance.now()
+    if (text !== null) return controller.enqueue(encoder.encode(text))
+    end()
     controller.close()
   }
-
   const cancel = (): void => {
-    options.abort.abort()
-    void events.return().catch(() => {})
+    end()
+    reader.cancel()
   }
   return new Response(new ReadableStream({ pull, cancel }, { highWaterMark: 0 }), { headers: HEADERS })
-}
-
-/** An error is seen where the promise is awaited; until then nobody must take it for an unhandled one. */
-function ask(events: AsyncGenerator<object, void, void>): Promise<Next> {
-  const next = events.next()
-  next.catch(() => {})
-  return next
-}
-
-/** `next`, or "quiet" when `ms` pass before it. */
-async function within(next: Promise<Next>, ms: number): Promise<Next | "quiet"> {
-  if (ms === 0) return next
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const quiet = new Promise<"quiet">((resolve) => (timer = setTimeout(() => resolve("quiet"), ms)))
-  try {
-    return await Promise.race([next, quiet])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -50,6 +50,18 @@ export function orAuto<T>(parse: ParseValue<T>): ParseValue<T | null> {
   return (value, flag) => (value === "auto" || value === "-1" ? null : parse(value, flag))
 }
 
+export const jsonStrings: ParseValue<readonly string[]> = (value, flag) => {
+  const rule = 'a JSON list of texts such as ["a", "b"]'
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(value)
+  } catch {
+    refuse(flag, value, rule)
+  }
+  const isList = Array.isArray(parsed) && parsed.every((item) => typeof item === "string" && item !== "")
+  return isList ? (parsed as string[]) : refuse(flag, value, rule)
+}
+
 export const jsonObject: ParseValue<Readonly<Record<string, unknown>>> = (value, flag) => {
   let parsed: unknown
   try {

@@ -1,4 +1,5 @@
 import { Option, type Command } from "commander"
+import { readApiKeys } from "./api-keys.ts"
 import { defaultModelHelp } from "./default-model.ts"
 import { checkServeConfig, FLAG_ALIASES, SERVE_FLAGS, type Flag, type ServeConfig } from "./serve-options.ts"
 
@@ -40,9 +41,10 @@ function addFlag(command: Command, key: string, flag: Flag<unknown>): void {
 function makeConfig(values: Values, env: Readonly<Record<string, string | undefined>>): ServeConfig {
   const config: Values = { model: values["model"] }
   for (const [key, flag] of Object.entries<Flag<unknown>>(SERVE_FLAGS)) config[key] = parseFlag(flag, values[key])
-  const keys = config["apiKey"] as readonly string[]
-  const fromEnv = env["BAOZI_API_KEY"] || env["VLLM_API_KEY"]
-  if (keys.length === 0 && fromEnv) config["apiKey"] = [fromEnv]
+  const file = config["apiKeyFile"] as string | null
+  const fromEnv = env["BAOZI_API_KEY"] || env["VLLM_API_KEY"] || ""
+  const given = [...(config["apiKey"] as readonly string[]), ...(file === null ? [] : readApiKeys(file))]
+  config["apiKey"] = given.length > 0 ? given : fromEnv.split(/\s+/).filter((key) => key !== "")
   config["isa"] ??= env["BAOZI_ISA"] || null
   return checkServeConfig(config as ServeConfig)
 }
@@ -53,7 +55,7 @@ function parseFlag(flag: Flag<unknown>, given: unknown): unknown {
   const { parse } = flag
   if (parse === null) return given
   const long = flag.usage.slice(0, flag.usage.indexOf(" "))
-  return Array.isArray(given) ? given.map((word: string) => parse(word, long)) : parse(given as string, long)
+  return Array.isArray(given) ? given.flatMap((word: string) => parse(word, long)) : parse(given as string, long)
 }
 
 /** Flags may be written with underscores, and some have a second name: `words` with their first. */

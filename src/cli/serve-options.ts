@@ -1,6 +1,6 @@
 import { ConfigError } from "../base/errors.ts"
 import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
-import { integer, jsonObject, oneOf, orAuto, share, text, type ParseValue } from "./parse-values.ts"
+import { integer, jsonObject, jsonStrings, oneOf, orAuto, share, text, type ParseValue } from "./parse-values.ts"
 
 /**
  * The flags of `baozi serve`: one table for their spelling (vLLM's), meaning, default and checks. `ServeConfig` is what
@@ -34,8 +34,10 @@ function optional<T>(group: string, usage: string, parse: ParseValue<T>, help: s
   return { usage, help, group, byDefault: null, parse, hasNegation: false }
 }
 
-/** `parse` checks each of several values. */
-function several(group: string, usage: string, parse: ParseValue<string>, help: string): Flag<readonly string[]> {
+/** `parse` checks each of several values, and may find more than one in it. */
+function several(
+  group: string, usage: string, parse: ParseValue<string | readonly string[]>, help: string,
+): Flag<readonly string[]> {
   return { usage, help, group, byDefault: [], parse, hasNegation: false }
 }
 
@@ -75,6 +77,24 @@ export const SERVE_FLAGS = {
   rootPath: value(SERVER, "--root-path <path>", "", rootPath, "path prefix that a proxy in front strips or keeps"),
   apiKey: several(SERVER, "--api-key <keys...>", text,
     "keys, one of which a request must carry (default: BAOZI_API_KEY or VLLM_API_KEY, else none is asked for)"),
+  apiKeyFile: optional(SERVER, "--api-key-file <path>", text,
+    "file with more keys, one a line; unlike flags, it is seen by nobody else on the machine"),
+  apiKeyEverywhere: toggle(SERVER, "--api-key-everywhere", "ask for a key on /health, /ready and /metrics too"),
+  allowedOrigins: several(SERVER, "--allowed-origins <origins...>", wordOrJsonList,
+    "web origins whose pages may call the API, such as https://app.example; * is every one (default: none)"),
+  allowedMethods: several(SERVER, "--allowed-methods <methods...>", wordOrJsonList,
+    "methods that those pages may use (default: all)"),
+  allowedHeaders: several(SERVER, "--allowed-headers <headers...>", wordOrJsonList,
+    "headers that those pages may send (default: all)"),
+  allowCredentials: toggle(SERVER, "--allow-credentials", "let those pages send cookies and HTTP authentication"),
+  enableRequestIdHeaders: toggle(SERVER, "--enable-request-id-headers",
+    "answer with the X-Request-Id header that came, or with one made up"),
+  ssePingInterval: value(SERVER, "--sse-ping-interval <seconds>", 15, integer({ min: 0, max: 3600 }),
+    "a stream that waits sends a comment this often, so that nobody in between takes it for dead; 0 sends none"),
+  streamResumeSeconds: value(SERVER, "--stream-resume-seconds <seconds>", 30, integer({ min: 0, max: 86400 }),
+    "how long a stream that was asked to be resumable goes on without a connection; 0 keeps none"),
+  streamResumeBytes: value(SERVER, "--stream-resume-bytes <bytes>", 2 ** 20, integer({ min: 1024, max: 2 ** 30 }),
+    "of each such stream, the last events kept"),
   maxBodyBytes: value(SERVER, "--max-body-bytes <bytes>", 64 * 2 ** 20, integer({ min: 1024 }),
     "largest request body; a larger one gets 413"),
   shutdownTimeout: value(SERVER, "--shutdown-timeout <seconds>", 0, integer({ min: 0, max: 86400 }),
@@ -157,6 +177,12 @@ export type ServeConfig = {
   readonly model: string | null
 }
 
+/** vLLM takes JSON lists where others take words. */
+function wordOrJsonList(word: string, flag: string): string | readonly string[] {
+  if (!word.startsWith("[")) return text(word, flag)
+  return jsonStrings(word, flag)
+}
+
 function activationBits(word: string, flag: string): 8 | 12 {
   if (word !== "8" && word !== "12") throw new ConfigError(`${flag} is ${word}, but must be 8 or 12`)
   return word === "8" ? 8 : 12
@@ -181,6 +207,7 @@ export const FLAG_ALIASES: Readonly<Record<string, string>> = {
   "--device-memory-utilization": "--gpu-memory-utilization",
   "--max-num-queued-reqs": "--max-waiting-requests",
   "--disable-uvicorn-access-log": "--disable-access-log",
+  "--sse-keep-alive-interval": "--sse-ping-interval",
 }
 
 /** What flags say about each other. Errors: `ConfigError`. */
@@ -192,6 +219,8 @@ export function checkServeConfig(config: ServeConfig): ServeConfig {
       `--max-num-seqs ${config.maxNumSeqs} is more than --max-num-batched-tokens ${config.maxNumBatchedTokens}: ` +
         "a step computes a token for each running request",
     )
+  if (config.allowCredentials && (config.allowedOrigins.length === 0 || config.allowedOrigins.includes("*")))
+    throw new ConfigError("--allow-credentials needs --allowed-origins that names them: * would let in every page")
   if (config.kvCacheMemoryBytes !== null && config.gpuMemoryUtilization !== null)
     throw new ConfigError("--kv-cache-memory-bytes and --gpu-memory-utilization: give one of them")
   return config

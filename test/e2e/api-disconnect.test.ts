@@ -137,6 +137,43 @@ test("a server that stops tells its clients where their answers ended", async ()
   expect(streamed).toEndWith("data: [DONE]\n\n")
 })
 
+test("a stream that waits is pinged, from before its first event on", async () => {
+  const fake = makeFakeEngine({ reply: "Hello<|eos|>", stepMs: null })
+  const server = await startServer({ host: "127.0.0.1", port: 0, log: silent, sseKeepAliveMs: 20 }, fake.engine)
+  const response = await fetch(`${server.url}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ prompt: "hi", stream: true }),
+  })
+  let text = ""
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk
+    if (text.match(/keep-alive/g)?.length === 3) while (fake.numLive() > 0) fake.core.step()
+  }
+  expect(text).toMatch(/^(: keep-alive\n\n){3,}data: \{[^]*\[DONE\]\n\n$/)
+  await server.stop()
+})
+
+test("a resumable stream outlives its connection, and another goes on with it", async () => {
+  const { fake, server } = await serve({ reply: "a b c d e f g h i j<|eos|>", stepMs: 20 })
+  const body = { prompt: "hi", stream: true, max_tokens: 100, stream_options: { resumable: true } }
+  const socket = await openRequest(server.port, "/v1/completions", body)
+  let text = ""
+  socket.on("data", (data) => (text += String(data)))
+  await until(() => text.match(/^id: /gm)?.length === 3, "three events")
+  socket.resetAndDestroy()
+  const ids = [...text.matchAll(/^id: (.*)$/gm)].map(([, id]) => id!)
+  await Bun.sleep(30)
+  expect(fake.numLive()).toBe(1)
+  const headers = { "content-type": "application/json", "last-event-id": ids[1]! }
+  const rest = await fetch(`${server.url}/v1/completions`, { method: "POST", headers, body: JSON.stringify(body) })
+  const textOf = (events: string) => [...events.matchAll(/"text":"(.*?)"/g)].map(([, part]) => part).join("")
+  const seen = text.slice(0, text.indexOf(`id: ${ids[2]}`))
+  expect(textOf(seen) + textOf(await rest.text())).toBe("a b c d e f g h i j")
+  expect(fake.numAborted()).toBe(0)
+  await server.stop()
+})
+
 test("a slow reader holds the stream back instead of filling the memory", async () => {
   const { fake, server } = await serve({ stepMs: 0, tokensPerStep: 64 })
   const body = { prompt: "hi", stream: true, max_tokens: 900_000, logprobs: 5 }

@@ -10,6 +10,11 @@ export const StreamOptions = Type.Object({
   continuous_usage_stats: optional(
     Type.Boolean({ description: "Puts the running usage on every chunk; needs include_usage." }),
   ),
+  resumable: optional(
+    Type.Boolean({
+      description: "Gives events ids, and lets the stream go on over another connection that sends Last-Event-ID.",
+    }),
+  ),
 })
 
 export const RepetitionDetection = Type.Object({

@@ -41,7 +41,7 @@ describe("the document", () => {
       "get /metrics",
       "get /ping",
       "get /v1/models",
-      "get /v1/models/{model}",
+      "get /v1/models/{model}", "get /v1/streams",
       "get /version",
       "post /detokenize",
       "post /ping",

@@ -118,16 +118,70 @@ describe("API keys", () => {
   })
 
   test.each([undefined, "", "first", "Bearer", "Bearer ", "Bearer firs", "Bearer first2", "Basic first"])(
-    "%j opens nothing but /health", async (authorization) => {
-      for (const path of ["/v1/models", "/metrics", "/docs", "/docs/json", "/version", "/nope"]) {
+    "%j opens nothing but probes", async (authorization) => {
+      for (const path of ["/v1/models", "/ping", "/docs", "/docs/json", "/version", "/nope"]) {
         expect(await status(path, authorization)).toBe(401)
       }
-      expect(await status("/health", authorization)).toBe(200)
+      for (const path of ["/health", "/metrics"]) expect(await status(path, authorization)).toBe(200)
     },
   )
 
+  test("may be asked for everywhere", async () => {
+    const closed = makeApi({ api: { apiKeys: ["first"], guardsEveryRoute: true } })
+    for (const path of ["/health", "/ready", "/metrics"]) {
+      expect((await closed.send("GET", path)).status).toBe(401)
+      expect((await closed.send("GET", path, undefined, { authorization: "Bearer first" })).status).not.toBe(401)
+    }
+  })
+
+  test("may come as Anthropic's clients send them", async () => {
+    expect((await guarded.send("GET", "/v1/models", undefined, { "x-api-key": "second-key" })).status).toBe(200)
+    expect((await guarded.send("GET", "/v1/models", undefined, { "x-api-key": "third" })).status).toBe(401)
+  })
+
   test("the refusal is vLLM's", async () => {
     expect((await guarded.post(COMPLETIONS, { prompt: "hi" })).json).toEqual({ error: "Unauthorized" })
+  })
+})
+
+describe("pages of other origins", () => {
+  const ORIGIN = "https://app.example"
+  const allowed = { allowedOrigins: [ORIGIN], allowedMethods: ["POST"], allowedHeaders: ["*"], allowCredentials: true }
+  const guarded = makeApi({ api: { apiKeys: ["key"], cors: allowed } })
+  const ask = (origin: string, method: string) =>
+    guarded.send("OPTIONS", COMPLETIONS, undefined, {
+      origin, "access-control-request-method": method, "access-control-request-headers": "authorization, x-a",
+    })
+
+  test("may ask before they call, without a key", async () => {
+    const { status, headers } = await ask(ORIGIN, "POST")
+    expect(status).toBe(204)
+    expect(Object.fromEntries(headers)).toMatchObject({
+      "access-control-allow-origin": ORIGIN, "access-control-allow-methods": "POST", vary: "Origin",
+      "access-control-allow-headers": "authorization, x-a", "access-control-allow-credentials": "true",
+    })
+    expect((await ask("https://evil.example", "POST")).status).toBe(400)
+  })
+
+  test("may read answers where they are allowed, refusals too", async () => {
+    const rows = [[ORIGIN, "key", 200], [ORIGIN, "no", 401], ["https://b.example", "key", 200]] as const
+    for (const [origin, key, status] of rows) {
+      const headers = { origin, authorization: `Bearer ${key}` }
+      const answer = await guarded.send("GET", "/v1/models", undefined, headers)
+      expect(answer.status).toBe(status)
+      expect(answer.headers.get("access-control-allow-origin")).toBe(origin === ORIGIN ? ORIGIN : null)
+    }
+  })
+
+  test("are not told anything where nothing was said about them", async () => {
+    const headers = { origin: ORIGIN, "access-control-request-method": "POST" }
+    expect((await api.send("OPTIONS", COMPLETIONS, undefined, headers)).status).toBe(405)
+    const plain = await api.send("GET", "/version", undefined, headers)
+    expect(plain.headers.get("access-control-allow-origin")).toBeNull()
+    const cors = { ...allowed, allowedOrigins: ["*"], allowedMethods: ["*"], allowCredentials: false }
+    const open = await makeApi({ api: { cors } }).send("OPTIONS", COMPLETIONS, undefined, headers)
+    expect(open.headers.get("access-control-allow-origin")).toBe("*")
+    expect(open.headers.get("access-control-allow-methods")).toBe("POST")
   })
 })
 

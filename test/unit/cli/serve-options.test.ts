@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { runCli, VERSION } from "../../../src/cli/index.ts"
 import { SERVE_FLAGS, type ServeConfig } from "../../../src/cli/serve-options.ts"
 
@@ -86,6 +89,9 @@ describe("serve", () => {
     [["--enable-auto-tool-choice", "--tool-call-parser", "hermes"], { toolCallParser: "hermes" }],
     [["--uds", "/run/b.sock", "--root-path", "/llm"], { uds: "/run/b.sock", rootPath: "/llm" }],
     [["--max-logprobs", "-1"], { maxLogprobs: -1 }],
+    [["--sse-keep-alive-interval", "0"], { ssePingInterval: 0 }],
+    [["--allowed-origins", '["https://a", "https://b"]'], { allowedOrigins: ["https://a", "https://b"] }],
+    [["--allowed-origins", "https://a", "--allow-credentials"], { allowCredentials: true }],
   ]
   test.each(cases)("%j", async (words, expected) => {
     expect(await configOf(...words)).toMatchObject(expected)
@@ -97,6 +103,25 @@ describe("serve", () => {
     process.env["BAOZI_API_KEY"] = "from-baozi"
     expect((await configOf()).apiKey).toEqual(["from-baozi"])
     expect((await configOf("--api-key", "flag")).apiKey).toEqual(["flag"])
+    process.env["BAOZI_API_KEY"] = "one two"
+    expect((await configOf()).apiKey).toEqual(["one", "two"])
+  })
+
+  test("a file supplies keys beside the flag's", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "baozi-keys-"))
+    try {
+      const path = join(dir, "keys")
+      writeFileSync(path, "# team a\nfirst\n\n  second  \r\n")
+      expect((await configOf("--api-key-file", path)).apiKey).toEqual(["first", "second"])
+      expect((await configOf("--api-key-file", path, "--api-key", "flag")).apiKey).toEqual(["flag", "first", "second"])
+      writeFileSync(path, "# nothing\n")
+      expect((await run("serve", "--api-key-file", path)).stderr).toContain("holds no key")
+      writeFileSync(path, "a b\n")
+      expect((await run("serve", "--api-key-file", path)).stderr).toContain("key 1 has a space")
+      expect((await run("serve", "--api-key-file", `${path}-not`)).stderr).toContain("no such file")
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
   })
 
   const refused: [string[], number, RegExp][] = [
@@ -110,6 +135,9 @@ describe("serve", () => {
     [["--enable-auto-tool-choice"], 1, /needs --tool-call-parser/],
     [["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], 1, /--max-num-seqs 9 is more than .* 8/],
     [["--kv-cache-memory-bytes", "1G", "--gpu-memory-utilization", "0.5"], 1, /give one of them/],
+    [["--allowed-origins", "[1]"], 1, /must be a JSON list of texts/],
+    [["--allow-credentials"], 1, /needs --allowed-origins that names them/],
+    [["--allow-credentials", "--allowed-origins", "*"], 1, /needs --allowed-origins that names them/],
     [["--root-path", "llm/"], 1, /must start with a slash/],
     [["--api-key", ""], 1, /--api-key is ""/],
   ]

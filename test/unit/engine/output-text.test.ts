@@ -67,7 +67,7 @@ describe("stop strings", () => {
       [" ", "z6", "z", "z", "z7"],
       { deltas: [" ", "z6", "", "", "zzz"], stop: "7", numKept: 2 },
     ],
-    ["give back what was held where nothing matched", { stop: ["xyz"] }, ["ax", "y"], { deltas: ["a", "xy"], ...NO_HIT }],
+    ["give back what was held for nothing", { stop: ["xyz"] }, ["ax", "y"], { deltas: ["a", "xy"], ...NO_HIT }],
     ["drop the tokens behind the match", { stop: ["b"] }, ["abcd"], { deltas: ["a"], stop: "b", numKept: 2 }],
     ["end at the first that completes", { stop: ["abcd", "bc"] }, ["abcd"], { deltas: ["a"], stop: "bc", numKept: 3 }],
     [
