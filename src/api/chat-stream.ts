@@ -4,15 +4,16 @@
  */
 import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
 import type { ChatJob } from "./chat-job.ts"
+import { FlatMap } from "./flat-map.ts"
 import { generateAll } from "./generation.ts"
-import type { Generation } from "./generation.ts"
+import type { Generation, RunOutput } from "./generation.ts"
 import { chatLogprobs } from "./logprobs.ts"
 import { chunkMetrics } from "./request-metrics.ts"
 import type { ChatChunk, ChatStreamChoice } from "./schema/chat.ts"
 import { StreamCounts } from "./stream-counts.ts"
 import { finalChunkUsage, runningUsage } from "./usage.ts"
 
-export async function* chatEvents(
+export function chatEvents(
   client: EngineClient,
   job: ChatJob,
   generation: Generation,
@@ -20,15 +21,19 @@ export async function* chatEvents(
 ): AsyncGenerator<ChatChunk, void, void> {
   const counts = new StreamCounts([job.run.prompt.tokenIds.length])
   let hasBegun = false
-  for await (const { output } of generateAll(client, generation, "delta", signal)) {
-    if (!hasBegun) yield* openingChunks(job, output)
-    hasBegun = true
+  const each = ({ output }: RunOutput): ChatChunk[] => {
     counts.add(0, output)
-    yield deltaChunk(job, output, counts)
+    const chunk = deltaChunk(job, output, counts)
+    if (hasBegun) return [chunk]
+    hasBegun = true
+    return [...openingChunks(job, output), chunk]
   }
-  if (!job.report.includeUsage || signal.aborted) return
-  const usage = finalChunkUsage(counts.total(), "chat")
-  yield { ...header(job), choices: [], usage, ...closing(job, counts) }
+  const last = (): ChatChunk[] => {
+    if (!job.report.includeUsage || signal.aborted) return []
+    const usage = finalChunkUsage(counts.total(), "chat")
+    return [{ ...header(job), choices: [], usage, ...closing(job, counts) }]
+  }
+  return new FlatMap(generateAll(client, generation, "delta", signal), { each, last })
 }
 
 function header(job: ChatJob) {

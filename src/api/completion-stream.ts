@@ -2,15 +2,16 @@
 import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
 import { choiceIndex } from "./completion-response.ts"
 import type { CompletionJob } from "./completion-job.ts"
+import { FlatMap } from "./flat-map.ts"
 import { generateAll } from "./generation.ts"
-import type { Generation } from "./generation.ts"
+import type { Generation, RunOutput } from "./generation.ts"
 import { completionLogprobs } from "./logprobs.ts"
 import { chunkMetrics } from "./request-metrics.ts"
 import type { CompletionChunk, CompletionLogprobs } from "./schema/completions.ts"
 import { StreamCounts } from "./stream-counts.ts"
 import { finalChunkUsage, runningUsage } from "./usage.ts"
 
-export async function* completionEvents(
+export function completionEvents(
   client: EngineClient,
   job: CompletionJob,
   generation: Generation,
@@ -18,15 +19,18 @@ export async function* completionEvents(
 ): AsyncGenerator<CompletionChunk, void, void> {
   const counts = new StreamCounts(job.runs.map(({ prompt }) => prompt.tokenIds.length))
   const textOffsets = new Map<number, number>()
-  for await (const { promptIdx, output } of generateAll(client, generation, "delta", signal)) {
+  const each = ({ promptIdx, output }: RunOutput): [CompletionChunk] => {
     const index = choiceIndex(job, promptIdx, output.index)
     const isFirst = counts.add(promptIdx, output)
     const logprobs = chunkLogprobs(job, output, index, textOffsets)
-    yield chunkOf(job, promptIdx, index, output, { isFirst, logprobs, counts })
+    return [chunkOf(job, promptIdx, index, output, { isFirst, logprobs, counts })]
   }
-  if (!job.report.includeUsage || signal.aborted) return
-  const usage = finalChunkUsage(counts.total(), "completion")
-  yield { ...header(job), choices: [], usage, ...closing(job, counts) }
+  const last = (): CompletionChunk[] => {
+    if (!job.report.includeUsage || signal.aborted) return []
+    const usage = finalChunkUsage(counts.total(), "completion")
+    return [{ ...header(job), choices: [], usage, ...closing(job, counts) }]
+  }
+  return new FlatMap(generateAll(client, generation, "delta", signal), { each, last })
 }
 
 function header(job: CompletionJob) {

@@ -1,9 +1,10 @@
 /** Runs a request's prompts through the engine together, and ends them together when the client goes away. */
 import type { SamplingParams } from "../core/sampling-params.ts"
-import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
+import type { ChoiceOutput, EngineClient, GenerateRequest } from "../engine/engine-client.ts"
 import type { FinishedRequest } from "../engine/finished-request.ts"
 import { RequestError } from "../base/errors.ts"
 import { ClientGoneError } from "./errors.ts"
+import { FlatMap } from "./flat-map.ts"
 import { mergeSources } from "./merge.ts"
 import type { Prompt } from "./prompt.ts"
 import { engineRequestId } from "./request-id.ts"
@@ -37,11 +38,12 @@ export function abortWith(request: Request): AbortController {
 }
 
 /**
- * Outputs of every choice of every prompt. Aborting `signal`, an error, or leaving the loop ends all of them.
+ * Outputs of every choice of every prompt. Aborting `signal`, an error, or leaving the loop ends all of them. The
+ * caller has to read it or end it.
  *
  * Errors: `RequestError`, `EngineDeadError`; a choice that failed inside the engine ends the whole request with a 500.
  */
-export async function* generateAll(
+export function generateAll(
   client: EngineClient,
   generation: Generation,
   outputKind: "delta" | "final",
@@ -49,29 +51,33 @@ export async function* generateAll(
 ): AsyncGenerator<RunOutput, void, void> {
   const all = new AbortController()
   const abort = (): void => all.abort()
-  if (signal.aborted) abort()
-  signal.addEventListener("abort", abort)
-  const sources = generation.runs.map((run, promptIdx) =>
-    generateOne(client, generation, run, promptIdx, outputKind, all.signal),
-  )
-  try {
-    yield* sources.length === 1 ? sources[0]! : mergeSources(sources)
-  } finally {
+  const ended = (): void => {
     signal.removeEventListener("abort", abort)
-    // NOTE: a source that waits for the engine does not see `return()`; the signal reaches it.
+    // A source of `mergeSources` that waits for the engine does not see `return()`; the signal reaches it.
     abort()
   }
+  if (signal.aborted) abort()
+  signal.addEventListener("abort", abort)
+  const sources = generation.runs.map((run, promptIdx) => {
+    const source = client.generate(engineRequest(generation, run, promptIdx, outputKind), all.signal)
+    return { source, each: (output: ChoiceOutput) => [runOutput(promptIdx, output)] }
+  })
+  if (sources.length === 1) return new FlatMap(sources[0]!.source, { each: sources[0]!.each, ended })
+  const merged = mergeSources(sources.map(({ source, each }) => new FlatMap(source, { each })))
+  return new FlatMap(merged, { each: (output) => [output], ended })
 }
 
-async function* generateOne(
-  client: EngineClient,
-  generation: Generation,
-  run: PromptRun,
-  promptIdx: number,
-  outputKind: "delta" | "final",
-  signal: AbortSignal,
-): AsyncGenerator<RunOutput, void, void> {
-  const request = {
+function runOutput(promptIdx: number, output: ChoiceOutput): RunOutput {
+  if (output.finishReason !== "error") return { promptIdx, output }
+  throw new RequestError(
+    "The engine failed while it generated this answer.", { status: 500, type: "InternalServerError" },
+  )
+}
+
+function engineRequest(
+  generation: Generation, run: PromptRun, promptIdx: number, outputKind: "delta" | "final",
+): GenerateRequest {
+  return {
     requestId: engineRequestId(generation.id, promptIdx),
     promptTokenIds: run.prompt.tokenIds,
     sampling: run.sampling,
@@ -79,14 +85,6 @@ async function* generateOne(
     cacheSalt: generation.cacheSalt,
     outputKind,
     onFinished: (figures: FinishedRequest) => generation.onFinished(promptIdx, figures),
-  }
-  for await (const output of client.generate(request, signal)) {
-    if (output.finishReason === "error") {
-      throw new RequestError(
-        "The engine failed while it generated this answer.", { status: 500, type: "InternalServerError" },
-      )
-    }
-    yield { promptIdx, output }
   }
 }
 

@@ -38,12 +38,51 @@ function byteLevelDecoder(pieceOf: PieceOf): TokenDecoder {
   const encoder = new TextEncoder()
   // Added tokens are written as they are: where a character is outside the alphabet the piece is plain text.
   const bytesOf = (id: number): Uint8Array => pieceToBytes(pieceOf(id)) ?? encoder.encode(pieceOf(id))
-  return {
-    stream(context) {
-      const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
-      for (const id of context.slice(-MAX_CONTEXT)) utf8.decode(bytesOf(id), { stream: true })
-      return { push: (id) => utf8.decode(bytesOf(id), { stream: true }), flush: () => utf8.decode() }
-    },
+  // Most tokens are whole characters: their text is looked up. Null: part of a character, which the stream has to join.
+  const texts: (string | null)[] = []
+  const textOf = (id: number): string | null => {
+    const known = texts[id]
+    return known === undefined ? (texts[id] = wholeText(bytesOf(id))) : known
+  }
+  return { stream: (context) => new ByteLevelStream(bytesOf, textOf, context) }
+}
+
+/** The text of `bytes`, or null when they are not whole characters. */
+function wholeText(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return null
+  }
+}
+
+class ByteLevelStream implements DecodeStream {
+  readonly #bytesOf: (id: number) => Uint8Array
+  readonly #textOf: (id: number) => string | null
+  readonly #utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
+  /** The decoder may hold the start of a character. */
+  #isJoining = false
+
+  constructor(
+    bytesOf: (id: number) => Uint8Array, textOf: (id: number) => string | null, context: readonly number[],
+  ) {
+    this.#bytesOf = bytesOf
+    this.#textOf = textOf
+    for (const id of context.slice(-MAX_CONTEXT)) this.push(id)
+  }
+
+  push(id: number): string {
+    const text = this.#textOf(id)
+    if (text !== null && !this.#isJoining) return text
+    const joined = this.#utf8.decode(this.#bytesOf(id), { stream: true })
+    // After a whole character the decoder holds nothing: what it held before is joined or given out as invalid.
+    this.#isJoining = text === null
+    return joined
+  }
+
+  flush(): string {
+    this.#isJoining = false
+    return this.#utf8.decode()
   }
 }
 
