@@ -69,6 +69,9 @@ $(NATIVE_BUILD)/cpu/%.o: native/%.cc native/build.mk
 	@mkdir -p $(@D)
 	$(CXX) $(CPU_CXXFLAGS) -c -o $@ $<
 
+# Every library quantizes to the same levels: no sum may be fused in one of them.
+$(NATIVE_BUILD)/cpu/common/%.o: CPU_CXXFLAGS += -ffp-contract=off
+
 # The arithmetic of sampling is fixed to the bit (native/common/sampling.h).
 $(foreach level,$(LEVELS),$(NATIVE_BUILD)/$(level)/sample.o): KERNEL_CXXFLAGS += -ffp-contract=off
 

@@ -95,7 +95,7 @@ function logRequest(request: GenerateRequest, log: Log): void {
 
 function engineConfig(config: ServeConfig, modelPath: string): EngineConfig {
   return {
-    modelPath, dtype: config.dtype, kvCacheDtype: config.kvCacheDtype,
+    modelPath, dtype: config.dtype, quantization: config.quantization, kvCacheDtype: config.kvCacheDtype,
     activationBits: config.activationBits, blockSize: config.blockSize,
     maxModelLen: config.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
     schedulingPolicy: config.schedulingPolicy, enablePrefixCaching: config.enablePrefixCaching,

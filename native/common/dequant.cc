@@ -1,7 +1,6 @@
 // Rows of every weight dtype to codes and to float32.
 #include "dequant.h"
 
-#include <cmath>
 #include <cstring>
 
 #include "dequant_blocks.h"
@@ -86,23 +85,6 @@ void dequantize_row(uint32_t dtype, const uint8_t *src, uint64_t c, float *out) 
     f.decode(src + b * f.info.block_bytes, codes, scales, mins);
     for (uint32_t i = 0; i < block; i++)
       out[b * block + i] = scales[i / group] * float(code_level(f.info, codes[i])) + mins[i / group];
-  }
-}
-
-void quantize_row(const float *src, uint64_t c, uint32_t bits, uint8_t *codes, float *scales) {
-  const int offset = bits == 8 ? 128 : 8, lowest = bits == 8 ? -127 : -8, highest = bits == 8 ? 127 : 7;
-  for (uint64_t g = 0; g * 32 < c; g++) {
-    const uint64_t first = g * 32, end = first + 32 < c ? first + 32 : c;
-    float extreme = 0;
-    for (uint64_t i = first; i < end; i++)
-      if (std::fabs(src[i]) > std::fabs(extreme)) extreme = src[i];
-    scales[g] = f16_to_f32(f32_to_f16(bits == 8 ? std::fabs(extreme) / 127.0f : extreme / -8.0f));
-    const float inverse = scales[g] == 0 ? 0 : 1.0f / scales[g];
-    for (uint64_t i = first; i < end; i++) {
-      const float level = std::nearbyint(src[i] * inverse);
-      // Written so that a NaN, which no comparison accepts, becomes the lowest level.
-      codes[i] = uint8_t(offset + (level >= float(lowest) ? (level > float(highest) ? highest : int(level)) : lowest));
-    }
   }
 }
 

@@ -2,8 +2,8 @@
 //
 // A block format is decoded in one place (decode_row) into codes, group scales and group minimums; dequantization and
 // every packed layout are built on that. The value of a code is  scale * level(code) + min,  level(code) being
-// code - offset or the codebook's entry. Scales and minimums are exact: float16 values of the file, or float32 products of them and
-// small integers.
+// code - offset or the codebook's entry. Scales and minimums are exact: float16 values of the file, or float32 products
+// of them and small integers.
 // Source: the GGUF specification and the block layouts it names.
 #pragma once
 #include <cstdint>
@@ -42,10 +42,5 @@ void decode_row(uint32_t dtype, const uint8_t *src, uint64_t c, uint8_t *codes, 
 
 // Widens a row of any weight dtype to float32 [c]. `src` may have any alignment.
 void dequantize_row(uint32_t dtype, const uint8_t *src, uint64_t c, float *out);
-
-// Quantizes float32 [c] to levels with a float16 scale a group of 32 columns (the last group may be short).
-// bits 8: level in [-127, 127], scale = largest magnitude / 127. bits 4: level in [-8, 7], scale = the value of largest
-// magnitude / -8, so that it is met exactly. codes are level + offset (128 or 8). Scales come back as stored.
-void quantize_row(const float *src, uint64_t c, uint32_t bits, uint8_t *codes, float *scales);
 
 } // namespace bz

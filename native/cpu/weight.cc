@@ -14,7 +14,7 @@ static PackedFormat packed_format(uint32_t dtype, Hold hold) {
     case Hold::f16: return {Storage::f16, 0, 0, false, false, false};
     case Hold::bf16: return {Storage::bf16, 0, 0, false, false, false};
     case Hold::int8: return {Storage::int8, 32, 0, false, false, true};
-    case Hold::int4: return {Storage::int4, 32, 8, false, false, true};
+    case Hold::int4: return {Storage::int4, 32, 0, false, true, true};
     case Hold::file: break;
   }
   const DtypeInfo &info = *dtype_info(dtype);

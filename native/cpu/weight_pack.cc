@@ -6,6 +6,7 @@
 #include <new>
 
 #include "../common/dtype.h"
+#include "../common/quantize.h"
 #include "../common/weight_args.h"
 
 namespace bz {
@@ -66,13 +67,14 @@ void read_code_row(const bz_weight_part &part, const uint8_t *src, const PackedF
                    Rows &rows) {
   uint8_t *codes = rows.codes + uint64_t{lane} * rows.c_padded;
   float *scales = rows.scales + uint64_t{lane} * rows.groups, *mins = rows.mins + uint64_t{lane} * rows.groups;
-  uint32_t offset = 128;
+  uint32_t offset = INT8_OFFSET;
   if (hold == Hold::file) {
     decode_row(part.dtype, src, rows.c, codes, scales, mins);
     offset = static_cast<uint32_t>(dtype_info(part.dtype)->offset);
   } else {
     dequantize_row(part.dtype, src, rows.c, rows.row);
-    quantize_row(rows.row, rows.c, hold == Hold::int8 ? 8 : 4, codes, scales);
+    if (hold == Hold::int8) quantize_row_int8(rows.row, rows.c, codes, scales);
+    else quantize_row_int4(rows.row, rows.c, codes, scales, mins);
   }
   if (format.storage == Storage::int8) // as signed levels
     for (uint32_t i = 0; i < rows.c; i++) codes[i] = static_cast<uint8_t>(codes[i] - offset);

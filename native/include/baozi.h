@@ -129,7 +129,9 @@ BZ_API bz_status bz_file_unmap(const bz_file_range_args *args);
 
 /* How a weight is held and multiplied. BZ_COMPUTE_AUTO: float formats as they are, block formats in int8 or int4 with
 ** their group scales. BZ_COMPUTE_F32: exact float32 values of the source, float32 products. BZ_COMPUTE_BF16: rounded to
-** bfloat16. BZ_COMPUTE_INT8 and INT4: quantized here from a float source, a scale a group of 32 columns. */
+** bfloat16. BZ_COMPUTE_INT8: quantized here from a float source, a float16 scale a group of 32 columns of a row
+** (largest magnitude / 127). BZ_COMPUTE_INT4: likewise, with a scale and a minimum, those of least squared error among
+** several. A block format stays what it is. */
 enum bz_compute {
   BZ_COMPUTE_AUTO = 0, BZ_COMPUTE_F32 = 1, BZ_COMPUTE_BF16 = 2, BZ_COMPUTE_F16 = 3, BZ_COMPUTE_INT8 = 4, BZ_COMPUTE_INT4 = 5
 };

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "../common/dtype.h"
+#include "../common/quantize.h"
 #include "../common/status.h"
 #include "../common/weight_args.h"
 
@@ -17,10 +18,12 @@ static void round_trip(Hold hold, uint32_t c, float *row) {
     for (uint32_t i = 0; i < c; i++) row[i] = bf16_to_f32(f32_to_bf16(row[i]));
   if (hold != Hold::int8 && hold != Hold::int4) return;
   std::vector<uint8_t> codes(c);
-  std::vector<float> scales((c + 31) / 32);
-  quantize_row(row, c, hold == Hold::int8 ? 8 : 4, codes.data(), scales.data());
-  const int offset = hold == Hold::int8 ? 128 : 8;
-  for (uint32_t i = 0; i < c; i++) row[i] = scales[i / 32] * static_cast<float>(codes[i] - offset);
+  std::vector<float> scales((c + QUANTIZE_GROUP - 1) / QUANTIZE_GROUP), mins(scales.size());
+  if (hold == Hold::int8) quantize_row_int8(row, c, codes.data(), scales.data());
+  else quantize_row_int4(row, c, codes.data(), scales.data(), mins.data());
+  const int32_t offset = hold == Hold::int8 ? INT8_OFFSET : 0;
+  for (uint32_t i = 0; i < c; i++)
+    row[i] = scales[i / QUANTIZE_GROUP] * static_cast<float>(codes[i] - offset) + mins[i / QUANTIZE_GROUP];
 }
 
 static void fill(const bz_weight_args &args, bz_weight *w) {

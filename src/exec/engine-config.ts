@@ -1,10 +1,13 @@
 import type { SchedulingPolicy } from "../core/request-queue.ts"
+import type { Quantization } from "../model/quantization.ts"
 
 /** Everything the back half of the engine needs to start; plain data, so that it can be sent to its thread. */
 export interface EngineConfig {
   /** A directory in Hugging Face's layout, or a GGUF file. */
   readonly modelPath: string
   readonly dtype: "auto" | "float32" | "bfloat16" | "float16"
+  /** Of a float checkpoint, when it is loaded; null: weights stay what they are. */
+  readonly quantization: Quantization | null
   readonly kvCacheDtype: "auto" | "float32" | "bfloat16"
   /** Bits of the activations that meet int8 and int4 weights. */
   readonly activationBits: 8 | 12

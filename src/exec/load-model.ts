@@ -1,7 +1,6 @@
 /**
  * From a path to a model that runs: read, plan, load, lay the forward pass down.
  */
-import type { Compute } from "../../ffi/abi.ts"
 import { KernelLibrary } from "../../ffi/library.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
@@ -10,6 +9,7 @@ import { ConfigReader, type ModelConfig } from "../model/config.ts"
 import { GraphBuilder, type RopeTable } from "../model/graph-builder.ts"
 import type { ModelSource } from "../model/load/checkpoint.ts"
 import { openModel } from "../model/load/open.ts"
+import { computeOf } from "../model/quantization.ts"
 import { buildCosSinTable } from "../model/rope.ts"
 import { WeightMap } from "../model/weights.ts"
 import { Device } from "../tensor/device.ts"
@@ -70,7 +70,7 @@ function build(
   const forward = architecture.model(map, config)
   map.assertAllRead()
 
-  const compute: Compute = engine.dtype
+  const compute = computeOf(engine, map.linears)
   const shape: KVCacheShape = { blockSize: engine.blockSize, dtype: kvDtypeOf(engine) }
   const groups = kvGroups(config, shape)
   const plan = planMemory(engine, {

@@ -32,7 +32,7 @@ export function decoderWeights(
 ): DecoderWeights {
   const [E, F, D] = [c.hiddenSize, c.intermediateSize, c.headDim]
   const [HD, KD] = [c.numHeads * D, c.numKvHeads * D]
-  const embed = w.linear([["model.embed_tokens", c.vocabSize]], E, { bias: false })
+  const embed = w.vocabulary("model.embed_tokens", c.vocabSize, E)
   const layers = Array.from({ length: c.numLayers }, (_, l): DecoderLayerWeights => {
     const p = `model.layers.${l}`
     const a = `${p}.self_attn`
@@ -53,7 +53,7 @@ export function decoderWeights(
 
 /** The output head: its own weight, or the embedding's when they are tied (a copy in the file is then not read). */
 export function lmHead(w: WeightMap, c: ModelConfig, embed: LinearWeight): LinearWeight {
-  if (!c.tieWordEmbeddings) return w.linear([["lm_head", c.vocabSize]], c.hiddenSize, { bias: false })
+  if (!c.tieWordEmbeddings) return w.vocabulary("lm_head", c.vocabSize, c.hiddenSize)
   w.ignore("lm_head.weight")
   return embed
 }

@@ -14,6 +14,9 @@ import type { Device } from "../tensor/device.ts"
 import type { Checkpoint, CheckpointTensor } from "./load/checkpoint.ts"
 import { floatsOf } from "./load/floats.ts"
 
+/** How a weight is held and multiplied. */
+export type ComputeOf = (weight: LinearWeight) => Compute
+
 /** A matrix product's weight [n, c], laid out for the kernels, with its bias. */
 export class LinearWeight {
   readonly name: string
@@ -21,15 +24,21 @@ export class LinearWeight {
   readonly c: number
   readonly tensors: readonly CheckpointTensor[]
   readonly biasTensors: readonly CheckpointTensor[]
+  /** A row a token: the embedding, the output head, or both. */
+  readonly isVocabulary: boolean
   #native: NativeWeight | null = null
   #bias = 0
 
-  constructor(name: string, n: number, c: number, tensors: readonly CheckpointTensor[], bias: readonly CheckpointTensor[]) {
+  constructor(
+    name: string, n: number, c: number, tensors: readonly CheckpointTensor[], bias: readonly CheckpointTensor[],
+    isVocabulary: boolean,
+  ) {
     this.name = name
     this.n = n
     this.c = c
     this.tensors = tensors
     this.biasTensors = bias
+    this.isVocabulary = isVocabulary
   }
 
   get address(): number {
@@ -121,10 +130,23 @@ export class WeightMap {
 
   /** One weight from tensors stacked along their rows: `[["q_proj", 576], ["k_proj", 192]]`, all `c` columns wide. */
   linear(parts: readonly (readonly [prefix: string, n: number])[], c: number, options: { bias: boolean }): LinearWeight {
+    return this.#linear(parts, c, { ...options, isVocabulary: false })
+  }
+
+  /** A weight with a row a token, `c` columns wide. */
+  vocabulary(prefix: string, n: number, c: number): LinearWeight {
+    return this.#linear([[prefix, n]], c, { bias: false, isVocabulary: true })
+  }
+
+  #linear(
+    parts: readonly (readonly [prefix: string, n: number])[], c: number,
+    options: { bias: boolean; isVocabulary: boolean },
+  ): LinearWeight {
     const tensors = parts.map(([prefix, n]) => this.#tensor(`${prefix}.weight`, [n, c]))
     const bias = options.bias ? parts.map(([prefix, n]) => this.#tensor(`${prefix}.bias`, [n])) : []
     const rows = parts.reduce((sum, [, n]) => sum + n, 0)
-    const weight = new LinearWeight(parts.map(([prefix]) => prefix).join("+"), rows, c, tensors, bias)
+    const name = parts.map(([prefix]) => prefix).join("+")
+    const weight = new LinearWeight(name, rows, c, tensors, bias, options.isVocabulary)
     this.linears.push(weight)
     return weight
   }
@@ -148,14 +170,14 @@ export class WeightMap {
     throw new ConfigError(`the checkpoint has ${unread.length} tensors that this architecture does not read: ${some}`)
   }
 
-  plan(device: Device, compute: Compute): number {
+  plan(device: Device, compute: ComputeOf): number {
     const vectors = this.vectors.reduce((sum, w) => sum + present(w.tensor.shape[0], w.tensor.name) * 4, 0)
-    return this.linears.reduce((sum, w) => sum + w.plan(device, compute), vectors)
+    return this.linears.reduce((sum, w) => sum + w.plan(device, compute(w)), vectors)
   }
 
-  load(device: Device, compute: Compute): void {
+  load(device: Device, compute: ComputeOf): void {
     for (const vector of this.vectors) vector.load(device)
-    for (const linear of this.linears) linear.load(device, compute)
+    for (const linear of this.linears) linear.load(device, compute(linear))
   }
 
   destroy(): void {

@@ -61,6 +61,7 @@ describe("serve", () => {
     const config = await configOf()
     expect(config).toMatchObject({
       model: null, host: "127.0.0.1", port: 8000, servedModelName: [], maxModelLen: null, dtype: "auto",
+      quantization: null,
       kvCacheDtype: "auto", blockSize: 128, numGpuBlocksOverride: null, kvCacheMemoryBytes: null,
       gpuMemoryUtilization: null, maxNumBatchedTokens: 2048, maxNumSeqs: 128, longPrefillTokenThreshold: 0,
       schedulingPolicy: "fcfs", enablePrefixCaching: true, enableChunkedPrefill: true, seed: null, chatTemplate: null,
@@ -92,6 +93,7 @@ describe("serve", () => {
     [["--sse-keep-alive-interval", "0"], { ssePingInterval: 0 }],
     [["--allowed-origins", '["https://a", "https://b"]'], { allowedOrigins: ["https://a", "https://b"] }],
     [["--allowed-origins", "https://a", "--allow-credentials"], { allowCredentials: true }],
+    [["--quantization", "int4"], { quantization: "int4" }],
   ]
   test.each(cases)("%j", async (words, expected) => {
     expect(await configOf(...words)).toMatchObject(expected)
@@ -131,6 +133,8 @@ describe("serve", () => {
     [["--port"], 2, /argument missing/],
     [["--port", "65536"], 1, /--port is "65536", but must be a whole number from 0 to 65535/],
     [["--dtype", "int3"], 1, /--dtype is "int3", but must be one of auto, float32/],
+    [["--quantization", "fp8"], 1, /--quantization is "fp8", but must be one of int8, int4/],
+    [["--quantization", "int8", "--dtype", "float32"], 1, /--quantization and --dtype.* give one of them/],
     [["--tool-call-parser", "nope"], 1, /must be one of hermes/],
     [["--enable-auto-tool-choice"], 1, /needs --tool-call-parser/],
     [["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], 1, /--max-num-seqs 9 is more than .* 8/],
