@@ -4,6 +4,7 @@
 import { startServer, type ServerOptions } from "./api/server.ts"
 import { makeLog, type Log } from "./base/log.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
+import { VERSION } from "./cli/index.ts"
 import { locateLibraries } from "./cli/libraries.ts"
 import type { ServeConfig } from "./cli/serve-options.ts"
 import type { SchedulerStats } from "./core/scheduler-stats.ts"
@@ -11,6 +12,7 @@ import type { GenerateRequest } from "./engine/engine-client.ts"
 import { StatsLog } from "./engine/stats-log.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { resolveModel } from "./model/resolve.ts"
+import { startTraceExport } from "./trace-export.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
 
 /** Resolves with the exit code. Errors: `ConfigError`. */
@@ -19,7 +21,11 @@ export async function serve(config: ServeConfig): Promise<number> {
   const log = makeLog({ level: config.logLevel, json: config.logFormat === "json" })
   const signal = firstSignal(log)
   const engine = await startEngine(startOptions(config, log))
-  const server = await startServer(serverOptions(config, log), engine)
+  const traces = startTraceExport({
+    endpoint: config.otlpTracesEndpoint, version: VERSION, model: engine.model.servedNames[0] ?? engine.model.root,
+    env: process.env, log,
+  })
+  const server = await startServer({ ...serverOptions(config, log), onRecord: traces.onRecord }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
   const reason = await Promise.race([signal, engine.death])
@@ -27,6 +33,7 @@ export async function serve(config: ServeConfig): Promise<number> {
   log[hasDied ? "error" : "info"](`stopping: ${reason}`)
   await engine.shutdown(config.shutdownTimeout * 1000)
   await server.stop()
+  await traces.stop()
   return hasDied ? 1 : 0
 }
 

@@ -163,6 +163,8 @@ export const SERVE_FLAGS = {
   disableLogStats: toggle(LOGGING, "--disable-log-stats", "no lines of throughput and load; /metrics stays"),
   logStatsInterval: value(LOGGING, "--log-stats-interval <seconds>", 10, integer({ min: 1, max: 86400 }),
     "time between lines of throughput and load, while there is work"),
+  otlpTracesEndpoint: optional(LOGGING, "--otlp-traces-endpoint <url>", otlpEndpoint,
+    "send a trace of each request to this OpenTelemetry collector, over HTTP: http://127.0.0.1:4318/v1/traces"),
   customHistogramBuckets: value<Partial<MetricBuckets>>(LOGGING, "--custom-histogram-buckets <json>", {},
     (word, flag) => parseBuckets(jsonObject(word, flag)),
     "bounds of /metrics' histograms, by family: {\"request_latency\": [0.1, 1, 10]}; families are request_latency, " +
@@ -195,6 +197,16 @@ function rootPath(path: string, flag: string): string {
   if (path !== "" && !/^\/[^?#\s]*[^/?#\s]$/.test(path))
     throw new ConfigError(`${flag} is ${JSON.stringify(path)}, but must start with a slash and not end with one`)
   return path
+}
+
+/** Where the URL names no path, the one that OpenTelemetry gives to traces. */
+function otlpEndpoint(word: string, flag: string): string {
+  const url = URL.parse(word)
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
+    throw new ConfigError(
+      `${flag} is ${JSON.stringify(word)}, but must be an http or https URL such as http://127.0.0.1:4318/v1/traces`,
+    )
+  return url.pathname === "/" ? new URL("/v1/traces", url).href : url.href
 }
 
 function pathList(list: string, flag: string): readonly string[] {
