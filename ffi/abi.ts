@@ -1,6 +1,6 @@
 import type { FFIFunction } from "bun:ffi"
 
-export const ABI_VERSION = 1
+export const ABI_VERSION = 2
 
 /** Status codes of baozi.h. */
 export const STATUS = { ok: 0, invalid: 1, unsupported: 2, noMemory: 3, abi: 4, io: 5, device: 6 } as const

@@ -97,6 +97,7 @@ export const STRUCTS = {
   sample: struct("bz_sample_args", {
     args_bytes: "u32", num_requests: "u32", vocab_size: "u32", reserved: "u32", logits: "ptr", logits_stride: "u64",
     temperature: "ptr", top_p: "ptr", min_p: "ptr", top_k: "ptr", seeds: "ptr", positions: "ptr", out: "ptr",
+    out_processed: "ptr", processed_stride: "u64",
   }),
   logprobs: struct("bz_logprobs_args", {
     args_bytes: "u32", num_requests: "u32", vocab_size: "u32", num_top: "u32", mode: "u32", reserved: "u32",

@@ -80,7 +80,8 @@ function startOptions(config: ServeConfig, log: Log): StartEngineOptions {
     servedModelNames: config.servedModelName.length > 0 ? config.servedModelName : [name],
     tokenizerPath: config.tokenizer, chatTemplate: config.chatTemplate, generationConfig: config.generationConfig,
     overrideGenerationConfig: config.overrideGenerationConfig, maxWaitingRequests: config.maxWaitingRequests,
-    onNotice: (line) => log.info(line), seed: config.seed,
+    onNotice: (line) => log.info(line), seed: config.seed, streamInterval: config.streamInterval,
+    reasoningConfig: config.reasoningConfig,
     onRequest: (request) => config.enableLogRequests && logRequest(request, log),
     histogramBuckets: config.customHistogramBuckets,
     onStats: config.disableLogStats ? () => {} : statsListener(config.logStatsInterval, log),
@@ -109,6 +110,7 @@ function engineConfig(config: ServeConfig, modelPath: string): EngineConfig {
     enableChunkedPrefill: config.enableChunkedPrefill, longPrefillTokenThreshold: config.longPrefillTokenThreshold,
     numBlocksOverride: config.numGpuBlocksOverride, kvCacheMemoryBytes: config.kvCacheMemoryBytes,
     memoryUtilization: config.gpuMemoryUtilization, numThreads: config.threads, isa: config.isa,
+    logprobsMode: config.logprobsMode,
     libraries: locateLibraries(config.libDir),
   }
 }

@@ -12,6 +12,7 @@ import type { EngineClient, GenerateRequest, ModelInfo } from "./engine/engine-c
 import type { EngineReady } from "./engine/engine-ready.ts"
 import type { MetricBuckets } from "./engine/metric-buckets.ts"
 import type { RandomSource } from "./engine/parallel-sampling.ts"
+import { reasoningMarkers } from "./engine/reasoning-markers.ts"
 import { WorkerPort } from "./engine/worker-port.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { readGenerationConfig } from "./model/generation-config.ts"
@@ -39,6 +40,10 @@ export interface StartEngineOptions {
   readonly generationConfig: string
   readonly overrideGenerationConfig: Readonly<Record<string, unknown>>
   readonly maxWaitingRequests: number | null
+  /** What the model's reasoning begins and ends with; empty to go by its vocabulary. */
+  readonly reasoningConfig: Readonly<Record<string, unknown>>
+  /** Tokens that a stream's output has at least. */
+  readonly streamInterval: number
   /** Hears lines for the terminal: the memory plan. */
   readonly onNotice: (line: string) => void
   /** Hears every request that is admitted. */
@@ -68,7 +73,8 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
       core: port, ...text, model: modelInfo(options, source, text.tokenizer, ready),
       now: () => performance.now() / 1000, random: randomSource(options.seed), maxNumSeqs: config.maxNumSeqs,
       maxWaitingRequests: options.maxWaitingRequests, cacheConfig: cacheLabels(config, ready),
-      onRequest: options.onRequest, onStats: options.onStats, histogramBuckets: options.histogramBuckets,
+      onRequest: options.onRequest, streamInterval: options.streamInterval,
+      onStats: options.onStats, histogramBuckets: options.histogramBuckets,
     })
   } catch (error) {
     worker.terminate()
@@ -88,11 +94,13 @@ function modelInfo(
   const { defaults, eosTokenIds } =
     readGenerationConfig(options.generationConfig, source.generationConfig, options.overrideGenerationConfig)
   const all = [...new Set([tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds])]
+  const reasoning = reasoningMarkers(options.reasoningConfig, tokenizer)
   const [eosTokenId = null, ...extraEosTokenIds] = all.filter((id) => id !== null)
   return {
     servedNames: options.servedModelNames, root: options.root, maxModelLen: ready.maxModelLen,
     vocabSize: ready.vocabSize, maxLogprobs: options.maxLogprobs, created: Math.floor(Date.now() / 1000),
-    generationDefaults: defaults, eosTokenId, extraEosTokenIds,
+    generationDefaults: defaults, eosTokenId, extraEosTokenIds, reasoning,
+    logprobsMode: options.engine.logprobsMode, logitsProcessors: [],
   }
 }
 

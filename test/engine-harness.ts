@@ -13,6 +13,7 @@ import { loadModel, type LoadedModel } from "../src/exec/load-model.ts"
 export interface Generated {
   readonly tokenIds: number[]
   readonly logprobs: TokenLogprobs[]
+  promptLogprobs: readonly TokenLogprobs[] | null
   numCachedTokens: number
 }
 
@@ -42,7 +43,7 @@ export class TestEngine {
     const results = new Map<string, Generated>()
     for (const promptTokenIds of prompts) {
       const requestId = `r${this.#nextId++}`
-      results.set(requestId, { tokenIds: [], logprobs: [], numCachedTokens: 0 })
+      results.set(requestId, { tokenIds: [], logprobs: [], promptLogprobs: null, numCachedTokens: 0 })
       const params = defaultSamplingParams({ temperature: 0, ignoreEos: true, ...sampling })
       this.scheduler.addRequest(new Request({ requestId, promptTokenIds, sampling: params, arrivalTime: 0 }))
     }
@@ -61,6 +62,7 @@ export class TestEngine {
       const result = results.get(output.requestId)!
       result.tokenIds.push(...output.newTokenIds)
       result.logprobs.push(...(output.logprobs ?? []))
+      result.promptLogprobs ??= output.promptLogprobs
       if (output.prefillStats !== null) result.numCachedTokens = output.prefillStats.numCachedTokens
     }
   }
@@ -72,7 +74,8 @@ export function engineConfig(modelPath: string, overrides: Partial<EngineConfig>
     maxModelLen: null, maxNumBatchedTokens: 512, maxNumSeqs: 16, schedulingPolicy: "fcfs", enablePrefixCaching: true,
     enableChunkedPrefill: true,
     longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, memoryUtilization: null,
-    numThreads: 0, isa: null, libraries: overrides.libraries ?? locateLibraries(), ...overrides,
+    numThreads: 0, isa: null, logprobsMode: "raw_logprobs",
+    libraries: overrides.libraries ?? locateLibraries(), ...overrides,
   }
 }
 

@@ -68,6 +68,7 @@ export function fakeModel(tokenizer: ToyTokenizer, overrides: Partial<ModelInfo>
     maxLogprobs: 20,
     created: 1_700_000_000,
     generationDefaults: {},
+    reasoning: null, logprobsMode: "raw_logprobs", logitsProcessors: [],
     eosTokenId: tokenizer.eosTokenId,
     extraEosTokenIds: [],
     ...overrides,

@@ -188,6 +188,8 @@ bz_status check_sample(const bz_sample_args *args) {
   REQUIRE_POINTER("sample", positions);
   REQUIRE_POINTER("sample", out);
   if (args->num_requests > 1) REQUIRE_STRIDE("sample", logits_stride, uint64_t{args->vocab_size});
+  if (args->num_requests > 1 && args->out_processed != nullptr)
+    REQUIRE_STRIDE("sample", processed_stride, uint64_t{args->vocab_size});
   return BZ_OK;
 }
 

@@ -128,9 +128,9 @@ static void describe_sampling_structs(Layout &layout) {
     layout.close();
   }
   {
-    BZ_STRUCT(bz_sample_args, 88)
+    BZ_STRUCT(bz_sample_args, 104)
     F(args_bytes) F(num_requests) F(vocab_size) F(reserved) F(logits) F(logits_stride) F(temperature) F(top_p)
-    F(min_p) F(top_k) F(seeds) F(positions) F(out)
+    F(min_p) F(top_k) F(seeds) F(positions) F(out) F(out_processed) F(processed_stride)
     layout.close();
   }
   {

@@ -31,7 +31,7 @@ extern "C" {
 #define BZ_API
 #endif
 
-#define BZ_ABI_VERSION 1u
+#define BZ_ABI_VERSION 2u
 
 typedef int32_t bz_status;
 enum {
@@ -405,8 +405,11 @@ BZ_API bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_ar
 **   endian uint32 words (seed low, seed high, position, token id, 0x62616f7a), hash seed 0, length 20:
 **   stateless, so it depends neither on the batch nor on drafts.
 ** A row that is all -inf gives the lowest id whose logit is largest (id 0).
+** out_processed, if not NULL: what was drawn from: logits / temperature, -inf where min_p, top_k or top_p took the
+** token out; of a greedy row the logits as they are.
 ** Shapes  logits [R, V] with stride, not changed; temperature, top_p, min_p float [R]; top_k int32 [R] (<= 0 or
-**         >= V: off); seeds uint64 [R]; positions int32 [R]; out int32 [R]. NaN logits are BZ_EDEVICE. Source: arXiv:1611.01144. */
+**         >= V: off); seeds uint64 [R]; positions int32 [R]; out int32 [R]; out_processed [R, V] with its stride.
+**         NaN logits are BZ_EDEVICE. Source: arXiv:1611.01144. */
 typedef struct bz_sample_args {
   uint32_t args_bytes;
   uint32_t num_requests;
@@ -421,6 +424,8 @@ typedef struct bz_sample_args {
   const uint64_t *seeds;
   const int32_t *positions;
   int32_t *out;
+  float *out_processed;
+  uint64_t processed_stride;
 } bz_sample_args;
 BZ_API bz_status bz_sample(bz_stream *stream, const bz_sample_args *args);
 

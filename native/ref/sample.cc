@@ -38,20 +38,27 @@ static void keep_top_p(std::vector<float> &l, float max, float p) {
   }
 }
 
-static int32_t sample_row(const bz_sample_args &a, uint32_t r) {
+// What the row draws from; a greedy row its logits as they are.
+static std::vector<float> process_row(const bz_sample_args &a, uint32_t r) {
   const uint32_t n = a.vocab_size;
   const float *logits = a.logits + r * a.logits_stride;
-  if (a.temperature[r] < bz::GREEDY_BELOW) return argmax(logits, n);
-  std::vector<float> l(n);
-  for (uint32_t i = 0; i < n; i++) l[i] = logits[i] / a.temperature[r];
+  std::vector<float> l(logits, logits + n);
+  if (a.temperature[r] < bz::GREEDY_BELOW) return l;
+  for (float &x : l) x /= a.temperature[r];
   const float max = *std::max_element(l.begin(), l.end());
-  if (max == -INFINITY) return 0;
+  if (std::isinf(max)) return l;
   if (a.min_p[r] > 0) {
     const float threshold = bz::min_p_threshold(max, a.min_p[r]);
     for (float &x : l) if (x < threshold) x = -INFINITY;
   }
   if (a.top_k[r] > 0 && static_cast<uint32_t>(a.top_k[r]) < n) keep_top_k(l, static_cast<uint32_t>(a.top_k[r]));
   if (a.top_p[r] < 1) keep_top_p(l, max, a.top_p[r]);
+  return l;
+}
+
+static int32_t draw(const bz_sample_args &a, uint32_t r, const std::vector<float> &l) {
+  const uint32_t n = a.vocab_size;
+  if (a.temperature[r] < bz::GREEDY_BELOW) return argmax(l.data(), n);
   const uint32_t prefix = bz::draw_prefix(a.seeds[r], a.positions[r]);
   uint32_t best = 0;
   double best_score = -INFINITY;
@@ -67,7 +74,9 @@ static bz_status run(const bz_sample_args &a) {
     const float *logits = a.logits + r * a.logits_stride;
     for (uint32_t i = 0; i < a.vocab_size; i++)
       BZ_REQUIRE(!std::isnan(logits[i]), BZ_EDEVICE, "sample: logit %u of row %u is NaN", i, r);
-    a.out[r] = sample_row(a, r);
+    const std::vector<float> l = process_row(a, r);
+    a.out[r] = draw(a, r, l);
+    if (a.out_processed != nullptr) std::copy(l.begin(), l.end(), a.out_processed + r * a.processed_stride);
   }
   return BZ_OK;
 }

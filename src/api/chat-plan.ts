@@ -3,6 +3,7 @@ import { RequestError } from "../base/errors.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { chatPrompt } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
+import { numListed } from "./logprobs.ts"
 import { messageText } from "./messages.ts"
 import { checkModel, servedName } from "./model-name.ts"
 import { truncationFor } from "./prompt.ts"
@@ -29,7 +30,6 @@ export function planChat(context: ApiContext, request: Request, body: ChatReques
   const prompt = chatPrompt(context, body, { tools, reasoningEffort: body.reasoning_effort ?? null }, truncation)
   const role = answerRole(context, body)
   const last = body.messages.at(-1)
-  const topLogprobs = body.top_logprobs ?? 0
   return {
     id: requestId("chatcmpl", request, body.request_id),
     created: Math.floor(Date.now() / 1000),
@@ -37,7 +37,7 @@ export function planChat(context: ApiContext, request: Request, body: ChatReques
     fingerprint: context.fingerprint,
     run: { prompt, sampling: fitSampling(sampling, prompt.tokenIds, client) },
     report,
-    numTopLogprobs: topLogprobs === -1 ? client.model.vocabSize : topLogprobs,
+    numTopLogprobs: numListed(sampling, client.model.vocabSize),
     role,
     echo: (body.echo ?? false) && last?.role === role ? messageText(last) : "",
     returnPromptText: body.return_prompt_text ?? false,

@@ -2,6 +2,7 @@
 import type { ChoiceOutput } from "../engine/engine-client.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { chatLogprobs } from "./logprobs.ts"
+import { promptLogprobs } from "./prompt-logprobs.ts"
 import { requestMetrics } from "./request-metrics.ts"
 import type { ChatChoice, ChatResponse } from "./schema/chat.ts"
 import { countTokens, fullUsage } from "./usage.ts"
@@ -17,7 +18,7 @@ export function chatResponse(job: ChatJob, choices: readonly ChoiceOutput[]): Ch
     service_tier: null,
     system_fingerprint: job.fingerprint,
     usage: fullUsage(countTokens([prompt.tokenIds.length], [choices]), "chat"),
-    prompt_logprobs: null,
+    prompt_logprobs: promptLogprobs(choices[0]?.promptLogprobs ?? null),
     prompt_token_ids: job.report.tokenIds ? [...prompt.tokenIds] : null,
     prompt_text: job.returnPromptText ? prompt.text : null,
     kv_transfer_params: null,

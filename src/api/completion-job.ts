@@ -1,4 +1,5 @@
 import type { PromptRun } from "./generation.ts"
+import type { FirstToken } from "./logprobs.ts"
 import type { ReportOptions } from "./request-options.ts"
 
 /** A completion request, checked and planned: what the builders of its answer need to know. */
@@ -13,6 +14,8 @@ export interface CompletionJob {
   readonly numLogprobs: number | null
   /** The text that goes before each prompt's choices; null without echo. */
   readonly echoes: readonly string[] | null
+  /** With echo and log-probabilities: each prompt's first token. */
+  readonly firstTokens: readonly FirstToken[] | null
   /** `max_tokens: 0` with echo: the engine makes one token that is not shown. */
   readonly echoOnly: boolean
 }

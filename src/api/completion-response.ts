@@ -2,6 +2,7 @@
 import type { ChoiceOutput } from "../engine/engine-client.ts"
 import type { CompletionJob } from "./completion-job.ts"
 import { completionLogprobs } from "./logprobs.ts"
+import { promptLogprobs } from "./prompt-logprobs.ts"
 import { requestMetrics } from "./request-metrics.ts"
 import type { CompletionChoice, CompletionResponse } from "./schema/completions.ts"
 import { countTokens, fullUsage } from "./usage.ts"
@@ -31,17 +32,25 @@ export function choiceIndex(job: CompletionJob, promptIdx: number, index: number
   return promptIdx * (job.runs[promptIdx]?.sampling.n ?? 1) + index
 }
 
-function choiceOf(job: CompletionJob, promptIdx: number, output: ChoiceOutput): CompletionChoice {
+/** Log-probabilities of the text that an output tells: with echo the prompt's come first. Null when not asked for. */
+export function choiceLogprobs(job: CompletionJob, promptIdx: number, output: ChoiceOutput, textOffset: number) {
+  if (output.logprobs === null) return null
   const form = { numTop: job.numLogprobs ?? 0, asTokenIds: job.report.tokensAsIds }
-  const logprobs = output.logprobs === null ? null : completionLogprobs(output.logprobs, form, 0).logprobs
+  const own = job.echoOnly ? [] : output.logprobs
+  if (job.firstTokens === null || output.promptLogprobs === null) return completionLogprobs(own, form, textOffset)
+  const all = [...output.promptLogprobs, ...own]
+  return completionLogprobs(all, form, textOffset, job.firstTokens[promptIdx])
+}
+
+function choiceOf(job: CompletionJob, promptIdx: number, output: ChoiceOutput): CompletionChoice {
   return {
     index: choiceIndex(job, promptIdx, output.index),
     text: (job.echoes?.[promptIdx] ?? "") + (job.echoOnly ? "" : output.text),
-    logprobs,
+    logprobs: choiceLogprobs(job, promptIdx, output, 0)?.logprobs ?? null,
     finish_reason: output.finishReason,
     stop_reason: output.stopReason,
     token_ids: job.report.tokenIds ? (job.echoOnly ? [] : [...output.tokenIds]) : null,
-    prompt_logprobs: null,
+    prompt_logprobs: promptLogprobs(output.promptLogprobs),
     prompt_token_ids: job.report.tokenIds ? [...(job.runs[promptIdx]?.prompt.tokenIds ?? [])] : null,
     routed_experts: null,
   }

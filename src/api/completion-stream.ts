@@ -1,11 +1,10 @@
 /** The chunks of a streamed completion: one an output of the engine, then the usage if it was asked for. */
 import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
-import { choiceIndex } from "./completion-response.ts"
+import { choiceIndex, choiceLogprobs } from "./completion-response.ts"
 import type { CompletionJob } from "./completion-job.ts"
 import { FlatMap } from "./flat-map.ts"
 import { generateAll } from "./generation.ts"
 import type { Generation, RunOutput } from "./generation.ts"
-import { completionLogprobs } from "./logprobs.ts"
 import { chunkMetrics } from "./request-metrics.ts"
 import type { CompletionChunk, CompletionLogprobs } from "./schema/completions.ts"
 import { StreamCounts } from "./stream-counts.ts"
@@ -18,12 +17,14 @@ export function completionEvents(
   signal: AbortSignal,
 ): AsyncGenerator<CompletionChunk, void, void> {
   const counts = new StreamCounts(job.runs.map(({ prompt }) => prompt.tokenIds.length))
+  // They go on from chunk to chunk.
   const textOffsets = new Map<number, number>()
   const each = ({ promptIdx, output }: RunOutput): [CompletionChunk] => {
     const index = choiceIndex(job, promptIdx, output.index)
     const isFirst = counts.add(promptIdx, output)
-    const logprobs = chunkLogprobs(job, output, index, textOffsets)
-    return [chunkOf(job, promptIdx, index, output, { isFirst, logprobs, counts })]
+    const told = choiceLogprobs(job, promptIdx, output, textOffsets.get(index) ?? 0)
+    if (told !== null) textOffsets.set(index, told.textOffset)
+    return [chunkOf(job, promptIdx, index, output, { isFirst, logprobs: told?.logprobs ?? null, counts })]
   }
   const last = (): CompletionChunk[] => {
     if (!job.report.includeUsage || signal.aborted) return []
@@ -70,18 +71,4 @@ function chunkOf(
     ...(report.continuousUsage ? { usage: runningUsage(parts.counts.ofChoice(promptIdx, output), "completion") } : {}),
     ...(output.finishReason !== null && !report.includeUsage ? closing(job, parts.counts) : {}),
   }
-}
-
-/** Text offsets go on from chunk to chunk. */
-function chunkLogprobs(
-  job: CompletionJob,
-  output: ChoiceOutput,
-  index: number,
-  textOffsets: Map<number, number>,
-): CompletionLogprobs | null {
-  if (output.logprobs === null) return null
-  const form = { numTop: job.numLogprobs ?? 0, asTokenIds: job.report.tokensAsIds }
-  const { logprobs, textOffset } = completionLogprobs(output.logprobs, form, textOffsets.get(index) ?? 0)
-  textOffsets.set(index, textOffset)
-  return logprobs
 }

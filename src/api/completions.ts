@@ -7,11 +7,14 @@ import { completionEvents } from "./completion-stream.ts"
 import { completionResponse } from "./completion-response.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith, collectAll } from "./generation.ts"
+import { numListed } from "./logprobs.ts"
+import type { FirstToken } from "./logprobs.ts"
 import { checkModel, servedName } from "./model-name.ts"
 import { answerStream, generationFor, jsonHandler, resumable } from "./opening.ts"
 import { operation } from "./openapi.ts"
 import { encodeText, splitPrompts, truncateIds, truncationFor } from "./prompt.ts"
 import type { Prompt } from "./prompt.ts"
+import { echoedLogprobs } from "./prompt-logprobs.ts"
 import { requestId } from "./request-id.ts"
 import { reportOptions } from "./request-options.ts"
 import type { ReportOptions } from "./request-options.ts"
@@ -54,11 +57,6 @@ function checkFields(body: CompletionRequest): void {
   if (logprobs !== null && logprobs < -1) {
     throw new RequestError(`\`logprobs\` must be a positive value or -1, got ${logprobs}.`, { param: "logprobs" })
   }
-  if ((body.echo ?? false) && logprobs !== null) {
-    throw new RequestError(
-      "echo with logprobs is not supported yet: it needs the prompt's log-probabilities.", { param: "logprobs" },
-    )
-  }
 }
 
 /** Errors: `RequestError` for whatever cannot be honoured. */
@@ -71,7 +69,8 @@ export function planCompletion(context: ApiContext, request: Request, body: Comp
   const echoOnly = echo && body.max_tokens === 0
   const maxTokens = echoOnly ? 1 : (body.max_tokens ?? DEFAULT_MAX_TOKENS)
   const logprobs = body.logprobs ?? null
-  const sampling = samplingFor(body, { maxTokens, maxTokensField: "max_tokens", logprobs }, client)
+  const choices = { maxTokens, maxTokensField: "max_tokens", logprobs } as const
+  const sampling = echoedLogprobs(samplingFor(body, choices, client), echo)
   const prompts = readPrompts(context, body, maxTokens)
   checkNumChoices(prompts.length, sampling.n)
   const runs = prompts.map((prompt) => ({ prompt, sampling: fitSampling(sampling, prompt.tokenIds, client) }))
@@ -82,10 +81,16 @@ export function planCompletion(context: ApiContext, request: Request, body: Comp
     fingerprint: context.fingerprint,
     runs,
     report,
-    numLogprobs: logprobs === -1 ? client.model.vocabSize : logprobs,
+    numLogprobs: logprobs === null ? null : numListed(sampling, client.model.vocabSize),
     echoes: echo ? runs.map(({ prompt }) => echoText(context, prompt, report)) : null,
+    firstTokens: echo && logprobs !== null ? prompts.map((prompt) => firstToken(context, prompt)) : null,
     echoOnly,
   }
+}
+
+function firstToken({ client }: ApiContext, { tokenIds }: Prompt): FirstToken {
+  const tokenId = tokenIds[0]!
+  return { tokenId, token: client.tokenizer.decode([tokenId]) }
 }
 
 /** What one request may ask for with one prompt, it may not exceed with many. */

@@ -1,4 +1,5 @@
 /** Log-probabilities in the two forms that OpenAI's endpoints have. */
+import type { SamplingParams } from "../core/sampling-params.ts"
 import type { PositionLogprobs, TopLogprob } from "../engine/engine-client.ts"
 import type { ChatLogprobs, ChatTopLogprob } from "./schema/chat.ts"
 import type { CompletionLogprobs } from "./schema/completions.ts"
@@ -13,14 +14,38 @@ export interface LogprobsForm {
   readonly asTokenIds: boolean
 }
 
-/** Completions: parallel lists. `textOffset` is where the first token begins, in characters of the token texts. */
+/** A prompt token that is told without a judgement: the first. */
+export interface FirstToken {
+  readonly tokenId: number
+  readonly token: string
+}
+
+/** Tokens that an answer lists: all of a request's own choice, or the likeliest and the sampled one. */
+export function numListed({ logprobs, logprobTokenIds }: SamplingParams, vocabSize: number): number {
+  if (logprobTokenIds !== null) return logprobTokenIds.length + 1
+  return logprobs === -1 ? vocabSize : (logprobs ?? 0)
+}
+
+/**
+ * Completions: parallel lists, which begin with `first` where there is one. `textOffset` is where the first token
+ * begins, in characters of the token texts.
+ */
 export function completionLogprobs(
   positions: readonly PositionLogprobs[],
   form: LogprobsForm,
   textOffset: number,
+  first: FirstToken | null = null,
 ): { logprobs: CompletionLogprobs; textOffset: number } {
   const logprobs: CompletionLogprobs = { text_offset: [], token_logprobs: [], tokens: [], top_logprobs: [] }
   let offset = textOffset
+  if (first !== null) {
+    const token = tokenText(first, form)
+    logprobs.text_offset.push(offset)
+    logprobs.token_logprobs.push(null)
+    logprobs.tokens.push(token)
+    logprobs.top_logprobs.push(null)
+    offset += codePoints(token)
+  }
   for (const position of positions) {
     const token = tokenText(position, form)
     logprobs.text_offset.push(offset)
@@ -50,11 +75,11 @@ function chatEntry(entry: TopLogprob, form: LogprobsForm): ChatTopLogprob {
   return { token, logprob: finite(entry.logprob), bytes }
 }
 
-function tokenText(entry: TopLogprob, form: LogprobsForm): string {
+function tokenText(entry: FirstToken, form: LogprobsForm): string {
   return form.asTokenIds ? `token_id:${entry.tokenId}` : entry.token
 }
 
-function finite(logprob: number): number {
+export function finite(logprob: number): number {
   return Math.max(logprob, LEAST_LOGPROB)
 }
 

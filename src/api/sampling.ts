@@ -8,6 +8,7 @@ import { tokenizeBadWords } from "../engine/bad-words.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 import { shapeError } from "./schema/parse.ts"
 import type { SamplingFields } from "./schema/sampling-fields.ts"
+import { thinkingBudget } from "./thinking-budget.ts"
 
 const MIN_INT64 = -(2n ** 63n)
 const MAX_INT64 = 2n ** 63n - 1n
@@ -25,6 +26,7 @@ export interface SamplingChoices {
 /** Everything but `maxTokens`, which depends on each prompt's length. */
 export function samplingFor(fields: SamplingFields, choices: SamplingChoices, client: EngineClient): SamplingParams {
   const defaults = client.model.generationDefaults
+  const ids = readLogprobTokenIds(fields, choices.logprobs)
   return {
     n: fields.n ?? 1,
     temperature: fields.temperature ?? defaults["temperature"] ?? 1,
@@ -43,12 +45,16 @@ export function samplingFor(fields: SamplingFields, choices: SamplingChoices, cl
     includeStopStrInOutput: fields.include_stop_str_in_output ?? false,
     maxTokens: checkMaxTokens(choices, client.model.maxModelLen, defaults["max_new_tokens"]),
     minTokens: fields.min_tokens ?? 0,
-    logprobs: choices.logprobs,
+    logprobs: ids?.length ?? choices.logprobs,
+    logprobTokenIds: ids,
     promptLogprobs: fields.prompt_logprobs ?? null,
     logitBias: readLogitBias(fields.logit_bias ?? null),
     allowedTokenIds: fields.allowed_token_ids ?? null,
     badWords: tokenizeBadWords(fields.bad_words ?? [], client.tokenizer),
     repetitionDetection: readRepetitionDetection(fields.repetition_detection ?? null),
+    thinkingBudget: thinkingBudget(fields.thinking_token_budget ?? null, client.model),
+    extraArgs: readExtraArgs(fields.vllm_xargs ?? null, client),
+    streamInterval: fields.stream_interval ?? 1,
     detokenize: true,
     skipSpecialTokens: fields.skip_special_tokens ?? true,
     spacesBetweenSpecialTokens: fields.spaces_between_special_tokens ?? true,
@@ -98,6 +104,26 @@ function readLogitBias(bias: Readonly<Record<string, number>> | null): Map<numbe
     throw new RequestError(`logit_bias keys must be token ids, got ${shown.join(", ")}.`, { param: "logit_bias" })
   }
   return new Map(Object.entries(bias).map(([key, value]) => [Number(key), value]))
+}
+
+/** Errors: `RequestError` where no log-probabilities are asked for, or of another number of tokens. */
+function readLogprobTokenIds(fields: SamplingFields, logprobs: number | null): number[] | null {
+  const param = "logprob_token_ids"
+  const ids = fields.logprob_token_ids ?? []
+  if (ids.length === 0) return null
+  if (logprobs === null) throw new RequestError(`${param} needs log-probabilities: set logprobs too.`, { param })
+  if (logprobs !== 0 && logprobs !== ids.length) {
+    throw new RequestError(`${param} has ${ids.length} token ids, but ${logprobs} likeliest are asked for.`, { param })
+  }
+  return ids
+}
+
+/** Errors: `RequestError` where nobody would read them. */
+function readExtraArgs(args: SamplingFields["vllm_xargs"], { model }: EngineClient): SamplingParams["extraArgs"] {
+  const param = "vllm_xargs"
+  if (args === null || args === undefined || Object.keys(args).length === 0) return null
+  if (model.logitsProcessors.length > 0) return args
+  throw new RequestError(`${param} is for logits processors, and none was loaded: see --logits-processors.`, { param })
 }
 
 function readRepetitionDetection(

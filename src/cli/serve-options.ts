@@ -1,4 +1,5 @@
 import { ConfigError } from "../base/errors.ts"
+import { LOGPROBS_MODES, type LogprobsMode } from "../core/logprobs-mode.ts"
 import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
 import { integer, jsonObject, jsonStrings, oneOf, orAuto, share, text, type ParseValue } from "./parse-values.ts"
 
@@ -129,6 +130,15 @@ export const SERVE_FLAGS = {
 
   maxLogprobs: value(REQUESTS, "--max-logprobs <number>", 20, integer({ min: -1 }),
     "largest `logprobs` a request may ask for; -1 is the whole vocabulary"),
+  logprobsMode: value<LogprobsMode>(REQUESTS, "--logprobs-mode <mode>", "raw_logprobs", oneOf(...LOGPROBS_MODES),
+    "what log-probabilities tell of: raw_*, what the model gave; processed_*, what tokens were drawn from; " +
+      "*_logprobs or *_logits"),
+  streamInterval: value(REQUESTS, "--stream-interval <tokens>", 1, integer({ min: 1 }),
+    "tokens that a stream sends at once, at least, but for the first and the last; requests may ask for more"),
+  reasoningConfig: value<Readonly<Record<string, unknown>>>(REQUESTS, "--reasoning-config <json>", {}, jsonObject,
+    "what the model's reasoning begins and ends with, for thinking_token_budget: " +
+      "{\"reasoning_start_str\": \"<think>\", \"reasoning_end_str\": \"</think>\"} " +
+      "(default: these, where the vocabulary has them)"),
   seed: optional(REQUESTS, "--seed <number>", integer({ min: 0, max: 2 ** 32 - 1 }),
     "makes requests that bring no seed repeat from start to start (default: they differ)"),
   responseRole: value(REQUESTS, "--response-role <role>", "assistant", text, "role of generated chat messages"),

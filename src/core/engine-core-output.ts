@@ -28,6 +28,8 @@ export interface EngineCoreOutput {
   readonly newTokenIds: readonly number[]
   /** One entry a new token, for requests that asked. */
   readonly logprobs: readonly TokenLogprobs[] | null
+  /** One entry a prompt token but the first, on the request's first output; null when not asked for. */
+  readonly promptLogprobs: readonly TokenLogprobs[] | null
   /** Null while the request goes on. */
   readonly finishReason: FinishReason | null
   /** The stop token id, or "repetition_detected"; null for the end-of-sequence token and other reasons. */

@@ -19,6 +19,8 @@
 import { assert } from "../base/assert.ts"
 import type { FinishReason, PrefillStats, RequestEvent } from "./engine-core-output.ts"
 import type { BlockHash, ExtraKey } from "./kv/block-hash.ts"
+import type { PrefixHit } from "./kv/kv-manager.ts"
+import { PromptLogprobs } from "./prompt-logprobs.ts"
 import type { SamplingParams } from "./sampling-params.ts"
 
 export type RequestStatus = "waiting" | "running" | "preempted" | "finished"
@@ -53,14 +55,16 @@ export class Request {
   readonly numPromptTokens: number
   /** Names of the first full blocks; grows with `tokenIds`. */
   readonly blockHashes: BlockHash[] = []
-  /** A hit would skip prompt tokens whose log-probabilities were asked for. */
-  readonly skipsPrefixLookup: boolean
+  /** Null when they were not asked for. */
+  readonly promptLogprobs: PromptLogprobs | null
 
   status: RequestStatus = "waiting"
   finishReason: FinishReason | null = null
   stopReason: number | string | null = null
 
   numComputedTokens = 0
+  /** Tokens whose KV was found in the cache at admission; those that are computed all the same are not written. */
+  numCachedTokens = 0
   /** Proposed by a drafter for the next step. */
   draftTokenIds: readonly number[] = NO_DRAFTS
   /** Tokens in steps that were planned and whose results have not come back. */
@@ -85,7 +89,8 @@ export class Request {
     this.extraHashKeys = init.extraHashKeys ?? NO_KEYS
     this.tokenIds = init.promptTokenIds.slice()
     this.numPromptTokens = init.promptTokenIds.length
-    this.skipsPrefixLookup = init.sampling.promptLogprobs !== null
+    const numTop = init.sampling.promptLogprobs
+    this.promptLogprobs = numTop === null ? null : new PromptLogprobs(this.numPromptTokens, numTop)
   }
 
   get numTokens(): number {
@@ -98,6 +103,12 @@ export class Request {
 
   get numTokensWithDrafts(): number {
     return this.tokenIds.length + this.draftTokenIds.length
+  }
+
+  /** The first position whose output somebody needs: the last token's, or one that a prompt token is judged by. */
+  get firstNeededPosition(): number {
+    const wanted = this.promptLogprobs
+    return wanted === null || wanted.isComplete ? this.tokenIds.length - 1 : wanted.numKnown - 1
   }
 
   get isFinished(): boolean {
@@ -117,10 +128,12 @@ export class Request {
     this.draftTokenIds = NO_DRAFTS
   }
 
-  admit(numComputedTokens: number): void {
+  admit(hit: PrefixHit): void {
     assert(this.status === "waiting" || this.status === "preempted", () => `${this.requestId} is ${this.status}`)
+    const numComputedTokens = hit.numSkippedTokens
     this.status = "running"
     this.numComputedTokens = numComputedTokens
+    this.numCachedTokens = hit.numTokens
     if (this.numPreemptions > 0) return
     const numPromptTokens = this.numPromptTokens
     const numCachedTokens = numComputedTokens
@@ -132,6 +145,7 @@ export class Request {
     assert(this.status === "running", () => `${this.requestId} is ${this.status}`)
     this.status = "preempted"
     this.numComputedTokens = 0
+    this.numCachedTokens = 0
     this.clearDrafts()
     this.dropsStaleOutput = dropsInFlight || (this.dropsStaleOutput && this.numStaleTokens > 0)
     this.numStaleTokens = this.numInFlightTokens

@@ -38,7 +38,9 @@ export interface SamplingParams {
   minTokens: number
   /** Log-probabilities of this many likeliest tokens with each output token; -1 is the whole vocabulary, null none. */
   logprobs: number | null
-  /** The same for the prompt's tokens. */
+  /** Instead of the likeliest tokens these, whose number `logprobs` is then. */
+  logprobTokenIds: number[] | null
+  /** Log-probabilities of this many likeliest tokens with each prompt token, the vocabulary at most; null none. */
   promptLogprobs: number | null
   /** Token id to the number added to its logit. */
   logitBias: Map<number, number> | null
@@ -46,9 +48,24 @@ export interface SamplingParams {
   /** Token sequences that must not be completed. */
   badWords: number[][] | null
   repetitionDetection: RepetitionDetectionParams | null
+  thinkingBudget: ThinkingBudget | null
+  /** What the caller has to say to logits processors; plain JSON. */
+  extraArgs: Readonly<Record<string, unknown>> | null
+  /** Tokens that a stream's output has at least, but for the first and the last one. */
+  streamInterval: number
   detokenize: boolean
   skipSpecialTokens: boolean
   spacesBetweenSpecialTokens: boolean
+}
+
+/** Ends the model's reasoning after so many tokens, by the ids of its markers. */
+export interface ThinkingBudget {
+  maxTokens: number
+  startIds: number[]
+  /** What ends it when the model writes it. */
+  endIds: number[]
+  /** What is written when the budget is used up. */
+  forcedEndIds: number[]
 }
 
 /** Ends a request whose output's tail is one pattern of `[minPatternSize, maxPatternSize]` tokens, `minCount` times. */
@@ -81,11 +98,15 @@ export function defaultSamplingParams(overrides: Partial<SamplingParams> = {}): 
     maxTokens: 16,
     minTokens: 0,
     logprobs: null,
+    logprobTokenIds: null,
     promptLogprobs: null,
     logitBias: null,
     allowedTokenIds: null,
     badWords: null,
     repetitionDetection: null,
+    thinkingBudget: null,
+    extraArgs: null,
+    streamInterval: 1,
     detokenize: true,
     skipSpecialTokens: true,
     spacesBetweenSpecialTokens: true,

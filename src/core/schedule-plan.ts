@@ -4,6 +4,7 @@
  *
  * Token ranges of one request in a plan:
  *   [0, numComputedTokens)                 KV valid, or being written by an earlier step still in flight
+ *   [0, numCachedTokens)                   KV found in the cache: never written, even where it is computed
  *   [numComputedTokens, + numScheduled)    this step computes these; their blocks are in `blockIds`
  *   the last draftTokenIds.length of them  draft tokens, not in `tokenIds`
  *
@@ -11,6 +12,12 @@
  * were planned for and keeps no reference past `StepResult`. Between two steps of a running request both only grow.
  */
 import type { SamplingParams } from "./sampling-params.ts"
+
+/** The tokens [first, end). */
+export interface TokenRange {
+  readonly first: number
+  readonly end: number
+}
 
 export interface ScheduledRequest {
   readonly requestId: string
@@ -22,6 +29,10 @@ export interface ScheduledRequest {
   /** Before this step. */
   readonly numComputedTokens: number
   readonly numScheduledTokens: number
+  /** From the start; those of them that this step computes are wanted for their outputs alone. */
+  readonly numCachedTokens: number
+  /** Prompt tokens whose log-probabilities this step gives, by the outputs of the positions before them. */
+  readonly promptLogprobs: TokenRange | null
   /** Proposed tokens at the end of the scheduled range; -1 is a placeholder that the verifier always rejects. */
   readonly draftTokenIds: readonly number[]
   /** Block table; 0 is the null block (a position nobody will read again). Covers [0, computed + scheduled). */
@@ -63,6 +74,6 @@ export interface StepResult {
   sampledTokenIds: Map<string, number[]>
   /** One entry a sampled token, for requests that asked. */
   logprobs: Map<string, TokenLogprobs[]>
-  /** One entry a prompt token but the first, once the prompt is complete. */
+  /** One entry a token of `ScheduledRequest.promptLogprobs`. */
   promptLogprobs: Map<string, TokenLogprobs[]>
 }

@@ -20,6 +20,8 @@ export interface SchedulerConfig {
   readonly schedulerReserveFullIsl: boolean
   /** Share of the blocks, in [0, 1), that admission leaves free for the requests already running. */
   readonly watermark: number
+  /** Memory for log-probabilities of prompt tokens that other requests may ask for again; 0 keeps none. */
+  readonly promptLogprobsCacheBytes: number
 }
 
 /** The defaults, with `overrides`, checked. Throws ConfigError. */
@@ -33,6 +35,7 @@ export function makeSchedulerConfig(overrides: Partial<SchedulerConfig> & { maxM
     longPrefillTokenThresholdAdaptive: false,
     schedulerReserveFullIsl: true,
     watermark: 0,
+    promptLogprobsCacheBytes: 64 * 2 ** 20,
     ...overrides,
   }
   checkSchedulerConfig(config)

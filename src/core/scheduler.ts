@@ -19,6 +19,7 @@ import type { DraftResult, EngineCoreOutput, FinishReason } from "./engine-core-
 import { KVManager } from "./kv/kv-manager.ts"
 import type { KVCacheConfig } from "./kv/kv-spec.ts"
 import { PlanDraft } from "./plan-draft.ts"
+import { PromptLogprobsCache } from "./prompt-logprobs-cache.ts"
 import type { Request } from "./request.ts"
 import { compareByPriority, makeRequestQueue, type RequestQueue } from "./request-queue.ts"
 import type { ScheduledRequest, SchedulePlan, StepResult } from "./schedule-plan.ts"
@@ -42,6 +43,7 @@ export class Scheduler {
   readonly #kv: KVManager
   readonly #clock: () => number
   readonly #enablePrefixCaching: boolean
+  readonly #promptLogprobs: PromptLogprobsCache
 
   readonly #requests = new Map<string, Request>()
   readonly #waiting: RequestQueue
@@ -63,6 +65,8 @@ export class Scheduler {
     this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark })
     this.#clock = deps.clock
     this.#enablePrefixCaching = kv.enablePrefixCaching
+    const maxBytes = kv.enablePrefixCaching ? config.promptLogprobsCacheBytes : 0
+    this.#promptLogprobs = new PromptLogprobsCache({ blockSize: this.#kv.blockSize, maxBytes })
     this.#waiting = makeRequestQueue(config.policy)
   }
 
@@ -160,6 +164,7 @@ export class Scheduler {
     }
     const isReset = this.#kv.resetPrefixCache()
     assert(isReset || !resetRunning, "blocks are in use though nothing runs")
+    if (isReset) this.#promptLogprobs.clear()
     return isReset
   }
 
@@ -283,8 +288,9 @@ export class Scheduler {
 
   /** Admits the head of the line. False when it does not fit: then nothing has changed. */
   #admit(draft: PlanDraft, request: Request, threshold: number): boolean {
+    this.#promptLogprobs.recall(request)
     const hit = this.#kv.findPrefixHit(request)
-    let numNewTokens = request.numTokens - hit.numTokens
+    let numNewTokens = request.numTokens - hit.numSkippedTokens
     if (threshold > 0) numNewTokens = Math.min(numNewTokens, threshold)
     if (!this.config.enableChunkedPrefill && numNewTokens > draft.tokenBudget) return false
     numNewTokens = Math.min(numNewTokens, draft.tokenBudget)
@@ -292,15 +298,16 @@ export class Scheduler {
     const keepsWatermark = this.#running.length > 0
     if (!this.#kv.admit(request, numNewTokens, { hit, fullSequenceMustFit, keepsWatermark })) return false
 
-    if (this.#enablePrefixCaching && !request.skipsPrefixLookup) {
+    if (this.#enablePrefixCaching) {
       const wasPreempted = request.numPreemptions > 0
-      this.#counters.recordPrefixLookup({ numTokens: request.numTokens, numHits: hit.numTokens, wasPreempted })
+      const numHits = hit.numSkippedTokens
+      this.#counters.recordPrefixLookup({ numTokens: request.numTokens, numHits, wasPreempted })
     }
     this.#waiting.pop()
     this.#deferred.delete(request)
     this.#running.push(request)
     request.recordEvent("scheduled", this.#clock())
-    request.admit(hit.numTokens)
+    request.admit(hit)
     this.#planRequest(draft, request, numNewTokens, true)
     return true
   }
@@ -317,6 +324,8 @@ export class Scheduler {
       numPromptTokens,
       numComputedTokens,
       numScheduledTokens,
+      numCachedTokens: request.numCachedTokens,
+      promptLogprobs: request.promptLogprobs?.wantedFrom(numComputedTokens, numScheduledTokens) ?? null,
       draftTokenIds,
       blockIds: this.#kv.blockIds(requestId),
       blockIdsByGroup: this.#kv.blockIdsByGroup(requestId),
@@ -352,6 +361,7 @@ export class Scheduler {
     const isStale = request.numStaleTokens > 0
     if (isStale) request.numStaleTokens -= numScheduledTokens
     if (isStale && request.dropsStaleOutput) return null
+    this.#recordPromptLogprobs(request, scheduled, result)
 
     const sampled = result.sampledTokenIds.get(request.requestId) ?? NO_TOKENS
     assert(scheduled.samples === sampled.length > 0, () => `${request.requestId}: ${sampled.length} tokens sampled`)
@@ -377,12 +387,22 @@ export class Scheduler {
       requestId: request.requestId,
       newTokenIds,
       logprobs: result.logprobs.get(request.requestId)?.slice(0, newTokenIds.length) ?? null,
+      promptLogprobs: request.promptLogprobs?.take() ?? null,
       finishReason: request.finishReason,
       stopReason: request.stopReason,
       events: request.takeEvents(),
       prefillStats,
       draft,
     }
+  }
+
+  #recordPromptLogprobs(request: Request, scheduled: ScheduledRequest, result: StepResult): void {
+    const range = scheduled.promptLogprobs
+    if (range === null) return
+    const entries = result.promptLogprobs.get(request.requestId) ?? []
+    const numWanted = range.end - range.first
+    assert(entries.length === numWanted, () => `${request.requestId}: ${entries.length} of ${numWanted} prompt tokens`)
+    this.#promptLogprobs.record(request, range.first, entries)
   }
 
   /** Appends the sampled tokens, up to the one that ends the request. Returns those appended. */

@@ -42,6 +42,8 @@ export interface AsyncEngineOptions {
   readonly maxNumSeqs: number
   /** Requests that may wait while others run; more are refused with 503. Null is no such limit. */
   readonly maxWaitingRequests: number | null
+  /** Tokens that a stream's output has at least, but for the first and the last one; a request may ask for more. */
+  readonly streamInterval?: number
   /** Labels of the `cache_config_info` metric. */
   readonly cacheConfig: MetricsConfig["cacheConfig"]
   readonly histogramBuckets?: Partial<MetricBuckets>
@@ -60,6 +62,7 @@ export class AsyncEngine implements EngineClient {
   readonly #random: RandomSource
   readonly #maxNumSeqs: number
   readonly #maxWaitingRequests: number | null
+  readonly #streamInterval: number
   readonly #metrics: EngineMetrics
   readonly #processor: OutputProcessor
   readonly #onRequest: (request: GenerateRequest) => void
@@ -84,6 +87,7 @@ export class AsyncEngine implements EngineClient {
     this.#random = options.random
     this.#maxNumSeqs = options.maxNumSeqs
     this.#maxWaitingRequests = options.maxWaitingRequests
+    this.#streamInterval = options.streamInterval ?? 1
     this.#metrics = new EngineMetrics({
       modelName: model.servedNames[0] ?? model.root,
       maxModelLen: model.maxModelLen,
@@ -183,6 +187,7 @@ export class AsyncEngine implements EngineClient {
     const { promptTokenIds, priority, cacheSalt } = request
     this.validatePrompt(promptTokenIds, request.sampling)
     const sampling = normalizeSampling(request.sampling, this.model)
+    sampling.streamInterval = Math.max(sampling.streamInterval, this.#streamInterval)
     this.#checkRoom(sampling.n)
     const arrivalTime = this.#now()
     const state = new RequestState({

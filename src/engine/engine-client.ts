@@ -1,5 +1,6 @@
 import type { FinishReason } from "../core/engine-core-output.ts"
-import type { SamplingParams } from "../core/sampling-params.ts"
+import type { LogprobsMode } from "../core/logprobs-mode.ts"
+import type { SamplingParams, ThinkingBudget } from "../core/sampling-params.ts"
 import type { ChatTemplate } from "../text/chat-template.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import type { FinishedRequest } from "./finished-request.ts"
@@ -21,7 +22,15 @@ export interface ModelInfo {
   readonly eosTokenId: number | null
   /** End-of-sequence ids beside the first: they stop a request as stop token ids do. */
   readonly extraEosTokenIds: readonly number[]
+  /** What the model's reasoning begins and ends with; null when nobody knows. */
+  readonly reasoning: ReasoningMarkers | null
+  /** What log-probabilities tell of. */
+  readonly logprobsMode: LogprobsMode
+  /** Names of the logits processors that every request passes through. */
+  readonly logitsProcessors: readonly string[]
 }
+
+export type ReasoningMarkers = Readonly<Omit<ThinkingBudget, "maxTokens">>
 
 export interface GenerateRequest {
   readonly requestId: string
@@ -60,6 +69,8 @@ export interface ChoiceOutput {
   readonly tokenIds: readonly number[]
   /** One entry a token of `tokenIds`; null when not asked for. */
   readonly logprobs: readonly PositionLogprobs[] | null
+  /** One entry a prompt token but the first, on the choice's first output; null when not asked for. */
+  readonly promptLogprobs: readonly PositionLogprobs[] | null
   /** Null until the choice is finished. */
   readonly finishReason: FinishReason | null
   /** The stop string or stop token id that matched; null for end-of-sequence and length. */

@@ -38,6 +38,12 @@ export class LogprobsText {
     return { ...sampled, top }
   }
 
+  /** `entries` of the prompt's tokens but the first. */
+  prompt(entries: readonly TokenLogprobs[], promptTokenIds: readonly number[]): PositionLogprobs[] {
+    return entries.map((entry, i) =>
+      this.position(entry, promptTokenIds.slice(Math.max(0, i + 1 - MAX_CONTEXT_TOKENS), i + 1)))
+  }
+
   #top(tokenId: number, logprob: number, rank: number, contextIds: readonly number[]): TopLogprob {
     const alone = this.#decodeAlone(tokenId)
     const { token, bytes } = alone.isComplete ? alone : this.#withBytes(this.#completed(tokenId, contextIds))

@@ -13,6 +13,7 @@ export interface MutableChoiceOutput extends ChoiceOutput {
   text: string
   readonly tokenIds: number[]
   readonly logprobs: PositionLogprobs[] | null
+  promptLogprobs: ChoiceOutput["promptLogprobs"]
   finishReason: ChoiceOutput["finishReason"]
   stopReason: ChoiceOutput["stopReason"]
   numOutputTokens: number
@@ -65,6 +66,7 @@ function merge(into: MutableChoiceOutput, newer: MutableChoiceOutput): void {
     assert(into.logprobs !== null, () => `choice ${newer.index} has log-probabilities for some tokens only`)
     for (const logprobs of newer.logprobs) into.logprobs.push(logprobs)
   }
+  into.promptLogprobs ??= newer.promptLogprobs
   into.finishReason = newer.finishReason
   into.stopReason = newer.stopReason
   into.numOutputTokens = newer.numOutputTokens

@@ -78,7 +78,8 @@ export class OutputProcessor {
     const finishReason = choice.append(output, this.#logprobsText)
     if (finishReason !== null && output.finishReason === null) batch.idsToAbort.push(choice.id)
     if (finishReason !== null) this.#finish(choice, finishReason, batch.now)
-    if (request.kind === "delta" || finishReason !== null) request.collector.put(choice.takeOutput(finishReason))
+    const isDue = finishReason !== null || (request.kind === "delta" && choice.isDue)
+    if (isDue) request.collector.put(choice.takeOutput(finishReason))
   }
 
   #recordLatency(choice: ChoiceState, output: EngineCoreOutput, batch: { timestamp: number; now: number }): void {

@@ -66,6 +66,9 @@ export class ChoiceState {
   /** Not handed out yet: new in `delta` kind, all in `final` kind. */
   #tokenIds: number[] = []
   #logprobs: PositionLogprobs[] = []
+  /** Not handed out yet. */
+  #promptLogprobs: PositionLogprobs[] | null = null
+  #hasOutput = false
   /** The last few output tokens, kept for the texts of log-probabilities. */
   #contextIds: number[] = []
   #numCachedTokens = 0
@@ -107,12 +110,20 @@ export class ChoiceState {
     this.lastTokenTime = timestamp
   }
 
+  /** Whether the reader is to have what there is now, in `delta` kind. */
+  get isDue(): boolean {
+    return !this.#hasOutput || this.#tokenIds.length >= this.#sampling.streamInterval
+  }
+
   /** Takes in the tokens of `output`. Returns why the choice is finished, or null while it goes on. */
   append(output: EngineCoreOutput, logprobsText: LogprobsText): FinishReason | null {
     const { newTokenIds, finishReason } = output
     const hit = this.#text?.push(newTokenIds, finishReason === "stop" && newTokenIds.length > 0) ?? null
     const numKept = hit === null ? newTokenIds.length : hit.numKeptTokens
     if (this.#sampling.logprobs !== null) this.#appendLogprobs(output, numKept, logprobsText)
+    if (output.promptLogprobs !== null) {
+      this.#promptLogprobs = logprobsText.prompt(output.promptLogprobs, this.request.promptTokenIds)
+    }
     for (let i = 0; i < numKept; i++) this.#tokenIds.push(newTokenIds[i]!)
     this.numOutputTokens += numKept
     if (hit !== null) {
@@ -142,6 +153,7 @@ export class ChoiceState {
       text: this.#text?.take(finishReason !== null) ?? "",
       tokenIds: this.#tokenIds,
       logprobs: this.#sampling.logprobs === null ? null : this.#logprobs,
+      promptLogprobs: this.#promptLogprobs,
       finishReason,
       stopReason: finishReason === null ? null : this.stopReason,
       numOutputTokens: this.numOutputTokens,
@@ -150,6 +162,8 @@ export class ChoiceState {
     }
     this.#tokenIds = []
     this.#logprobs = []
+    this.#promptLogprobs = null
+    this.#hasOutput = true
     return output
   }
 

@@ -17,6 +17,9 @@ export const GREEDY_EPSILON = 1e-5
 /** Smallest temperature that still draws: below it a float32 softmax overflows. */
 const MIN_TEMPERATURE = 0.01
 const MAX_LOGIT_BIAS = 100
+const MAX_LOGPROB_TOKEN_IDS = 128
+/** Log-probabilities of one prompt, over all its tokens: so many objects are what a request may cost. */
+const MAX_PROMPT_LOGPROBS = 4_000_000
 const MIN_SEED = -(2n ** 63n)
 /** A seed is any 64-bit pattern, read as signed or unsigned. */
 const MAX_SEED = 2n ** 64n - 1n
@@ -40,11 +43,15 @@ export function validateSampling(params: SamplingParams, limits: SamplingLimits)
   checkPenalties(params)
   checkLengths(params, limits)
   checkStop(params, limits)
-  checkLogprobs("logprobs", params.logprobs, limits)
+  if (params.logprobTokenIds === null) checkLogprobs("logprobs", params.logprobs, limits)
+  else checkLogprobTokenIds(params.logprobTokenIds, params.logprobs, limits)
   checkLogprobs("prompt_logprobs", params.promptLogprobs, limits)
   checkTokenLists(params, limits)
   checkSeed(params.seed)
   if (params.repetitionDetection !== null) checkRepetitionDetection(params.repetitionDetection)
+  if (!isInteger(params.streamInterval) || params.streamInterval < 1) {
+    refuse(`stream_interval must be at least 1, got ${params.streamInterval}.`, "stream_interval")
+  }
   // Last, so that a value that is wrong by itself is named first.
   if (params.n > 1 && isGreedy(params)) {
     refuse(`n must be 1 when using greedy sampling, got ${params.n}: every choice would be the same.`)
@@ -104,8 +111,16 @@ function checkLogprobs(field: "logprobs" | "prompt_logprobs", value: number | nu
   if (requested > allowed) {
     refuse(`${field} of ${requested} tokens requested, which is greater than the allowed maximum of ${allowed}.`, field)
   }
-  if (field === "prompt_logprobs") {
-    refuse(`prompt_logprobs is not implemented: got ${value}, leave it out.`, field)
+}
+
+function checkLogprobTokenIds(ids: readonly number[], logprobs: number | null, limits: SamplingLimits): void {
+  const field = "logprob_token_ids"
+  if (ids.length === 0 || ids.length > MAX_LOGPROB_TOKEN_IDS) {
+    refuse(`${field} must have 1 to ${MAX_LOGPROB_TOKEN_IDS} token ids, got ${ids.length}.`, field)
+  }
+  checkVocabulary(field, ids, limits)
+  if (logprobs !== ids.length) {
+    refuse(`${field} has ${ids.length} token ids, but logprobs is ${logprobs}: they must be as many.`, field)
   }
 }
 
@@ -158,7 +173,7 @@ function checkRepetitionDetection({ maxPatternSize, minPatternSize, minCount }: 
 /** Errors: `RequestError` when the prompt is empty, has an unknown id, or leaves no room for the output. */
 export function validatePrompt(
   promptTokenIds: readonly number[],
-  sampling: Pick<SamplingParams, "minTokens">,
+  sampling: Pick<SamplingParams, "minTokens" | "promptLogprobs">,
   limits: SamplingLimits,
 ): void {
   const numTokens = promptTokenIds.length
@@ -184,6 +199,7 @@ export function validatePrompt(
         `${numTokens} input tokens: this model's maximum context length is ${most} tokens.`,
     )
   }
+  checkNumPromptLogprobs(numTokens, sampling.promptLogprobs, limits)
   for (const id of promptTokenIds) {
     if (!isInteger(id) || id < 0 || id >= limits.vocabSize) {
       refuse(`Token id ${id} of the prompt is outside the vocabulary of ${limits.vocabSize} tokens.`, "prompt")
@@ -191,11 +207,22 @@ export function validatePrompt(
   }
 }
 
+function checkNumPromptLogprobs(numTokens: number, asked: number | null, limits: SamplingLimits): void {
+  if (asked === null) return
+  const perToken = 1 + (asked === -1 ? limits.vocabSize : asked)
+  if (numTokens * perToken <= MAX_PROMPT_LOGPROBS) return
+  refuse(
+    `prompt_logprobs of ${perToken} tokens for each of ${numTokens} prompt tokens are ${numTokens * perToken}; ` +
+      `at most ${MAX_PROMPT_LOGPROBS} are allowed.`,
+    "prompt_logprobs",
+  )
+}
+
 /**
  * Validated `params` as the core wants them: tiny temperatures raised, greedy without filters, one spelling for "off",
  * and the model's end-of-sequence ids filled in. A fresh object; applying it twice changes nothing more.
  */
-export function normalizeSampling(params: SamplingParams, model: ModelEosIds): SamplingParams {
+export function normalizeSampling(params: SamplingParams, model: ModelEosIds & SamplingLimits): SamplingParams {
   const greedy = isGreedy(params)
   const extraEosTokenIds = union(params.extraEosTokenIds, model.extraEosTokenIds)
   return {
@@ -205,6 +232,7 @@ export function normalizeSampling(params: SamplingParams, model: ModelEosIds): S
     topK: greedy || params.topK === -1 ? 0 : params.topK,
     minP: greedy ? 0 : params.minP,
     seed: params.seed === -1n ? null : params.seed,
+    promptLogprobs: params.promptLogprobs === -1 ? model.vocabSize : params.promptLogprobs,
     logitBias: params.logitBias === null || params.logitBias.size === 0 ? null : clampBias(params.logitBias),
     badWords: params.badWords === null || params.badWords.length === 0 ? null : params.badWords,
     eosTokenId: params.eosTokenId ?? model.eosTokenId,

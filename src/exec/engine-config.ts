@@ -1,5 +1,6 @@
 import type { SchedulingPolicy } from "../core/request-queue.ts"
 import type { Quantization } from "../model/quantization.ts"
+import type { LogprobsMode } from "../core/logprobs-mode.ts"
 
 /** Everything the back half of the engine needs to start; plain data, so that it can be sent to its thread. */
 export interface EngineConfig {
@@ -29,5 +30,6 @@ export interface EngineConfig {
   /** 0: as many as the processors this process may use. */
   readonly numThreads: number
   readonly isa: string | null
+  readonly logprobsMode: LogprobsMode
   readonly libraries: { readonly cpu: string; readonly preload: readonly string[] }
 }

@@ -14,6 +14,9 @@ export interface BatchLimits {
   readonly maxSamples: number
 }
 
+/** Of a token whose KV is there already: nothing is stored. */
+const NO_SLOT = -1
+
 /**
  * The arrays that a step's ops read, rebuilt from the plan every step: nothing in here outlives a step.
  *
@@ -64,6 +67,11 @@ export class InputBatch {
     return lastRows.subarray(0, samples)
   }
 
+  /** The row of the step's tokens that holds a request's position; `r` is its place in the plan. */
+  rowOf(r: number, request: ScheduledRequest, position: number): number {
+    return this.inputs.queryStart.data[r]! + position - request.numComputedTokens
+  }
+
   #fillTokens(request: ScheduledRequest, at: number): void {
     const { tokenIds, positions, slots } = this.inputs
     const { blockSize } = this.limits
@@ -76,7 +84,7 @@ export class InputBatch {
         `request ${request.requestId}: position ${position} has token ${token} in block ${block}`)
       tokenIds.data[at + i] = token
       positions.data[at + i] = position
-      slots.data[at + i] = block * blockSize + (position % blockSize)
+      slots.data[at + i] = position < request.numCachedTokens ? NO_SLOT : block * blockSize + (position % blockSize)
     }
   }
 

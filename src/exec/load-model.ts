@@ -91,7 +91,7 @@ function build(
     config, logits, maxSamples: limits.maxSamples, kv: allocateKVCache(device, config, shape, plan.numBlocks),
     rope: ropeTable(device, config, plan.maxModelLen, source.ropeInterleaved),
   })
-  const runner = new ModelRunner(device, builder, batch, logits, limits)
+  const runner = new ModelRunner(device, builder, batch, logits, { limits, logprobsMode: engine.logprobsMode })
   const dispose = () => {
     runner.dispose()
     map.destroy()

@@ -2,12 +2,14 @@ import type { SchedulePlan, ScheduledRequest, StepResult } from "../core/schedul
 import type { GraphBuilder } from "../model/graph-builder.ts"
 import type { Device, Matrix } from "../tensor/device.ts"
 import { InputBatch, type BatchLimits } from "./input-batch.ts"
+import { PromptLogprobsReader } from "./prompt-logprobs-reader.ts"
+import type { LogprobsMode } from "../core/logprobs-mode.ts"
 import { Sampler } from "./sampler/sampler.ts"
 
 /**
  * Turns a schedule plan into device work: gather inputs, forward, output head over the rows that are sampled, sample.
  *
- * It keeps no state of its own between steps: the plan's live views hold the tokens and block tables, the KV cache the rest.
+ * It keeps no state of its own between steps: the plan's live views hold tokens and block tables, the KV cache the rest.
  * Errors: `NativeError`, after which the device must not be used again.
  */
 export class ModelRunner {
@@ -15,12 +17,19 @@ export class ModelRunner {
   readonly #builder: GraphBuilder
   readonly #batch: InputBatch
   readonly #sampler: Sampler
+  readonly #promptLogprobs: PromptLogprobsReader
 
-  constructor(device: Device, builder: GraphBuilder, batch: InputBatch, logits: Matrix, limits: BatchLimits) {
+  constructor(
+    device: Device, builder: GraphBuilder, batch: InputBatch, logits: Matrix,
+    options: { limits: BatchLimits; logprobsMode: LogprobsMode },
+  ) {
+    const { limits, logprobsMode: mode } = options
     this.#device = device
     this.#builder = builder
     this.#batch = batch
-    this.#sampler = new Sampler(device, logits, limits.maxSamples, limits.maxModelLen)
+    this.#sampler = new Sampler(device, logits, { ...limits, logprobsMode: mode })
+    const runHead = (rows: ArrayLike<number>) => this.#runHead(rows)
+    this.#promptLogprobs = new PromptLogprobsReader(device, batch, logits, { mode, runHead })
   }
 
   execute(plan: SchedulePlan): StepResult {
@@ -33,6 +42,7 @@ export class ModelRunner {
     // Decode steps (one token a request) come again and again with the same counts: those are worth a recording.
     if (numTokens === numRequests) this.#builder.body.replay(stream, counts)
     else this.#builder.body.run(stream, counts)
+    this.#promptLogprobs.read(plan.requests, result)
     this.#sampleAll(plan.requests.filter((request) => request.samples), sampleRows, result)
     return result
   }
@@ -47,13 +57,7 @@ export class ModelRunner {
     const slice = this.#batch.limits.maxSamples
     for (let from = 0; from < requests.length; from += slice) {
       const part = requests.slice(from, from + slice)
-      this.#batch.inputs.sampleRows.data.set(rows.subarray(from, from + part.length))
-      this.#builder.head.replay(this.#device.stream, {
-        tokens: part.length,
-        requests: part.length,
-        samples: part.length,
-      })
-      this.#device.stream.synchronize()
+      this.#runHead(rows.subarray(from, from + part.length))
       const { tokenIds, logprobs } = this.#sampler.sample(part)
       part.forEach((request, i) => {
         result.sampledTokenIds.set(request.requestId, [tokenIds[i]!])
@@ -61,5 +65,13 @@ export class ModelRunner {
         if (entry) result.logprobs.set(request.requestId, [entry])
       })
     }
+  }
+
+  /** The logits of rows of the step. */
+  #runHead(rows: ArrayLike<number>): void {
+    this.#batch.inputs.sampleRows.data.set(rows)
+    const count = rows.length
+    this.#builder.head.replay(this.#device.stream, { tokens: count, requests: count, samples: count })
+    this.#device.stream.synchronize()
   }
 }

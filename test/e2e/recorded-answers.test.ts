@@ -13,7 +13,6 @@ const GROUPS = /^(completions|chat|tokenize|detokenize|http)\//
 
 /** Case names, and what they need that is not there yet. */
 const NOT_YET: readonly (readonly [RegExp, string])[] = [
-  [/echo-logprobs|\/prompt-logprobs$/, "prompt log-probabilities"],
   [/beam/, "beam search"],
   [/^(completions|chat)\/(json|regex|choice|grammar|response-format|tool-(named|required))/, "structured output"],
 ]

@@ -13,7 +13,12 @@ interface Row {
 }
 
 function sample(at: Place, logits: Float32Array, vocab: number, rows: readonly Row[], stride = vocab): Int32Array {
+  return sampleAndTell(at, logits, vocab, rows, stride).out
+}
+
+function sampleAndTell(at: Place, logits: Float32Array, vocab: number, rows: readonly Row[], stride = vocab) {
   const l = at.put(logits)
+  const processed = at.put(new Float32Array(rows.length * stride))
   const out = at.put(new Int32Array(rows.length).fill(-7))
   const f32 = (pick: (row: Row) => number): number => at.put(Float32Array.from(rows, pick)).at
   at.run("bz_sample", {
@@ -22,15 +27,17 @@ function sample(at: Place, logits: Float32Array, vocab: number, rows: readonly R
     top_k: at.put(Int32Array.from(rows, (row) => row.topK ?? 0)).at,
     seeds: at.put(BigUint64Array.from(rows, (row) => BigInt(row.seed ?? 1) * 0x1_0000_0001n)).at,
     positions: at.put(Int32Array.from(rows, (row) => row.position ?? 0)).at, out: out.at,
+    out_processed: processed.at, processed_stride: stride,
   })
-  return Int32Array.from(out)
+  return { out: Int32Array.from(out), processed: Float32Array.from(processed) }
 }
 
 /** Equal tokens from every library, level and thread count. */
 function sampleAlike(name: string, make: () => { logits: Float32Array; vocab: number; rows: Row[] }): void {
   compare(name, 0, (at) => {
     const { logits, vocab, rows } = make()
-    return Float32Array.from(sample(at, logits, vocab, rows))
+    const { out, processed } = sampleAndTell(at, logits, vocab, rows)
+    return Float32Array.from([...out, ...processed])
   })
 }
 

@@ -8,9 +8,17 @@
  *
  * Here is the model alone, on plain arrays: the oracle. `fake-runner.ts` runs it over a paged KV cache.
  */
+import type { TokenLogprobs } from "../../src/core/schedule-plan.ts"
+
 export const VOCAB_SIZE = 40
 export const EOS_TOKEN_ID = 0
 export const STOP_TOKEN_ID = 1
+
+/** What the output before a prompt token says of it: different for other outputs, tokens and numbers of likeliest. */
+export function judge(output: number, tokenId: number, numTop: number): TokenLogprobs {
+  const topIds = Array.from({ length: numTop }, (_, i) => toToken(fold(output, i)))
+  return { tokenId, logprob: fold(output, tokenId), rank: 1, topIds, topLogprobs: topIds.map((id) => fold(output, id)) }
+}
 
 /** A window by layer; Infinity is full attention. */
 export type LayerWindows = readonly [number, number]
@@ -54,10 +62,15 @@ export class FakeModel {
 
   /** Takes the next token in; returns the one that follows it. */
   next(tokenId: number): number {
+    return toToken(this.output(tokenId))
+  }
+
+  /** Takes the next token in; returns the output at its position. */
+  output(tokenId: number): number {
     const position = this.#v0.length
     this.#v0.push(mix(tokenId, position, this.#salt))
     this.#v1.push(foldRange(this.#v0, firstVisible(position, this.#windows[0]), position + 1))
-    return toToken(foldRange(this.#v1, firstVisible(position, this.#windows[1]), position + 1))
+    return foldRange(this.#v1, firstVisible(position, this.#windows[1]), position + 1)
   }
 }
 

@@ -1,6 +1,6 @@
 import { assert } from "../../src/base/assert.ts"
-import type { ScheduledRequest, SchedulePlan, StepResult } from "../../src/core/schedule-plan.ts"
-import { firstVisible, fold, type LayerWindows, mix, toToken } from "./fake-model.ts"
+import type { ScheduledRequest, SchedulePlan, StepResult, TokenLogprobs } from "../../src/core/schedule-plan.ts"
+import { firstVisible, fold, judge, type LayerWindows, mix, toToken } from "./fake-model.ts"
 
 /** What a real runner would keep of a request between steps. */
 interface Row {
@@ -49,7 +49,9 @@ export class FakeRunner {
     for (const request of plan.requests) {
       const row = this.#updateRow(request)
       this.#checkWrites(request, writers)
-      const sampled = this.#forward(request)
+      const judged: TokenLogprobs[] = []
+      const sampled = this.#forward(request, judged)
+      if (judged.length > 0) result.promptLogprobs.set(request.requestId, judged)
       if (request.samples) result.sampledTokenIds.set(request.requestId, sampled)
       const numRejected = request.samples ? request.draftTokenIds.length + 1 - sampled.length : 0
       row.nextPosition = request.numComputedTokens + request.numScheduledTokens - numRejected
@@ -77,7 +79,7 @@ export class FakeRunner {
 
   #checkWrites(request: ScheduledRequest, writers: Map<number, string>): void {
     const { numComputedTokens, numScheduledTokens, blockIdsByGroup, requestId } = request
-    const firstCell = Math.floor(numComputedTokens / this.#config.blockSize)
+    const firstCell = Math.floor(Math.max(numComputedTokens, request.numCachedTokens) / this.#config.blockSize)
     const lastCell = Math.floor((numComputedTokens + numScheduledTokens - 1) / this.#config.blockSize)
     for (const ids of blockIdsByGroup) {
       for (let cell = firstCell; cell <= lastCell; cell++) {
@@ -89,9 +91,12 @@ export class FakeRunner {
     }
   }
 
-  /** Computes the scheduled positions; returns the tokens that follow, as far as the drafts were right. */
-  #forward(request: ScheduledRequest): number[] {
-    const { tokenIds, draftTokenIds, numComputedTokens, numScheduledTokens } = request
+  /**
+   * Computes the scheduled positions; returns the tokens that follow, as far as the drafts were right. Appends to
+   * `judged` what the plan asks to know of prompt tokens.
+   */
+  #forward(request: ScheduledRequest, judged: TokenLogprobs[]): number[] {
+    const { tokenIds, draftTokenIds, numComputedTokens, numScheduledTokens, promptLogprobs } = request
     const { windows, saltOf } = this.#config
     const salt = saltOf(request.requestId)
     const end = numComputedTokens + numScheduledTokens
@@ -102,6 +107,10 @@ export class FakeRunner {
       assert(tokenId !== undefined, () => `${request.requestId}: no token at ${p}`)
       this.#write(request, 0, p, mix(tokenId, p, salt))
       this.#write(request, 1, p, this.#attend(request, 0, p, windows[0]))
+      if (promptLogprobs !== null && p + 1 >= promptLogprobs.first && p + 1 < promptLogprobs.end) {
+        const output = this.#attend(request, 1, p, windows[1])
+        judged.push(judge(output, tokenIds[p + 1] as number, request.sampling.promptLogprobs ?? 0))
+      }
       if (p < tokenIds.length - 1 || !isAccepting) continue
       const next = toToken(this.#attend(request, 1, p, windows[1]))
       sampled.push(next)
@@ -119,8 +128,12 @@ export class FakeRunner {
     return hash
   }
 
+  /** What is cached is not written again, so it has to be there. */
   #write(request: ScheduledRequest, layer: 0 | 1, position: number, value: number): void {
-    this.#memory(layer)[this.#slot(request, layer, position)] = value
+    const [memory, slot] = [this.#memory(layer), this.#slot(request, layer, position)]
+    const isThere = position < request.numCachedTokens
+    assert(!isThere || memory[slot] === value, () => `${request.requestId}: the cache is wrong at ${position}`)
+    memory[slot] = value
   }
 
   #slot(request: ScheduledRequest, layer: 0 | 1, position: number): number {

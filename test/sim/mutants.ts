@@ -72,6 +72,24 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "return false",
   },
   {
+    name: "a window's prefix is computed inside where it is not cached",
+    file: "kv/kv-manager.ts",
+    find: "if (this.#covers(hit, firstNeededPosition)) return",
+    replace: "return",
+  },
+  {
+    name: "prompt log-probabilities are recalled with too few of the likeliest",
+    file: "prompt-logprobs-cache.ts",
+    find: "cached === undefined || cached.numTop < wanted.numTop",
+    replace: "cached === undefined",
+  },
+  {
+    name: "a prompt token is judged by the output after it",
+    file: "prompt-logprobs.ts",
+    find: "const first = Math.max(from + 1, this.#numKnown)",
+    replace: "const first = Math.max(from, this.#numKnown)",
+  },
+  {
     name: "the budget is not charged",
     file: "plan-draft.ts",
     find: "this.tokenBudget -= scheduled.numScheduledTokens",

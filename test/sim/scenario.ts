@@ -24,6 +24,8 @@ export interface Scenario {
   readonly resetRate: number
   readonly pauseRate: number
   readonly numSalts: number
+  /** Chance that a request asks for the log-probabilities of its prompt. */
+  readonly judgeRate: number
 }
 
 export function drawScenario(prng: Prng): Scenario {
@@ -49,6 +51,7 @@ export function drawScenario(prng: Prng): Scenario {
       longPrefillTokenThresholdAdaptive: prng.chance(0.3),
       schedulerReserveFullIsl: prng.chance(0.4),
       watermark: prng.chance(0.3) ? 0.1 : 0,
+      promptLogprobsCacheBytes: prng.pick([0, 2 ** 12, 2 ** 20, 2 ** 20]),
     },
     ...attention,
     // One request always fits; how many more decides how hard they fight.
@@ -62,6 +65,7 @@ export function drawScenario(prng: Prng): Scenario {
     resetRate: prng.pick([0, 0, 0.02]),
     pauseRate: prng.pick([0, 0, 0.02]),
     numSalts: prng.pick([1, 1, 3]),
+    judgeRate: prng.pick([0, 0.2, 0.7]),
   }
 }
 

@@ -10,9 +10,9 @@ import type { EngineCoreOutput, FinishReason } from "../../src/core/engine-core-
 import type { Request, RequestInit } from "../../src/core/request.ts"
 import { compareByPriority } from "../../src/core/request-queue.ts"
 import { defaultSamplingParams } from "../../src/core/sampling-params.ts"
-import type { SchedulePlan, StepResult } from "../../src/core/schedule-plan.ts"
+import type { SchedulePlan, StepResult, TokenLogprobs } from "../../src/core/schedule-plan.ts"
 import type { Scheduler } from "../../src/core/scheduler.ts"
-import { EOS_TOKEN_ID, FakeModel, saltValue, STOP_TOKEN_ID, VOCAB_SIZE } from "./fake-model.ts"
+import { EOS_TOKEN_ID, FakeModel, judge, saltValue, STOP_TOKEN_ID, toToken, VOCAB_SIZE } from "./fake-model.ts"
 import { FakeRunner } from "./fake-runner.ts"
 import { drawScenario, type Scenario } from "./scenario.ts"
 
@@ -27,6 +27,8 @@ interface Client {
   readonly request: Request
   readonly expected: readonly number[]
   readonly expectedReason: FinishReason
+  readonly expectedPromptLogprobs: readonly TokenLogprobs[] | null
+  promptLogprobs: readonly TokenLogprobs[] | null
   readonly received: number[]
   isAborted: boolean
   wasAdmitted: boolean
@@ -43,6 +45,9 @@ export interface Coverage {
   acceptedDrafts: number
   rejectedDrafts: number
   staleOutputs: number
+  /** Prompts whose log-probabilities came, and those of them of which some positions were not computed. */
+  judgedPrompts: number
+  recalledPrompts: number
 }
 
 export function emptyCoverage(): Coverage {
@@ -56,6 +61,8 @@ export function emptyCoverage(): Coverage {
     acceptedDrafts: 0,
     rejectedDrafts: 0,
     staleOutputs: 0,
+    judgedPrompts: 0,
+    recalledPrompts: 0,
   }
 }
 
@@ -167,6 +174,7 @@ class Simulation {
     assert(this.#live.has(client), () => `${output.requestId}: output after its end`)
     received.push(...output.newTokenIds)
     if (output.prefillStats !== null) this.#coverage.cachedTokens += output.prefillStats.numCachedTokens
+    if (output.promptLogprobs !== null) this.#receivePromptLogprobs(client, output)
     assert(received.length <= expected.length, () => `${output.requestId}: too many tokens`)
     for (const [i, id] of received.entries()) {
       assert(id === expected[i], () => `${output.requestId}: output ${i} is ${id}, alone it is ${expected[i]}`)
@@ -174,9 +182,20 @@ class Simulation {
     if (output.finishReason === null) return
     assert(received.length === expected.length, () => `${output.requestId}: ended after ${received.length} tokens`)
     assert(output.finishReason === client.expectedReason, () => `${output.requestId}: ${output.finishReason}`)
+    const hasJudged = (client.promptLogprobs !== null) === (client.expectedPromptLogprobs !== null)
+    assert(hasJudged, () => `${output.requestId}: its prompt was ${hasJudged ? "" : "not "}judged`)
     this.#coverage.finished += 1
     this.#end(client)
     this.#pastTokens.push(request.tokenIds.slice())
+  }
+
+  #receivePromptLogprobs(client: Client, output: EngineCoreOutput): void {
+    const [want, got] = [JSON.stringify(client.expectedPromptLogprobs), JSON.stringify(output.promptLogprobs)]
+    assert(client.promptLogprobs === null, () => `${output.requestId}: its prompt was judged twice`)
+    assert(want === got, () => `${output.requestId}: its prompt was judged as ${got}, alone it is ${want}`)
+    client.promptLogprobs = output.promptLogprobs
+    this.#coverage.judgedPrompts += 1
+    if ((output.prefillStats?.numCachedTokens ?? 0) > 0) this.#coverage.recalledPrompts += 1
   }
 
   #end(client: Client): void {
@@ -197,7 +216,7 @@ class Simulation {
   }
 
   #arrive(): void {
-    const { scheduler, numSalts } = this.#scenario
+    const { scheduler, numSalts, judgeRate } = this.#scenario
     const salt = this.#prng.int(1, numSalts)
     const maxTokens = this.#prng.int(1, this.#prng.pick([3, 20, scheduler.maxModelLen]))
     const init: RequestInit = {
@@ -211,12 +230,14 @@ class Simulation {
         eosTokenId: EOS_TOKEN_ID,
         ignoreEos: this.#prng.chance(0.5),
         stopTokenIds: this.#prng.chance(0.5) ? [STOP_TOKEN_ID] : [],
-        promptLogprobs: this.#prng.chance(0.05) ? 1 : null,
+        promptLogprobs: this.#prng.chance(judgeRate) ? this.#prng.int(0, 2) : null,
       }),
     }
     const request = new this.#core.Request(init)
     const alone = runAlone(init, this.#scenario)
-    const client = { request, ...alone, received: [], isAborted: false, wasAdmitted: false }
+    const client = {
+      request, ...alone, promptLogprobs: null, received: [], isAborted: false, wasAdmitted: false,
+    }
     this.#clients.set(init.requestId, client)
     this.#live.add(client)
     this.#scheduler.addRequest(request)
@@ -321,18 +342,22 @@ function isEarlier(other: Client, admitted: Client): boolean {
 function runAlone(
   init: RequestInit,
   scenario: Scenario,
-): { expected: readonly number[]; expectedReason: FinishReason } {
+): Pick<Client, "expected" | "expectedReason" | "expectedPromptLogprobs"> {
   const model = new FakeModel(scenario.windows, init.cacheSalt ?? null)
   const { sampling, promptTokenIds } = init
-  let next = 0
-  for (const id of promptTokenIds) next = model.next(id)
+  const outputs = promptTokenIds.map((id) => model.output(id))
+  const numTop = sampling.promptLogprobs
+  const expectedPromptLogprobs =
+    numTop === null ? null : promptTokenIds.slice(1).map((id, i) => judge(outputs[i] as number, id, numTop))
+  let next = toToken(outputs.at(-1) as number)
   const expected: number[] = []
+  const end = (expectedReason: FinishReason) => ({ expected, expectedReason, expectedPromptLogprobs })
   for (;;) {
     expected.push(next)
-    if (next === EOS_TOKEN_ID && !sampling.ignoreEos) return { expected, expectedReason: "stop" }
-    if (sampling.stopTokenIds.includes(next)) return { expected, expectedReason: "stop" }
+    if (next === EOS_TOKEN_ID && !sampling.ignoreEos) return end("stop")
+    if (sampling.stopTokenIds.includes(next)) return end("stop")
     const isFull = promptTokenIds.length + expected.length >= scenario.scheduler.maxModelLen
-    if (isFull || expected.length >= sampling.maxTokens) return { expected, expectedReason: "length" }
+    if (isFull || expected.length >= sampling.maxTokens) return end("length")
     next = model.next(next)
   }
 }

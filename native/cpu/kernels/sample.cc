@@ -200,6 +200,20 @@ static uint64_t collect_top_k(const Row &row, const SamplingScratch &s, uint64_t
   return kept;
 }
 
+// What the row draws from: all that min_p leaves, or the candidates alone.
+static void tell_row(Args &a, uint32_t r, const Row &row) {
+  if (a.out_processed == nullptr) return;
+  float *out = a.out_processed + r * a.processed_stride;
+  for (uint64_t i = 0; i < row.n; i++) out[i] = row.l[i] >= row.least ? row.l[i] : -INFINITY;
+}
+
+static void tell_candidates(Args &a, uint32_t r, const Row &row, const uint64_t *keys, uint64_t count) {
+  if (a.out_processed == nullptr) return;
+  float *out = a.out_processed + r * a.processed_stride;
+  for (uint64_t i = 0; i < row.n; i++) out[i] = -INFINITY;
+  for (uint64_t i = 0; i < count; i++) out[key_id(keys[i])] = row.l[key_id(keys[i])];
+}
+
 static uint32_t sample_row(Args &a, uint32_t r, const SamplingScratch &s, Team &team) {
   const float *logits = a.logits + r * a.logits_stride, temperature = a.temperature[r];
   const uint64_t n = a.vocab_size;
@@ -210,22 +224,32 @@ static uint32_t sample_row(Args &a, uint32_t r, const SamplingScratch &s, Team &
     return 0;
   }
   const float *l = as_is ? logits : s.logits;
-  if (greedy || __builtin_isinf(top.max)) return find_value(l, n, top.max);
+  if (greedy || __builtin_isinf(top.max)) {
+    tell_row(a, r, {l, s.sections, n, top.max, -INFINITY});
+    return find_value(l, n, top.max);
+  }
   const Row row = {l, s.sections, n, top.max, a.min_p[r] > 0 ? min_p_threshold(top.max, a.min_p[r]) : -INFINITY};
   const uint32_t prefix = draw_prefix(a.seeds[r], a.positions[r]);
   const bool top_k = a.top_k[r] > 0 && static_cast<uint32_t>(a.top_k[r]) < n, top_p = a.top_p[r] < 1;
-  if (!top_k && !top_p) return draw_row(row, prefix);
+  if (!top_k && !top_p) {
+    tell_row(a, r, row);
+    return draw_row(row, prefix);
+  }
   uint64_t count = 0;
   double whole = 0;
   if (top_k) {
     count = collect_top_k(row, s, static_cast<uint64_t>(a.top_k[r]));
-    if (!top_p) return draw_candidates(row, s.keys, count, prefix);
+    if (!top_p) {
+      tell_candidates(a, r, row, s.keys, count);
+      return draw_candidates(row, s.keys, count, prefix);
+    }
     for (uint64_t i = 0; i < count; i++) whole += s.weights[i] = sampling_weight(l[key_id(s.keys[i])], top.max);
   } else {
     whole = weigh_all(row, s.exponentials);
     count = collect_mass(row, s, static_cast<double>(a.top_p[r]) * whole);
   }
   count = cut_by_weight(s.keys, s.weights, count, static_cast<double>(a.top_p[r]) * whole);
+  tell_candidates(a, r, row, s.keys, count);
   return draw_candidates(row, s.keys, count, prefix);
 }
 

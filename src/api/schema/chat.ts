@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, nullable, optional } from "./kinds.ts"
+import { PromptLogprobs } from "./logprobs.ts"
 import { templateFields } from "./messages.ts"
 import { ChunkMetrics, RequestMetrics } from "./request-metrics.ts"
 import { samplingFields, TokenIds } from "./sampling-fields.ts"
@@ -80,7 +81,7 @@ export const ChatResponse = Type.Object(
     service_tier: Type.Null(),
     system_fingerprint: Type.String(),
     usage: Usage,
-    prompt_logprobs: Type.Null(),
+    prompt_logprobs: nullable(PromptLogprobs),
     prompt_token_ids: nullable(TokenIds),
     prompt_text: nullable(Type.String()),
     kv_transfer_params: Type.Null(),

@@ -5,6 +5,7 @@
 import { Kind } from "@sinclair/typebox"
 import type { TArray, TObject, TRecord, TSchema, TUnion } from "@sinclair/typebox"
 import { Value } from "@sinclair/typebox/value"
+import { STRICT } from "./kinds.ts"
 
 const TRUE_WORDS = new Set(["true", "t", "yes", "y", "on", "1"])
 const FALSE_WORDS = new Set(["false", "f", "no", "n", "off", "0"])
@@ -12,6 +13,7 @@ const NUMERAL = /^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$/
 
 /** `value` with its scalars read as `schema` wants them, as a copy; what cannot be read so stays as it is. */
 export function coerce(schema: TSchema, value: unknown): unknown {
+  if (schema[STRICT] === true) return value
   switch (schema[Kind]) {
     case "Integer":
       return toInteger(value)

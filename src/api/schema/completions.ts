@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { nullable, optional } from "./kinds.ts"
+import { PromptLogprobs } from "./logprobs.ts"
 import { ChunkMetrics, RequestMetrics } from "./request-metrics.ts"
 import { samplingFields, TokenIds } from "./sampling-fields.ts"
 import { Usage } from "./usage.ts"
@@ -41,7 +42,7 @@ export const CompletionChoice = Type.Object({
   finish_reason: FinishReason,
   stop_reason: StopReason,
   token_ids: nullable(TokenIds),
-  prompt_logprobs: Type.Null(),
+  prompt_logprobs: nullable(PromptLogprobs),
   prompt_token_ids: nullable(TokenIds),
   routed_experts: Type.Null(),
 })

@@ -2,6 +2,9 @@
 import { Type } from "@sinclair/typebox"
 import type { TSchema } from "@sinclair/typebox"
 
+/** Of a schema whose values are taken as they are: true is no number there. */
+export const STRICT = "x-strict"
+
 /** A field that may be left out or null, which mean the same. */
 export function optional<T extends TSchema>(schema: T) {
   return Type.Optional(Type.Union([schema, Type.Null()]))

@@ -1,7 +1,7 @@
 /** The fields that completions and chat completions share: how tokens are chosen and how the answer is reported. */
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
-import { JsonObject, optional, TokenIdSchema } from "./kinds.ts"
+import { JsonObject, optional, STRICT, TokenIdSchema } from "./kinds.ts"
 
 export const MAX_STOP_STRINGS = 4
 
@@ -44,15 +44,31 @@ export const samplingFields = {
   allowed_token_ids: optional(Type.Array(Type.Integer())),
   bad_words: optional(Type.Array(Type.String())),
   repetition_detection: optional(RepetitionDetection),
+  use_beam_search: optional(Type.Boolean({ default: false, description: "Finds the n likeliest texts." })),
+  length_penalty: optional(
+    Type.Number({ default: 1, description: "Of beam search: the power of a text's length that divides its sum." }),
+  ),
+  thinking_token_budget: optional(
+    Type.Integer({ [STRICT]: true, description: "Ends the model's reasoning after so many tokens; -1 never." }),
+  ),
+  vllm_xargs: optional(
+    Type.Record(Type.String(), Type.Unknown(), { description: "What the server's logits processors are told." }),
+  ),
   skip_special_tokens: optional(Type.Boolean({ default: true })),
   spaces_between_special_tokens: optional(Type.Boolean({ default: true })),
   truncate_prompt_tokens: optional(
     Type.Integer({ minimum: -1, description: "Keeps this many prompt tokens; -1 as many as the model takes." }),
   ),
   truncation_side: optional(Type.Union([Type.Literal("left"), Type.Literal("right")])),
-  prompt_logprobs: optional(Type.Integer()),
+  prompt_logprobs: optional(Type.Integer({ description: "Likeliest tokens to tell with each prompt token; -1 all." })),
+  logprob_token_ids: optional(
+    Type.Array(Type.Integer(), { description: "Tokens to report instead of the likeliest; needs log-probabilities." }),
+  ),
   stream: optional(Type.Boolean({ default: false })),
   stream_options: optional(StreamOptions),
+  stream_interval: optional(
+    Type.Integer({ minimum: 1, description: "Tokens of a chunk, at least, but for the first and the last." }),
+  ),
   priority: optional(Type.Integer({ description: "Lower is served earlier, under the priority policy." })),
   request_id: optional(Type.String()),
   cache_salt: optional(Type.String({ description: "Prompts share cached blocks only with the same salt." })),

@@ -1,6 +1,7 @@
 import { assert } from "../../base/assert.ts"
 import { type BlockHash, extendBlockHashes, type HashedPrefix } from "./block-hash.ts"
 import { BlockPool } from "./block-pool.ts"
+import { NULL_BLOCK_ID } from "./block.ts"
 import { GroupTables } from "./group-tables.ts"
 import type { KVCacheConfig } from "./kv-spec.ts"
 
@@ -10,14 +11,18 @@ export interface KVRequest extends HashedPrefix {
   readonly numComputedTokens: number
   /** Tokens of steps that were planned and whose results have not come back. */
   readonly numInFlightTokens: number
-  /** Reads no prefix from the cache, because it needs results for tokens that a hit would skip. */
-  readonly skipsPrefixLookup: boolean
+  /** Tokens of its prefix hit; 0 before its admission. */
+  readonly numCachedTokens: number
+  /** The first position whose output it needs: it computes from there on, be the KV cached or not. */
+  readonly firstNeededPosition: number
 }
 
 /** A cached prefix: by group, the block table's first cells. Holds no reference: use it before the pool changes. */
 export interface PrefixHit {
   readonly blockIdsByGroup: readonly (readonly number[])[]
   readonly numTokens: number
+  /** Of them, those that need not be computed; the others are computed for their outputs, over KV that is there. */
+  readonly numSkippedTokens: number
 }
 
 /** How a request without blocks is let in. */
@@ -40,7 +45,7 @@ export interface KVManagerConfig extends KVCacheConfig {
  * Gives requests their KV cache blocks, finds cached prefixes, and names full blocks so that others find them.
  *
  * Token ranges of a request when a step is planned:
- *   [0, hit)             prefix hit: blocks shared, one more holder now
+ *   [0, hit)             prefix hit: blocks shared, one more holder now; never written, even where it is computed
  *   [hit, computed)      its own, KV valid or being written by a step in flight
  *   [computed, planned)  this step computes these; blocks allocated, and full ones named, now
  * Naming blocks before they are computed is what lets two equal prompts of one step share; it is sound because steps
@@ -86,16 +91,20 @@ export class KVManager {
 
   /**
    * The longest cached prefix that serves the request: whole blocks, and never its last token, whose logits it needs.
+   * One that needs outputs from inside the prefix computes from there on, if all that it reads is cached.
    */
   findPrefixHit(request: KVRequest): PrefixHit {
-    if (!this.#config.enablePrefixCaching || request.skipsPrefixLookup) return this.noHit()
+    if (!this.#config.enablePrefixCaching) return this.noHit()
     extendBlockHashes(request, this.blockSize)
-    const maxBlocks = Math.floor((request.tokenIds.length - 1) / this.blockSize)
-    return this.#longestHit(request.blockHashes, maxBlocks)
+    const { blockHashes, firstNeededPosition } = request
+    const hit = this.#longestHit(blockHashes, Math.floor((request.tokenIds.length - 1) / this.blockSize))
+    if (firstNeededPosition >= hit.numTokens) return hit
+    if (this.#covers(hit, firstNeededPosition)) return { ...hit, numSkippedTokens: firstNeededPosition }
+    return this.#longestHit(blockHashes, Math.floor(firstNeededPosition / this.blockSize))
   }
 
   noHit(): PrefixHit {
-    return { blockIdsByGroup: this.#groups.map(() => []), numTokens: 0 }
+    return { blockIdsByGroup: this.#groups.map(() => []), numTokens: 0, numSkippedTokens: 0 }
   }
 
   /**
@@ -124,15 +133,16 @@ export class KVManager {
     const { hit } = admission
     const reserve = admission.keepsWatermark ? this.#watermarkBlocks : 0
     const room = this.pool.numFreeBlocks - reserve
-    const numPlanned = Math.min(hit.numTokens + numNewTokens, this.#config.maxModelLen)
+    const { numSkippedTokens } = hit
+    const numPlanned = Math.min(numSkippedTokens + numNewTokens, this.#config.maxModelLen)
     if (admission.fullSequenceMustFit && this.#numBlocksForAll(request, hit) > room) return false
     let need = 0
     for (const [g, group] of this.#groups.entries()) {
-      need += group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], hit.numTokens, numPlanned)
+      need += group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], numSkippedTokens, numPlanned)
     }
     if (need > room) return false
     for (const [g, group] of this.#groups.entries()) {
-      group.attachHit(request.requestId, hit.blockIdsByGroup[g] ?? [], hit.numTokens)
+      group.attachHit(request.requestId, hit.blockIdsByGroup[g] ?? [], numSkippedTokens)
     }
     this.#growAndCache(request, numPlanned)
     return true
@@ -140,7 +150,8 @@ export class KVManager {
 
   /** The request's plan of this step is taken back: what it has not computed must not be found under its name. */
   uncacheUncomputed(request: KVRequest): void {
-    for (const group of this.#groups) group.uncacheBlocksAfter(request.requestId, request.numComputedTokens)
+    const numValid = Math.max(request.numComputedTokens, request.numCachedTokens)
+    for (const group of this.#groups) group.uncacheBlocksAfter(request.requestId, numValid)
   }
 
   /** Gives back all the request's blocks. Does nothing for a request without any. */
@@ -179,7 +190,16 @@ export class KVManager {
       })
       if (this.#groups.length === 1) break
     }
-    return { blockIdsByGroup: hits, numTokens: numBlocks * this.blockSize }
+    const numTokens = numBlocks * this.blockSize
+    return { blockIdsByGroup: hits, numTokens, numSkippedTokens: numTokens }
+  }
+
+  /** Whether the hit has every block that a query at `position` or later reads. */
+  #covers(hit: PrefixHit, position: number): boolean {
+    return this.#groups.every((group, g) => {
+      const firstBlock = Math.floor(group.policy.numSkippedTokens(position) / this.blockSize)
+      return !(hit.blockIdsByGroup[g] ?? []).includes(NULL_BLOCK_ID, firstBlock)
+    })
   }
 
   /** Blocks from the pool until all the request's present tokens are in; a window gives some back on the way. */
@@ -188,7 +208,7 @@ export class KVManager {
     const numTokens = Math.min(request.tokenIds.length, maxModelLen)
     let need = 0
     for (const [g, group] of this.#groups.entries()) {
-      const all = group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], hit.numTokens, numTokens)
+      const all = group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], hit.numSkippedTokens, numTokens)
       need += Math.min(all, group.policy.maxBlocksPerRequest(numTokens, maxNumBatchedTokens))
     }
     return need

@@ -1,17 +1,22 @@
 import type { ScheduledRequest } from "../../core/schedule-plan.ts"
+import { forcedToken } from "./thinking-budget.ts"
 
 /**
- * The sparse changes a request's parameters make to its logits, in vLLM V1's order: bad words, then the ids that may not
- * end the request yet, then logit bias. Applying -inf or a bias is one addition, so a row is a list of (id, value).
+ * The sparse changes a request's parameters make to its logits, in vLLM V1's order: bad words, then the ids that may
+ * not end the request yet, then logit bias, then what a used-up thinking budget forces. Applying -inf or a bias is one
+ * addition, so a row is a list of (id, value).
  */
 export interface LogitEdits {
   readonly ids: number[]
   readonly values: number[]
 }
 
+/** More than any penalty takes back. */
+const FORCED = 1e9
+
 export function hasLogitEdits(request: ScheduledRequest): boolean {
   const p = request.sampling
-  return p.badWords !== null || p.logitBias !== null || belowMinTokens(request)
+  return p.badWords !== null || p.logitBias !== null || p.thinkingBudget !== null || belowMinTokens(request)
 }
 
 export function appendLogitEdits(request: ScheduledRequest, out: LogitEdits): void {
@@ -19,6 +24,8 @@ export function appendLogitEdits(request: ScheduledRequest, out: LogitEdits): vo
   if (p.badWords !== null) forbidBadWords(request, p.badWords, out)
   if (belowMinTokens(request)) for (const id of endingIds(request)) push(out, id, -Infinity)
   if (p.logitBias !== null) for (const [id, bias] of p.logitBias) push(out, id, bias)
+  const forced = forcedToken(request)
+  if (forced !== null) push(out, forced, FORCED)
 }
 
 function belowMinTokens(request: ScheduledRequest): boolean {

@@ -2,7 +2,8 @@
  * Turns the logits of a step's sampled rows into tokens, in native code over the whole batch.
  *
  * Order (vLLM V1): copy raw logits of rows that want log-probabilities; allowed ids, bad words, min tokens, logit bias,
- * penalties; temperature, min-p, top-k, top-p, draw; log-probabilities of what was drawn, from the raw copy.
+ * penalties; temperature, min-p, top-k, top-p, draw; log-probabilities of what was drawn, from the raw copy or, in the
+ * processed modes, from what it was drawn from.
  *
  * Shapes: logits [samples, V]. Row i belongs to `requests[i]`. Arrays are reused from step to step and rebuilt in each.
  */
@@ -11,6 +12,7 @@ import { assert } from "../../base/assert.ts"
 import type { ScheduledRequest, TokenLogprobs } from "../../core/schedule-plan.ts"
 import type { Device, HostArray, Matrix } from "../../tensor/device.ts"
 import { appendLogitEdits, hasLogitEdits, type LogitEdits } from "./logit-edits.ts"
+import type { LogprobsMode } from "../../core/logprobs-mode.ts"
 import { LogprobsReader } from "./logprobs-reader.ts"
 import { usesPenalties, TokenHistory } from "./token-history.ts"
 
@@ -18,6 +20,13 @@ export interface SamplerOutput {
   readonly tokenIds: Int32Array
   /** By row; null where the request did not ask. */
   readonly logprobs: readonly (TokenLogprobs | null)[]
+}
+
+export interface SamplerOptions {
+  /** Rows of logits at once, at most. */
+  readonly maxSamples: number
+  readonly maxModelLen: number
+  readonly logprobsMode: LogprobsMode
 }
 
 export class Sampler {
@@ -40,7 +49,8 @@ export class Sampler {
   #edits: { ids: HostArray<Int32Array>; values: HostArray<Float32Array>; capacity: number } | null = null
   #allowed: { ids: HostArray<Int32Array>; capacity: number } | null = null
 
-  constructor(device: Device, logits: Matrix, maxRows: number, maxModelLen: number) {
+  constructor(device: Device, logits: Matrix, options: SamplerOptions) {
+    const { maxSamples: maxRows, maxModelLen, logprobsMode: mode } = options
     this.#device = device
     this.#logits = logits
     this.#maxRows = maxRows
@@ -54,7 +64,7 @@ export class Sampler {
     this.#starts = device.int32(maxRows + 1)
     this.#allowStarts = device.int32(maxRows + 1)
     this.#history = new TokenHistory(device, maxRows, maxModelLen)
-    this.#logprobs = new LogprobsReader(device, logits, maxRows)
+    this.#logprobs = new LogprobsReader(device, logits, { maxRows, mode })
     this.#sample = new Args("sample", {
       vocab_size: logits.cols, logits: logits.address, logits_stride: logits.stride,
       temperature: this.#temperature.address, top_p: this.#topP.address, min_p: this.#minP.address,
@@ -72,7 +82,10 @@ export class Sampler {
     this.#logprobs.keepRaw(requests)
     this.#processLogits(requests)
     requests.forEach((request, row) => this.#fillRow(request, row))
-    this.#sample.setField("num_requests", requests.length)
+    const processed = this.#logprobs.processed
+    this.#sample.set({
+      num_requests: requests.length, out_processed: processed?.address ?? 0, processed_stride: processed?.stride ?? 0,
+    })
     this.#device.stream.run("bz_sample", this.#sample)
     const tokenIds = this.#out.data.subarray(0, requests.length)
     return { tokenIds, logprobs: this.#logprobs.read(requests, tokenIds) }

@@ -29,6 +29,7 @@ const shared = {
   echo: maybe(fc.boolean()),
   return_token_ids: maybe(fc.boolean()),
   return_tokens_as_token_ids: maybe(fc.boolean()),
+  stream_interval: maybe(fc.integer({ min: 1, max: 7 })),
   stream_options: maybe(
     fc.record({ include_usage: fc.boolean(), continuous_usage_stats: fc.boolean(), resumable: fc.boolean() }),
   ),
@@ -57,8 +58,6 @@ const cases: fc.Arbitrary<Case> = fc.oneof(
 /** What shapes answers differently from one endpoint to the other. */
 function fitted({ isChat, body }: Case): Record<string, unknown> {
   const fields = { ...body }
-  // The prompt's log-probabilities are another matter.
-  if (!isChat && fields["logprobs"] !== undefined) delete fields["echo"]
   if (isChat && fields["logprobs"] !== true) delete fields["top_logprobs"]
   return fields
 }

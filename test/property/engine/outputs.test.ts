@@ -68,6 +68,7 @@ async function play({ core, numLive }: FakeEngine, { tokens, splits, pauses, end
         requestId,
         newTokenIds,
         logprobs: newTokenIds.map((id) => fakeLogprobs(id, 1)),
+        promptLogprobs: null,
         finishReason: !isLast ? null : endsWithStopToken ? "stop" : "length",
         stopReason: isLast && endsWithStopToken ? tokens.at(-1)! : null,
         events: [],

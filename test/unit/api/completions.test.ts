@@ -82,6 +82,39 @@ describe("whole answers", () => {
     })
   })
 
+  test("log-probabilities of the prompt: null for its first token, then by token id", async () => {
+    const { json } = await api.post(PATH, { prompt: "hi", max_tokens: 1, prompt_logprobs: 1 })
+    expect(json.choices[0].logprobs).toBeNull()
+    expect(json.choices[0].prompt_logprobs).toEqual([
+      null,
+      { 104: { logprob: -0.5, rank: 1, decoded_token: "h" } },
+      { 105: { logprob: -0.5, rank: 1, decoded_token: "i" } },
+    ])
+  })
+
+  test("echo with log-probabilities tells the prompt's too; where no output is asked for, those alone", async () => {
+    const { json } = await api.post(PATH, { prompt: [104, 105], max_tokens: 1, logprobs: 2, echo: true })
+    expect(json.choices[0].logprobs).toEqual({
+      text_offset: [0, 1, 2], tokens: ["h", "i", "H"], token_logprobs: [null, -0.5, -0.5],
+      top_logprobs: [null, { i: -0.5, j: -1.5 }, { H: -0.5, I: -1.5 }],
+    })
+    expect(json.choices[0].prompt_logprobs).toHaveLength(2)
+    const alone = await api.post(PATH, { prompt: [104, 105], max_tokens: 0, logprobs: 0, echo: true })
+    expect(alone.json.choices[0].logprobs).toMatchObject({ tokens: ["h", "i"], token_logprobs: [null, -0.5] })
+    const one = await api.post(PATH, { prompt: [104], max_tokens: 0, logprobs: 0, echo: true })
+    expect(one.json.choices[0]).toMatchObject({ prompt_logprobs: [null], logprobs: { tokens: ["h"] } })
+  })
+
+  test("chosen tokens in place of the likeliest", async () => {
+    await api.post(PATH, { prompt: "hi", max_tokens: 1, logprobs: 2, logprob_token_ids: [7, 9] })
+    expect(api.fake.core.added.at(-1)!.sampling).toMatchObject({ logprobs: 2, logprobTokenIds: [7, 9] })
+    for (const logprobs of [undefined, 1]) {
+      const { status, json } = await api.post(PATH, { prompt: "hi", logprobs, logprob_token_ids: [7, 9] })
+      expect(status).toBe(400)
+      expect(json.error.param).toBe("logprob_token_ids")
+    }
+  })
+
   test("tokens as ids change names and offsets", async () => {
     const { json } = await api.post(PATH, {
       prompt: "hi",

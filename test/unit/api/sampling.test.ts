@@ -3,6 +3,29 @@ import { makeApi } from "./harness.ts"
 
 const COMPLETIONS = "/v1/completions"
 
+describe("a thinking budget", () => {
+  const reasoning = { startIds: [1], endIds: [2], forcedEndIds: [7, 2] }
+  const api = makeApi({ model: { reasoning } })
+
+  test("takes the model's marks", async () => {
+    await api.post(COMPLETIONS, { prompt: "hi", thinking_token_budget: 5 })
+    expect(api.fake.core.added.at(-1)!.sampling.thinkingBudget).toEqual({ maxTokens: 5, ...reasoning })
+    await api.post(COMPLETIONS, { prompt: "hi", thinking_token_budget: -1 })
+    expect(api.fake.core.added.at(-1)!.sampling.thinkingBudget).toBeNull()
+  })
+
+  test.each([-2, 1.5, true, "5"])("of %p is refused", async (value) => {
+    expect((await api.post(COMPLETIONS, { prompt: "hi", thinking_token_budget: value })).status).toBe(400)
+  })
+
+  test("is refused where nobody knows the marks", async () => {
+    const { status, json } = await makeApi().post(COMPLETIONS, { prompt: "hi", thinking_token_budget: 5 })
+    expect(status).toBe(400)
+    expect(json.error.param).toBe("thinking_token_budget")
+    expect(json.error.message).toContain("--reasoning-config")
+  })
+})
+
 describe("where sampling values come from", () => {
   const defaults = { temperature: 0.25, top_p: 0.5, top_k: 7, min_p: 0.125, repetition_penalty: 1.5, max_new_tokens: 9 }
   const api = makeApi({ reply: "a", model: { generationDefaults: defaults, extraEosTokenIds: [259] } })

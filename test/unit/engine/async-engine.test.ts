@@ -21,6 +21,25 @@ describe("one request", () => {
     })
   })
 
+  test("a stream's outputs have as many tokens as asked for, but for the first and the last", async () => {
+    const { engine } = makeFakeEngine({ reply: "abcdefgh<|eos|>" })
+    const texts = async (streamInterval: number) =>
+      (await collect(start(engine, { sampling: { streamInterval, logprobs: 0 } }))).map(({ text }) => text)
+    expect(await texts(3)).toEqual(["a", "bcd", "efg", "h"])
+    expect(await texts(20)).toEqual(["a", "bcdefgh"])
+  })
+
+  test("log-probabilities of the prompt come with the first output, in both kinds", async () => {
+    const { engine } = makeFakeEngine({ reply: "hi<|eos|>" })
+    for (const outputKind of ["delta", "final"] as const) {
+      const sampling = { promptLogprobs: 2 }
+      const outputs = await collect(start(engine, { outputKind, sampling, promptTokenIds: [97, 98, 99] }))
+      const told = outputs.map(({ promptLogprobs }) => promptLogprobs?.map(({ token }) => token) ?? null)
+      expect(told[0]).toEqual(["b", "c"])
+      expect(told.slice(1).every((each) => each === null)).toBe(true)
+    }
+  })
+
   test("final gives everything at once", async () => {
     const { engine } = makeFakeEngine({ reply: "hi<|eos|>" })
     const outputs = await collect(start(engine, { outputKind: "final", sampling: { logprobs: 1 } }))

@@ -133,11 +133,14 @@ export class FakeCore implements EngineCorePort {
     running.events = []
     this.#counters.numGenerationTokens += newTokenIds.length
     if (isFirst) this.#counters.promptTokens.localCompute += promptTokenIds.length
-    const { logprobs } = sampling
+    const { logprobs, promptLogprobs } = sampling
     return {
       requestId: request.requestId,
       newTokenIds,
       logprobs: logprobs === null ? null : newTokenIds.map((id) => fakeLogprobs(id, logprobs)),
+      promptLogprobs: isFirst && promptLogprobs !== null
+        ? promptTokenIds.slice(1).map((id) => fakeLogprobs(id, promptLogprobs))
+        : null,
       ...end,
       events,
       prefillStats: isFirst

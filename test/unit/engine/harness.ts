@@ -23,6 +23,7 @@ export function coreOutput(overrides: Partial<EngineCoreOutput>): EngineCoreOutp
     requestId: "",
     newTokenIds: [97],
     logprobs: null,
+    promptLogprobs: null,
     finishReason: null,
     stopReason: null,
     events: [],

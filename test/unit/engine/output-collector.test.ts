@@ -9,6 +9,7 @@ function output(overrides: Partial<MutableChoiceOutput>): MutableChoiceOutput {
     text: "a",
     tokenIds,
     logprobs: tokenIds.map((tokenId) => ({ tokenId, token: "", bytes: [], logprob: -tokenId, rank: 1, top: [] })),
+    promptLogprobs: null,
     finishReason: null,
     stopReason: null,
     numOutputTokens: 1,

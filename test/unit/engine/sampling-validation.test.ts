@@ -87,7 +87,11 @@ describe("validateSampling", () => {
     [{ logprobs: 21 }, "logprobs", ["21", "20"]],
     [{ logprobs: -1 }, "logprobs", ["100", "20"]],
     [{ promptLogprobs: 21 }, "prompt_logprobs", ["21", "20"]],
-    [{ promptLogprobs: 1 }, "prompt_logprobs", ["not implemented"]],
+    [{ promptLogprobs: -2 }, "prompt_logprobs", ["-2"]],
+    [{ logprobTokenIds: [], logprobs: 0 }, "logprob_token_ids", ["128", "0"]],
+    [{ logprobTokenIds: [1, 100], logprobs: 2 }, "logprob_token_ids", ["100"]],
+    [{ logprobTokenIds: [1, 2], logprobs: 3 }, "logprob_token_ids", ["2", "3"]],
+    [{ streamInterval: 0 }, "stream_interval", ["0"]],
     [{ seed: 2n ** 64n }, null, ["seed", "64 bits"]],
     [repetition(-1, 0, 2), "repetition_detection", ["max_pattern_size", "-1"]],
     [repetition(3, 4, 2), "repetition_detection", ["min_pattern_size", "4", "3"]],
@@ -119,8 +123,8 @@ describe("validateSampling", () => {
 
 describe("validatePrompt", () => {
   const ids = (count: number) => Array.from({ length: count }, () => 7)
-  const check = (promptTokenIds: number[], minTokens = 0) =>
-    refusalOf(() => validatePrompt(promptTokenIds, { minTokens }, LIMITS))
+  const check = (promptTokenIds: number[], minTokens = 0, promptLogprobs: number | null = null) =>
+    refusalOf(() => validatePrompt(promptTokenIds, { minTokens, promptLogprobs }, LIMITS))
 
   test("takes every prompt that leaves room for a token", () => {
     expect(check([0])).toBeNull()
@@ -157,7 +161,7 @@ describe("validatePrompt", () => {
 })
 
 describe("normalizeSampling", () => {
-  const NO_EOS = { eosTokenId: null, extraEosTokenIds: [] }
+  const NO_EOS = { ...LIMITS, eosTokenId: null, extraEosTokenIds: [] }
   const rows: [string, Partial<SamplingParams>, Partial<SamplingParams>][] = [
     ["tiny temperatures are raised", { temperature: 0.001 }, { temperature: 0.01 }],
     [
@@ -174,6 +178,7 @@ describe("normalizeSampling", () => {
     ],
     ["an empty bias is none", { logitBias: bias() }, { logitBias: null }],
     ["no bad words is none", { badWords: [] }, { badWords: null }],
+    ["the whole vocabulary is spelled out", { promptLogprobs: -1 }, { promptLogprobs: 100 }],
   ]
   for (const [name, overrides, expected] of rows) {
     test(name, () => {
@@ -184,7 +189,7 @@ describe("normalizeSampling", () => {
   }
 
   test("the model's further end-of-sequence ids stop a request as stop token ids do, unless it ignores them", () => {
-    const model = { eosTokenId: 9, extraEosTokenIds: [10, 11] }
+    const model = { ...LIMITS, eosTokenId: 9, extraEosTokenIds: [10, 11] }
     const params = normalizeSampling(defaultSamplingParams({ stopTokenIds: [3, 10] }), model)
     expect(params).toMatchObject({ eosTokenId: 9, extraEosTokenIds: [10, 11], stopTokenIds: [3, 10, 11] })
     const ignoring = normalizeSampling(defaultSamplingParams({ stopTokenIds: [3], ignoreEos: true }), model)

@@ -6,10 +6,10 @@ import { makeKVManager, makeRequest, range } from "../harness.ts"
 /** Admits the request as far as its prompt goes; returns its hit's length and block table, or null: no room. */
 function admit(kv: KVManager, request: Request, numNewTokens?: number, fullSequenceMustFit = false) {
   const hit = kv.findPrefixHit(request)
-  const numTokens = numNewTokens ?? request.numTokens - hit.numTokens
+  const numTokens = numNewTokens ?? request.numTokens - hit.numSkippedTokens
   const admission = { hit, fullSequenceMustFit, keepsWatermark: false }
   if (!kv.admit(request, numTokens, admission)) return null
-  request.numComputedTokens = hit.numTokens + numTokens
+  request.numComputedTokens = hit.numSkippedTokens + numTokens
   return { hit: hit.numTokens, blockIds: kv.blockIds(request.requestId) as number[] }
 }
 
@@ -18,6 +18,7 @@ function append(request: Request, count: number): void {
 }
 
 const common = range(48)
+const NO_LOGPROBS = { logprob: 0, rank: 1, topIds: [], topLogprobs: [] }
 
 describe("prefix caching", () => {
   test("the second request hits the full blocks; eviction order after both are freed", () => {
@@ -113,11 +114,28 @@ describe("prefix caching", () => {
     expect(kv.findPrefixHit(makeRequest([...common, 1])).numTokens).toBe(0)
   })
 
-  test("prompt log-probabilities need every prompt token: no lookup, but the blocks are shared with others", () => {
+  test("a request that needs outputs from inside its prefix shares the blocks and computes from there on", () => {
     const kv = makeKVManager()
     admit(kv, makeRequest(common))
     const asking = makeRequest([...common, 1], { sampling: { promptLogprobs: 0 } })
-    expect(admit(kv, asking)?.hit).toBe(0)
+    expect(kv.findPrefixHit(asking)).toMatchObject({ numTokens: 48, numSkippedTokens: 0 })
+    asking.promptLogprobs?.add(1, range(20).map((tokenId) => ({ ...NO_LOGPROBS, tokenId })))
+    const hit = kv.findPrefixHit(asking)
+    expect(hit).toEqual({ blockIdsByGroup: [[1, 2, 3]], numTokens: 48, numSkippedTokens: 20 })
+    expect(kv.admit(asking, 29, { hit, fullSequenceMustFit: true, keepsWatermark: false })).toBe(true)
+    expect(kv.blockIds(asking.requestId)).toEqual([1, 2, 3, 4])
+    kv.verify(2)
+  })
+
+  test("a plan that is taken back leaves the names of the shared blocks", () => {
+    const kv = makeKVManager()
+    admit(kv, makeRequest(common))
+    const asking = makeRequest([...common, 1], { sampling: { promptLogprobs: 0 } })
+    const hit = kv.findPrefixHit(asking)
+    asking.admit(hit)
+    expect(kv.admit(asking, 16, { hit, fullSequenceMustFit: false, keepsWatermark: false })).toBe(true)
+    kv.uncacheUncomputed(asking)
+    expect(kv.findPrefixHit(makeRequest([...common, 1])).numTokens).toBe(48)
   })
 
   test("switched off: no hits, no names, frees to the head", () => {
@@ -230,7 +248,7 @@ describe("sliding window", () => {
     const request = makeRequest(range(20))
     admit(kv, request)
     const hit = kv.findPrefixHit(makeRequest(range(21)))
-    expect(hit).toEqual({ numTokens: 20, blockIdsByGroup: [[0, 0, 0, 4, 5]] })
+    expect(hit).toMatchObject({ numTokens: 20, blockIdsByGroup: [[0, 0, 0, 4, 5]] })
   })
 })
 
@@ -242,18 +260,32 @@ describe("hybrid of full attention and a window", () => {
     const request = makeRequest(range(18))
     admit(kv, request)
     expect(kv.blockIdsByGroup(request.requestId)).toEqual([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]])
-    expect(kv.findPrefixHit(makeRequest(range(18)))).toEqual({
+    expect(kv.findPrefixHit(makeRequest(range(18)))).toMatchObject({
       numTokens: 16,
       blockIdsByGroup: [[1, 2, 3, 4], [0, 0, 8, 9]],
     })
     // Without the window's block at the end, the longest prefix that both have ends before it.
     kv.pool.evict([9])
-    expect(kv.findPrefixHit(makeRequest(range(18)))).toEqual({
+    expect(kv.findPrefixHit(makeRequest(range(18)))).toMatchObject({
       numTokens: 12,
       blockIdsByGroup: [[1, 2, 3], [0, 7, 8]],
     })
     kv.pool.evict([2])
-    expect(kv.findPrefixHit(makeRequest(range(18)))).toEqual({ numTokens: 4, blockIdsByGroup: [[1], [6]] })
+    expect(kv.findPrefixHit(makeRequest(range(18)))).toMatchObject({ numTokens: 4, blockIdsByGroup: [[1], [6]] })
+  })
+
+  test("outputs from inside a prefix need its window too: else the prefix ends before them", () => {
+    const kv = makeKVManager(options)
+    admit(kv, makeRequest(range(18)))
+    const asking = (numKnown: number) => {
+      const request = makeRequest(range(18), { sampling: { promptLogprobs: 0 } })
+      request.promptLogprobs?.add(1, range(numKnown - 1).map((tokenId) => ({ ...NO_LOGPROBS, tokenId })))
+      return kv.findPrefixHit(request)
+    }
+    // The window of position 15 begins inside block 2, which the hit of 16 tokens has; that of 14 begins in block 1.
+    expect(asking(16)).toMatchObject({ numTokens: 16, numSkippedTokens: 15 })
+    expect(asking(11)).toMatchObject({ numTokens: 8, numSkippedTokens: 8 })
+    expect(asking(1)).toMatchObject({ numTokens: 0, numSkippedTokens: 0 })
   })
 
   test("the window's group gives blocks back, the full one does not", () => {

@@ -1,0 +1,38 @@
+import type { ScheduledRequest } from "../../core/schedule-plan.ts"
+
+/**
+ * The token that has to come next because the request's reasoning has used up its budget; null while there is none.
+ *
+ * Reasoning is open where the last start mark comes after the last end mark, in prompt and output. Once the budget is
+ * used up the forced end comes token by token, from where the text already ends with a part of it. It follows from the
+ * tokens alone. Source: vLLM's second model runner.
+ */
+export function forcedToken({ tokenIds, sampling }: ScheduledRequest): number | null {
+  const budget = sampling.thinkingBudget
+  if (budget === null) return null
+  const { startIds, endIds, forcedEndIds, maxTokens } = budget
+  const start = lastIndexOf(tokenIds, startIds)
+  if (start < 0 || lastIndexOf(tokenIds, endIds) > start) return null
+  const begin = start + startIds.length
+  if (tokenIds.length - begin < maxTokens) return null
+  return forcedEndIds[numWritten(tokenIds, begin, forcedEndIds)] ?? null
+}
+
+/** Where the last occurrence of `part` begins, or -1. */
+function lastIndexOf(ids: readonly number[], part: readonly number[]): number {
+  for (let at = ids.length - part.length; at >= 0; at--) {
+    if (part.every((id, i) => ids[at + i] === id)) return at
+  }
+  return -1
+}
+
+/** Tokens of `end` that stand at the end of `ids[begin, ...)` already: the most that do. */
+function numWritten(ids: readonly number[], begin: number, end: readonly number[]): number {
+  for (let count = Math.min(end.length, ids.length - begin); count > 0; count--) {
+    const from = ids.length - count
+    let isThere = true
+    for (let i = 0; i < count && isThere; i++) isThere = ids[from + i] === end[i]
+    if (isThere) return count
+  }
+  return 0
+}
