@@ -68,6 +68,8 @@ export const SYMBOLS = {
   bz_logits_process: op,
   bz_sample: op,
   bz_logprobs: op,
+  bz_measure_read: op,
+  bz_measure_products: op,
 } as const satisfies Record<string, FFIFunction>
 
 /** The ops: `(stream, const args *) -> status`, each with the struct it takes. */

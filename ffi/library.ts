@@ -155,6 +155,8 @@ export class NativeStream {
   readonly address: Pointer
   readonly #out = new Args("memAlloc")
   readonly #copyArgs = new Args("memCopy")
+  readonly #readArgs = new Args("measureRead")
+  readonly #productsArgs = new Args("measureProducts")
 
   constructor(library: KernelLibrary, address: number) {
     this.library = library
@@ -185,6 +187,23 @@ export class NativeStream {
   copy(dst: number, src: number, bytes: number): void {
     this.#copyArgs.set({ bytes, dst, src })
     this.library.check(this.library.symbols.bz_mem_copy(this.address, this.#copyArgs.address), "bz_mem_copy")
+  }
+
+  /** Bytes a second that all threads read, from a buffer of `bytes`. */
+  measureRead(bytes: number, milliseconds: number): number {
+    this.#readArgs.set({ bytes, milliseconds })
+    const status = this.library.symbols.bz_measure_read(this.address, this.#readArgs.address)
+    this.library.check(status, "bz_measure_read")
+    return (this.#readArgs.get("out_bytes") / this.#readArgs.get("out_nanoseconds")) * 1e9
+  }
+
+  /** Multiply-adds a second of all threads; null where the kernels, or the library they stand on, have none. */
+  measureProducts(dtype: "F32" | "BF16" | "I8", withLibrary: boolean, milliseconds: number): number | null {
+    const args = this.#productsArgs.set({ dtype: DTYPE[dtype], with_library: withLibrary ? 1 : 0, milliseconds })
+    const status = this.library.symbols.bz_measure_products(this.address, args.address)
+    if (status === STATUS.unsupported) return null
+    this.library.check(status, "bz_measure_products")
+    return (args.get("out_products") / args.get("out_nanoseconds")) * 1e9
   }
 
   createWeight(shape: WeightShape, parts: readonly WeightPart[]): NativeWeight {

@@ -50,6 +50,13 @@ export const STRUCTS = {
     args_bytes: "u32", num_parts: "u32", n: "u32", c: "u32", compute: "u32", reserved: "u32", parts: "ptr",
   }),
   weightInfo: struct("bz_weight_info_args", { args_bytes: "u32", out_bits: "u32", out_bytes: "u64" }),
+  measureRead: struct("bz_measure_read_args", {
+    args_bytes: "u32", milliseconds: "u32", bytes: "u64", out_bytes: "u64", out_nanoseconds: "u64",
+  }),
+  measureProducts: struct("bz_measure_products_args", {
+    args_bytes: "u32", milliseconds: "u32", dtype: "u32", with_library: "u32", out_products: "u64",
+    out_nanoseconds: "u64",
+  }),
   embedding: struct("bz_embedding_args", {
     args_bytes: "u32", num_tokens: "u32", weight: "ptr", ids: "ptr", y: "ptr", y_stride: "u64", scale: "f32",
     reserved: "u32",

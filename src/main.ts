@@ -1,4 +1,6 @@
 import { runCli } from "./cli/index.ts"
 import { serve } from "./serve.ts"
 
-process.exit(await runCli(process.argv.slice(2), { serve }))
+const bench = async () => (await import("./bench.ts")).benchActions
+
+process.exit(await runCli(process.argv.slice(2), { serve, bench }))

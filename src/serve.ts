@@ -101,7 +101,8 @@ function logRequest(request: GenerateRequest, log: Log): void {
   log.info("request", { requestId, promptTokens: promptTokenIds.length, priority, sampling: shown })
 }
 
-function engineConfig(config: ServeConfig, modelPath: string): EngineConfig {
+/** The part of a config that the engine is started with. */
+export function engineConfig(config: ServeConfig, modelPath: string): EngineConfig {
   return {
     modelPath, dtype: config.dtype, quantization: config.quantization, kvCacheDtype: config.kvCacheDtype,
     activationBits: config.activationBits, blockSize: config.blockSize,

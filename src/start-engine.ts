@@ -119,13 +119,23 @@ function cacheLabels(config: EngineConfig, ready: EngineReady): Record<string, s
   }
 }
 
+function tokenizerDirectory(tokenizerPath: string | null, source: ModelSource): string | null {
+  return tokenizerPath ?? (source.kind === "safetensors" ? source.path : null)
+}
+
+/** The tokenizer of another directory, or the model's own. */
+export async function loadTokenizer(tokenizerPath: string | null, source: ModelSource): Promise<Tokenizer> {
+  const directory = tokenizerDirectory(tokenizerPath, source)
+  return directory !== null
+    ? loadTokenizerFromDirectory(directory)
+    : loadTokenizerFromGguf(present(source.ggufMetadata, "metadata of a GGUF file"))
+}
+
 async function loadText(
   options: StartEngineOptions, source: ModelSource,
 ): Promise<{ tokenizer: Tokenizer; chatTemplate: ChatTemplate | null }> {
-  const directory = options.tokenizerPath ?? (source.kind === "safetensors" ? source.path : null)
-  const tokenizer = directory !== null
-    ? await loadTokenizerFromDirectory(directory)
-    : await loadTokenizerFromGguf(present(source.ggufMetadata, "metadata of a GGUF file"))
+  const directory = tokenizerDirectory(options.tokenizerPath, source)
+  const tokenizer = await loadTokenizer(options.tokenizerPath, source)
   if (options.chatTemplate !== null)
     return { tokenizer, chatTemplate: ChatTemplate.parse(readTemplate(options.chatTemplate)) }
   const template = directory !== null

@@ -34,6 +34,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   model: ["tensor", "ffi"],
   exec: ["core", "model", "tensor", "ffi"],
   grammar: ["core"],
+  bench: ["engine", "core", "exec", "model", "text", "tensor", "ffi"],
 }
 /** What exec must not know of core: how it decides. Plans, parameters and the shapes of the KV cache it may. */
 const POLICY = ["src/core/scheduler.ts", "src/core/request.ts", "src/core/kv/kv-manager.ts"]

@@ -64,6 +64,16 @@ static void describe_system_structs(Layout &layout) {
     F(args_bytes) F(out_bits) F(out_bytes)
     layout.close();
   }
+  {
+    BZ_STRUCT(bz_measure_read_args, 32)
+    F(args_bytes) F(milliseconds) F(bytes) F(out_bytes) F(out_nanoseconds)
+    layout.close();
+  }
+  {
+    BZ_STRUCT(bz_measure_products_args, 32)
+    F(args_bytes) F(milliseconds) F(dtype) F(with_library) F(out_products) F(out_nanoseconds)
+    layout.close();
+  }
 }
 
 static void describe_model_structs(Layout &layout) {

@@ -24,6 +24,7 @@
 
 namespace bz {
 
+struct LimitKernels;  // of measurements: limit_kernels.h
 struct LinearKernels; // of weights, linear and embedding: linear_kernels.h
 
 struct Kernels {
@@ -31,6 +32,7 @@ struct Kernels {
   BZ_TEAM_KERNELS(BZ_FIELD)
 #undef BZ_FIELD
   const LinearKernels *linear;
+  const LimitKernels *limits;
 };
 
 #if defined(BZ_LEVEL)
@@ -39,6 +41,7 @@ namespace BZ_LEVEL {
 BZ_TEAM_KERNELS(BZ_DECLARE)
 #undef BZ_DECLARE
 extern const LinearKernels linear_kernels; // defined by the file in kernels/ that holds the products
+extern const LimitKernels limit_kernels;
 extern const Kernels kernels;
 } // namespace BZ_LEVEL
 #endif

@@ -19,6 +19,9 @@ bool onednn_takes(const bz_stream &stream, const bz_linear_args &args);
 // Makes the primitives, and says how much scratch the call needs. Errors BZ_EDEVICE with oneDNN's words.
 bz_status onednn_prepare(const bz_stream &stream, const bz_linear_args &args, uint64_t *out_scratch_bytes);
 
+// bz_measure_products with oneDNN's matrix product. Errors BZ_ENOSYS where it has none for the type.
+bz_status onednn_measure(const bz_stream &stream, bz_measure_products_args *args);
+
 // A serial op: it opens its own parallel regions.
 void onednn_linear(const bz_linear_args &args, Team &team);
 

@@ -451,6 +451,32 @@ typedef struct bz_logprobs_args {
 } bz_logprobs_args;
 BZ_API bz_status bz_logprobs(bz_stream *stream, const bz_logprobs_args *args);
 
+/* ---- Limits ------------------------------------------------------------------------------------------------- */
+
+/* What the stream's threads can do at most, to hold other figures against: not ops, never recorded.
+** bz_measure_read: each thread reads its share of `bytes` of memory, in large pages, that it has written before, again
+** and again for about `milliseconds`. bz_measure_products: each does multiply-adds of two values of dtype (BZ_F32;
+** BZ_BF16, summed in float32; BZ_I8, summed in int32) in registers, with the best instruction of the stream's level; or,
+** with_library, the threads multiply matrices with the vendor's library (oneDNN on the CPU).
+** Errors  BZ_EINVAL, BZ_ENOMEM; BZ_ENOSYS where there is no instruction, or no product in the library, for the type. */
+typedef struct bz_measure_read_args {
+  uint32_t args_bytes;
+  uint32_t milliseconds;
+  uint64_t bytes;
+  uint64_t out_bytes;       /* written: read in all, by all threads */
+  uint64_t out_nanoseconds; /* written */
+} bz_measure_read_args;
+BZ_API bz_status bz_measure_read(bz_stream *stream, bz_measure_read_args *args);
+typedef struct bz_measure_products_args {
+  uint32_t args_bytes;
+  uint32_t milliseconds;
+  uint32_t dtype;
+  uint32_t with_library;
+  uint64_t out_products;    /* written: multiply-adds in all, by all threads */
+  uint64_t out_nanoseconds; /* written */
+} bz_measure_products_args;
+BZ_API bz_status bz_measure_products(bz_stream *stream, bz_measure_products_args *args);
+
 #ifdef __cplusplus
 }
 #endif

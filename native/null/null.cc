@@ -141,4 +141,14 @@ bz_status bz_logprobs(bz_stream *stream, const bz_logprobs_args *args) {
   return BZ_OK;
 }
 
+bz_status bz_measure_read(bz_stream *, bz_measure_read_args *args) {
+  BZ_CHECK_ARGS("measure_read", args);
+  return bz::fail(BZ_ENOSYS, "measure_read: not in the null library");
+}
+
+bz_status bz_measure_products(bz_stream *, bz_measure_products_args *args) {
+  BZ_CHECK_ARGS("measure_products", args);
+  return bz::fail(BZ_ENOSYS, "measure_products: not in the null library");
+}
+
 } // extern "C"

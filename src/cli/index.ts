@@ -1,12 +1,16 @@
 import { Command, CommanderError } from "commander"
 import packageJson from "../../package.json" with { type: "json" }
 import { ConfigError } from "../base/errors.ts"
+import { addBenchCommand } from "./bench-command.ts"
+import type { BenchActions } from "./bench-options.ts"
 import { addServeCommand, normalizeFlags } from "./serve-command.ts"
 import type { ServeConfig } from "./serve-options.ts"
 
 /** What the commands do; the command line itself only reads words. Each resolves with the exit code. */
 export interface Actions {
   readonly serve: (config: ServeConfig) => Promise<number>
+  /** Fetched when a measurement is asked for: a server starts without its code. */
+  readonly bench: () => Promise<BenchActions>
 }
 
 export const VERSION: string = packageJson.version
@@ -27,6 +31,10 @@ export async function runCli(argv: readonly string[], actions: Actions): Promise
     .exitOverride()
   addServeCommand(program, async (config) => {
     exitCode = await actions.serve(config)
+  })
+  addBenchCommand(program, async (name, config) => {
+    const run = (await actions.bench())[name] as (config: unknown) => Promise<number>
+    exitCode = await run(config)
   })
   try {
     if (argv.length === 0) {

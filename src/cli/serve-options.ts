@@ -1,54 +1,20 @@
-import { ConfigError } from "../base/errors.ts"
-import { LOGPROBS_MODES, type LogprobsMode } from "../core/logprobs-mode.ts"
-import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
-import { integer, jsonObject, jsonStrings, oneOf, orAuto, share, text, type ParseValue } from "./parse-values.ts"
-
 /**
  * The flags of `baozi serve`: one table for their spelling (vLLM's), meaning, default and checks. `ServeConfig` is what
  * the table yields; nothing else knows a default.
  */
-export interface Flag<T> {
-  /** As commander takes it: "--port <number>"; "<names...>" takes several values; no argument is a switch. */
-  readonly usage: string
-  readonly help: string
-  readonly group: string
-  readonly byDefault: T
-  /** Null for a switch. */
-  readonly parse: ParseValue<unknown> | null
-  /** A switch with a --no- form. */
-  readonly hasNegation: boolean
-}
+import { ConfigError } from "../base/errors.ts"
+import { LOGPROBS_MODES, type LogprobsMode } from "../core/logprobs-mode.ts"
+import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
+import { optional, several, toggle, toggleOn, value, type Flag, type ValuesOf } from "./flags.ts"
+import { integer, jsonObject, jsonStrings, oneOf, orAuto, share, text } from "./parse-values.ts"
 
-const MODEL = "Model:"
+export const MODEL = "Model:"
 const SERVER = "Server:"
-const SCHEDULER = "Scheduler:"
-const MEMORY = "Memory:"
+export const SCHEDULER = "Scheduler:"
+export const MEMORY = "Memory:"
 const REQUESTS = "Requests:"
-const MACHINE = "Machine:"
+export const MACHINE = "Machine:"
 const LOGGING = "Logging:"
-
-function value<T>(group: string, usage: string, byDefault: T, parse: ParseValue<T>, help: string): Flag<T> {
-  return { usage, help, group, byDefault, parse, hasNegation: false }
-}
-
-function optional<T>(group: string, usage: string, parse: ParseValue<T>, help: string): Flag<T | null> {
-  return { usage, help, group, byDefault: null, parse, hasNegation: false }
-}
-
-/** `parse` checks each of several values, and may find more than one in it. */
-function several(
-  group: string, usage: string, parse: ParseValue<string | readonly string[]>, help: string,
-): Flag<readonly string[]> {
-  return { usage, help, group, byDefault: [], parse, hasNegation: false }
-}
-
-function toggle(group: string, usage: string, help: string): Flag<boolean> {
-  return { usage, help, group, byDefault: false, parse: null, hasNegation: false }
-}
-
-function toggleOn(group: string, usage: string, help: string): Flag<boolean> {
-  return { usage, help, group, byDefault: true, parse: null, hasNegation: true }
-}
 
 export const SERVE_FLAGS = {
   servedModelName: several(MODEL, "--served-model-name <names...>", text,
@@ -182,12 +148,8 @@ export const SERVE_FLAGS = {
       "request_tokens"),
 } as const satisfies Record<string, Flag<unknown>>
 
-type Flags = typeof SERVE_FLAGS
-
 /** Everything `baozi serve` was told, checked. A null is "not given". */
-export type ServeConfig = {
-  readonly [K in keyof Flags]: Flags[K] extends Flag<infer T> ? T : never
-} & {
+export type ServeConfig = ValuesOf<typeof SERVE_FLAGS> & {
   /** A GGUF file or a model directory; null is the default model. */
   readonly model: string | null
 }

@@ -18,6 +18,7 @@ import { InputBatch, type BatchLimits } from "./input-batch.ts"
 import { allocateKVCache, bytesPerBlock, type KVCacheShape } from "./kv-cache.ts"
 import { kvGroups } from "./kv-groups.ts"
 import { planMemory, type MemoryPlan } from "./memory-plan.ts"
+import { modelCost, type ModelCost } from "./model-cost.ts"
 import { ModelRunner } from "./model-runner.ts"
 import { systemMemory } from "./system-memory.ts"
 
@@ -29,6 +30,8 @@ export interface LoadedModel {
   readonly groups: readonly KVCacheGroup[]
   readonly plan: MemoryPlan
   readonly runner: ModelRunner
+  readonly device: Device
+  readonly cost: ModelCost
   dispose(): void
 }
 
@@ -98,7 +101,7 @@ function build(
     device.dispose()
     device.stream.destroy()
   }
-  return { config, groups, plan, runner, dispose }
+  return { config, groups, plan, runner, device, cost: modelCost(config, map, shape.dtype), dispose }
 }
 
 function kvDtypeOf(engine: EngineConfig): "F32" | "BF16" {

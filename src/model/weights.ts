@@ -50,8 +50,8 @@ export class LinearWeight {
     return this.#bias
   }
 
-  get bytes(): number {
-    return present(this.#native, this.name).info().bytes
+  info(): { bytes: number; bits: number } {
+    return present(this.#native, this.name).info()
   }
 
   /** Bytes this weight will hold in memory. */

@@ -6,9 +6,9 @@ namespace bz::BZ_LEVEL {
 #define BZ_ENTRY(op) .op = op,
 extern const Kernels kernels = {BZ_TEAM_KERNELS(BZ_ENTRY)
 #if __has_include("../linear_kernels.h")
-                                    .linear = &linear_kernels
+                                    .linear = &linear_kernels,
 #endif
-};
+                                    .limits = &limit_kernels};
 #undef BZ_ENTRY
 
 } // namespace bz::BZ_LEVEL

@@ -18,7 +18,7 @@ async function run(...words: string[]): Promise<Outcome> {
   const err = spyOn(process.stderr, "write").mockImplementation((chunk) => ((outcome.stderr += String(chunk)), true))
   try {
     const serve = async (config: ServeConfig) => ((outcome.config = config), 0)
-    outcome.code = await runCli(words, { serve })
+    outcome.code = await runCli(words, { serve, bench: () => Promise.reject(new Error("not asked for")) })
   } finally {
     out.mockRestore()
     err.mockRestore()

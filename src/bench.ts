@@ -1,0 +1,96 @@
+/**
+ * `baozi bench`: wires the measurements of bench/ to models, libraries and the command line.
+ */
+import { KernelLibrary, type NativeStream } from "../ffi/library.ts"
+import { preloadLibraries } from "../ffi/preload.ts"
+import { present } from "./base/assert.ts"
+import { Prng } from "./base/prng.ts"
+import { makeSamples } from "./bench/datasets.ts"
+import { describeLatency, measureLatency } from "./bench/latency.ts"
+import { describeLimits } from "./bench/limits-report.ts"
+import {
+  largestRead, measureLimits, measureProducts, measureReads, readSizes, summarize, type MachineLimits,
+} from "./bench/machine-limits.ts"
+import { writeReport } from "./bench/report.ts"
+import { StepEngine } from "./bench/step-engine.ts"
+import { describeThroughput, measureThroughput } from "./bench/throughput.ts"
+import type { BenchActions, BenchConfig } from "./cli/bench-options.ts"
+import { findDefaultModel } from "./cli/default-model.ts"
+import { locateLibraries } from "./cli/libraries.ts"
+import type { ServeConfig } from "./cli/serve-options.ts"
+import { systemMemory } from "./exec/system-memory.ts"
+import { openModel } from "./model/load/open.ts"
+import { readOnlyMapping } from "./model/load/read-only-mapping.ts"
+import { resolveModel } from "./model/resolve.ts"
+import { engineConfig } from "./serve.ts"
+import { loadTokenizer } from "./start-engine.ts"
+import type { Tokenizer } from "./text/tokenizer.ts"
+
+export const benchActions: BenchActions = { limits, latency, throughput }
+
+function openStream(config: ServeConfig): NativeStream {
+  const { cpu, preload } = locateLibraries(config.libDir)
+  preloadLibraries(preload)
+  return KernelLibrary.open(cpu).createStream({ numThreads: config.threads, isa: config.isa })
+}
+
+async function limits({ engine, maxBytes, json }: BenchConfig<"limits">): Promise<number> {
+  const stream = openStream(engine)
+  const reads = measureReads(stream, readSizes(largestRead(systemMemory().availableBytes, maxBytes)))
+  const products = measureProducts(stream)
+  const info = stream.library.info()
+  const figures = {
+    device: String(info["device"]), isa: engine.isa ?? String(info["isa"]),
+    threads: engine.threads || Number(info["cores"]), reads, products, limits: summarize(reads, products),
+  }
+  stream.destroy()
+  writeReport(describeLimits(figures), figures, json)
+  return 0
+}
+
+function modelPathOf(config: ServeConfig): string {
+  return config.model === null ? findDefaultModel() : resolveModel(config.model)
+}
+
+/** Runs `measure` with the engine loaded and the machine's limits just measured. */
+function withEngine<T>(config: ServeConfig, measure: (engine: StepEngine, limits: MachineLimits) => T): T {
+  const options = engineConfig(config, modelPathOf(config))
+  preloadLibraries(options.libraries.preload)
+  const engine = StepEngine.load(options)
+  try {
+    return measure(engine, measureLimits(engine.model.device.stream, systemMemory().availableBytes))
+  } finally {
+    engine.dispose()
+  }
+}
+
+async function tokenizerOf(config: ServeConfig): Promise<Tokenizer> {
+  const source = openModel(modelPathOf(config), readOnlyMapping)
+  try {
+    return await loadTokenizer(config.tokenizer, source)
+  } finally {
+    source.checkpoint.close()
+  }
+}
+
+async function latency(config: BenchConfig<"latency">): Promise<number> {
+  const { engine: engineFlags, json, ...options } = config
+  const wanted = { ...engineFlags, maxNumSeqs: Math.max(engineFlags.maxNumSeqs, options.batchSize) }
+  const figures = withEngine(wanted, (engine, limits) => measureLatency(engine, options, limits))
+  writeReport(describeLatency(options, figures), { ...options, ...figures }, json)
+  return 0
+}
+
+async function throughput(config: BenchConfig<"throughput">): Promise<number> {
+  const { engine: engineFlags, json, seed, ...options } = config
+  const tokenizer = options.datasetName === "custom" ? await tokenizerOf(engineFlags) : null
+  const figures = withEngine(engineFlags, (engine, limits) => {
+    const tokens = Array.from({ length: engine.model.config.vocabSize }, (_, id) => id)
+    const requests = makeSamples(options, tokens, new Prng(seed)).map(({ prompt, outputLen }) => ({
+      tokenIds: typeof prompt === "string" ? present(tokenizer, "tokenizer").encode(prompt) : prompt, outputLen,
+    }))
+    return measureThroughput(engine, requests, limits)
+  })
+  writeReport(describeThroughput(figures), { seed, ...options, ...figures }, json)
+  return 0
+}

@@ -1,0 +1,85 @@
+/**
+ * The engine on the calling thread: scheduler, model and sampler step by step, with each step's time and least cost.
+ * No threads, no messages, no text.
+ */
+import { Request } from "../core/request.ts"
+import { defaultSamplingParams } from "../core/sampling-params.ts"
+import { makeSchedulerConfig } from "../core/scheduler-config.ts"
+import { Scheduler } from "../core/scheduler.ts"
+import { ConfigError } from "../base/errors.ts"
+import type { EngineConfig } from "../exec/engine-config.ts"
+import { loadModel, type LoadedModel } from "../exec/load-model.ts"
+import { stepCost, type StepCost } from "../exec/model-cost.ts"
+
+export interface Step {
+  readonly seconds: number
+  /** Tokens computed, and tokens sampled. */
+  readonly numTokens: number
+  readonly numSampled: number
+  readonly numRequests: number
+  /** Every request computed the one token it sampled last. */
+  readonly isDecode: boolean
+  readonly cost: StepCost
+}
+
+export class StepEngine {
+  readonly model: LoadedModel
+  readonly #scheduler: Scheduler
+  #nextId = 0
+
+  private constructor(model: LoadedModel, scheduler: Scheduler) {
+    this.model = model
+    this.#scheduler = scheduler
+  }
+
+  /** Errors: `ConfigError` when model, flags and machine do not fit. */
+  static load(config: EngineConfig): StepEngine {
+    const model = loadModel(config, () => {})
+    const { plan, groups } = model
+    const schedulerConfig = makeSchedulerConfig({
+      maxModelLen: plan.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
+      policy: config.schedulingPolicy, enableChunkedPrefill: config.enableChunkedPrefill,
+      longPrefillTokenThreshold: config.longPrefillTokenThreshold,
+    })
+    const kv = { numBlocks: plan.numBlocks, groups, enablePrefixCaching: config.enablePrefixCaching }
+    return new StepEngine(model, new Scheduler(schedulerConfig, kv, { clock: () => performance.now() / 1000 }))
+  }
+
+  /** Greedy, to its full length. Errors: `ConfigError` for a request longer than the model takes. */
+  add(tokenIds: readonly number[], outputLen: number): void {
+    const { maxModelLen } = this.model.plan
+    if (tokenIds.length + outputLen > maxModelLen)
+      throw new ConfigError(
+        `a prompt of ${tokenIds.length} tokens and an answer of ${outputLen}: this model takes ${maxModelLen} together`,
+      )
+    const sampling = defaultSamplingParams({ temperature: 0, ignoreEos: true, maxTokens: outputLen })
+    const requestId = String(this.#nextId++)
+    this.#scheduler.addRequest(
+      new Request({ requestId, promptTokenIds: tokenIds, sampling, arrivalTime: performance.now() / 1000 }))
+  }
+
+  /** Runs until every request is done. */
+  run(): Step[] {
+    const steps: Step[] = []
+    while (this.#scheduler.hasUnfinishedRequests()) steps.push(this.step())
+    return steps
+  }
+
+  step(): Step {
+    const started = performance.now()
+    const plan = this.#scheduler.schedule()
+    const cost = stepCost(this.model.cost, plan)
+    const isDecode = plan.requests.every((r) => r.numScheduledTokens === 1 && r.numComputedTokens >= r.numPromptTokens)
+    const result = this.model.runner.execute(plan)
+    this.#scheduler.updateFromOutput(plan, result)
+    return {
+      seconds: (performance.now() - started) / 1000, numTokens: plan.totalNumScheduledTokens,
+      numSampled: plan.requests.filter(({ samples }) => samples).length, numRequests: plan.requests.length,
+      isDecode, cost,
+    }
+  }
+
+  dispose(): void {
+    this.model.dispose()
+  }
+}
