@@ -38,7 +38,9 @@ export function describeLayout(layout: StructLayout): string {
 }
 
 export const STRUCTS = {
-  stream: struct("bz_stream_args", { args_bytes: "u32", num_threads: "u32", isa: "ptr", spin_us: "u32", reserved: "u32" }),
+  stream: struct("bz_stream_args", {
+    args_bytes: "u32", num_threads: "u32", isa: "ptr", spin_us: "u32", reserved: "u32",
+  }),
   memAlloc: struct("bz_mem_alloc_args", { args_bytes: "u32", kind: "u32", bytes: "u64" }),
   memCopy: struct("bz_mem_copy_args", { args_bytes: "u32", reserved: "u32", bytes: "u64", dst: "ptr", src: "ptr" }),
   fileMap: struct("bz_file_map_args", {

@@ -55,8 +55,8 @@ function shareBelowOne(word: string, flag: string): number {
 export const BENCH_COMMANDS = {
   limits: {
     summary: "what this machine can do at most: memory reads, products",
-    description: "Measures how fast all threads together read memory, from cache to 1 GiB, and how many multiply-adds " +
-      "they do.",
+    description: "Measures how fast all threads together read memory, from cache to 1 GiB, and how many " +
+      "multiply-adds they do.",
     groups: [MACHINE],
     flags: {
       maxBytes: value(WORK, "--max-bytes <bytes>", 2 ** 30, integer({ min: 2 ** 15 }),

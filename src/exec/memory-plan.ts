@@ -6,7 +6,9 @@
  *   KV cache  what is left of the budget, in whole blocks
  */
 import { ConfigError } from "../base/errors.ts"
-import { bytesPerBlock as pageBytes, capacityTokens, checkRequestFits, estimateMaxModelLen, maxConcurrency } from "../core/kv/sizing.ts"
+import {
+  bytesPerBlock as pageBytes, capacityTokens, checkRequestFits, estimateMaxModelLen, maxConcurrency,
+} from "../core/kv/sizing.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
 import type { EngineConfig } from "./engine-config.ts"
 import type { SystemMemory } from "./system-memory.ts"

@@ -4,7 +4,8 @@ import { stepCost, type ModelCost } from "../../../src/exec/model-cost.ts"
 import { leastSeconds } from "../../../src/bench/machine-limits.ts"
 
 const MODEL: ModelCost = {
-  layerBytes: 1000, headBytes: 100, layerProducts: { int8: 10, bf16: 0, f32: 0 }, headProducts: { int8: 0, bf16: 5, f32: 0 },
+  layerBytes: 1000, headBytes: 100, layerProducts: { int8: 10, bf16: 0, f32: 0 },
+  headProducts: { int8: 0, bf16: 5, f32: 0 },
   kvBytesPerToken: 2, attentionProducts: 3, attentionFormat: "bf16", windows: [0, 4],
 }
 
