@@ -5,6 +5,7 @@ import { KernelLibrary, type NativeStream } from "../ffi/library.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 import { present } from "./base/assert.ts"
 import { Prng } from "./base/prng.ts"
+import { benchServe } from "./bench-serve.ts"
 import { makeSamples } from "./bench/datasets.ts"
 import { describeLatency, measureLatency } from "./bench/latency.ts"
 import { describeLimits } from "./bench/limits-report.ts"
@@ -15,18 +16,13 @@ import { writeReport } from "./bench/report.ts"
 import { StepEngine } from "./bench/step-engine.ts"
 import { describeThroughput, measureThroughput } from "./bench/throughput.ts"
 import type { BenchActions, BenchConfig } from "./cli/bench-options.ts"
-import { findDefaultModel } from "./cli/default-model.ts"
 import { locateLibraries } from "./cli/libraries.ts"
 import type { ServeConfig } from "./cli/serve-options.ts"
 import { systemMemory } from "./exec/system-memory.ts"
-import { openModel } from "./model/load/open.ts"
-import { readOnlyMapping } from "./model/load/read-only-mapping.ts"
-import { resolveModel } from "./model/resolve.ts"
-import { engineConfig } from "./serve.ts"
-import { loadTokenizer } from "./start-engine.ts"
-import type { Tokenizer } from "./text/tokenizer.ts"
+import { engineConfig, modelPathOf } from "./serve.ts"
+import { tokenizerOf } from "./start-engine.ts"
 
-export const benchActions: BenchActions = { limits, latency, throughput }
+export const benchActions: BenchActions = { limits, latency, throughput, serve: benchServe }
 
 function openStream(config: ServeConfig): NativeStream {
   const { cpu, preload } = locateLibraries(config.libDir)
@@ -48,10 +44,6 @@ async function limits({ engine, maxBytes, json }: BenchConfig<"limits">): Promis
   return 0
 }
 
-function modelPathOf(config: ServeConfig): string {
-  return config.model === null ? findDefaultModel() : resolveModel(config.model)
-}
-
 /** Runs `measure` with the engine loaded and the machine's limits just measured. */
 function withEngine<T>(config: ServeConfig, measure: (engine: StepEngine, limits: MachineLimits) => T): T {
   const options = engineConfig(config, modelPathOf(config))
@@ -61,15 +53,6 @@ function withEngine<T>(config: ServeConfig, measure: (engine: StepEngine, limits
     return measure(engine, measureLimits(engine.model.device.stream, systemMemory().availableBytes))
   } finally {
     engine.dispose()
-  }
-}
-
-async function tokenizerOf(config: ServeConfig): Promise<Tokenizer> {
-  const source = openModel(modelPathOf(config), readOnlyMapping)
-  try {
-    return await loadTokenizer(config.tokenizer, source)
-  } finally {
-    source.checkpoint.close()
   }
 }
 
@@ -83,7 +66,8 @@ async function latency(config: BenchConfig<"latency">): Promise<number> {
 
 async function throughput(config: BenchConfig<"throughput">): Promise<number> {
   const { engine: engineFlags, json, seed, ...options } = config
-  const tokenizer = options.datasetName === "custom" ? await tokenizerOf(engineFlags) : null
+  const needsTokenizer = options.datasetName === "custom"
+  const tokenizer = needsTokenizer ? await tokenizerOf(engineFlags.tokenizer, modelPathOf(engineFlags)) : null
   const figures = withEngine(engineFlags, (engine, limits) => {
     const tokens = Array.from({ length: engine.model.config.vocabSize }, (_, id) => id)
     const requests = makeSamples(options, tokens, new Prng(seed)).map(({ prompt, outputLen }) => ({

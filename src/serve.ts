@@ -73,7 +73,7 @@ function firstSignal(log: Log): Promise<string> {
 }
 
 function startOptions(config: ServeConfig, log: Log): StartEngineOptions {
-  const modelPath = config.model === null ? findDefaultModel() : resolveModel(config.model)
+  const modelPath = modelPathOf(config)
   const name = config.model ?? DEFAULT_MODEL_NAME
   return {
     engine: engineConfig(config, modelPath), root: name, maxLogprobs: config.maxLogprobs,
@@ -99,6 +99,11 @@ function logRequest(request: GenerateRequest, log: Log): void {
   const { requestId, promptTokenIds, priority, sampling } = request
   const shown = JSON.stringify(sampling, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))
   log.info("request", { requestId, promptTokens: promptTokenIds.length, priority, sampling: shown })
+}
+
+/** Errors: `ConfigError` where it is not there. */
+export function modelPathOf(config: ServeConfig): string {
+  return config.model === null ? findDefaultModel() : resolveModel(config.model)
 }
 
 /** The part of a config that the engine is started with. */

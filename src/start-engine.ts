@@ -123,8 +123,18 @@ function tokenizerDirectory(tokenizerPath: string | null, source: ModelSource): 
   return tokenizerPath ?? (source.kind === "safetensors" ? source.path : null)
 }
 
+/** The tokenizer of a model that is not otherwise needed. Errors: `ConfigError`. */
+export async function tokenizerOf(tokenizerPath: string | null, modelPath: string): Promise<Tokenizer> {
+  const source = openModel(modelPath, readOnlyMapping)
+  try {
+    return await loadTokenizer(tokenizerPath, source)
+  } finally {
+    source.checkpoint.close()
+  }
+}
+
 /** The tokenizer of another directory, or the model's own. */
-export async function loadTokenizer(tokenizerPath: string | null, source: ModelSource): Promise<Tokenizer> {
+async function loadTokenizer(tokenizerPath: string | null, source: ModelSource): Promise<Tokenizer> {
   const directory = tokenizerDirectory(tokenizerPath, source)
   return directory !== null
     ? loadTokenizerFromDirectory(directory)

@@ -3,8 +3,8 @@
  * its own flags those of `baozi serve` in the groups it names.
  */
 import { ConfigError } from "../base/errors.ts"
-import { optional, value, type Flag, type ValuesOf } from "./flags.ts"
-import { integer, oneOf, text } from "./parse-values.ts"
+import { optional, several, toggle, value, type Flag, type ValuesOf } from "./flags.ts"
+import { integer, jsonObject, oneOf, text, type ParseValue } from "./parse-values.ts"
 import { MACHINE, MEMORY, MODEL, SCHEDULER, type ServeConfig } from "./serve-options.ts"
 
 export interface BenchCommand {
@@ -16,6 +16,7 @@ export interface BenchCommand {
 }
 
 const WORK = "Work:"
+const SERVER = "Server:"
 const OUTPUT = "Output:"
 const ENGINE = [MODEL, SCHEDULER, MEMORY, MACHINE]
 const count = integer({ min: 1 })
@@ -26,8 +27,7 @@ const json = optional(OUTPUT, "--json <file>", text,
 const seed = value(WORK, "--seed <number>", 0, integer({ min: 0, max: 2 ** 32 - 1 }), "of everything that is drawn")
 
 const DATASET = {
-  datasetName: value<"random" | "prefix-repetition" | "custom">(WORK, "--dataset-name <name>", "random",
-    oneOf("random", "prefix-repetition", "custom"),
+  datasetName: value<"random" | "prefix-repetition" | "custom">(WORK, "--dataset-name <name>", "random", datasetName,
     "random tokens; prompts that share prefixes; or a file with an object that has a prompt on each line"),
   datasetPath: optional(WORK, "--dataset-path <file>", text, "the file of --dataset-name custom"),
   randomInputLen: value(WORK, "--random-input-len <tokens>", 1024, count, "tokens of a random prompt"),
@@ -45,6 +45,45 @@ const DATASET = {
   customOutputLen: value(WORK, "--custom-output-len <tokens>", 256, count,
     "tokens of an answer, where the file names none"),
 }
+
+function datasetName(word: string, flag: string): "random" | "prefix-repetition" | "custom" {
+  const name = word.replaceAll("_", "-")
+  return oneOf("random", "prefix-repetition", "custom")(name === "shared-prefix" ? "prefix-repetition" : name, flag)
+}
+
+/** A number above zero, or "inf". */
+const rate: ParseValue<number> = (word, flag) => {
+  const number = word === "inf" ? Infinity : Number(word)
+  if (number > 0) return number
+  throw new ConfigError(`${flag} is ${JSON.stringify(word)}, but must be more than 0, or inf`)
+}
+
+/** Each word of a comma-separated list, checked. */
+function listOf<T>(parse: ParseValue<T>): ParseValue<readonly T[]> {
+  return (words, flag) => words.split(",").map((word) => parse(word.trim(), flag))
+}
+
+const percentage: ParseValue<number> = (word, flag) => {
+  const number = Number(word)
+  if (word !== "" && number >= 0 && number <= 100) return number
+  throw new ConfigError(`${flag} has ${JSON.stringify(word)}, but percentiles are from 0 to 100`)
+}
+
+const goodLimit: ParseValue<string> = (word, flag) => {
+  if (/^(ttft|tpot|e2el):\d+(\.\d+)?$/.test(word)) return word
+  throw new ConfigError(`${flag} has ${JSON.stringify(word)}, but takes ttft:200, tpot:50 and e2el:1000 (in ms)`)
+}
+
+const keyValue: ParseValue<string> = (word, flag) => {
+  if (/^[^=\s]+=/.test(word)) return word
+  throw new ConfigError(`${flag} has ${JSON.stringify(word)}, but takes KEY=VALUE`)
+}
+
+const backend: ParseValue<"openai" | "openai-chat"> = (word, flag) =>
+  oneOf("openai", "openai-chat")(word === "vllm" ? "openai" : word, flag)
+
+type ServeMetricName = "ttft" | "tpot" | "itl" | "e2el" | "client_queue_time" | "e2el_including_client_queue"
+const serveMetric = oneOf("ttft", "tpot", "itl", "e2el", "client_queue_time", "e2el_including_client_queue")
 
 function shareBelowOne(word: string, flag: string): number {
   const number = Number(word)
@@ -84,6 +123,55 @@ export const BENCH_COMMANDS = {
     flags: {
       numPrompts: value(WORK, "--num-prompts <number>", 1000, count, "requests"),
       ...DATASET, seed, json,
+    },
+  },
+  serve: {
+    summary: "a running server, as its clients see it",
+    description: "Sends requests to any server with OpenAI's API and times its streams, as `vllm bench serve` does.",
+    groups: [],
+    flags: {
+      backend: value<"openai" | "openai-chat">(SERVER, "--backend <name>", "openai", backend,
+        "openai, completions; openai-chat, chat completions"),
+      baseUrl: optional(SERVER, "--base-url <url>", text, "the server (default: --host and --port)"),
+      host: value(SERVER, "--host <address>", "127.0.0.1", text, "its address"),
+      port: value(SERVER, "--port <number>", 8000, integer({ min: 1, max: 65535 }), "its port"),
+      endpoint: optional(SERVER, "--endpoint <path>", text,
+        "path of the API (default: /v1/completions or /v1/chat/completions)"),
+      model: optional(SERVER, "--model <name>", text, "the model's name there (default: the first that it names)"),
+      header: several(SERVER, "--header <key=value...>", keyValue,
+        "headers of every request; OPENAI_API_KEY is sent as a bearer's"),
+      extraBody: value<Readonly<Record<string, unknown>>>(SERVER, "--extra-body <json>", {}, jsonObject,
+        "further fields of every request"),
+      tokenizer: optional(SERVER, "--tokenizer <path>", text,
+        "model whose tokenizer makes texts of random tokens (default: they go out as ids; chats ask the server)"),
+      vocabSize: value(SERVER, "--vocab-size <tokens>", 30000, integer({ min: 2 }),
+        "without a tokenizer, random ids are below this"),
+
+      numPrompts: value(WORK, "--num-prompts <number>", 1000, count, "requests"),
+      requestRate: value(WORK, "--request-rate <number>", Infinity, rate, "requests a second; inf sends all at once"),
+      burstiness: value(WORK, "--burstiness <number>", 1, rate,
+        "shape of the gamma distribution of the gaps: 1 is a Poisson process, more is steadier, inf a fixed gap"),
+      maxConcurrency: optional(WORK, "--max-concurrency <number>", count, "requests on their way at once, at most"),
+      numWarmups: value(WORK, "--num-warmups <number>", 0, countOrNone, "requests before those that count"),
+      readyCheckTimeoutSec: value(WORK, "--ready-check-timeout-sec <seconds>", 0, countOrNone,
+        "how long to try a request until one succeeds; 0 does not try"),
+      ignoreEos: toggle(WORK, "--ignore-eos", "answers go on to their full length; always so with random prompts"),
+      ...DATASET, seed,
+
+      percentileMetrics: value<readonly ServeMetricName[]>(OUTPUT, "--percentile-metrics <names>",
+        ["ttft", "tpot", "itl"], listOf(serveMetric), "which of ttft, tpot, itl, e2el, client_queue_time, " +
+          "e2el_including_client_queue to show (default: ttft,tpot,itl)"),
+      metricPercentiles: value<readonly number[]>(OUTPUT, "--metric-percentiles <numbers>", [99], listOf(percentage),
+        "percentiles of each (default: 99)"),
+      goodput: several(OUTPUT, "--goodput <metric:ms...>", goodLimit,
+        "count the requests within all of these: ttft:200 tpot:50 e2el:1000"),
+      saveResult: toggle(OUTPUT, "--save-result", "write the figures to a file of vLLM's form and name"),
+      saveDetailed: toggle(OUTPUT, "--save-detailed", "with those of every request"),
+      resultDir: optional(OUTPUT, "--result-dir <path>", text, "directory of that file"),
+      resultFilename: optional(OUTPUT, "--result-filename <name>", text, "its name"),
+      label: optional(OUTPUT, "--label <text>", text, "what its name begins with (default: the backend)"),
+      metadata: several(OUTPUT, "--metadata <key=value...>", keyValue, "entries of that file"),
+      json,
     },
   },
 } as const satisfies Record<string, BenchCommand>

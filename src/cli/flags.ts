@@ -47,7 +47,7 @@ export function addFlag(command: Command, key: string, flag: Flag<unknown>): voi
   if (option.attributeName() !== key) throw new Error(`${long} does not spell ${key}`)
   const isPlain = typeof flag.byDefault === "string" ? flag.byDefault !== "" : typeof flag.byDefault === "number"
   // Commander prints a default that it is given; one that says nothing is described by the help text instead.
-  if (isPlain) option.default(flag.byDefault)
+  if (isPlain) option.default(flag.byDefault, flag.byDefault === Infinity ? "inf" : undefined)
   else if (flag.byDefault === true) option.default(true, "on")
   command.addOption(option)
   if (flag.hasNegation) command.addOption(new Option(long.replace("--", "--no-"), "the opposite").helpGroup(flag.group))
