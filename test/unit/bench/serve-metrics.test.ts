@@ -8,8 +8,8 @@ const OPTIONS: MetricOptions = { metrics: METRICS, percentiles: [50, 99], goodpu
 
 function outcome(fields: Partial<Outcome>): Outcome {
   return {
-    error: null, startMs: 0, queueMs: 0, ttftMs: 100, itlsMs: [10, 20], latencyMs: 130, promptTokens: 8, outputTokens: 3,
-    text: "", ...fields,
+    error: null, startMs: 0, queueMs: 0, ttftMs: 100, itlsMs: [10, 20], latencyMs: 130, promptTokens: 8,
+    outputTokens: 3, text: "", ...fields,
   }
 }
 
@@ -39,7 +39,8 @@ describe("figures of a served load", () => {
   })
 
   test("goodput wants every limit held, and a lone token has no time per token", () => {
-    const rate = (goodput: MetricOptions["goodput"]) => serveMetrics(outcomes, 1, { ...OPTIONS, goodput }).request_goodput
+    const rate = (goodput: MetricOptions["goodput"]) =>
+      serveMetrics(outcomes, 1, { ...OPTIONS, goodput }).request_goodput
     expect(rate({ ttft: 100 })).toBe(2)
     expect(rate({ ttft: 100, tpot: 14 })).toBe(1)
     expect(rate({ e2el: 229 })).toBe(2)
@@ -48,7 +49,8 @@ describe("figures of a served load", () => {
 
   test("peaks are those of the fullest second", () => {
     expect(serveMetrics(outcomes, 2, OPTIONS)).toMatchObject({ max_output_tokens_per_s: 6, max_concurrent_requests: 3 })
-    const apart = [outcome({}), outcome({ startMs: 5000 }), outcome({ startMs: 5900, latencyMs: 1200, itlsMs: [10, 1090] })]
+    const late = outcome({ startMs: 5900, latencyMs: 1200, itlsMs: [10, 1090] })
+    const apart = [outcome({}), outcome({ startMs: 5000 }), late]
     expect(serveMetrics(apart, 8, OPTIONS)).toMatchObject({ max_output_tokens_per_s: 3, max_concurrent_requests: 2 })
   })
 

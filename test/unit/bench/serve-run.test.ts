@@ -85,7 +85,9 @@ describe("a request", () => {
   test("is timed from its sending to its chunks with choices, and counted by the server's usage", async () => {
     const { url } = fakeServer([completion("a"), completion("b"), completion(""), USAGE, "[DONE]"])
     const outcome = await send(url)
-    expect(outcome).toMatchObject({ error: null, startMs: 10, queueMs: 5, promptTokens: 6, outputTokens: 9, text: "ab" })
+    expect(outcome).toMatchObject({
+      error: null, startMs: 10, queueMs: 5, promptTokens: 6, outputTokens: 9, text: "ab",
+    })
     expect(outcome.itlsMs.length).toBe(2)
     expect(outcome.ttftMs).toBeGreaterThanOrEqual(10)
     expect(outcome.latencyMs).toBe(outcome.ttftMs + outcome.itlsMs[0]! + outcome.itlsMs[1]!)
@@ -97,7 +99,8 @@ describe("a request", () => {
   })
 
   test("in a chat begins with the role's chunk", async () => {
-    const { url } = fakeServer([{ choices: [{ delta: { role: "assistant" } }] }, { choices: [{ delta: { content: "x" } }] }])
+    const delta = (fields: unknown) => ({ choices: [{ delta: fields }] })
+    const { url } = fakeServer([delta({ role: "assistant" }), delta({ content: "x" })])
     const outcome = await send(url, "chat")
     expect(outcome).toMatchObject({ error: null, text: "x" })
     expect(outcome.itlsMs.length).toBe(1)
@@ -147,8 +150,8 @@ describe("prompts as text", () => {
 
 describe("a run", () => {
   const OPTIONS: ServeBenchOptions = {
-    baseUrl: "", endpoint: "/v1/completions", api: "completions", model: null, headers: {}, extraBody: { temperature: 0 },
-    requestRate: Infinity, burstiness: 1, maxConcurrency: 3, ignoreEos: true, numWarmups: 1, readyCheckTimeoutSec: 1,
+    baseUrl: "", endpoint: "/v1/completions", api: "completions", model: null, headers: {},
+    extraBody: { temperature: 0 }, requestRate: Infinity, burstiness: 1, maxConcurrency: 3, ignoreEos: true, numWarmups: 1, readyCheckTimeoutSec: 1,
     seed: 1, tokens: [5, 6, 7], codec: null, onNotice: () => {}, metrics: ["ttft"], percentiles: [99], goodput: null,
     datasetName: "random", datasetPath: null, randomInputLen: 4, randomOutputLen: 2, randomRangeRatio: 0,
     randomPrefixLen: 0, prefixRepetitionPrefixLen: 1, prefixRepetitionSuffixLen: 1, prefixRepetitionNumPrefixes: 1,
@@ -163,7 +166,8 @@ describe("a run", () => {
     expect(fake.mostAtOnce).toBeLessThanOrEqual(3)
     expect(fake.bodies.length).toBe(7 + 2) // the readiness check and a warm-up
     expect(fake.bodies[2]).toMatchObject({
-      model: "fake", max_tokens: 2, stream: true, stream_options: { include_usage: true }, ignore_eos: true, temperature: 0,
+      model: "fake", max_tokens: 2, stream: true, stream_options: { include_usage: true }, ignore_eos: true,
+      temperature: 0,
     })
     expect(fake.bodies[2]!["prompt"]).toHaveLength(4)
   })
