@@ -151,7 +151,8 @@ describe("prompts as text", () => {
 describe("a run", () => {
   const OPTIONS: ServeBenchOptions = {
     baseUrl: "", endpoint: "/v1/completions", api: "completions", model: null, headers: {},
-    extraBody: { temperature: 0 }, requestRate: Infinity, burstiness: 1, maxConcurrency: 3, ignoreEos: true, numWarmups: 1, readyCheckTimeoutSec: 1,
+    extraBody: { temperature: 0 }, requestRate: Infinity, burstiness: 1, maxConcurrency: 3, ignoreEos: true,
+    numWarmups: 1, readyCheckTimeoutSec: 1,
     seed: 1, tokens: [5, 6, 7], codec: null, onNotice: () => {}, metrics: ["ttft"], percentiles: [99], goodput: null,
     datasetName: "random", datasetPath: null, randomInputLen: 4, randomOutputLen: 2, randomRangeRatio: 0,
     randomPrefixLen: 0, prefixRepetitionPrefixLen: 1, prefixRepetitionSuffixLen: 1, prefixRepetitionNumPrefixes: 1,
