@@ -1,10 +1,13 @@
 /**
  * `baozi bench`: wires the measurements of bench/ to models, libraries and the command line.
  */
+import { readFileSync } from "node:fs"
 import { KernelLibrary, type NativeStream } from "../ffi/library.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 import { present } from "./base/assert.ts"
+import { ConfigError } from "./base/errors.ts"
 import { Prng } from "./base/prng.ts"
+import { benchScale } from "./bench-scale.ts"
 import { benchServe } from "./bench-serve.ts"
 import { makeSamples } from "./bench/datasets.ts"
 import { describeLatency, measureLatency } from "./bench/latency.ts"
@@ -12,6 +15,7 @@ import { describeLimits } from "./bench/limits-report.ts"
 import {
   largestRead, measureLimits, measureProducts, measureReads, readSizes, summarize, type MachineLimits,
 } from "./bench/machine-limits.ts"
+import { describePerplexity, perplexityOf } from "./bench/perplexity.ts"
 import { writeReport } from "./bench/report.ts"
 import { StepEngine } from "./bench/step-engine.ts"
 import { describeThroughput, measureThroughput } from "./bench/throughput.ts"
@@ -22,7 +26,9 @@ import { systemMemory } from "./exec/system-memory.ts"
 import { engineConfig, modelPathOf } from "./serve.ts"
 import { tokenizerOf } from "./start-engine.ts"
 
-export const benchActions: BenchActions = { limits, latency, throughput, serve: benchServe }
+export const benchActions: BenchActions = {
+  limits, latency, throughput, perplexity, scale: benchScale, serve: benchServe,
+}
 
 function openStream(config: ServeConfig): NativeStream {
   const { cpu, preload } = locateLibraries(config.libDir)
@@ -44,11 +50,15 @@ async function limits({ engine, maxBytes, json }: BenchConfig<"limits">): Promis
   return 0
 }
 
-/** Runs `measure` with the engine loaded and the machine's limits just measured. */
-function withEngine<T>(config: ServeConfig, measure: (engine: StepEngine, limits: MachineLimits) => T): T {
+function loadEngine(config: ServeConfig): StepEngine {
   const options = engineConfig(config, modelPathOf(config))
   preloadLibraries(options.libraries.preload)
-  const engine = StepEngine.load(options)
+  return StepEngine.load(options)
+}
+
+/** Runs `measure` with the engine loaded and the machine's limits just measured. */
+function withEngine<T>(config: ServeConfig, measure: (engine: StepEngine, limits: MachineLimits) => T): T {
+  const engine = loadEngine(config)
   try {
     return measure(engine, measureLimits(engine.model.device.stream, systemMemory().availableBytes))
   } finally {
@@ -77,4 +87,30 @@ async function throughput(config: BenchConfig<"throughput">): Promise<number> {
   })
   writeReport(describeThroughput(figures), { seed, ...options, ...figures }, json)
   return 0
+}
+
+async function perplexity(config: BenchConfig<"perplexity">): Promise<number> {
+  const { engine: engineFlags, file, contextLen, maxTokens, json } = config
+  const stride = config.stride ?? Math.ceil(contextLen / 2)
+  if (stride >= contextLen) throw new ConfigError(`--stride ${stride} must be less than --context-len ${contextLen}`)
+  const tokenizer = await tokenizerOf(engineFlags.tokenizer, modelPathOf(engineFlags))
+  const tokenIds = tokenizer.encode(readText(file)).slice(0, maxTokens ?? undefined)
+  const wanted = { ...engineFlags, maxModelLen: engineFlags.maxModelLen ?? contextLen + 1 }
+  const engine = loadEngine(wanted)
+  try {
+    const figures = perplexityOf(tokenIds, { contextLen, stride }, (window) => engine.score(window))
+    writeReport(describePerplexity(figures), { contextLen, stride, ...figures }, json)
+  } finally {
+    engine.dispose()
+  }
+  return 0
+}
+
+function readText(file: string | null): string {
+  if (file === null) throw new ConfigError("a text is needed: --file")
+  try {
+    return readFileSync(file, "utf8")
+  } catch (error) {
+    throw new ConfigError(`--file ${file}: ${(error as Error).message}`)
+  }
 }

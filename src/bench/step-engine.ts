@@ -2,11 +2,12 @@
  * The engine on the calling thread: scheduler, model and sampler step by step, with each step's time and least cost.
  * No threads, no messages, no text.
  */
+import { assert } from "../base/assert.ts"
+import { ConfigError } from "../base/errors.ts"
 import { Request } from "../core/request.ts"
 import { defaultSamplingParams } from "../core/sampling-params.ts"
 import { makeSchedulerConfig } from "../core/scheduler-config.ts"
 import { Scheduler } from "../core/scheduler.ts"
-import { ConfigError } from "../base/errors.ts"
 import type { EngineConfig } from "../exec/engine-config.ts"
 import { loadModel, type LoadedModel } from "../exec/load-model.ts"
 import { stepCost, type StepCost } from "../exec/model-cost.ts"
@@ -47,12 +48,29 @@ export class StepEngine {
 
   /** Greedy, to its full length. Errors: `ConfigError` for a request longer than the model takes. */
   add(tokenIds: readonly number[], outputLen: number): void {
+    this.#add(tokenIds, outputLen, null)
+  }
+
+  /** The log-probability of each token but the first, given those before it. */
+  score(tokenIds: readonly number[]): number[] {
+    this.#add(tokenIds, 1, 0)
+    const logprobs: number[] = []
+    while (this.#scheduler.hasUnfinishedRequests()) {
+      const plan = this.#scheduler.schedule()
+      for (const output of this.#scheduler.updateFromOutput(plan, this.model.runner.execute(plan)))
+        logprobs.push(...(output.promptLogprobs ?? []).map((entry) => entry.logprob))
+    }
+    assert(logprobs.length === tokenIds.length - 1, () => `${logprobs.length} scores of ${tokenIds.length} tokens`)
+    return logprobs
+  }
+
+  #add(tokenIds: readonly number[], outputLen: number, promptLogprobs: number | null): void {
     const { maxModelLen } = this.model.plan
     if (tokenIds.length + outputLen > maxModelLen)
       throw new ConfigError(
         `a prompt of ${tokenIds.length} tokens and an answer of ${outputLen}: this model takes ${maxModelLen} together`,
       )
-    const sampling = defaultSamplingParams({ temperature: 0, ignoreEos: true, maxTokens: outputLen })
+    const sampling = defaultSamplingParams({ temperature: 0, ignoreEos: true, maxTokens: outputLen, promptLogprobs })
     const requestId = String(this.#nextId++)
     this.#scheduler.addRequest(
       new Request({ requestId, promptTokenIds: tokenIds, sampling, arrivalTime: performance.now() / 1000 }))

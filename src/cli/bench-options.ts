@@ -125,6 +125,37 @@ export const BENCH_COMMANDS = {
       ...DATASET, seed, json,
     },
   },
+  perplexity: {
+    summary: "how well a model foretells a text",
+    description: "Prints the model's perplexity over a text, by windows that slide over it: what a format of the " +
+      "weights or of the activations loses.",
+    groups: ENGINE,
+    flags: {
+      file: optional(WORK, "--file <path>", text, "the text, in UTF-8; needed"),
+      contextLen: value(WORK, "--context-len <tokens>", 512, integer({ min: 2 }),
+        "tokens that a window shows the model"),
+      stride: optional(WORK, "--stride <tokens>", count, "from window to window (default: half a window)"),
+      maxTokens: optional(WORK, "--max-tokens <tokens>", integer({ min: 2 }),
+        "read no further (default: the whole text)"),
+      json,
+    },
+  },
+  scale: {
+    summary: "what a step costs as batch, context, queue and cache grow",
+    description: "Measures the engine's steps as one thing grows: the batch and the context with the model, waiting " +
+      "requests and KV blocks with a backend that computes nothing.",
+    groups: ENGINE,
+    flags: {
+      maxBatch: value(WORK, "--max-batch <requests>", 256, count, "largest batch"),
+      maxContext: value(WORK, "--max-context <tokens>", 32 * 1024, integer({ min: 128 }),
+        "longest context; the model's own limit at most"),
+      maxWaiting: value(WORK, "--max-waiting <requests>", 10_000, count, "most waiting requests"),
+      maxBlocks: value(WORK, "--max-blocks <blocks>", 1_000_000, integer({ min: 100 }), "most KV blocks"),
+      numSteps: value(WORK, "--num-steps <number>", 8, count, "steps that a figure is the median of"),
+      plotDir: optional(OUTPUT, "--plot-dir <path>", text, "directory to write a plot of each to, as SVG"),
+      seed, json,
+    },
+  },
   serve: {
     summary: "a running server, as its clients see it",
     description: "Sends requests to any server with OpenAI's API and times its streams, as `vllm bench serve` does.",

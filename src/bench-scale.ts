@@ -1,0 +1,42 @@
+/** `baozi bench scale`: wires the curves of bench/scale.ts to models, the backend that computes nothing, and files. */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { preloadLibraries } from "../ffi/preload.ts"
+import { plotSvg } from "./bench/plot.ts"
+import { formatTable, writeReport } from "./bench/report.ts"
+import { scaleBatch, scaleBlocks, scaleContext, scaleWaiting, type ScaleCurve } from "./bench/scale.ts"
+import type { BenchConfig } from "./cli/bench-options.ts"
+import { locateLibraries } from "./cli/libraries.ts"
+import { engineConfig, modelPathOf } from "./serve.ts"
+
+export async function benchScale({ engine, plotDir, json, ...options }: BenchConfig<"scale">): Promise<number> {
+  const computing = engineConfig(engine, modelPathOf(engine))
+  const { null: nothing } = locateLibraries(engine.libDir)
+  const empty = { ...computing, isa: null, libraries: { cpu: nothing, preload: [] } }
+  preloadLibraries(computing.libraries.preload)
+  const curves: ScaleCurve[] = []
+  for (const measure of [
+    () => scaleBatch(computing, options), () => scaleContext(computing, options),
+    () => scaleWaiting(empty, options), () => scaleBlocks(empty, options),
+  ]) {
+    const curve = measure()
+    curves.push(curve)
+    if (json !== "-") process.stdout.write(`${describeCurve(curve)}\n`)
+    if (plotDir !== null) writePlot(plotDir, curve)
+  }
+  writeReport("", { ...options, curves }, json)
+  return 0
+}
+
+function describeCurve({ of, points, exponent }: ScaleCurve): string {
+  const rows = points.map(({ size, stepMs }) => [size, stepMs, (stepMs * 1000) / size])
+  const grows = Number.isFinite(exponent) ? `grows with the power ${exponent.toFixed(2)} at the end\n` : ""
+  return formatTable([[of, "step, ms", "us each"], ...rows]) + grows
+}
+
+function writePlot(directory: string, { name, of, points }: ScaleCurve): void {
+  mkdirSync(directory, { recursive: true })
+  const line = points.map(({ size, stepMs }) => [size, stepMs] as const)
+  const plot = { title: `Cost of a step against ${name}`, xLabel: of, yLabel: "ms", series: [{ name, points: line }] }
+  writeFileSync(join(directory, `scale-${name}.svg`), plotSvg(plot))
+}
