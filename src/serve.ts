@@ -48,6 +48,7 @@ function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     },
     enableRequestIdHeaders: config.enableRequestIdHeaders, sseKeepAliveMs: config.ssePingInterval * 1000,
     streamResume: { seconds: config.streamResumeSeconds, bytes: config.streamResumeBytes },
+    responseStore: { maxResponses: config.maxStoredResponses, maxBytes: config.maxStoredResponseBytes },
     enablePerRequestMetrics: config.enablePerRequestMetrics, accessLog: !config.disableAccessLog,
     quietPaths: config.disableAccessLogForEndpoints,
     maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,

@@ -18,6 +18,7 @@ import type { DescribedRoute } from "./openapi.ts"
 import { randomHex } from "./request-id.ts"
 import { StreamStore } from "./resumable.ts"
 import { streamsApi } from "./streams.ts"
+import { responsesApi } from "./responses/responses-api.ts"
 import { tokenizeApi } from "./tokenize.ts"
 import { unknownFieldLog } from "./unknown-fields.ts"
 
@@ -37,12 +38,13 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   const streams = new StreamStore(merged.streamResume)
   const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, keys, streams })
   const methods = methodsByPath(routes)
+  const patternOf = patternFinder([...methods.keys()])
 
   const answer = async (request: Request): Promise<Response> => {
     const { method, headers, url } = request
     const path = new URL(url).pathname
     if (!keys.mayPass(path, headers)) return unauthorized()
-    const handler = methods.has(path) ? path : widerPath(path)
+    const handler = methods.has(path) ? path : patternOf(path)
     const refusal = refuseMethod(methods.get(handler), method)
     const routed = () => refusal ?? routes.handle(request).catch((error) => errorResponse(error, merged.log))
     return httpMetrics.measure({ handler: methods.has(handler) ? handler : "none", request }, routed)
@@ -67,6 +69,7 @@ function buildRoutes(context: ApiContext) {
     .onError(({ error }) => errorResponse(error, context.options.log))
     .use(completionsApi(context, noteUnknown))
     .use(chatApi(context, noteUnknown))
+    .use(responsesApi(context, noteUnknown))
     .use(modelsApi(context))
     .use(tokenizeApi(context, noteUnknown))
     .use(opsApi(context))
@@ -90,9 +93,13 @@ function methodsByPath(
   return methods
 }
 
-/** The route that serves every path below it. */
-function widerPath(path: string): string {
-  return path.startsWith("/v1/models/") ? "/v1/models/*" : path
+/** Finds the route that serves a path: "/a/:id" takes one step, "/a/*" all below. A path without one is its own. */
+function patternFinder(routes: readonly string[]): (path: string) => string {
+  const patterns = routes.filter((route) => /[:*]/.test(route)).map((route) => {
+    const source = route.replaceAll(".", "\\.").replaceAll(/:\w+/g, "[^/]+").replace("*", ".+")
+    return { route, regExp: new RegExp(`^${source}$`) }
+  })
+  return (path) => patterns.find(({ regExp }) => regExp.test(path))?.route ?? path
 }
 
 /** 404 for a path that nothing serves, 405 for a method that it is not served for; null when there is a route. */

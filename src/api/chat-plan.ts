@@ -1,4 +1,4 @@
-/** Checks a chat request and turns it into a job. Other endpoints whose requests are conversations come through here too. */
+/** Checks a chat request and turns it into a job. All endpoints whose requests are conversations come through here. */
 import { RequestError } from "../base/errors.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { chatPrompt } from "./chat-prompt.ts"
@@ -16,22 +16,31 @@ import { refuseConstraints } from "./structured.ts"
 import { readTools } from "./tools.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 
+/** How an endpoint that is not the chat's own names things. */
+export interface ChatPlanOptions {
+  readonly id?: string
+  /** The field that sent `max_completion_tokens`, for refusals. */
+  readonly maxTokensField?: SamplingChoices["maxTokensField"]
+}
+
 /** Errors: `RequestError` for whatever cannot be honoured. */
-export function planChat(context: ApiContext, request: Request, body: ChatRequest): ChatJob {
+export function planChat(
+  context: ApiContext, request: Request, body: ChatRequest, options: ChatPlanOptions = {},
+): ChatJob {
   const { client } = context
   checkModel(client.model, body.model)
   const report = reportOptions(body, context)
   refuseUnsupported(body)
   refuseConstraints(body.response_format ?? null, body.structured_outputs ?? null)
   const tools = readTools(body)
-  const choices = samplingChoices(body)
+  const choices = samplingChoices(body, options.maxTokensField)
   const sampling = samplingFor(body, choices, client)
   const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
   const prompt = chatPrompt(context, body, { tools, reasoningEffort: body.reasoning_effort ?? null }, truncation)
   const role = answerRole(context, body)
   const last = body.messages.at(-1)
   return {
-    id: requestId("chatcmpl", request, body.request_id),
+    id: options.id ?? requestId("chatcmpl", request, body.request_id),
     created: Math.floor(Date.now() / 1000),
     model: servedName(client.model),
     fingerprint: context.fingerprint,
@@ -44,7 +53,9 @@ export function planChat(context: ApiContext, request: Request, body: ChatReques
   }
 }
 
-function samplingChoices(body: ChatRequest): SamplingChoices {
+function samplingChoices(
+  body: ChatRequest, newerField: SamplingChoices["maxTokensField"] = "max_completion_tokens",
+): SamplingChoices {
   const wantsLogprobs = body.logprobs ?? false
   const top = body.top_logprobs ?? 0
   const param = "top_logprobs"
@@ -55,7 +66,7 @@ function samplingChoices(body: ChatRequest): SamplingChoices {
   const newer = body.max_completion_tokens ?? null
   return {
     maxTokens: newer ?? body.max_tokens ?? null,
-    maxTokensField: newer === null ? "max_tokens" : "max_completion_tokens",
+    maxTokensField: newer === null ? "max_tokens" : newerField,
     logprobs: wantsLogprobs ? top : null,
   }
 }

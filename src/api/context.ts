@@ -8,6 +8,7 @@ import type { CorsOptions } from "./cors.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
 import type { RecordListener } from "./request-record.ts"
 import type { ResumeLimits, StreamStore } from "./resumable.ts"
+import type { ResponseStoreLimits } from "./responses/store.ts"
 
 export interface ApiOptions {
   /** Of this program; part of `system_fingerprint` and of /version. */
@@ -36,6 +37,8 @@ export interface ApiOptions {
   readonly sseKeepAliveMs: number
   /** How much of streams without a connection is kept. */
   readonly streamResume: ResumeLimits
+  /** How many responses /v1/responses keeps, and how much of them. */
+  readonly responseStore: ResponseStoreLimits
   /** Adds endpoints for developers, such as /reset_prefix_cache. */
   readonly devMode: boolean
   /** Gives every answer its `metrics`, not only those whose request asks for them. */
@@ -64,6 +67,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   enableRequestIdHeaders: false,
   sseKeepAliveMs: 0,
   streamResume: { seconds: 30, bytes: 2 ** 20 },
+  responseStore: { maxResponses: 1024, maxBytes: 256 * 1024 * 1024 },
   devMode: true,
   enablePerRequestMetrics: false,
   accessLog: true,

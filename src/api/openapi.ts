@@ -10,16 +10,19 @@ export interface OperationParts {
   readonly response?: TSchema
   /** The schema of one event, where the answer may be a stream. */
   readonly chunk?: TSchema
+  /** Names after the question mark, each with the JSON type of its value. */
+  readonly query?: Readonly<Record<string, "boolean" | "integer" | "string">>
 }
 
 /** A route's `detail`. */
-export function operation({ summary, tag, request, response, chunk }: OperationParts): DocumentDecoration {
+export function operation({ summary, tag, request, response, chunk, query }: OperationParts): DocumentDecoration {
   const content: Record<string, object> = response === undefined ? {} : jsonContent(response)
   if (chunk !== undefined) content["text/event-stream"] = { schema: chunk }
   const refusal = { description: "Refused", content: jsonContent(ErrorBody) }
   const detail = {
     summary,
     tags: [tag],
+    parameters: Object.entries(query ?? {}).map(([name, type]) => ({ name, in: "query", schema: { type } })),
     ...(request === undefined ? {} : { requestBody: { required: true, content: jsonContent(request) } }),
     responses: {
       200: { description: "OK", content },
@@ -40,8 +43,6 @@ export interface DescribedRoute {
   readonly detail: unknown
 }
 
-const MODEL_PARAMETER = { name: "model", in: "path", required: true, schema: { type: "string" } }
-
 /** OpenAPI 3.1, whose schemas are JSON Schema as TypeBox writes it. Routes without `detail` are left out. */
 export function openApiDocument(
   routes: readonly DescribedRoute[], info: { version: string; rootPath: string },
@@ -49,10 +50,11 @@ export function openApiDocument(
   const paths: Record<string, Record<string, unknown>> = {}
   for (const { method, path, detail } of routes) {
     if (detail === undefined || detail === null) continue
-    const shown = path.replace("/*", "/{model}")
+    const shown = path.replace("/*", "/{model}").replaceAll(/:(\w+)/g, "{$1}")
     const item = (paths[shown] ??= {})
-    const parameters = path.endsWith("/*") ? [MODEL_PARAMETER] : []
-    item[method.toLowerCase()] = { ...detail, operationId: operationId(method, shown), parameters }
+    const { parameters: inQuery = [], ...rest } = detail as { parameters?: object[] }
+    const parameters = [...pathParameters(shown), ...inQuery]
+    item[method.toLowerCase()] = { ...rest, operationId: operationId(method, shown), parameters }
   }
   return {
     openapi: "3.1.0",
@@ -66,6 +68,11 @@ export function openApiDocument(
     security: [{}, { bearer: [] }],
     paths,
   }
+}
+
+function pathParameters(path: string): object[] {
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1])
+  return names.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } }))
 }
 
 function operationId(method: string, path: string): string {

@@ -31,7 +31,7 @@ export function jsonHandler<T extends TObject>(
 
 /** Errors: `RequestError` for a priority or a cache salt that is not one. */
 export function generationFor(
-  request: Request, fields: SamplingFields, id: string, runs: readonly PromptRun[],
+  request: Request, fields: Pick<SamplingFields, "priority" | "cache_salt">, id: string, runs: readonly PromptRun[],
 ): Generation {
   const priority = requestPriority(request, fields)
   const salt = cacheSalt(fields)

@@ -4,7 +4,7 @@ import { Elysia } from "elysia"
 import type { ApiContext } from "./context.ts"
 import { operation } from "./openapi.ts"
 import { renderProcessMetrics } from "./process-metrics.ts"
-import { shapeError } from "./schema/parse.ts"
+import { readFlag } from "./query.ts"
 
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,7 +37,7 @@ export function opsApi({ client, options, httpMetrics }: ApiContext) {
 /** For developers and tests. */
 export function devApi({ client }: ApiContext) {
   const reset = async ({ request }: { request: Request }): Promise<Response> => {
-    const resetRunning = readFlag(new URL(request.url).searchParams, "reset_running_requests")
+    const resetRunning = readFlag(new URL(request.url).searchParams, "reset_running_requests", false)
     return Response.json({ success: await client.resetPrefixCache(resetRunning) })
   }
   return new Elysia().post("/reset_prefix_cache", reset, {
@@ -48,12 +48,4 @@ export function devApi({ client }: ApiContext) {
       response: Type.Object({ success: Type.Boolean() }),
     }),
   })
-}
-
-function readFlag(query: URLSearchParams, name: string): boolean {
-  const value = (query.get(name) ?? "false").toLowerCase()
-  if (["true", "1", "yes", "on"].includes(value)) return true
-  if (["false", "0", "no", "off"].includes(value)) return false
-  const got = JSON.stringify(value.slice(0, 40))
-  throw shapeError(`query.${name}`, `Input should be true or false, got ${got}`)
 }

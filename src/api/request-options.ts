@@ -60,7 +60,7 @@ function checkPromptLogprobs(promptLogprobs: number | null, stream: boolean): vo
 }
 
 /** The X-Vllm-Priority header wins over the body. */
-export function requestPriority(request: Request, fields: SamplingFields): number {
+export function requestPriority(request: Request, fields: Pick<SamplingFields, "priority">): number {
   const header = request.headers.get("x-vllm-priority")
   const priority = header === null ? (fields.priority ?? 0) : Number(header)
   if (header !== null && !/^\s*-?\d+\s*$/.test(header)) {
@@ -74,7 +74,7 @@ export function requestPriority(request: Request, fields: SamplingFields): numbe
   return priority
 }
 
-export function cacheSalt(fields: SamplingFields): string | null {
+export function cacheSalt(fields: Pick<SamplingFields, "cache_salt">): string | null {
   const salt = fields.cache_salt ?? null
   if (salt === null) return null
   if (salt.length === 0 || salt.length > MAX_SALT_LENGTH || /[@/\\\0]/.test(salt)) {

@@ -18,7 +18,7 @@ export interface SamplingChoices {
   /** What the request asks for; null is as many as fit. */
   readonly maxTokens: number | null
   /** The field that `maxTokens` came from. */
-  readonly maxTokensField: "max_tokens" | "max_completion_tokens"
+  readonly maxTokensField: "max_tokens" | "max_completion_tokens" | "max_output_tokens"
   /** Likeliest tokens to report with each output token, -1 for all; null none. */
   readonly logprobs: number | null
 }

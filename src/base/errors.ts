@@ -7,7 +7,9 @@
 export type RequestErrorType =
   | "BadRequestError" // a well-formed request that asks for what cannot be done
   | "Bad Request" // a request whose shape is wrong (schema, JSON)
+  | "invalid_request_error" // what the Responses API says of ids and states
   | "NotFoundError"
+  | "ConflictError"
   | "UnprocessableEntityError"
   | "RateLimitError"
   | "ServiceUnavailableError"

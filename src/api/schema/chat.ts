@@ -8,7 +8,7 @@ import { ChunkMetrics, RequestMetrics } from "./request-metrics.ts"
 import { samplingFields, TokenIds } from "./sampling-fields.ts"
 import { Usage } from "./usage.ts"
 
-const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const
+export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const
 
 export const ChatRequest = Type.Object(
   {

@@ -36,12 +36,15 @@ describe("the document", () => {
     const operations = Object.entries(json.paths as Record<string, object>)
       .flatMap(([path, item]) => Object.keys(item).map((method) => `${method} ${path}`))
     expect(operations.toSorted()).toEqual([
+      "delete /v1/responses/{response_id}",
       "get /health",
       "get /load",
       "get /metrics",
       "get /ping",
       "get /v1/models",
-      "get /v1/models/{model}", "get /v1/streams",
+      "get /v1/models/{model}",
+      "get /v1/responses/{response_id}",
+      "get /v1/streams",
       "get /version",
       "post /detokenize",
       "post /ping",
@@ -49,6 +52,8 @@ describe("the document", () => {
       "post /tokenize",
       "post /v1/chat/completions",
       "post /v1/completions",
+      "post /v1/responses",
+      "post /v1/responses/{response_id}/cancel",
     ])
     const completions = json.paths["/v1/completions"].post
     const request = completions.requestBody.content["application/json"].schema

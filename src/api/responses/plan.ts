@@ -1,0 +1,124 @@
+/** Turns a response request into the chat request that it is for the model. */
+import { RequestError } from "../../base/errors.ts"
+import type { ChatJob } from "../chat-job.ts"
+import { planChat } from "../chat-plan.ts"
+import type { ApiContext } from "../context.ts"
+import { randomHex } from "../request-id.ts"
+import type { ChatRequest } from "../schema/chat.ts"
+import type { ChatMessage } from "../schema/messages.ts"
+import type { ResponsesRequest } from "../schema/responses.ts"
+import type { Tools } from "../tools.ts"
+import { refuseUnsupported } from "../unsupported.ts"
+import { inputMessages } from "./input.ts"
+import { refuseUnsupportedFields } from "./refusals.ts"
+import type { ResponseJob } from "./response-job.ts"
+import type { ResponseStore } from "./store.ts"
+
+const LOGPROBS = "message.output_text.logprobs"
+/** What `truncation: "auto"` leaves for the answer where the request does not say. */
+const SHARE_FOR_OUTPUT = 0.25
+
+/** Errors: `RequestError` for whatever cannot be honoured, 404 for an earlier response that is not here. */
+export function planResponse(
+  context: ApiContext, request: Request, body: ResponsesRequest, store: ResponseStore,
+): ResponseJob {
+  refuseUnsupported(body)
+  refuseUnsupportedFields(body)
+  const isStored = checkStorage(body, store)
+  const earlier = body.previous_response_id == null ? [] : store.conversationAfter(body.previous_response_id)
+  const own = inputMessages(body.input, (id) => store.findItem(id))
+  const conversation = [...earlier, ...own]
+  const id = `resp_${body.request_id ?? randomHex(16)}`
+  if (isStored && store.has(id)) {
+    throw new RequestError(`There is a response ${JSON.stringify(id)} already.`, { param: "request_id" })
+  }
+  const plan = (messages: readonly ChatMessage[]): ChatJob =>
+    planChat(context, request, chatRequest(body, messages), { id, maxTokensField: "max_output_tokens" })
+  const chat = body.truncation === "auto" ? planTruncated(context, body, conversation, plan) : plan(conversation)
+  return { id, chat, body, conversation, wantsLogprobs: (body.include ?? []).includes(LOGPROBS), isStored }
+}
+
+function checkStorage({ store: wanted, background }: ResponsesRequest, store: ResponseStore): boolean {
+  if (wanted === true && !store.isEnabled) {
+    throw new RequestError("This server keeps no responses: leave store out.", { param: "store" })
+  }
+  const isStored = (wanted ?? true) && store.isEnabled
+  if (background === true && !isStored) {
+    throw new RequestError("background can only be used when `store` is true.", { param: "background" })
+  }
+  return isStored
+}
+
+function chatRequest(body: ResponsesRequest, conversation: readonly ChatMessage[]): ChatRequest {
+  const {
+    input: _input, instructions, max_output_tokens, reasoning, tools, stream_options: _streamOptions,
+    top_logprobs, include, tool_choice, ...rest
+  } = body
+  const wantsLogprobs = (include ?? []).includes(LOGPROBS)
+  const system: ChatMessage[] = instructions == null ? [] : [{ role: "system", content: instructions }]
+  return {
+    ...rest,
+    messages: [...system, ...conversation],
+    max_completion_tokens: max_output_tokens ?? null,
+    reasoning_effort: reasoning?.effort ?? null,
+    tools: chatTools(tools ?? []),
+    tool_choice: tool_choice ?? null,
+    logprobs: wantsLogprobs,
+    top_logprobs: wantsLogprobs ? (top_logprobs ?? 0) : 0,
+  }
+}
+
+function chatTools(tools: NonNullable<ResponsesRequest["tools"]>): Tools | null {
+  if (tools.length === 0) return null
+  return tools.map(({ type, name, description, parameters, strict }, i) => {
+    const path = `tools.${i}`
+    if (type !== "function") {
+      throw new RequestError(`${path} is of type ${JSON.stringify(type.slice(0, 60))}: only functions are supported.`, {
+        param: `${path}.type`,
+      })
+    }
+    if (name == null || name === "") throw new RequestError(`${path} must have \`name\`.`, { param: `${path}.name` })
+    const given = Object.entries({ description, parameters, strict }).filter(([, value]) => (value ?? null) !== null)
+    return { type, function: { name, ...Object.fromEntries(given) } }
+  })
+}
+
+/** Drops the oldest messages, as few as let the prompt and its answer fit. The last one always stays. */
+function planTruncated(
+  { client }: ApiContext,
+  body: ResponsesRequest,
+  conversation: readonly ChatMessage[],
+  plan: (messages: readonly ChatMessage[]) => ChatJob,
+): ChatJob {
+  const { maxModelLen } = client.model
+  const share = Math.floor(maxModelLen * SHARE_FOR_OUTPUT)
+  const most = maxModelLen - Math.max(1, Math.min(body.max_output_tokens ?? share, maxModelLen - 1))
+  const starts = startsOf(conversation)
+  const planFrom = (i: number): ChatJob | null => {
+    try {
+      const job = plan(conversation.slice(starts[i]))
+      return job.run.prompt.tokenIds.length <= most ? job : null
+    } catch (error) {
+      const isTooLong = error instanceof RequestError && (error.param ?? "").startsWith("input_t")
+      if (isTooLong) return null
+      throw error
+    }
+  }
+  // Fewer messages never make a longer prompt, so the first start that fits is found by halving.
+  let fits: ChatJob | null = planFrom(0)
+  if (fits !== null) return fits
+  let [from, to] = [1, starts.length - 1]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    const job = planFrom(middle)
+    if (job === null) from = middle + 1
+    else [to, fits] = [middle, job]
+  }
+  return fits ?? planFrom(to) ?? plan(conversation.slice(starts.at(-1)))
+}
+
+/** Where a conversation may be cut: never between a tool's call and its result. */
+function startsOf(conversation: readonly ChatMessage[]): number[] {
+  const starts = conversation.flatMap(({ role }, i) => (role === "tool" ? [] : [i]))
+  return starts.length === 0 ? [0] : starts
+}

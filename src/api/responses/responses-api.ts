@@ -1,0 +1,80 @@
+/** /v1/responses: OpenAI's Responses API, for text. */
+import { Elysia } from "elysia"
+import { RequestError } from "../../base/errors.ts"
+import type { ApiContext } from "../context.ts"
+import { jsonHandler } from "../opening.ts"
+import { operation } from "../openapi.ts"
+import { readFlag, readInteger } from "../query.ts"
+import { ResponseEvent } from "../schema/response-events.ts"
+import { DeletedResponse, ResponseObject, ResponsesRequest } from "../schema/responses.ts"
+import type { UnknownFieldLog } from "../unknown-fields.ts"
+import { follow, respond } from "./respond.ts"
+import { ResponseStore } from "./store.ts"
+
+type WithId = { request: Request; params: { response_id: string } }
+
+export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
+  const store = new ResponseStore(context.options.responseStore)
+  const tag = "OpenAI"
+  const create = jsonHandler(ResponsesRequest, context, noteUnknown, (request, body) =>
+    respond(context, store, request, body))
+  return new Elysia()
+    .post("/v1/responses", create, {
+      parse: "none",
+      detail: operation({
+        summary: "Make a response", tag, request: ResponsesRequest, response: ResponseObject, chunk: ResponseEvent,
+      }),
+    })
+    .get("/v1/responses/:response_id", ({ request, params }: WithId) => retrieve(context, store, request, params), {
+      detail: operation({
+        summary: "Get a stored response, or go on reading its events", tag, response: ResponseObject,
+        chunk: ResponseEvent, query: { stream: "boolean", starting_after: "integer" },
+      }),
+    })
+    .delete("/v1/responses/:response_id", ({ params }: WithId) => remove(store, params.response_id), {
+      detail: operation({ summary: "Forget a response", tag, response: DeletedResponse }),
+    })
+    .post("/v1/responses/:response_id/cancel", ({ params }: WithId) => cancel(store, params.response_id), {
+      parse: "none",
+      detail: operation({ summary: "Cancel a response in the background", tag, response: ResponseObject }),
+    })
+}
+
+function retrieve(
+  context: ApiContext, store: ResponseStore, request: Request, { response_id: id }: { response_id: string },
+): Promise<Response> | Response {
+  const query = new URL(request.url).searchParams
+  const { response, log } = store.get(id)
+  const startingAfter = readInteger(query, "starting_after")
+  if (!readFlag(query, "stream", false)) {
+    if (startingAfter === null) return Response.json(response)
+    throw new RequestError("starting_after needs stream=true.", { param: "starting_after" })
+  }
+  if (log === null) {
+    throw new RequestError("Only a response that was made with `background` and `stream` can be streamed again.", {
+      type: "invalid_request_error", param: "stream",
+    })
+  }
+  return follow(context, log, request, startingAfter ?? -1)
+}
+
+function remove(store: ResponseStore, id: string): Response {
+  const record = store.get(id)
+  store.delete(record.id)
+  record.abort?.abort()
+  return Response.json({ id: record.id, object: "response", deleted: true } satisfies DeletedResponse)
+}
+
+async function cancel(store: ResponseStore, id: string): Promise<Response> {
+  const record = store.get(id)
+  if (record.response.status === "cancelled") return Response.json(record.response)
+  if (record.abort === null || record.isSettled) {
+    const what = record.abort === null ? "was not made in the background" : `is ${record.response.status}`
+    throw new RequestError(`The response ${JSON.stringify(record.id)} ${what}: it cannot be cancelled.`, {
+      type: "invalid_request_error", param: "response_id",
+    })
+  }
+  record.abort.abort()
+  await record.settled
+  return Response.json(record.response)
+}

@@ -1,0 +1,204 @@
+/** POST /v1/responses */
+import { Type } from "@sinclair/typebox"
+import type { Static } from "@sinclair/typebox"
+import { JsonObject, nullable, optional } from "./kinds.ts"
+import { EFFORTS } from "./chat.ts"
+import { samplingFields } from "./sampling-fields.ts"
+
+/** What other endpoints take and this one has in another form, or not at all: see responses/refusals.ts. */
+const {
+  n: _n, stream_options: _streamOptions, response_format: _responseFormat, prompt_logprobs: _promptLogprobs,
+  truncate_prompt_tokens: _truncate, truncation_side: _side, return_token_ids: _ids,
+  return_tokens_as_token_ids: _asIds, ...responseSampling
+} = samplingFields
+
+/** Text, or a picture or a file, which are refused. */
+export const ResponseInputPart = Type.Object(
+  { type: Type.Optional(Type.String()), text: optional(Type.String()) },
+  { additionalProperties: true },
+)
+export type ResponseInputPart = Static<typeof ResponseInputPart>
+
+const PartList = Type.Array(ResponseInputPart)
+
+/** One kind of item or another, by `type`; see responses/input.ts for what each needs. */
+export const ResponseInputItem = Type.Object(
+  {
+    type: optional(
+      Type.String({ description: "message (default), function_call, function_call_output, reasoning, item_reference" }),
+    ),
+    id: optional(Type.String()),
+    status: optional(Type.String()),
+    role: optional(Type.String({ description: "user, assistant, system or developer" })),
+    content: optional(Type.Union([Type.String(), PartList])),
+    call_id: optional(Type.String()),
+    name: optional(Type.String()),
+    arguments: optional(Type.String({ description: "JSON" })),
+    output: optional(Type.Union([Type.String(), PartList])),
+    summary: optional(PartList),
+    encrypted_content: optional(Type.String()),
+  },
+  { additionalProperties: true },
+)
+export type ResponseInputItem = Static<typeof ResponseInputItem>
+
+export const ResponseTool = Type.Object(
+  {
+    type: Type.String({ description: "function" }),
+    name: optional(Type.String()),
+    description: optional(Type.String()),
+    parameters: optional(JsonObject),
+    strict: optional(Type.Boolean()),
+  },
+  { additionalProperties: true },
+)
+
+const Metadata = Type.Record(Type.String(), Type.String())
+
+export const ResponsesRequest = Type.Object(
+  {
+    ...responseSampling,
+    input: Type.Union([Type.String(), Type.Array(ResponseInputItem)]),
+    instructions: optional(Type.String({ description: "A system message for this response alone." })),
+    previous_response_id: optional(Type.String({ description: "Goes on after that response." })),
+    max_output_tokens: optional(Type.Integer()),
+    max_tool_calls: optional(Type.Integer({ minimum: 1, description: "Of built-in tools, which there are none of." })),
+    tools: optional(Type.Array(ResponseTool)),
+    tool_choice: optional(Type.Union([Type.String(), JsonObject])),
+    parallel_tool_calls: optional(Type.Boolean({ default: true })),
+    reasoning: optional(
+      Type.Object({
+        effort: optional(Type.Union(EFFORTS.map((effort) => Type.Literal(effort)))),
+        summary: optional(Type.String()),
+      }, { additionalProperties: true }),
+    ),
+    include_reasoning: optional(Type.Boolean({ default: true })),
+    text: optional(
+      Type.Object({ format: optional(JsonObject), verbosity: optional(Type.String()) }, { additionalProperties: true }),
+    ),
+    include: optional(Type.Array(Type.String(), { description: "message.output_text.logprobs" })),
+    top_logprobs: optional(Type.Integer({ minimum: 0, description: "Needs the log-probabilities in `include`." })),
+    truncation: optional(
+      Type.Union([Type.Literal("disabled"), Type.Literal("auto")], {
+        default: "disabled", description: "auto drops the oldest items of a conversation that is too long.",
+      }),
+    ),
+    store: optional(Type.Boolean({ default: true })),
+    background: optional(Type.Boolean({ default: false })),
+    metadata: optional(Metadata),
+    service_tier: optional(Type.String({ default: "auto" })),
+    safety_identifier: optional(Type.String()),
+    prompt_cache_key: optional(Type.String()),
+    stream_options: optional(
+      Type.Object({ include_obfuscation: optional(Type.Boolean()) }, { additionalProperties: true }),
+    ),
+    documents: optional(Type.Array(JsonObject)),
+    chat_template: optional(Type.String()),
+    chat_template_kwargs: optional(JsonObject),
+  },
+  { title: "ResponsesRequest" },
+)
+export type ResponsesRequest = Static<typeof ResponsesRequest>
+
+const TopLogprob = Type.Object({
+  token: Type.String(), logprob: Type.Number(), bytes: nullable(Type.Array(Type.Integer())),
+})
+
+export const ResponseLogprob = Type.Composite([TopLogprob, Type.Object({ top_logprobs: Type.Array(TopLogprob) })])
+export type ResponseLogprob = Static<typeof ResponseLogprob>
+
+export const OutputText = Type.Object({
+  type: Type.Literal("output_text"),
+  text: Type.String(),
+  annotations: Type.Array(JsonObject),
+  logprobs: nullable(Type.Array(ResponseLogprob)),
+})
+export type OutputText = Static<typeof OutputText>
+
+const ItemStatus = Type.Union([Type.Literal("in_progress"), Type.Literal("completed"), Type.Literal("incomplete")])
+
+export const OutputMessage = Type.Object({
+  id: Type.String(),
+  type: Type.Literal("message"),
+  role: Type.Literal("assistant"),
+  status: ItemStatus,
+  content: Type.Array(OutputText),
+  phase: Type.Null(),
+})
+export type OutputMessage = Static<typeof OutputMessage>
+
+const PerTurn = Type.Array(Type.Integer())
+
+export const ResponseUsage = Type.Object({
+  input_tokens: Type.Integer(),
+  input_tokens_details: Type.Object({
+    cached_tokens: Type.Integer(),
+    cache_write_tokens: Type.Integer(),
+    input_tokens_per_turn: PerTurn,
+    cached_tokens_per_turn: PerTurn,
+  }),
+  output_tokens: Type.Integer(),
+  output_tokens_details: Type.Object({
+    reasoning_tokens: Type.Integer(),
+    tool_output_tokens: Type.Integer(),
+    output_tokens_per_turn: PerTurn,
+    tool_output_tokens_per_turn: PerTurn,
+  }),
+  total_tokens: Type.Integer(),
+})
+export type ResponseUsage = Static<typeof ResponseUsage>
+
+export const ResponseStatus = Type.Union(
+  (["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"] as const).map((s) => Type.Literal(s)),
+)
+export type ResponseStatus = Static<typeof ResponseStatus>
+
+export const ResponseObject = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal("response"),
+    created_at: Type.Integer(),
+    completed_at: nullable(Type.Integer()),
+    status: ResponseStatus,
+    error: nullable(Type.Object({ code: Type.String(), message: Type.String() })),
+    incomplete_details: nullable(Type.Object({ reason: Type.Literal("max_output_tokens") })),
+    instructions: nullable(Type.String()),
+    metadata: nullable(Metadata),
+    model: Type.String(),
+    output: Type.Array(OutputMessage),
+    parallel_tool_calls: Type.Boolean(),
+    temperature: Type.Number(),
+    top_p: Type.Number(),
+    presence_penalty: Type.Number(),
+    frequency_penalty: Type.Number(),
+    tool_choice: Type.Union([Type.String(), JsonObject]),
+    tools: Type.Array(JsonObject),
+    background: Type.Boolean(),
+    store: Type.Boolean(),
+    max_output_tokens: nullable(Type.Integer()),
+    max_tool_calls: nullable(Type.Integer()),
+    previous_response_id: nullable(Type.String()),
+    prompt: Type.Null(),
+    prompt_cache_key: nullable(Type.String()),
+    safety_identifier: nullable(Type.String()),
+    reasoning: nullable(JsonObject),
+    service_tier: Type.String(),
+    text: nullable(JsonObject),
+    top_logprobs: nullable(Type.Integer()),
+    truncation: Type.String(),
+    usage: nullable(ResponseUsage),
+    user: nullable(Type.String()),
+    kv_transfer_params: Type.Null(),
+    ec_transfer_params: Type.Null(),
+    input_messages: Type.Null(),
+    output_messages: Type.Null(),
+  },
+  { title: "Response" },
+)
+export type ResponseObject = Static<typeof ResponseObject>
+
+export const DeletedResponse = Type.Object(
+  { id: Type.String(), object: Type.Literal("response"), deleted: Type.Literal(true) },
+  { title: "DeletedResponse" },
+)
+export type DeletedResponse = Static<typeof DeletedResponse>
