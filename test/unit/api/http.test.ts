@@ -272,7 +272,7 @@ describe("operation", () => {
     expect(text).toContain('http_requests_total{handler="/v1/completions",method="POST",status="4xx"} 1')
     expect(text).toContain('http_requests_total{handler="/v1/models/*",method="GET",status="2xx"} 1')
     expect(text).toContain('http_request_duration_seconds_count{handler="/v1/completions",method="POST"} 2')
-    expect(text).toContain('http_request_duration_seconds_bucket{handler="/v1/completions",method="POST",le="0.1"} 2')
+    expect(text).toContain('http_request_duration_seconds_bucket{handler="/v1/completions",method="POST",le="+Inf"} 2')
     expect(text).toContain("http_request_duration_highr_seconds_count 5.0")
     expect(text).toContain('http_requests_total{handler="none",method="GET",status="4xx"} 1')
     expect(text).toContain('http_requests_total{handler="/v1/models",method="DELETE",status="4xx"} 1')
