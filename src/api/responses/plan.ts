@@ -25,8 +25,9 @@ export function planResponse(
   refuseUnsupported(body)
   refuseUnsupportedFields(body)
   const isStored = checkStorage(body, store)
-  const earlier = body.previous_response_id == null ? [] : store.conversationAfter(body.previous_response_id)
-  const own = inputMessages(body.input, (id) => store.findItem(id))
+  const owner = ownerOf(context, request)
+  const earlier = body.previous_response_id == null ? [] : store.conversationAfter(body.previous_response_id, owner)
+  const own = inputMessages(body.input, (id) => store.findItem(id, owner))
   const conversation = [...earlier, ...own]
   const id = `resp_${body.request_id ?? randomHex(16)}`
   if (isStored && store.has(id)) {
@@ -35,7 +36,12 @@ export function planResponse(
   const plan = (messages: readonly ChatMessage[]): ChatJob =>
     planChat(context, request, chatRequest(body, messages), { id, maxTokensField: "max_output_tokens" })
   const chat = body.truncation === "auto" ? planTruncated(context, body, conversation, plan) : plan(conversation)
-  return { id, chat, body, conversation, wantsLogprobs: (body.include ?? []).includes(LOGPROBS), isStored }
+  return { id, owner, chat, body, conversation, wantsLogprobs: (body.include ?? []).includes(LOGPROBS), isStored }
+}
+
+/** Responses belong to the API key that asked for them. */
+export function ownerOf({ keys }: ApiContext, request: Request): string {
+  return keys.ownerOf(request.headers) ?? ""
 }
 
 function checkStorage({ store: wanted, background }: ResponsesRequest, store: ResponseStore): boolean {

@@ -38,6 +38,7 @@ export async function respond(
   if (!job.isStored) return isStreamed ? streamed(context, events, abort, RESPONSES_SSE) : whole(events)
 
   const record = new StoredResponse({
+    owner: job.owner,
     response: draft.response(isBackground ? "queued" : "in_progress"),
     conversation: job.conversation,
     log: isBackground && isStreamed ? new EventLog() : null,

@@ -5,6 +5,7 @@ import type { ResponsesRequest } from "../schema/responses.ts"
 /** A response request, checked and planned. */
 export interface ResponseJob {
   readonly id: string
+  readonly owner: string
   readonly chat: ChatJob
   readonly body: ResponsesRequest
   /** What the next response may go on from: earlier messages and this request's, without its instructions. */

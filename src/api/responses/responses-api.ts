@@ -9,13 +9,21 @@ import { ResponseEvent } from "../schema/response-events.ts"
 import { DeletedResponse, ResponseObject, ResponsesRequest } from "../schema/responses.ts"
 import type { UnknownFieldLog } from "../unknown-fields.ts"
 import { follow, respond } from "./respond.ts"
+import { ownerOf } from "./plan.ts"
 import { ResponseStore } from "./store.ts"
+import type { StoredResponse } from "./store.ts"
 
 type WithId = { request: Request; params: { response_id: string } }
 
 export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   const store = new ResponseStore(context.options.responseStore)
   const tag = "OpenAI"
+  const find = ({ request, params }: WithId) => store.get(params.response_id, ownerOf(context, request))
+  const remove = (record: StoredResponse): Response => {
+    store.delete(record.id)
+    record.abort?.abort()
+    return Response.json({ id: record.id, object: "response", deleted: true } satisfies DeletedResponse)
+  }
   const create = jsonHandler(ResponsesRequest, context, noteUnknown, (request, body) =>
     respond(context, store, request, body))
   return new Elysia()
@@ -25,26 +33,25 @@ export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
         summary: "Make a response", tag, request: ResponsesRequest, response: ResponseObject, chunk: ResponseEvent,
       }),
     })
-    .get("/v1/responses/:response_id", ({ request, params }: WithId) => retrieve(context, store, request, params), {
+    .get("/v1/responses/:response_id", (route: WithId) => retrieve(context, find(route), route.request), {
       detail: operation({
         summary: "Get a stored response, or go on reading its events", tag, response: ResponseObject,
         chunk: ResponseEvent, query: { stream: "boolean", starting_after: "integer" },
       }),
     })
-    .delete("/v1/responses/:response_id", ({ params }: WithId) => remove(store, params.response_id), {
+    .delete("/v1/responses/:response_id", (route: WithId) => remove(find(route)), {
       detail: operation({ summary: "Forget a response", tag, response: DeletedResponse }),
     })
-    .post("/v1/responses/:response_id/cancel", ({ params }: WithId) => cancel(store, params.response_id), {
+    .post("/v1/responses/:response_id/cancel", (route: WithId) => cancel(find(route)), {
       parse: "none",
       detail: operation({ summary: "Cancel a response in the background", tag, response: ResponseObject }),
     })
 }
 
 function retrieve(
-  context: ApiContext, store: ResponseStore, request: Request, { response_id: id }: { response_id: string },
+  context: ApiContext, { response, log }: StoredResponse, request: Request,
 ): Promise<Response> | Response {
   const query = new URL(request.url).searchParams
-  const { response, log } = store.get(id)
   const startingAfter = readInteger(query, "starting_after")
   if (!readFlag(query, "stream", false)) {
     if (startingAfter === null) return Response.json(response)
@@ -58,15 +65,7 @@ function retrieve(
   return follow(context, log, request, startingAfter ?? -1)
 }
 
-function remove(store: ResponseStore, id: string): Response {
-  const record = store.get(id)
-  store.delete(record.id)
-  record.abort?.abort()
-  return Response.json({ id: record.id, object: "response", deleted: true } satisfies DeletedResponse)
-}
-
-async function cancel(store: ResponseStore, id: string): Promise<Response> {
-  const record = store.get(id)
+async function cancel(record: StoredResponse): Promise<Response> {
   if (record.response.status === "cancelled") return Response.json(record.response)
   if (record.abort === null || record.isSettled) {
     const what = record.abort === null ? "was not made in the background" : `is ${record.response.status}`

@@ -12,10 +12,12 @@ import type { ChatMessage } from "../schema/messages.ts"
 import type { ResponseObject } from "../schema/responses.ts"
 import type { EventLog } from "./event-log.ts"
 
-type RecordInit = Pick<StoredResponse, "response" | "conversation" | "log" | "abort">
+type RecordInit = Pick<StoredResponse, "owner" | "response" | "conversation" | "log" | "abort">
 
 export class StoredResponse {
   readonly id: string
+  /** Who may see it. */
+  readonly owner: string
   /** As it is now. */
   response: ResponseObject
   /** The messages before the response. */
@@ -29,6 +31,7 @@ export class StoredResponse {
 
   constructor(init: RecordInit) {
     this.id = init.response.id
+    this.owner = init.owner
     this.response = init.response
     this.conversation = init.conversation
     this.log = init.log
@@ -63,7 +66,7 @@ export class ResponseStore {
   readonly #records = new Map<string, StoredResponse>()
   readonly #sizes = new Map<string, number>()
   /** Output items of settled responses, by their id. */
-  readonly #items = new Map<string, ChatMessage>()
+  readonly #items = new Map<string, { owner: string; message: ChatMessage }>()
   #numBytes = 0
 
   constructor(limits: ResponseStoreLimits) {
@@ -86,10 +89,10 @@ export class ResponseStore {
     return this.#records.has(id)
   }
 
-  /** Errors: `RequestError` 404. */
-  get(id: string, param = "response_id"): StoredResponse {
+  /** Errors: `RequestError` 404, also for somebody else's. */
+  get(id: string, owner: string, param = "response_id"): StoredResponse {
     const record = this.#records.get(id)
-    if (record === undefined) {
+    if (record === undefined || record.owner !== owner) {
       throw new RequestError(`Response with id ${JSON.stringify(id.slice(0, 100))} not found.`, {
         status: 404, type: "invalid_request_error", param,
       })
@@ -100,8 +103,8 @@ export class ResponseStore {
   }
 
   /** What was said up to and with a response. Errors: `RequestError` 404, or 400 while it is not finished. */
-  conversationAfter(id: string): readonly ChatMessage[] {
-    const record = this.get(id, "previous_response_id")
+  conversationAfter(id: string, owner: string): readonly ChatMessage[] {
+    const record = this.get(id, owner, "previous_response_id")
     const { status } = record.response
     if (status !== "completed" && status !== "incomplete") {
       throw new RequestError(`The response ${JSON.stringify(id)} is ${status}: nothing can follow it.`, {
@@ -111,8 +114,9 @@ export class ResponseStore {
     return [...record.conversation, ...outputMessages(record.response)]
   }
 
-  findItem(id: string): ChatMessage | null {
-    return this.#items.get(id) ?? null
+  findItem(id: string, owner: string): ChatMessage | null {
+    const found = this.#items.get(id)
+    return found?.owner === owner ? found.message : null
   }
 
   /** Errors: `RequestError` 503 when pending responses take all the room. */
@@ -131,7 +135,8 @@ export class ResponseStore {
   settle(record: StoredResponse): void {
     record.settle()
     if (this.#records.get(record.id) !== record) return
-    for (const item of record.response.output) this.#items.set(item.id, outputMessage(item))
+    const { owner, response } = record
+    for (const item of response.output) this.#items.set(item.id, { owner, message: outputMessage(item) })
     this.#measure(record)
     this.#makeRoom()
   }
