@@ -2,6 +2,7 @@
 import { Elysia } from "elysia"
 import type { EngineClient } from "../engine/engine-client.ts"
 import { ApiKeys, unauthorized } from "./auth.ts"
+import { anthropicApi } from "./anthropic/anthropic-api.ts"
 import { chatApi } from "./chat.ts"
 import { completionsApi } from "./completions.ts"
 import { DEFAULT_API_OPTIONS } from "./context.ts"
@@ -70,6 +71,7 @@ function buildRoutes(context: ApiContext) {
     .use(completionsApi(context, noteUnknown))
     .use(chatApi(context, noteUnknown))
     .use(responsesApi(context, noteUnknown))
+    .use(anthropicApi(context, noteUnknown))
     .use(modelsApi(context))
     .use(tokenizeApi(context, noteUnknown))
     .use(opsApi(context))

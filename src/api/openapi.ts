@@ -11,14 +11,16 @@ export interface OperationParts {
   /** The schema of one event, where the answer may be a stream. */
   readonly chunk?: TSchema
   /** Names after the question mark, each with the JSON type of its value. */
+  /** The schema of a refusal; OpenAI's error body where it is left out. */
+  readonly refusal?: TSchema
   readonly query?: Readonly<Record<string, "boolean" | "integer" | "string">>
 }
 
 /** A route's `detail`. */
-export function operation({ summary, tag, request, response, chunk, query }: OperationParts): DocumentDecoration {
+export function operation({ summary, tag, request, response, chunk, query, refusal = ErrorBody }: OperationParts): DocumentDecoration {
   const content: Record<string, object> = response === undefined ? {} : jsonContent(response)
   if (chunk !== undefined) content["text/event-stream"] = { schema: chunk }
-  const refusal = { description: "Refused", content: jsonContent(ErrorBody) }
+  const refused = { description: "Refused", content: jsonContent(refusal) }
   const detail = {
     summary,
     tags: [tag],
@@ -26,7 +28,7 @@ export function operation({ summary, tag, request, response, chunk, query }: Ope
     ...(request === undefined ? {} : { requestBody: { required: true, content: jsonContent(request) } }),
     responses: {
       200: { description: "OK", content },
-      ...(request === undefined ? {} : { 400: refusal, 404: refusal }),
+      ...(request === undefined ? {} : { 400: refused, 404: refused }),
     },
   }
   // The type knows OpenAPI 3.0's schemas only; ours are 3.1's.

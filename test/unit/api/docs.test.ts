@@ -52,6 +52,8 @@ describe("the document", () => {
       "post /tokenize",
       "post /v1/chat/completions",
       "post /v1/completions",
+      "post /v1/messages",
+      "post /v1/messages/count_tokens",
       "post /v1/responses",
       "post /v1/responses/{response_id}/cancel",
     ])

@@ -1,0 +1,71 @@
+/** POST /v1/messages and /v1/messages/count_tokens: Anthropic's Messages API, for text. */
+import { Elysia } from "elysia"
+import { planChat } from "../chat-plan.ts"
+import { chatPrompt } from "../chat-prompt.ts"
+import type { ApiContext } from "../context.ts"
+import { abortWith, collectAll } from "../generation.ts"
+import { checkModel } from "../model-name.ts"
+import { generationFor, jsonHandler, streamed } from "../opening.ts"
+import { operation } from "../openapi.ts"
+import { randomHex } from "../request-id.ts"
+import {
+  AnthropicError, CountTokensRequest, CountTokensResponse, MessageEvent, MessageObject, MessagesRequest,
+} from "../schema/anthropic.ts"
+import { namedEvent } from "../sse.ts"
+import type { SseDialect } from "../sse.ts"
+import { readTools } from "../tools.ts"
+import type { UnknownFieldLog } from "../unknown-fields.ts"
+import { anthropicError, withAnthropicErrors } from "./anthropic-errors.ts"
+import { messageEvents, messageObject } from "./message.ts"
+import { chatRequest, promptPart } from "./to-chat.ts"
+
+const ANTHROPIC_SSE: SseDialect = {
+  event: namedEvent,
+  error: (error) => namedEvent(anthropicError(error)),
+  keepAlive: namedEvent({ type: "ping" }),
+  end: "",
+}
+
+export function anthropicApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
+  const { log } = context.options
+  const tag = "Anthropic"
+  const create = jsonHandler(MessagesRequest, context, noteUnknown, (request, body) => answer(context, request, body))
+  const count = jsonHandler(CountTokensRequest, context, noteUnknown, (_, body) => countTokens(context, body))
+  return new Elysia()
+    .post("/v1/messages", withAnthropicErrors(create, log), {
+      parse: "none",
+      detail: operation({
+        summary: "Answer a conversation", tag, request: MessagesRequest, response: MessageObject, chunk: MessageEvent,
+        refusal: AnthropicError,
+      }),
+    })
+    .post("/v1/messages/count_tokens", withAnthropicErrors(count, log), {
+      parse: "none",
+      detail: operation({
+        summary: "Count the tokens of a conversation", tag, request: CountTokensRequest,
+        response: CountTokensResponse, refusal: AnthropicError,
+      }),
+    })
+}
+
+async function answer(context: ApiContext, request: Request, body: MessagesRequest): Promise<Response> {
+  const { client } = context
+  const chat = chatRequest(body)
+  const job = planChat(context, request, chat, { id: `msg_${randomHex(12)}` })
+  const generation = generationFor(request, chat, job.id, [job.run])
+  const abort = abortWith(request)
+  if (job.report.stream) {
+    return streamed(context, messageEvents(client, job, generation, abort.signal), abort, ANTHROPIC_SSE)
+  }
+  const [choices] = await collectAll(client, generation, abort.signal)
+  return Response.json(messageObject(job, choices![0]!))
+}
+
+function countTokens(context: ApiContext, body: CountTokensRequest): Response {
+  checkModel(context.client.model, body.model)
+  const chat = promptPart(body)
+  const extras = { tools: readTools(chat), reasoningEffort: chat.reasoning_effort ?? null }
+  const input_tokens = chatPrompt(context, chat, extras, { limit: null, side: "left" }).tokenIds.length
+  const counts: CountTokensResponse = { input_tokens, context_management: { original_input_tokens: input_tokens } }
+  return Response.json(counts)
+}

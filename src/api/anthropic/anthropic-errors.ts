@@ -1,0 +1,35 @@
+/** Errors as Anthropic's clients read them, under their name for each status. */
+import type { RequestError } from "../../base/errors.ts"
+import type { Log } from "../../base/log.ts"
+import { ClientGoneError, errorResponse, toRequestError } from "../errors.ts"
+import type { Handler } from "../opening.ts"
+import type { AnthropicError } from "../schema/anthropic.ts"
+
+const TYPES: Readonly<Record<number, string>> = {
+  400: "invalid_request_error",
+  401: "authentication_error",
+  403: "permission_error",
+  404: "not_found_error",
+  413: "request_too_large",
+  429: "rate_limit_error",
+  503: "overloaded_error",
+}
+
+export function anthropicError({ status, message }: RequestError): AnthropicError {
+  const type = TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error")
+  return { type: "error", error: { type, message } }
+}
+
+/** The handler, with what it throws in Anthropic's form. */
+export function withAnthropicErrors(handler: Handler, log: Log): Handler {
+  return async (route) => {
+    try {
+      return await handler(route)
+    } catch (error) {
+      if (error instanceof ClientGoneError) return errorResponse(error, log)
+      const known = toRequestError(error, log)
+      const headers = errorResponse(known, log).headers
+      return Response.json(anthropicError(known), { status: known.status, headers })
+    }
+  }
+}

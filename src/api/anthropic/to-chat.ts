@@ -1,0 +1,168 @@
+/** Anthropic's requests as the chat requests that they are for the model. */
+import { RequestError } from "../../base/errors.ts"
+import { EFFORTS } from "../schema/chat.ts"
+import type { ChatRequest } from "../schema/chat.ts"
+import type { AnthropicBlock, AnthropicMessage, CountTokensRequest, MessagesRequest } from "../schema/anthropic.ts"
+import type { ChatMessage } from "../schema/messages.ts"
+import type { Tools } from "../tools.ts"
+
+/** Fields that would change the answer in a way that is not known here. */
+const REFUSED = ["mcp_servers", "container", "context_management", "speed"] as const
+
+/** Errors: `RequestError` whose param is the path of what cannot be honoured. */
+export function chatRequest(body: MessagesRequest): ChatRequest {
+  const { max_tokens, stop_sequences, temperature, top_k, top_p, stream, priority, cache_salt } = body
+  return {
+    ...promptPart(body),
+    max_tokens,
+    stop: stop_sequences ?? null,
+    temperature: temperature ?? null,
+    top_k: top_k ?? null,
+    top_p: top_p ?? null,
+    stream: stream ?? false,
+    priority: priority ?? null,
+    cache_salt: cache_salt ?? null,
+    user: body.metadata?.user_id ?? null,
+  }
+}
+
+/** What makes the prompt. An assistant's message at the end is one that the model goes on with. */
+export function promptPart(body: CountTokensRequest): ChatRequest {
+  for (const field of REFUSED) {
+    if (((body as Record<string, unknown>)[field] ?? null) !== null) {
+      throw new RequestError(`${field} is not supported: leave it out.`, { param: field })
+    }
+  }
+  const { format, effort } = body.output_config ?? {}
+  if ((format ?? null) !== null) {
+    throw new RequestError("output_config.format is not supported yet.", { param: "output_config.format" })
+  }
+  const messages = [...systemMessages(body.system ?? null), ...body.messages.flatMap(chatMessages)]
+  const continues = body.messages.at(-1)?.role === "assistant"
+  return {
+    model: body.model ?? null,
+    messages,
+    tools: chatTools(body.tools ?? []),
+    tool_choice: chatToolChoice(body),
+    reasoning_effort: readEffort(effort ?? null),
+    chat_template_kwargs: { ...thinkingVariables(body.thinking ?? null), ...body.chat_template_kwargs },
+    ...(continues ? { continue_final_message: true, add_generation_prompt: false } : {}),
+  }
+}
+
+function systemMessages(system: CountTokensRequest["system"] | null): ChatMessage[] {
+  if (system === null || system === undefined || system.length === 0) return []
+  const content = typeof system === "string" ? system : system.map((block, b) => textPart(block, `system.${b}`))
+  return [{ role: "system", content }]
+}
+
+/** A message's results are messages of their own to a template, before what the user says. */
+function chatMessages({ role, content }: AnthropicMessage, i: number): ChatMessage[] {
+  if (typeof content === "string") return [{ role, content }]
+  const texts: { type: string; text: string }[] = []
+  const calls: NonNullable<ChatMessage["tool_calls"]> = []
+  const results: ChatMessage[] = []
+  const thoughts: string[] = []
+  content.forEach((block, b) => {
+    const path = `messages.${i}.content.${b}`
+    if (block.type === "tool_use" && role === "assistant") calls.push(toolCall(block, path))
+    else if (block.type === "tool_result" && role === "user") results.push(toolResult(block, path))
+    else if (block.type === "thinking" && role === "assistant") thoughts.push(needed(block, "thinking", path))
+    else texts.push(textPart(block, path))
+  })
+  if (texts.length === 0 && calls.length === 0 && thoughts.length === 0) return results
+  const message: ChatMessage = { role, content: texts }
+  if (calls.length > 0) message.tool_calls = calls
+  if (thoughts.length > 0) message.reasoning = thoughts.join("\n")
+  return [...results, message]
+}
+
+function textPart(block: AnthropicBlock, path: string): { type: string; text: string } {
+  if (block.type === "text") return { type: "text", text: needed(block, "text", path) }
+  const source = block.source ?? {}
+  if (block.type === "document" && source["type"] === "text" && typeof source["data"] === "string") {
+    return { type: "text", text: source["data"] }
+  }
+  const type = JSON.stringify(block.type.slice(0, 60))
+  throw new RequestError(`${path} is of type ${type}, which cannot be put before this model here.`, { param: path })
+}
+
+function toolCall(block: AnthropicBlock, path: string): NonNullable<ChatMessage["tool_calls"]>[number] {
+  const call = { name: needed(block, "name", path), arguments: block.input ?? {} }
+  return { id: needed(block, "id", path), type: "function", function: call }
+}
+
+function toolResult(block: AnthropicBlock, path: string): ChatMessage {
+  const { content } = block
+  const parts = typeof content === "string" || content === null || content === undefined
+    ? (content ?? "")
+    : content.map((part, p) => textPart(part as AnthropicBlock, `${path}.content.${p}`))
+  return { role: "tool", tool_call_id: needed(block, "tool_use_id", path), content: parts }
+}
+
+type NeededField = "text" | "thinking" | "id" | "name" | "tool_use_id"
+
+function needed(block: AnthropicBlock, field: NeededField, path: string): string {
+  const value = block[field]
+  if (typeof value === "string") return value
+  throw new RequestError(`${path}, of type ${block.type}, must have \`${field}\`.`, { param: `${path}.${field}` })
+}
+
+function chatTools(tools: NonNullable<CountTokensRequest["tools"]>): Tools | null {
+  if (tools.length === 0) return null
+  return tools.map(({ type, name, description, input_schema }, i) => {
+    if ((type ?? "custom") !== "custom") {
+      throw new RequestError(`tools.${i} is of type ${JSON.stringify(type)}: only custom tools are supported.`, {
+        param: `tools.${i}.type`,
+      })
+    }
+    const described = (description ?? null) === null ? {} : { description }
+    return { type: "function", function: { name, ...described, parameters: input_schema ?? {} } }
+  })
+}
+
+type ToolChoice = NonNullable<ChatRequest["tool_choice"]>
+
+function chatToolChoice({ tool_choice: choice }: CountTokensRequest): ToolChoice | null {
+  if (choice === null || choice === undefined) return null
+  switch (choice.type) {
+    case "auto":
+    case "none":
+      return choice.type
+    case "any":
+      return "required"
+    case "tool":
+      return { type: "function", function: { name: choice.name ?? null } }
+    default: {
+      const got = JSON.stringify(choice.type.slice(0, 60))
+      throw new RequestError(`tool_choice.type must be auto, any, tool or none, got ${got}.`, {
+        param: "tool_choice.type",
+      })
+    }
+  }
+}
+
+function thinkingVariables(thinking: CountTokensRequest["thinking"] | null): Record<string, unknown> {
+  switch (thinking?.type) {
+    case undefined:
+    case "adaptive":
+      return {}
+    case "disabled":
+      return { enable_thinking: false }
+    case "enabled":
+      throw new RequestError("thinking of type enabled is not supported yet: leave it out.", { param: "thinking" })
+    default: {
+      const got = JSON.stringify(thinking?.type.slice(0, 60))
+      throw new RequestError(`thinking.type must be disabled, adaptive or enabled, got ${got}.`, {
+        param: "thinking.type",
+      })
+    }
+  }
+}
+
+function readEffort(effort: string | null): (typeof EFFORTS)[number] | null {
+  if (effort === null) return null
+  const known = EFFORTS.find((word) => word === effort)
+  if (known !== undefined) return known
+  throw new RequestError(`output_config.effort must be one of ${EFFORTS.join(", ")}.`, { param: "output_config.effort" })
+}
