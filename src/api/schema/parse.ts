@@ -2,6 +2,7 @@
 import { Kind } from "@sinclair/typebox"
 import type { Static, TObject, TSchema } from "@sinclair/typebox"
 import { TypeCompiler } from "@sinclair/typebox/compiler"
+import type { TypeCheck } from "@sinclair/typebox/compiler"
 import { ValueErrorType } from "@sinclair/typebox/errors"
 import type { ValueError } from "@sinclair/typebox/errors"
 import { RequestError } from "../../base/errors.ts"
@@ -10,14 +11,23 @@ import { describeSchema, describeValue } from "./describe.ts"
 
 export type BodyParser<T extends TSchema> = (body: unknown) => Static<T>
 
+/** Compiling takes longer than anything else here, so it is done when a schema is first needed, once. */
+const compiledSchemas = new WeakMap<TSchema, unknown>()
+
+function compiledSchema<T extends TSchema>(schema: T): TypeCheck<T> {
+  let compiled = compiledSchemas.get(schema) as TypeCheck<T> | undefined
+  if (compiled === undefined) compiledSchemas.set(schema, (compiled = TypeCompiler.Compile(schema)))
+  return compiled
+}
+
 /**
- * Compiles `schema` once. The parser gives the body itself when it fits, a coerced copy when it fits in lax reading.
+ * The parser gives the body itself when it fits, a coerced copy when it fits in lax reading.
  *
  * Errors: `RequestError` of type "Bad Request" whose `param` is the dotted path from "body".
  */
 export function bodyParser<T extends TObject>(schema: T): BodyParser<T> {
-  const compiled = TypeCompiler.Compile(schema)
   return (body) => {
+    const compiled = compiledSchema(schema)
     if (compiled.Check(body)) return body
     if (!isRecord(body)) throw shapeError("body", `Input should be an object, got ${describeValue(body)}`)
     const read = coerce(schema, body)
