@@ -60,7 +60,7 @@ function loadEngine(config: ServeConfig): StepEngine {
 function withEngine<T>(config: ServeConfig, measure: (engine: StepEngine, limits: MachineLimits) => T): T {
   const engine = loadEngine(config)
   try {
-    return measure(engine, measureLimits(engine.model.device.stream, systemMemory().availableBytes))
+    return measure(engine, measureLimits(engine.model.stream, systemMemory().availableBytes))
   } finally {
     engine.dispose()
   }

@@ -43,7 +43,7 @@ function start(config: EngineConfig): void {
   const clock = () => performance.now() / 1000
   const scheduler = new Scheduler(schedulerConfig, kv, { clock })
   core = new EngineCore({
-    scheduler, runner: loaded.runner, clock, yieldThen: setImmediate,
+    scheduler, runner: loaded, clock, yieldThen: setImmediate,
     emit: (outputs) => post({ type: "outputs", outputs }), onError: die,
   })
   post({
@@ -55,10 +55,10 @@ function start(config: EngineConfig): void {
   })
 }
 
-function call(message: Extract<ToWorker<EngineConfig>, { type: "call" }>): void {
+async function call(message: Extract<ToWorker<EngineConfig>, { type: "call" }>): Promise<void> {
   try {
     assert(core !== null, "a call before the engine is ready")
-    post({ type: "result", callId: message.callId, value: core.call(message.name, message.args as [boolean]) })
+    post({ type: "result", callId: message.callId, value: await core.call(message.name, message.args as [never]) })
   } catch (error) {
     post({ type: "failed", callId: message.callId, message: (error as Error).message })
   }
@@ -73,7 +73,7 @@ function receive(message: ToWorker<EngineConfig>): void {
     case "abort":
       return core?.abort(message.requestIds)
     case "call":
-      return call(message)
+      return void call(message)
     case "close":
       core?.stop()
       model?.dispose()

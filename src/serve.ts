@@ -12,6 +12,7 @@ import type { GenerateRequest } from "./engine/engine-client.ts"
 import { StatsLog } from "./engine/stats-log.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { resolveModel } from "./model/resolve.ts"
+import { isLocal, serverInfo } from "./server-info.ts"
 import { startTraceExport } from "./trace-export.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
 
@@ -51,6 +52,8 @@ function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     responseStore: { maxResponses: config.maxStoredResponses, maxBytes: config.maxStoredResponseBytes },
     enablePerRequestMetrics: config.enablePerRequestMetrics, accessLog: !config.disableAccessLog,
     quietPaths: config.disableAccessLogForEndpoints,
+    devMode: config.enableDevEndpoints ?? (config.apiKey.length > 0 || isLocal(config)),
+    enableTokenizerInfo: config.enableTokenizerInfoEndpoint, serverInfo: serverInfo(config),
     maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
   }

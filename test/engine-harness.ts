@@ -58,7 +58,7 @@ export class TestEngine {
   #step(results: Map<string, Generated>): void {
     const plan = this.scheduler.schedule()
     assert(plan.requests.length > 0, "a step planned nothing")
-    for (const output of this.scheduler.updateFromOutput(plan, this.model.runner.execute(plan))) {
+    for (const output of this.scheduler.updateFromOutput(plan, this.model.execute(plan))) {
       const result = results.get(output.requestId)!
       result.tokenIds.push(...output.newTokenIds)
       result.logprobs.push(...(output.logprobs ?? []))

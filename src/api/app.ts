@@ -8,19 +8,22 @@ import { completionsApi } from "./completions.ts"
 import { DEFAULT_API_OPTIONS } from "./context.ts"
 import type { ApiContext, ApiOptions } from "./context.ts"
 import { allowReading, preflight } from "./cors.ts"
+import { devApi } from "./dev.ts"
 import { docsApi } from "./docs.ts"
 import { errorResponse } from "./errors.ts"
 import { systemFingerprint } from "./fingerprint.ts"
 import { HttpMetrics } from "./http-metrics.ts"
 import { modelsApi } from "./models.ts"
 import { observed } from "./observed.ts"
-import { devApi, opsApi } from "./ops.ts"
+import { opsApi } from "./ops.ts"
 import type { DescribedRoute } from "./openapi.ts"
 import { randomHex } from "./request-id.ts"
 import { StreamStore } from "./resumable.ts"
 import { streamsApi } from "./streams.ts"
+import { renderApi } from "./render.ts"
 import { responsesApi } from "./responses/responses-api.ts"
 import { tokenizeApi } from "./tokenize.ts"
+import { tokenizerInfoApi } from "./tokenizer-info.ts"
 import { unknownFieldLog } from "./unknown-fields.ts"
 
 export interface App {
@@ -72,11 +75,13 @@ function buildRoutes(context: ApiContext) {
     .use(chatApi(context, noteUnknown))
     .use(responsesApi(context, noteUnknown))
     .use(anthropicApi(context, noteUnknown))
+    .use(renderApi(context, noteUnknown))
     .use(modelsApi(context))
     .use(tokenizeApi(context, noteUnknown))
     .use(opsApi(context))
     .use(streamsApi(context))
-  if (context.options.devMode) app.use(devApi(context))
+  if (context.options.enableTokenizerInfo) app.use(tokenizerInfoApi(context))
+  if (context.options.devMode) app.use(devApi(context, noteUnknown))
   const routes = (): DescribedRoute[] =>
     app.routes.map(({ method, path, hooks }) => ({ method, path, detail: (hooks as { detail?: unknown }).detail }))
   return app.use(docsApi(context, routes))

@@ -39,8 +39,12 @@ export interface ApiOptions {
   readonly streamResume: ResumeLimits
   /** How many responses /v1/responses keeps, and how much of them. */
   readonly responseStore: ResponseStoreLimits
-  /** Adds endpoints for developers, such as /reset_prefix_cache. */
+  /** Adds the endpoints that steer the engine, such as /sleep. */
   readonly devMode: boolean
+  /** Adds /tokenizer_info. */
+  readonly enableTokenizerInfo: boolean
+  /** What /server_info tells: the flags, without keys; variables of the environment that matter; the machine. */
+  readonly serverInfo: Readonly<Record<"config" | "env" | "system", Readonly<Record<string, unknown>>>>
   /** Gives every answer its `metrics`, not only those whose request asks for them. */
   readonly enablePerRequestMetrics: boolean
   /** Prints a line about each request, /health and /metrics left out. */
@@ -69,6 +73,8 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   streamResume: { seconds: 30, bytes: 2 ** 20 },
   responseStore: { maxResponses: 1024, maxBytes: 256 * 1024 * 1024 },
   devMode: true,
+  enableTokenizerInfo: true,
+  serverInfo: { config: {}, env: {}, system: {} },
   enablePerRequestMetrics: false,
   accessLog: true,
   quietPaths: [],

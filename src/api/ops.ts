@@ -4,7 +4,6 @@ import { Elysia } from "elysia"
 import type { ApiContext } from "./context.ts"
 import { operation } from "./openapi.ts"
 import { renderProcessMetrics } from "./process-metrics.ts"
-import { readFlag } from "./query.ts"
 
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -32,20 +31,4 @@ export function opsApi({ client, options, httpMetrics }: ApiContext) {
       }),
     })
     .get("/metrics", metrics, { detail: operation({ summary: "Prometheus metrics", tag }) })
-}
-
-/** For developers and tests. */
-export function devApi({ client }: ApiContext) {
-  const reset = async ({ request }: { request: Request }): Promise<Response> => {
-    const resetRunning = readFlag(new URL(request.url).searchParams, "reset_running_requests", false)
-    return Response.json({ success: await client.resetPrefixCache(resetRunning) })
-  }
-  return new Elysia().post("/reset_prefix_cache", reset, {
-    parse: "none",
-    detail: operation({
-      summary: "Forget all cached prefixes; success is false while requests hold blocks",
-      tag: "Development",
-      response: Type.Object({ success: Type.Boolean() }),
-    }),
-  })
 }

@@ -9,6 +9,11 @@ export function requestId(prefix: "cmpl" | "chatcmpl", request: Request, fromBod
   return `${prefix}-${request.headers.get("x-request-id") || fromBody || randomHex(8)}`
 }
 
+/** The client's id in an id of the engine's. */
+export function clientRequestId(engineId: string): string {
+  return engineId.replace(/-\d+-[0-9a-f]{8}$/, "")
+}
+
 /** Unique even where two clients chose the same id. */
 export function engineRequestId(id: string, promptIdx: number): string {
   return `${id}-${promptIdx}-${randomHex(4)}`

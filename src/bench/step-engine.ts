@@ -57,7 +57,7 @@ export class StepEngine {
     const logprobs: number[] = []
     while (this.#scheduler.hasUnfinishedRequests()) {
       const plan = this.#scheduler.schedule()
-      for (const output of this.#scheduler.updateFromOutput(plan, this.model.runner.execute(plan)))
+      for (const output of this.#scheduler.updateFromOutput(plan, this.model.execute(plan)))
         logprobs.push(...(output.promptLogprobs ?? []).map((entry) => entry.logprob))
     }
     assert(logprobs.length === tokenIds.length - 1, () => `${logprobs.length} scores of ${tokenIds.length} tokens`)
@@ -88,7 +88,7 @@ export class StepEngine {
     const plan = this.#scheduler.schedule()
     const cost = stepCost(this.model.cost, plan)
     const isDecode = plan.requests.every((r) => r.numScheduledTokens === 1 && r.numComputedTokens >= r.numPromptTokens)
-    const result = this.model.runner.execute(plan)
+    const result = this.model.execute(plan)
     this.#scheduler.updateFromOutput(plan, result)
     return {
       seconds: (performance.now() - started) / 1000, numTokens: plan.totalNumScheduledTokens,

@@ -40,6 +40,11 @@ export function toggleOn(group: string, usage: string, help: string): Flag<boole
   return { usage, help, group, byDefault: true, parse: null, hasNegation: true }
 }
 
+/** A switch that depends on others where it is not given. */
+export function toggleAuto(group: string, usage: string, help: string): Flag<boolean | null> {
+  return { usage, help, group, byDefault: null, parse: null, hasNegation: true }
+}
+
 /** `key` is the flag's name in its table: commander's own for its long form. */
 export function addFlag(command: Command, key: string, flag: Flag<unknown>): void {
   const option = new Option(flag.usage, flag.help).helpGroup(flag.group)

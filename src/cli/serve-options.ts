@@ -5,7 +5,7 @@
 import { ConfigError } from "../base/errors.ts"
 import { LOGPROBS_MODES, type LogprobsMode } from "../core/logprobs-mode.ts"
 import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
-import { optional, several, toggle, toggleOn, value, type Flag, type ValuesOf } from "./flags.ts"
+import { optional, several, toggle, toggleAuto, toggleOn, value, type Flag, type ValuesOf } from "./flags.ts"
 import { integer, jsonObject, jsonStrings, oneOf, orAuto, share, text } from "./parse-values.ts"
 
 export const MODEL = "Model:"
@@ -65,6 +65,11 @@ export const SERVE_FLAGS = {
     "how long a stream that was asked to be resumable goes on without a connection; 0 keeps none"),
   streamResumeBytes: value(SERVER, "--stream-resume-bytes <bytes>", 2 ** 20, integer({ min: 1024, max: 2 ** 30 }),
     "of each such stream, the last events kept"),
+  enableDevEndpoints: toggleAuto(SERVER, "--enable-dev-endpoints",
+    "serve /sleep, /pause, /reset_prefix_cache, /abort_requests, /server_info and the like " +
+      "(default: where a key is asked for, or only this machine can connect)"),
+  enableTokenizerInfoEndpoint: toggleOn(SERVER, "--enable-tokenizer-info-endpoint",
+    "serve /tokenizer_info, the chat template included"),
   maxBodyBytes: value(SERVER, "--max-body-bytes <bytes>", 64 * 2 ** 20, integer({ min: 1024 }),
     "largest request body; a larger one gets 413"),
   shutdownTimeout: value(SERVER, "--shutdown-timeout <seconds>", 0, integer({ min: 0, max: 86400 }),

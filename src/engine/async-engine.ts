@@ -17,10 +17,13 @@ import type { SchedulerStats } from "../core/scheduler-stats.ts"
 import type { ChatTemplate } from "../text/chat-template.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import { EngineDeadError } from "./engine-client.ts"
-import type { ChoiceOutput, EngineClient, GenerateRequest, ModelInfo } from "./engine-client.ts"
+import type { ChoiceOutput, EngineClient, EngineControl, GenerateRequest, ModelInfo } from "./engine-client.ts"
+import { EngineController } from "./engine-control.ts"
+import type { EngineControlDeps } from "./engine-control.ts"
 import type { EngineCoreOutputs, EngineCorePort } from "./engine-core-port.ts"
 import type { MetricBuckets } from "./metric-buckets.ts"
 import { EngineMetrics } from "./metrics.ts"
+import { SLEEP_STATES } from "./metric-families.ts"
 import type { MetricsConfig } from "./metrics.ts"
 import { OutputCollector } from "./output-collector.ts"
 import { OutputProcessor } from "./output-processor.ts"
@@ -57,6 +60,7 @@ export class AsyncEngine implements EngineClient {
   readonly model: ModelInfo
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate | null
+  readonly control: EngineControl
   readonly #core: EngineCorePort
   readonly #now: () => number
   readonly #random: RandomSource
@@ -98,6 +102,11 @@ export class AsyncEngine implements EngineClient {
     this.#processor = new OutputProcessor({ metrics: this.#metrics, tokenizer })
     this.#onRequest = options.onRequest ?? (() => {})
     this.#onStats = options.onStats ?? (() => {})
+    this.control = new EngineController({
+      call: this.#call,
+      abort: (isMeant) => this.#abortWithOutput(isMeant),
+      onSleep: (level) => this.#metrics.recordSleepState(SLEEP_STATES[level ?? 0]),
+    })
     core.onOutputs((batch) => this.#receive(batch))
     core.onDeath((error) => this.#die(error))
   }
@@ -147,9 +156,9 @@ export class AsyncEngine implements EngineClient {
     return this.#processor.numLive
   }
 
-  resetPrefixCache(resetRunning: boolean): Promise<boolean> {
+  #call: EngineControlDeps["call"] = (name, ...args) => {
     if (this.#deathReason !== null) return Promise.reject(new EngineDeadError(this.#deathReason))
-    return this.#core.call("resetPrefixCache", resetRunning)
+    return this.#core.call(name, ...args)
   }
 
   /** Called again while it waits, it waits no longer than the second time says. */
@@ -165,11 +174,7 @@ export class AsyncEngine implements EngineClient {
   async #drainAndClose(): Promise<void> {
     this.#noteIdle()
     await this.#idle.promise
-    const ids: string[] = []
-    for (const request of this.#processor.liveRequests()) {
-      ids.push(...this.#processor.abortWithOutput(request, this.#now()))
-    }
-    if (ids.length > 0) this.#core.abort(ids)
+    this.#abortWithOutput(() => true)
     await this.#core.close()
     this.#state = "stopped"
     this.#deathReason ??= "The engine has been shut down."
@@ -191,6 +196,7 @@ export class AsyncEngine implements EngineClient {
     this.#checkRoom(sampling.n)
     const arrivalTime = this.#now()
     const state = new RequestState({
+      requestId: request.requestId,
       kind: request.outputKind,
       ...to,
       promptTokenIds,
@@ -239,6 +245,13 @@ export class AsyncEngine implements EngineClient {
     this.#numRunning = stats.numRunning
     this.#hasWaiting = stats.numWaiting + stats.numDeferred > 0
     this.#noteIdle()
+  }
+
+  #abortWithOutput(isMeant: (requestId: string) => boolean): number {
+    const requests = [...this.#processor.liveRequests()].filter(({ requestId }) => isMeant(requestId))
+    const ids = requests.flatMap((request) => this.#processor.abortWithOutput(request, this.#now()))
+    if (ids.length > 0) this.#core.abort(ids)
+    return requests.length
   }
 
   /** Nobody reads `request` any more: whatever of it is not finished is aborted. */

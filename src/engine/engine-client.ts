@@ -83,6 +83,34 @@ export interface ChoiceOutput {
   readonly figures: FinishedRequest | null
 }
 
+/** What becomes of live requests when the engine is paused. */
+export type PauseMode = "abort" | "wait" | "keep"
+/** What sleep gives back: nothing, the weights' memory, or the KV cache's too. */
+export type SleepLevel = 0 | 1 | 2
+
+/** Stops and starts the engine's work by hand. Everything here may fail with `EngineDeadError`. */
+export interface EngineControl {
+  /** Since the pause was asked for, whether or not the engine has come to rest yet. */
+  readonly isPaused: boolean
+  readonly isSleeping: boolean
+  /**
+   * abort: live requests end with what they have. wait: running ones finish first. keep: they stop where they are, and
+   * go on later. With `clearCache` cached prefixes are forgotten at the end; requests that are kept are computed anew.
+   * Errors: `RequestError` 409 when the engine sleeps, or is resumed while this waits.
+   */
+  pause(mode: PauseMode, clearCache: boolean): Promise<void>
+  /** Errors: `RequestError` 409 when the engine sleeps. */
+  resume(): Promise<void>
+  /** Pauses, then gives memory back. Errors: as `pause`; 409 when it sleeps at another level. */
+  sleep(level: SleepLevel, mode: PauseMode): Promise<void>
+  /** Loads what sleep gave back, and resumes. Errors: `RequestError` 503 when there is no room for it; it sleeps on. */
+  wakeUp(): Promise<void>
+  /** Ends live requests with what they have, those whose `requestId` fits. Returns how many. */
+  abort(isMeant: (requestId: string) => boolean): number
+  /** False, with nothing changed, while requests hold blocks, unless `resetRunning`: then they are computed anew. */
+  resetPrefixCache(resetRunning: boolean): Promise<boolean>
+}
+
 /** One-engine surface that the HTTP layer talks to. */
 export interface EngineClient {
   readonly model: ModelInfo
@@ -107,7 +135,7 @@ export interface EngineClient {
   metrics(): string
   /** Requests accepted and not yet finished. */
   numUnfinished(): number
-  resetPrefixCache(resetRunning: boolean): Promise<boolean>
+  readonly control: EngineControl
   /** Stops admitting, waits at most `timeoutMs` for running requests, then aborts the rest and stops the engine. */
   shutdown(timeoutMs: number): Promise<void>
 }

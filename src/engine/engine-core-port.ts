@@ -16,7 +16,7 @@ export interface EngineCorePort {
   call<K extends keyof EngineCoreCalls>(
     name: K,
     ...args: Parameters<EngineCoreCalls[K]>
-  ): Promise<ReturnType<EngineCoreCalls[K]>>
+  ): Promise<boolean>
   onOutputs(listener: (outputs: EngineCoreOutputs) => void): void
   /** The back half died: every live request ends with an error. Called once. */
   onDeath(listener: (error: Error) => void): void
@@ -45,8 +45,16 @@ export interface EngineCoreOutputs {
   readonly stats: SchedulerStats
 }
 
+/** Each answers yes or no. */
 export interface EngineCoreCalls {
   resetPrefixCache(resetRunning: boolean): boolean
+  /** Resolves when no request can go on in that state: true; or when `resume` comes first: false. */
+  pause(state: "paused_new" | "paused_all"): boolean | Promise<boolean>
+  resume(): boolean
+  /** Gives memory back (see `Runner`). Requires: paused and at rest; at level 2, no request holds blocks. */
+  sleep(level: 1 | 2): boolean
+  /** Errors: when there is no memory to load into; the runner sleeps on. */
+  wakeUp(): boolean
   /** Nothing running or waiting, every block free: for tests and the drain. */
   isIdle(): boolean
 }

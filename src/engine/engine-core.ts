@@ -9,7 +9,7 @@
  */
 import { assert } from "../base/assert.ts"
 import { Request } from "../core/request.ts"
-import type { Scheduler } from "../core/scheduler.ts"
+import type { PauseState, Scheduler } from "../core/scheduler.ts"
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./engine-core-port.ts"
 import type { Runner } from "./runner.ts"
 
@@ -26,6 +26,8 @@ export interface EngineCoreDeps {
 
 export class EngineCore {
   readonly #deps: EngineCoreDeps
+  /** Who waits for a pause. */
+  readonly #onRest: ((isAtRest: boolean) => void)[] = []
   #isLooping = false
   #isStopped = false
 
@@ -44,17 +46,52 @@ export class EngineCore {
     this.#wake()
   }
 
-  call<K extends keyof EngineCoreCalls>(name: K, args: Parameters<EngineCoreCalls[K]>): ReturnType<EngineCoreCalls[K]> {
+  call<K extends keyof EngineCoreCalls>(name: K, args: Parameters<EngineCoreCalls[K]>): boolean | Promise<boolean> {
     const { scheduler } = this.#deps
     const calls: EngineCoreCalls = {
       resetPrefixCache: (resetRunning) => scheduler.resetPrefixCache(resetRunning),
       isIdle: () => !scheduler.hasUnfinishedRequests() && scheduler.kvCacheUsage === 0,
+      pause: (state) => this.#pause(state),
+      resume: () => this.#resume(),
+      sleep: (level) => this.#sleep(level),
+      wakeUp: () => this.#wakeUp(),
     }
-    const handler = calls[name] as (...args: unknown[]) => unknown
+    const handler = calls[name] as (...args: unknown[]) => boolean | Promise<boolean>
     assert(handler !== undefined, () => `unknown call ${name}`)
-    const value = handler(...args) as ReturnType<EngineCoreCalls[K]>
+    const value = handler(...args)
     this.#wake()
     return value
+  }
+
+  #pause(state: Exclude<PauseState, "unpaused">): boolean | Promise<boolean> {
+    const { scheduler } = this.#deps
+    scheduler.setPause(state)
+    if (!scheduler.hasWork()) return true
+    return new Promise((resolve) => this.#onRest.push(resolve))
+  }
+
+  #resume(): boolean {
+    this.#deps.scheduler.setPause("unpaused")
+    this.#settlePauses(false)
+    return true
+  }
+
+  #sleep(level: 1 | 2): boolean {
+    const { scheduler, runner } = this.#deps
+    assert(!scheduler.hasUnfinishedRequests(), "an engine that works cannot sleep")
+    assert(level === 1 || scheduler.kvCacheUsage === 0, "requests hold blocks of a KV cache that is to go")
+    runner.sleep(level)
+    return true
+  }
+
+  #wakeUp(): boolean {
+    this.#deps.runner.wake()
+    return true
+  }
+
+  /** Whoever waits for the pause hears whether the engine has come to rest. */
+  #settlePauses(isAtRest: boolean): void {
+    for (const resolve of this.#onRest.splice(0)) resolve(isAtRest)
   }
 
   /** No further step runs. The runner may be disposed of afterwards. */
@@ -83,6 +120,7 @@ export class EngineCore {
     } else {
       this.#isLooping = false
       this.#emit([])
+      this.#settlePauses(true)
     }
   }
 

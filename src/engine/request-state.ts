@@ -19,10 +19,13 @@ import type { OutputStream } from "./output-stream.ts"
 import { OutputText } from "./output-text.ts"
 
 type RequestInit = Pick<
-  RequestState, "kind" | "collector" | "stream" | "promptTokenIds" | "arrivalTime" | "numChoices" | "onFinished"
+  RequestState,
+  "requestId" | "kind" | "collector" | "stream" | "promptTokenIds" | "arrivalTime" | "numChoices" | "onFinished"
 >
 
 export class RequestState {
+  /** The caller's. */
+  readonly requestId: string
   readonly kind: GenerateRequest["outputKind"]
   readonly collector: OutputCollector
   readonly stream: OutputStream
@@ -39,6 +42,7 @@ export class RequestState {
   isTouched = false
 
   constructor(init: RequestInit) {
+    this.requestId = init.requestId
     this.kind = init.kind
     this.collector = init.collector
     this.stream = init.stream

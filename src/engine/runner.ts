@@ -4,4 +4,11 @@ import type { SchedulePlan, StepResult } from "../core/schedule-plan.ts"
 export interface Runner {
   /** Errors: any; the engine is dead afterwards. */
   execute(plan: SchedulePlan): StepResult
+  /**
+   * Gives memory back: that of the weights, and at level 2 the KV cache's too, with what is in it. Only empty plans are
+   * executed until it is woken.
+   */
+  sleep(level: 1 | 2): void
+  /** Errors: any; it sleeps on then. */
+  wake(): void
 }

@@ -4,7 +4,7 @@ import type { EngineCoreCalls, EngineCoreOutputs, EngineCorePort, EngineCoreRequ
 import type { FromWorker, ToWorker } from "./worker-protocol.ts"
 
 interface PendingCall {
-  readonly resolve: (value: never) => void
+  readonly resolve: (value: boolean) => void
   readonly reject: (error: Error) => void
 }
 
@@ -45,11 +45,11 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
   call<K extends keyof EngineCoreCalls>(
     name: K,
     ...args: Parameters<EngineCoreCalls[K]>
-  ): Promise<ReturnType<EngineCoreCalls[K]>> {
+  ): Promise<boolean> {
     if (this.#death !== null) return Promise.reject(this.#death)
     const callId = this.#nextCallId++
-    const { promise, resolve, reject } = Promise.withResolvers<ReturnType<EngineCoreCalls[K]>>()
-    this.#calls.set(callId, { resolve: resolve as (value: never) => void, reject })
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>()
+    this.#calls.set(callId, { resolve, reject })
     this.#send({ type: "call", callId, name, args })
     return promise
   }
@@ -82,7 +82,7 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
       case "outputs":
         return this.#onOutputs(message.outputs)
       case "result":
-        return this.#settle(message.callId, (call) => call.resolve(message.value as never))
+        return this.#settle(message.callId, (call) => call.resolve(message.value))
       case "failed":
         return this.#settle(message.callId, (call) => call.reject(new Error(message.message)))
       case "dead":

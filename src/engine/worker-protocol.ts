@@ -17,7 +17,7 @@ export type FromWorker<Ready> =
   | { readonly type: "notice"; readonly lines: readonly string[] }
   | { readonly type: "ready"; readonly ready: Ready }
   | { readonly type: "outputs"; readonly outputs: EngineCoreOutputs }
-  | { readonly type: "result"; readonly callId: number; readonly value: unknown }
+  | { readonly type: "result"; readonly callId: number; readonly value: boolean }
   | { readonly type: "failed"; readonly callId: number; readonly message: string }
   /** `isConfigError`: the start was refused because of what the user asked for. */
   | { readonly type: "dead"; readonly message: string; readonly isConfigError: boolean }

@@ -19,12 +19,38 @@ export function bytesPerBlock(device: Device, config: ModelConfig, shape: KVCach
   return layer * 2 * config.numLayers
 }
 
-/** The paged cache: a key and a value pool a layer, addressed by the scheduler's block ids. */
-export function allocateKVCache(device: Device, config: ModelConfig, shape: KVCacheShape, numBlocks: number): KVLayer[] {
-  const bytes = device.library.kvCacheBytes({
-    numKvHeads: config.numKvHeads, headDim: config.headDim, blockSize: shape.blockSize, numBlocks, dtype: shape.dtype,
-  })
-  return Array.from({ length: config.numLayers }, () => ({
-    key: device.alloc(bytes), value: device.alloc(bytes), dtype: shape.dtype, blockSize: shape.blockSize, numBlocks,
-  }))
+/** The paged cache: a key and a value pool a layer, addressed by the scheduler's block ids. Outlives the weights. */
+export class KVMemory {
+  readonly #device: Device
+  readonly #config: ModelConfig
+  readonly #shape: KVCacheShape
+  #layers: readonly KVLayer[] | null = null
+
+  /** `device`: for this alone. */
+  constructor(device: Device, config: ModelConfig, shape: KVCacheShape) {
+    this.#device = device
+    this.#config = config
+    this.#shape = shape
+  }
+
+  get isAllocated(): boolean {
+    return this.#layers !== null
+  }
+
+  /** The layers, allocated where they are not. */
+  layers(numBlocks: number): readonly KVLayer[] {
+    const { numKvHeads, headDim, numLayers } = this.#config
+    const shape = { ...this.#shape, numBlocks }
+    const bytes = this.#device.library.kvCacheBytes({ numKvHeads, headDim, ...shape })
+    this.#layers ??= Array.from({ length: numLayers }, () => ({
+      key: this.#device.alloc(bytes), value: this.#device.alloc(bytes), ...shape,
+    }))
+    return this.#layers
+  }
+
+  /** Gives the memory back; what is in it is lost. */
+  free(): void {
+    this.#device.dispose()
+    this.#layers = null
+  }
 }

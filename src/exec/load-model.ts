@@ -1,12 +1,15 @@
 /**
  * From a path to a model that runs: read, plan, load, lay the forward pass down.
  */
-import { KernelLibrary } from "../../ffi/library.ts"
+import { KernelLibrary, type NativeStream } from "../../ffi/library.ts"
+import { assert } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
+import type { SchedulePlan, StepResult } from "../core/schedule-plan.ts"
 import { findArchitecture } from "../model/arch/index.ts"
+import type { Forward } from "../model/architecture.ts"
 import { ConfigReader, type ModelConfig } from "../model/config.ts"
-import { GraphBuilder, type RopeTable } from "../model/graph-builder.ts"
+import { GraphBuilder, type KVLayer, type RopeTable } from "../model/graph-builder.ts"
 import type { ModelSource } from "../model/load/checkpoint.ts"
 import { openModel } from "../model/load/open.ts"
 import { computeOf } from "../model/quantization.ts"
@@ -15,7 +18,7 @@ import { WeightMap } from "../model/weights.ts"
 import { Device } from "../tensor/device.ts"
 import type { EngineConfig } from "./engine-config.ts"
 import { InputBatch, type BatchLimits } from "./input-batch.ts"
-import { allocateKVCache, bytesPerBlock, type KVCacheShape } from "./kv-cache.ts"
+import { bytesPerBlock, KVMemory, type KVCacheShape } from "./kv-cache.ts"
 import { kvGroups } from "./kv-groups.ts"
 import { planMemory, type MemoryPlan } from "./memory-plan.ts"
 import { modelCost, type ModelCost } from "./model-cost.ts"
@@ -25,13 +28,20 @@ import { systemMemory } from "./system-memory.ts"
 /** Rows the output head takes at a time: logits are [rows, V]. */
 const MAX_SAMPLE_ROWS = 32
 
+/** A model that runs, or sleeps: then the memory of its weights and its scratch is the system's, to be loaded again. */
 export interface LoadedModel {
   readonly config: ModelConfig
   readonly groups: readonly KVCacheGroup[]
   readonly plan: MemoryPlan
-  readonly runner: ModelRunner
-  readonly device: Device
   readonly cost: ModelCost
+  /** Where it computes. */
+  readonly stream: NativeStream
+  /** Errors: those of `ModelRunner.execute`. Requires: awake, or an empty plan. */
+  execute(plan: SchedulePlan): StepResult
+  /** At level 2 the KV cache goes too. */
+  sleep(level: 1 | 2): void
+  /** Errors: `ConfigError`, `NativeError`; it sleeps on then. */
+  wake(): void
   dispose(): void
 }
 
@@ -43,65 +53,144 @@ export function loadModel(engine: EngineConfig, onPlan: (plan: MemoryPlan) => vo
   const library = KernelLibrary.open(engine.libraries.cpu)
   if (library.score() === 0) throw new ConfigError("this processor cannot run the CPU kernel library")
   const stream = library.createStream({ numThreads: engine.numThreads, isa: engine.isa })
-  const device = new Device(library, stream)
   try {
-    return load(engine, device, onPlan)
+    return load(engine, library, stream, onPlan)
   } catch (error) {
-    device.dispose()
     stream.destroy()
     throw error
   }
 }
 
-function load(engine: EngineConfig, device: Device, onPlan: (plan: MemoryPlan) => void): LoadedModel {
-  const source = openModel(engine.modelPath, (path) => device.library.mapFile(path))
+function load(
+  engine: EngineConfig, library: KernelLibrary, stream: NativeStream, onPlan: (plan: MemoryPlan) => void,
+): LoadedModel {
+  const first = open(engine, library)
+  const { config } = first
+  const shape: KVCacheShape = { blockSize: engine.blockSize, dtype: kvDtypeOf(engine) }
+  const groups = kvGroups(config, shape)
+  let plan: MemoryPlan
+  const kv = new KVMemory(new Device(library, stream), config, shape)
+  let parts: ModelParts | null
   try {
-    return build(engine, device, source, onPlan)
+    const device = new Device(library, stream)
+    plan = planMemory(engine, {
+      weightBytes: first.map.plan(device, first.compute), scratchBytes: scratchBytes(engine, config), groups,
+      bytesPerBlock: bytesPerBlock(device, config, shape), modelMaxLen: config.maxPositionEmbeddings,
+    }, systemMemory())
+    onPlan(plan)
+    parts = assemble(engine, first, { device, plan, kv: kv.layers(plan.numBlocks) })
+  } catch (error) {
+    kv.free()
+    throw error
   } finally {
+    first.source.checkpoint.close()
+  }
+
+  const sleep = (level: 1 | 2): void => {
+    parts?.dispose()
+    parts = null
+    if (level === 2) kv.free()
+  }
+  const wake = (): void => {
+    if (parts !== null) return
+    checkRoom(plan, kv.isAllocated ? 0 : plan.kvCacheBytes)
+    const again = open(engine, library)
+    try {
+      if (!Bun.deepEquals(again.config, config)) throw new ConfigError(`${engine.modelPath} holds another model by now`)
+      const device = new Device(library, stream)
+      again.map.plan(device, again.compute)
+      parts = assemble(engine, again, { device, plan, kv: kv.layers(plan.numBlocks) })
+    } finally {
+      again.source.checkpoint.close()
+    }
+  }
+  const execute = (steps: SchedulePlan): StepResult => {
+    if (parts !== null) return parts.runner.execute(steps)
+    assert(steps.requests.length === 0, "a model that sleeps was asked to compute")
+    return { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
+  }
+  const dispose = (): void => {
+    sleep(2)
+    stream.destroy()
+  }
+  const cost = modelCost(config, first.map, shape.dtype)
+  return { config, groups, plan, cost, stream, execute, sleep, wake, dispose }
+}
+
+/** Errors: `ConfigError` when others have taken the memory meanwhile. */
+function checkRoom({ weightBytes, scratchBytes }: MemoryPlan, kvBytes: number): void {
+  const needed = weightBytes + scratchBytes + kvBytes
+  const { availableBytes } = systemMemory()
+  if (needed <= availableBytes) return
+  throw new ConfigError(`waking up needs ${needed} bytes of memory; ${availableBytes} are available`)
+}
+
+/** A checkpoint with what its architecture makes of it; nothing is read into memory yet. */
+interface OpenModel {
+  readonly source: ModelSource
+  readonly config: ModelConfig
+  readonly map: WeightMap
+  readonly forward: Forward
+  readonly compute: ReturnType<typeof computeOf>
+}
+
+function open(engine: EngineConfig, library: KernelLibrary): OpenModel {
+  const source = openModel(engine.modelPath, (path) => library.mapFile(path))
+  try {
+    const architecture = findArchitecture(source.config)
+    const reader = new ConfigReader(source.config)
+    const config = architecture.config(reader)
+    reader.assertAllUnderstood()
+    const map = new WeightMap(source.checkpoint)
+    const forward = architecture.model(map, config)
+    map.assertAllRead()
+    return { source, config, map, forward, compute: computeOf(engine, map.linears) }
+  } catch (error) {
     source.checkpoint.close()
+    throw error
   }
 }
 
-function build(
-  engine: EngineConfig, device: Device, source: ModelSource, onPlan: (plan: MemoryPlan) => void,
-): LoadedModel {
-  const architecture = findArchitecture(source.config)
-  const reader = new ConfigReader(source.config)
-  const config = architecture.config(reader)
-  reader.assertAllUnderstood()
-  const map = new WeightMap(source.checkpoint)
-  const forward = architecture.model(map, config)
-  map.assertAllRead()
+/** What sleep gives back: weights, scratch, and the forward pass that is laid down over them. */
+interface ModelParts {
+  readonly runner: ModelRunner
+  dispose(): void
+}
 
-  const compute = computeOf(engine, map.linears)
-  const shape: KVCacheShape = { blockSize: engine.blockSize, dtype: kvDtypeOf(engine) }
-  const groups = kvGroups(config, shape)
-  const plan = planMemory(engine, {
-    weightBytes: map.plan(device, compute), scratchBytes: scratchBytes(engine, config), groups,
-    bytesPerBlock: bytesPerBlock(device, config, shape), modelMaxLen: config.maxPositionEmbeddings,
-  }, systemMemory())
-  onPlan(plan)
+interface Place {
+  readonly device: Device
+  readonly plan: MemoryPlan
+  readonly kv: readonly KVLayer[]
+}
 
-  map.load(device, compute)
-  const limits: BatchLimits = {
-    maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, blockSize: engine.blockSize,
-    maxModelLen: plan.maxModelLen, maxSamples: Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs),
-  }
-  const batch = new InputBatch(device, limits)
-  const builder = new GraphBuilder(device, batch.inputs, limits.maxTokens, engine.activationBits)
-  const logits = device.matrix(limits.maxSamples, config.vocabSize)
-  forward(builder, {
-    config, logits, maxSamples: limits.maxSamples, kv: allocateKVCache(device, config, shape, plan.numBlocks),
-    rope: ropeTable(device, config, plan.maxModelLen, source.ropeInterleaved),
-  })
-  const runner = new ModelRunner(device, builder, batch, logits, { limits, logprobsMode: engine.logprobsMode })
-  const dispose = () => {
-    runner.dispose()
+/** Errors: as `loadModel`; nothing but the KV cache is left allocated then. */
+function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv }: Place): ModelParts {
+  const { config, map } = model
+  try {
+    map.load(device, model.compute)
+    const limits: BatchLimits = {
+      maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, blockSize: engine.blockSize,
+      maxModelLen: plan.maxModelLen, maxSamples: Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs),
+    }
+    const batch = new InputBatch(device, limits)
+    const builder = new GraphBuilder(device, batch.inputs, limits.maxTokens, engine.activationBits)
+    const logits = device.matrix(limits.maxSamples, config.vocabSize)
+    model.forward(builder, {
+      config, logits, maxSamples: limits.maxSamples, kv,
+      rope: ropeTable(device, config, plan.maxModelLen, model.source.ropeInterleaved),
+    })
+    const runner = new ModelRunner(device, builder, batch, logits, { limits, logprobsMode: engine.logprobsMode })
+    const dispose = () => {
+      runner.dispose()
+      map.destroy()
+      device.dispose()
+    }
+    return { runner, dispose }
+  } catch (error) {
     map.destroy()
     device.dispose()
-    device.stream.destroy()
+    throw error
   }
-  return { config, groups, plan, runner, device, cost: modelCost(config, map, shape.dtype), dispose }
 }
 
 function kvDtypeOf(engine: EngineConfig): "F32" | "BF16" {

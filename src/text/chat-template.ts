@@ -32,11 +32,13 @@ const MAX_RANGE = 100_000
 export class ChatTemplate {
   /** How the template takes message content; see `detectContentFormat`. */
   readonly contentFormat: ContentFormat
+  readonly source: string
   readonly #template: Template
   readonly #printed: ReadonlySet<unknown>
 
-  private constructor(template: Template) {
+  private constructor(source: string, template: Template) {
     const program = template.parsed as unknown as NodeFields
+    this.source = source
     this.#template = template
     this.#printed = printedExpressions(program)
     this.contentFormat = detectContentFormat(program)
@@ -47,7 +49,7 @@ export class ChatTemplate {
     if (source.length > MAX_SOURCE)
       throw new ConfigError(`chat template has ${source.length} characters; the limit is ${MAX_SOURCE}`)
     try {
-      return new ChatTemplate(new Template(source))
+      return new ChatTemplate(source, new Template(source))
     } catch (error) {
       throw new ConfigError(`chat template cannot be parsed: ${(error as Error).message}`)
     }

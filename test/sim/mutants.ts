@@ -96,6 +96,18 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
   },
   {
+    name: "a pause admits",
+    file: "scheduler.ts",
+    find: "if (!hasPreempted && this.#pause === \"unpaused\")",
+    replace: "if (!hasPreempted)",
+  },
+  {
+    name: "a pause of all lets the running ones go on",
+    file: "scheduler.ts",
+    find: "this.#pause === \"paused_all\" ? 0 : this.config",
+    replace: "this.config",
+  },
+  {
     name: "an aborted request keeps its blocks",
     file: "scheduler.ts",
     find: "request.finish(reason)\n      this.#release(request)",

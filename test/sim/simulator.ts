@@ -11,7 +11,7 @@ import type { Request, RequestInit } from "../../src/core/request.ts"
 import { compareByPriority } from "../../src/core/request-queue.ts"
 import { defaultSamplingParams } from "../../src/core/sampling-params.ts"
 import type { SchedulePlan, StepResult, TokenLogprobs } from "../../src/core/schedule-plan.ts"
-import type { Scheduler } from "../../src/core/scheduler.ts"
+import type { PauseState, Scheduler } from "../../src/core/scheduler.ts"
 import { EOS_TOKEN_ID, FakeModel, judge, saltValue, STOP_TOKEN_ID, toToken, VOCAB_SIZE } from "./fake-model.ts"
 import { FakeRunner } from "./fake-runner.ts"
 import { drawScenario, type Scenario } from "./scenario.ts"
@@ -48,6 +48,9 @@ export interface Coverage {
   /** Prompts whose log-probabilities came, and those of them of which some positions were not computed. */
   judgedPrompts: number
   recalledPrompts: number
+  /** Steps in each state of a pause with somebody to hold back. */
+  stepsPausedNew: number
+  stepsPausedAll: number
 }
 
 export function emptyCoverage(): Coverage {
@@ -63,6 +66,8 @@ export function emptyCoverage(): Coverage {
     staleOutputs: 0,
     judgedPrompts: 0,
     recalledPrompts: 0,
+    stepsPausedNew: 0,
+    stepsPausedAll: 0,
   }
 }
 
@@ -93,7 +98,7 @@ class Simulation {
   readonly #inFlight: { plan: SchedulePlan; result: StepResult }[] = []
   /** Token sequences that later prompts may begin with. */
   readonly #pastTokens: number[][] = []
-  #isPaused = false
+  #pause: PauseState = "unpaused"
   #now = 0
 
   constructor(core: Core, scenario: Scenario, prng: Prng, coverage: Coverage) {
@@ -131,9 +136,9 @@ class Simulation {
       const isReset = this.#scheduler.resetPrefixCache(this.#prng.chance(0.5))
       if (isReset) this.#coverage.resets += 1
     }
-    if (this.#prng.chance(this.#isPaused ? 0.3 : pauseRate)) {
-      this.#isPaused = !this.#isPaused
-      this.#scheduler.setPause(this.#isPaused ? this.#prng.pick(["paused_new", "paused_all"]) : "unpaused")
+    if (this.#prng.chance(this.#pause === "unpaused" ? pauseRate : 0.3)) {
+      this.#pause = this.#pause === "unpaused" ? this.#prng.pick(["paused_new", "paused_all"]) : "unpaused"
+      this.#scheduler.setPause(this.#pause)
     }
   }
 
@@ -147,7 +152,7 @@ class Simulation {
     const isIdle = plan.totalNumScheduledTokens === 0
     // A request that preempted itself ends its step: the next one goes on.
     const hasPreempted = plan.preemptedRequestIds.length > 0
-    const mustMove = isIdle && !hasPreempted && this.#inFlight.length === 1 && !this.#isPaused && this.#live.size > 0
+    const mustMove = isIdle && !hasPreempted && this.#inFlight.length === 1 && this.#pause === "unpaused" && this.#live.size > 0
     assert(!mustMove, () => `step ${plan.step}: nothing scheduled, ${this.#live.size} requests live`)
     // An abort may arrive while a step runs: its tokens must not be delivered.
     if (this.#live.size > 0 && this.#prng.chance(this.#scenario.abortRate)) {
@@ -269,6 +274,7 @@ class Simulation {
 
   #checkPlan(plan: SchedulePlan, waiting: readonly Client[]): void {
     const { scheduler } = this.#scenario
+    this.#checkPause(plan, waiting.length)
     let total = 0
     let lastAdmitted: Client | null = null
     for (const scheduled of plan.requests) {
@@ -285,6 +291,17 @@ class Simulation {
     assert(plan.requests.length <= scheduler.maxNumSeqs, () => `${plan.requests.length} requests in a plan`)
     if (lastAdmitted !== null) this.#checkOrder(lastAdmitted, waiting)
     for (const { requestId, isNew } of plan.requests) if (isNew) this.#client(requestId).wasAdmitted = true
+  }
+
+  #checkPause(plan: SchedulePlan, numWaiting: number): void {
+    const numNew = plan.requests.filter(({ isNew }) => isNew).length
+    if (this.#pause === "paused_new") {
+      assert(numNew === 0, () => `${numNew} requests were admitted in a pause`)
+      if (numWaiting > 0) this.#coverage.stepsPausedNew += 1
+    } else if (this.#pause === "paused_all") {
+      assert(plan.requests.length === 0, () => `${plan.requests.length} requests run in a pause of all`)
+      if (this.#live.size > numWaiting) this.#coverage.stepsPausedAll += 1
+    }
   }
 
   /** Nobody who waited before `admitted` in the policy's order, and could have been admitted, still waits. */

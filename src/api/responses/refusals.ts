@@ -34,6 +34,7 @@ export function refuseUnsupportedFields(body: ResponsesRequest): void {
     if ((fields[field] ?? null) !== null) refuse(field, `${field} is not supported here: ${instead}.`)
   }
   if ((fields["n"] ?? 1) !== 1) refuse("n", "A response has one output: n must be 1.")
+  if (fields["use_beam_search"] === true) refuse("use_beam_search", "Beam search is for /v1/completions and chats.")
   if (fields["enable_response_messages"] === true) refuse("enable_response_messages", "leave it out.")
   if (body.stream_options?.include_obfuscation === true) {
     refuse("stream_options.include_obfuscation", "Obfuscation of streams is not supported: leave it out.")

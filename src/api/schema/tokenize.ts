@@ -42,3 +42,19 @@ export const DetokenizeRequest = Type.Object(
 
 export const DetokenizeResponse = Type.Object({ prompt: Type.String() }, { title: "DetokenizeResponse" })
 export type DetokenizeResponse = Static<typeof DetokenizeResponse>
+
+export const TokenizerInfo = Type.Object(
+  {
+    tokenizer_class: Type.String(),
+    backend: Type.String(),
+    name_or_path: Type.String(),
+    is_local: Type.Boolean(),
+    local_files_only: Type.Boolean(),
+    model_max_length: Type.Integer(),
+    truncation_side: Type.String(),
+    added_tokens_decoder: Type.Record(Type.String(), Type.String(), { description: "Special tokens by their id." }),
+    chat_template: nullable(Type.String()),
+  },
+  { title: "TokenizerInfo", additionalProperties: true },
+)
+export type TokenizerInfo = Static<typeof TokenizerInfo>

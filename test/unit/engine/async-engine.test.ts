@@ -336,7 +336,7 @@ describe("failures", () => {
     expect(engine.deathReason()).toContain("the kernel exploded")
     expect(engine.numUnfinished()).toBe(0)
     await expect(collect(start(engine))).rejects.toBeInstanceOf(EngineDeadError)
-    await expect(engine.resetPrefixCache(false)).rejects.toBeInstanceOf(EngineDeadError)
+    await expect(engine.control.resetPrefixCache(false)).rejects.toBeInstanceOf(EngineDeadError)
     expect(core.added).toHaveLength(2)
     const metrics = engine.metrics()
     expect(sampleOf(metrics, "num_requests_running")).toBe(0)
@@ -469,6 +469,6 @@ describe("shutdown", () => {
 
 test("prefix cache resets go to the core", async () => {
   const { engine, core } = makeFakeEngine()
-  expect(await engine.resetPrefixCache(true)).toBe(true)
+  expect(await engine.control.resetPrefixCache(true)).toBe(true)
   expect(core.calls).toEqual([{ name: "resetPrefixCache", args: [true] }])
 })

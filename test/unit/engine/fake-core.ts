@@ -37,8 +37,10 @@ export class FakeCore implements EngineCorePort {
   readonly added: EngineCoreRequest[] = []
   /** Ids of aborts that found a live request. */
   readonly aborted: string[] = []
-  /** Every control operation. All answer whether the core is idle. */
+  /** Every control operation. */
   readonly calls: { name: string; args: readonly unknown[] }[] = []
+  /** What control operations answer; the others, whether the core is idle. */
+  readonly #answers: Partial<Record<keyof EngineCoreCalls, () => boolean | Promise<boolean>>> = {}
   numCloses = 0
   readonly #options: Required<FakeCoreOptions>
   readonly #waiting = new Map<string, FakeRequest>()
@@ -74,10 +76,14 @@ export class FakeCore implements EngineCorePort {
   async call<K extends keyof EngineCoreCalls>(
     name: K,
     ...args: Parameters<EngineCoreCalls[K]>
-  ): Promise<ReturnType<EngineCoreCalls[K]>> {
+  ): Promise<boolean> {
     this.calls.push({ name, args })
-    // Every call of the contract answers with a boolean, which the type system cannot see through K.
-    return (this.numLive === 0) as ReturnType<EngineCoreCalls[K]>
+    return this.#answers[name]?.() ?? this.numLive === 0
+  }
+
+  /** `name` answers so from now on, or throws. */
+  answerCall(name: keyof EngineCoreCalls, answer: () => boolean | Promise<boolean>): void {
+    this.#answers[name] = answer
   }
 
   onOutputs(listener: (outputs: EngineCoreOutputs) => void): void {

@@ -1,0 +1,40 @@
+import { describe, expect, test } from "bun:test"
+import { Value } from "@sinclair/typebox/value"
+import { RenderedPrompt } from "../../../src/api/schema/render.ts"
+import { makeApi } from "./harness.ts"
+import type { Json } from "./harness.ts"
+
+describe("render", () => {
+  const api = makeApi()
+
+  test("shows what each prompt becomes, with every parameter, and bothers the engine with none", async () => {
+    const body = { prompt: ["hi", "you"], temperature: 0.5, seed: 7, logit_bias: { "5": 1 }, max_tokens: 9, priority: 2 }
+    const { status, json } = await api.post("/v1/completions/render", body)
+    expect([status, json.length, json[0].prompt, json[1].prompt]).toEqual([200, 2, "hi", "you"])
+    for (const one of json) expect([...Value.Errors(RenderedPrompt, one)]).toEqual([])
+    const answer = await api.post("/v1/completions", { ...body, max_tokens: 1, return_token_ids: true })
+    expect(json.map(({ token_ids }: Json) => token_ids))
+      .toEqual(answer.json.choices.map(({ prompt_token_ids }: Json) => prompt_token_ids))
+    expect(json[0]).toMatchObject({
+      model: "fake", priority: 2, stream: false,
+      sampling_params: { temperature: 0.5, top_p: 1, seed: 7, max_tokens: 9, logit_bias: { "5": 1 }, stop: [] },
+    })
+    expect(api.fake.core.added).toHaveLength(2)
+  })
+
+  test("shows a conversation through the template", async () => {
+    const messages = [{ role: "user", content: "hi" }]
+    const { json } = await api.post("/v1/chat/completions/render", { messages, seed: "9223372036854775807" })
+    expect(json.prompt).toBe("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n")
+    expect(json.token_ids).toEqual(api.fake.tokenizer.encode(json.prompt, { addSpecialTokens: false }))
+    expect(json.sampling_params.seed).toBe("9223372036854775807")
+    expect(json.request_id).toStartWith("chatcmpl-")
+    expect([...Value.Errors(RenderedPrompt, json)]).toEqual([])
+  })
+
+  test("refuses what the endpoints themselves refuse", async () => {
+    expect((await api.post("/v1/completions/render", { prompt: "" })).json.error.param).toBe("prompt")
+    const chat = await api.post("/v1/chat/completions/render", { messages: [], model: "nope" })
+    expect(chat.status).toBe(404)
+  })
+})
