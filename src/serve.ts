@@ -38,7 +38,8 @@ export async function serve(config: ServeConfig): Promise<number> {
   return hasDied ? 1 : 0
 }
 
-function serverOptions(config: ServeConfig, log: Log): ServerOptions {
+/** The part of a config that concerns HTTP. */
+export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
   return {
     host: config.host, port: config.port, uds: config.uds, rootPath: config.rootPath, log,
     apiKeys: config.apiKey, guardsEveryRoute: config.apiKeyEverywhere,
@@ -76,7 +77,8 @@ function firstSignal(log: Log): Promise<string> {
   })
 }
 
-function startOptions(config: ServeConfig, log: Log): StartEngineOptions {
+/** Errors: `ConfigError`. */
+export function startOptions(config: ServeConfig, log: Log): StartEngineOptions {
   const modelPath = modelPathOf(config)
   const name = config.model ?? DEFAULT_MODEL_NAME
   return {

@@ -28,12 +28,15 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   text: [],
   engine: ["core", "text"],
   api: ["engine", "core", "text"],
-  cli: ["api", "engine", "core", "text"],
+  cli: ["api", "engine", "core", "text", "client"],
   ffi: [],
   tensor: ["ffi"],
   model: ["tensor", "ffi"],
   exec: ["core", "model", "tensor", "ffi"],
   grammar: ["core"],
+  client: [],
+  batch: [],
+  doctor: [],
   bench: ["engine", "core", "exec", "model", "text", "tensor", "ffi"],
 }
 /** What exec must not know of core: how it decides. Plans, parameters and the shapes of the KV cache it may. */

@@ -1,9 +1,6 @@
-import { Option, type Command } from "commander"
-import { BENCH_COMMANDS, type BenchCommand, type BenchName } from "./bench-options.ts"
-import { defaultModelHelp } from "./default-model.ts"
-import { addFlag, parseFlag, type Flag } from "./flags.ts"
-import { makeServeConfig } from "./serve-command.ts"
-import { MODEL, SERVE_FLAGS } from "./serve-options.ts"
+import type { Command } from "commander"
+import { addCommand, type CommandSpec } from "./add-command.ts"
+import { BENCH_COMMANDS, type BenchName } from "./bench-options.ts"
 
 type Values = Record<string, unknown>
 
@@ -23,32 +20,6 @@ export function addBenchCommand(
     .helpOption("-h, --help", "print this help and exit")
     .helpCommand(false)
     .exitOverride()
-  for (const [name, command] of Object.entries<BenchCommand>(BENCH_COMMANDS))
-    addOne(bench, name, command, (config) => run(name as BenchName, config), env)
-}
-
-function addOne(
-  bench: Command, name: string, { summary, description, groups, flags }: BenchCommand,
-  run: (config: Values) => Promise<void>, env: Readonly<Record<string, string | undefined>>,
-): void {
-  const command = bench.command(name).summary(summary).description(description)
-    .helpOption("-h, --help", "print this help and exit").exitOverride()
-  for (const [key, flag] of Object.entries<Flag<unknown>>(flags)) addFlag(command, key, flag)
-  const engineFlags = Object.entries<Flag<unknown>>(SERVE_FLAGS)
-    .filter(([key, { group }]) => groups.includes(group) && !NOT_MEASURED.includes(key) && !(key in flags))
-  const takesModel = groups.includes(MODEL)
-  if (takesModel) {
-    command.argument("[model]", `a GGUF file, or a model directory; ${defaultModelHelp()}`)
-    command.addOption(new Option("--model <path>", "the model, where it is not the first word").helpGroup(MODEL))
-  }
-  for (const [key, flag] of engineFlags) addFlag(command, key, flag)
-  command.action(async (...words: unknown[]) => {
-    const [model, values] = (takesModel ? words : [undefined, ...words]) as [string | undefined, Values]
-    if (model !== undefined && values["model"] !== undefined) command.error("error: the model is given twice")
-    const forEngine = Object.fromEntries(engineFlags.map(([key]) => [key, values[key]]))
-    const engineModel = takesModel ? model ?? values["model"] ?? null : null
-    const config: Values = { engine: makeServeConfig({ ...forEngine, model: engineModel }, env) }
-    for (const [key, flag] of Object.entries<Flag<unknown>>(flags)) config[key] = parseFlag(flag, values[key])
-    await run(config)
-  })
+  for (const [name, command] of Object.entries<CommandSpec>(BENCH_COMMANDS))
+    addCommand(bench, name, { ...command, without: NOT_MEASURED }, (config) => run(name as BenchName, config), env)
 }

@@ -3,17 +3,10 @@
  * its own flags those of `baozi serve` in the groups it names.
  */
 import { ConfigError } from "../base/errors.ts"
+import type { CommandSpec } from "./add-command.ts"
 import { optional, several, toggle, value, type Flag, type ValuesOf } from "./flags.ts"
 import { integer, jsonObject, oneOf, text, type ParseValue } from "./parse-values.ts"
 import { MACHINE, MEMORY, MODEL, SCHEDULER, type ServeConfig } from "./serve-options.ts"
-
-export interface BenchCommand {
-  readonly summary: string
-  readonly description: string
-  /** Of the flags of `serve`; with "Model:" the command takes a model. */
-  readonly groups: readonly string[]
-  readonly flags: Readonly<Record<string, Flag<unknown>>>
-}
 
 const WORK = "Work:"
 const SERVER = "Server:"
@@ -205,7 +198,7 @@ export const BENCH_COMMANDS = {
       json,
     },
   },
-} as const satisfies Record<string, BenchCommand>
+} as const satisfies Record<string, CommandSpec>
 
 export type BenchName = keyof typeof BENCH_COMMANDS
 

@@ -63,6 +63,6 @@ export function parseFlag(flag: Flag<unknown>, given: unknown): unknown {
   if (given === undefined || given === flag.byDefault) return flag.byDefault
   const { parse } = flag
   if (parse === null) return given
-  const long = flag.usage.slice(0, flag.usage.indexOf(" "))
+  const long = new Option(flag.usage).long!
   return Array.isArray(given) ? given.flatMap((word: string) => parse(word, long)) : parse(given as string, long)
 }

@@ -1,16 +1,19 @@
 import { Command, CommanderError } from "commander"
 import packageJson from "../../package.json" with { type: "json" }
 import { ConfigError } from "../base/errors.ts"
+import { addCommand, type CommandSpec } from "./add-command.ts"
 import { addBenchCommand } from "./bench-command.ts"
 import type { BenchActions } from "./bench-options.ts"
+import { LOCAL_COMMANDS, type LocalActions, type LocalName } from "./local-options.ts"
 import { addServeCommand, normalizeFlags } from "./serve-command.ts"
 import type { ServeConfig } from "./serve-options.ts"
 
 /** What the commands do; the command line itself only reads words. Each resolves with the exit code. */
 export interface Actions {
   readonly serve: (config: ServeConfig) => Promise<number>
-  /** Fetched when a measurement is asked for: a server starts without its code. */
+  /** Fetched when asked for, as those below: a server starts without their code. */
   readonly bench: () => Promise<BenchActions>
+  readonly local: () => Promise<LocalActions>
 }
 
 export const VERSION: string = packageJson.version
@@ -36,6 +39,13 @@ export async function runCli(argv: readonly string[], actions: Actions): Promise
     const run = (await actions.bench())[name] as (config: unknown) => Promise<number>
     exitCode = await run(config)
   })
+  for (const [name, spec] of Object.entries<CommandSpec>(LOCAL_COMMANDS)) {
+    const run = async (config: unknown): Promise<void> => {
+      const action = (await actions.local())[name as LocalName] as (config: unknown) => Promise<number>
+      exitCode = await action(config)
+    }
+    addCommand(program, name, spec, run, process.env)
+  }
   try {
     if (argv.length === 0) {
       program.outputHelp({ error: true })

@@ -20,8 +20,10 @@ async function run(...words: string[]): Promise<Outcome> {
     return 0
   }])) as unknown as BenchActions
   try {
-    const serve = () => Promise.reject(new Error("not asked for"))
-    outcome.code = await runCli(["bench", ...words], { serve, bench: () => Promise.resolve(actions) })
+    const unasked = () => Promise.reject(new Error("not asked for"))
+    outcome.code = await runCli(["bench", ...words], {
+      serve: unasked, bench: () => Promise.resolve(actions), local: unasked,
+    })
   } finally {
     out.mockRestore()
     err.mockRestore()

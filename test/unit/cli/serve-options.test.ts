@@ -18,7 +18,8 @@ async function run(...words: string[]): Promise<Outcome> {
   const err = spyOn(process.stderr, "write").mockImplementation((chunk) => ((outcome.stderr += String(chunk)), true))
   try {
     const serve = async (config: ServeConfig) => ((outcome.config = config), 0)
-    outcome.code = await runCli(words, { serve, bench: () => Promise.reject(new Error("not asked for")) })
+    const unasked = () => Promise.reject(new Error("not asked for"))
+    outcome.code = await runCli(words, { serve, bench: unasked, local: unasked })
   } finally {
     out.mockRestore()
     err.mockRestore()
