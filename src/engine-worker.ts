@@ -10,6 +10,7 @@ import type { EngineReady } from "./engine/engine-ready.ts"
 import type { FromWorker, ToWorker } from "./engine/worker-protocol.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { loadModel, type LoadedModel } from "./exec/load-model.ts"
+import { loadLogitsProcessors } from "./exec/logits-processors/load.ts"
 import { describePlan } from "./exec/memory-plan.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 
@@ -29,9 +30,10 @@ function die(error: unknown): void {
   post({ type: "dead", message, isConfigError })
 }
 
-function start(config: EngineConfig): void {
+async function start(config: EngineConfig): Promise<void> {
   preloadLibraries(config.libraries.preload)
-  const loaded = loadModel(config, (plan) => post({ type: "notice", lines: describePlan(plan) }))
+  const processors = await loadLogitsProcessors(config.logitsProcessors)
+  const loaded = loadModel(config, (plan) => post({ type: "notice", lines: describePlan(plan) }), processors)
   model = loaded
   const { plan, groups } = loaded
   const schedulerConfig = makeSchedulerConfig({
@@ -51,6 +53,7 @@ function start(config: EngineConfig): void {
     ready: {
       maxModelLen: plan.maxModelLen, vocabSize: loaded.config.vocabSize, numBlocks: plan.numBlocks,
       blockSize: plan.blockSize, capacityTokens: plan.capacityTokens, maxConcurrency: plan.maxConcurrency,
+      logitsProcessors: loaded.logitsProcessors,
     },
   })
 }
@@ -67,7 +70,7 @@ async function call(message: Extract<ToWorker<EngineConfig>, { type: "call" }>):
 function receive(message: ToWorker<EngineConfig>): void {
   switch (message.type) {
     case "start":
-      return start(message.config)
+      return void start(message.config).catch(die)
     case "add":
       return core?.add(message.request)
     case "abort":

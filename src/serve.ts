@@ -1,6 +1,7 @@
 /**
  * `baozi serve`: engine, then HTTP on top, until a signal or the engine's death ends it.
  */
+import { resolve } from "node:path"
 import { startServer, type ServerOptions } from "./api/server.ts"
 import { makeLog, type Log } from "./base/log.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
@@ -122,7 +123,7 @@ export function engineConfig(config: ServeConfig, modelPath: string): EngineConf
     enableChunkedPrefill: config.enableChunkedPrefill, longPrefillTokenThreshold: config.longPrefillTokenThreshold,
     numBlocksOverride: config.numGpuBlocksOverride, kvCacheMemoryBytes: config.kvCacheMemoryBytes,
     memoryUtilization: config.gpuMemoryUtilization, numThreads: config.threads, isa: config.isa,
-    logprobsMode: config.logprobsMode,
+    logprobsMode: config.logprobsMode, logitsProcessors: config.logitsProcessors.map((path) => resolve(path)),
     libraries: locateLibraries(config.libDir),
   }
 }

@@ -100,7 +100,7 @@ function modelInfo(
     servedNames: options.servedModelNames, root: options.root, maxModelLen: ready.maxModelLen,
     vocabSize: ready.vocabSize, maxLogprobs: options.maxLogprobs, created: Math.floor(Date.now() / 1000),
     generationDefaults: defaults, eosTokenId, extraEosTokenIds, reasoning,
-    logprobsMode: options.engine.logprobsMode, logitsProcessors: [],
+    logprobsMode: options.engine.logprobsMode, logitsProcessors: ready.logitsProcessors,
   }
 }
 

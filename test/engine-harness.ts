@@ -4,14 +4,16 @@ import { assert } from "../src/base/assert.ts"
 import { locateLibraries } from "../src/cli/libraries.ts"
 import { Request } from "../src/core/request.ts"
 import { defaultSamplingParams, type SamplingParams } from "../src/core/sampling-params.ts"
-import type { TokenLogprobs } from "../src/core/schedule-plan.ts"
+import type { RequestFailure, TokenLogprobs } from "../src/core/schedule-plan.ts"
 import { makeSchedulerConfig } from "../src/core/scheduler-config.ts"
 import { Scheduler } from "../src/core/scheduler.ts"
 import type { EngineConfig } from "../src/exec/engine-config.ts"
+import type { MakeLogitsProcessor } from "../src/exec/logits-processors/interface.ts"
 import { loadModel, type LoadedModel } from "../src/exec/load-model.ts"
 
 export interface Generated {
   readonly tokenIds: number[]
+  failure: RequestFailure | null
   readonly logprobs: TokenLogprobs[]
   promptLogprobs: readonly TokenLogprobs[] | null
   numCachedTokens: number
@@ -23,9 +25,11 @@ export class TestEngine {
   readonly scheduler: Scheduler
   #nextId = 0
 
-  constructor(modelPath: string, overrides: Partial<EngineConfig> = {}) {
+  constructor(
+    modelPath: string, overrides: Partial<EngineConfig> = {}, processors: readonly MakeLogitsProcessor[] = [],
+  ) {
     const config = engineConfig(modelPath, overrides)
-    this.model = loadModel(config, () => {})
+    this.model = loadModel(config, () => {}, processors)
     const { plan, groups } = this.model
     this.scheduler = new Scheduler(
       makeSchedulerConfig({
@@ -43,7 +47,7 @@ export class TestEngine {
     const results = new Map<string, Generated>()
     for (const promptTokenIds of prompts) {
       const requestId = `r${this.#nextId++}`
-      results.set(requestId, { tokenIds: [], logprobs: [], promptLogprobs: null, numCachedTokens: 0 })
+      results.set(requestId, { tokenIds: [], failure: null, logprobs: [], promptLogprobs: null, numCachedTokens: 0 })
       const params = defaultSamplingParams({ temperature: 0, ignoreEos: true, ...sampling })
       this.scheduler.addRequest(new Request({ requestId, promptTokenIds, sampling: params, arrivalTime: 0 }))
     }
@@ -63,6 +67,7 @@ export class TestEngine {
       result.tokenIds.push(...output.newTokenIds)
       result.logprobs.push(...(output.logprobs ?? []))
       result.promptLogprobs ??= output.promptLogprobs
+      result.failure ??= output.failure ?? null
       if (output.prefillStats !== null) result.numCachedTokens = output.prefillStats.numCachedTokens
     }
   }
@@ -74,7 +79,7 @@ export function engineConfig(modelPath: string, overrides: Partial<EngineConfig>
     maxModelLen: null, maxNumBatchedTokens: 512, maxNumSeqs: 16, schedulingPolicy: "fcfs", enablePrefixCaching: true,
     enableChunkedPrefill: true,
     longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, memoryUtilization: null,
-    numThreads: 0, isa: null, logprobsMode: "raw_logprobs",
+    numThreads: 0, isa: null, logprobsMode: "raw_logprobs", logitsProcessors: [],
     libraries: overrides.libraries ?? locateLibraries(), ...overrides,
   }
 }

@@ -1,5 +1,6 @@
 /** Checks a chat request and turns it into a job. All endpoints whose requests are conversations come through here. */
 import { RequestError } from "../base/errors.ts"
+import { beamSearchFor } from "./beam-search.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { chatPrompt } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
@@ -35,6 +36,7 @@ export function planChat(
   const tools = readTools(body)
   const choices = samplingChoices(body, options.maxTokensField)
   const sampling = samplingFor(body, choices, client)
+  const beamSearch = beamSearchFor(body, sampling, client)
   const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
   const prompt = chatPrompt(context, body, { tools, reasoningEffort: body.reasoning_effort ?? null }, truncation)
   const role = answerRole(context, body)
@@ -44,7 +46,7 @@ export function planChat(
     created: Math.floor(Date.now() / 1000),
     model: servedName(client.model),
     fingerprint: context.fingerprint,
-    run: { prompt, sampling: fitSampling(sampling, prompt.tokenIds, client) },
+    run: { prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) },
     report,
     numTopLogprobs: numListed(sampling, client.model.vocabSize),
     role,

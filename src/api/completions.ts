@@ -2,6 +2,7 @@
 import { Elysia } from "elysia"
 import { RequestError } from "../base/errors.ts"
 import { MAX_N_SEQUENCES } from "../engine/sampling-validation.ts"
+import { beamSearchFor } from "./beam-search.ts"
 import type { CompletionJob } from "./completion-job.ts"
 import { completionEvents } from "./completion-stream.ts"
 import { completionResponse } from "./completion-response.ts"
@@ -73,7 +74,9 @@ export function planCompletion(context: ApiContext, request: Request, body: Comp
   const sampling = echoedLogprobs(samplingFor(body, choices, client), echo)
   const prompts = readPrompts(context, body, maxTokens)
   checkNumChoices(prompts.length, sampling.n)
-  const runs = prompts.map((prompt) => ({ prompt, sampling: fitSampling(sampling, prompt.tokenIds, client) }))
+  const beamSearch = beamSearchFor(body, sampling, client)
+  const runs = prompts.map((prompt) =>
+    ({ prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) }))
   return {
     id: requestId("cmpl", request, body.request_id),
     created: Math.floor(Date.now() / 1000),

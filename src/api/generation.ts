@@ -1,6 +1,6 @@
 /** Runs a request's prompts through the engine together, and ends them together when the client goes away. */
 import type { SamplingParams } from "../core/sampling-params.ts"
-import type { ChoiceOutput, EngineClient, GenerateRequest } from "../engine/engine-client.ts"
+import type { BeamSearch, ChoiceOutput, EngineClient, GenerateRequest } from "../engine/engine-client.ts"
 import type { FinishedRequest } from "../engine/finished-request.ts"
 import { RequestError } from "../base/errors.ts"
 import { ClientGoneError } from "./errors.ts"
@@ -12,6 +12,7 @@ import { engineRequestId } from "./request-id.ts"
 export interface PromptRun {
   readonly prompt: Prompt
   readonly sampling: SamplingParams
+  readonly beamSearch?: BeamSearch | null
 }
 
 export interface Generation {
@@ -84,6 +85,7 @@ function engineRequest(
     priority: generation.priority,
     cacheSalt: generation.cacheSalt,
     outputKind,
+    beamSearch: run.beamSearch ?? null,
     onFinished: (figures: FinishedRequest) => generation.onFinished(promptIdx, figures),
   }
 }
@@ -103,7 +105,8 @@ export async function collectAll(
     if (output.finishReason !== null) numFinished++
   }
   const numChoices = generation.runs.reduce((sum, run) => sum + run.sampling.n, 0)
-  if (numFinished < numChoices) throw new ClientGoneError("the client closed its connection")
+  // A beam search may find fewer texts than it was asked for.
+  if (signal.aborted && numFinished < numChoices) throw new ClientGoneError("the client closed its connection")
   return outputs
 }
 

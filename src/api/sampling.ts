@@ -5,7 +5,7 @@
 import { RequestError } from "../base/errors.ts"
 import type { RepetitionDetectionParams, SamplingParams } from "../core/sampling-params.ts"
 import { tokenizeBadWords } from "../engine/bad-words.ts"
-import type { EngineClient } from "../engine/engine-client.ts"
+import type { BeamSearch, EngineClient } from "../engine/engine-client.ts"
 import { shapeError } from "./schema/parse.ts"
 import type { SamplingFields } from "./schema/sampling-fields.ts"
 import { thinkingBudget } from "./thinking-budget.ts"
@@ -64,12 +64,15 @@ export function samplingFor(fields: SamplingFields, choices: SamplingChoices, cl
 /** The parameters for one prompt, checked: `maxTokens` is what was asked for, cut to what the prompt leaves. */
 export function fitSampling(
   sampling: SamplingParams, promptTokenIds: readonly number[], client: EngineClient,
+  search: BeamSearch | null = null,
 ): SamplingParams {
   const room = client.model.maxModelLen - promptTokenIds.length
   // A prompt that leaves no room is refused by `validatePrompt`; 1 keeps the parameters well-formed until then.
   const fitted = { ...sampling, maxTokens: Math.min(sampling.maxTokens, Math.max(1, room)) }
   client.validatePrompt(promptTokenIds, fitted)
-  client.validateSampling(fitted)
+  // Nothing is drawn in a beam search, so several texts are no contradiction to a temperature of 0.
+  const isSearched = search !== null && fitted.temperature >= 0 && fitted.temperature < 1
+  client.validateSampling(isSearched ? { ...fitted, temperature: 1 } : fitted)
   return fitted
 }
 

@@ -19,7 +19,6 @@ const UNSUPPORTED: readonly (readonly [field: string, asks: Asks, instead?: stri
   ["best_of", above(1), "use n"],
   ["suffix", nonEmpty, "the model has no fill-in-the-middle format"],
   ["prompt_embeds", given],
-  ["use_beam_search", isTrue],
   ["watermarking", isTrue],
   ["return_token_offsets", isTrue],
   ["guided_json", given],

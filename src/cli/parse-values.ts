@@ -72,3 +72,9 @@ export const jsonObject: ParseValue<Readonly<Record<string, unknown>>> = (value,
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) refuse(flag, value, "a JSON object")
   return parsed as Record<string, unknown>
 }
+
+/** Words separated by commas, none of them empty. */
+export const commaSeparated: ParseValue<readonly string[]> = (value, flag) => {
+  const words = value.split(",").map((word) => word.trim())
+  return words.includes("") ? refuse(flag, value, "words separated by commas") : words
+}

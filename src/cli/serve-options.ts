@@ -6,7 +6,7 @@ import { ConfigError } from "../base/errors.ts"
 import { LOGPROBS_MODES, type LogprobsMode } from "../core/logprobs-mode.ts"
 import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
 import { optional, several, toggle, toggleAuto, toggleOn, value, type Flag, type ValuesOf } from "./flags.ts"
-import { integer, jsonObject, jsonStrings, oneOf, orAuto, share, text } from "./parse-values.ts"
+import { commaSeparated, integer, jsonObject, jsonStrings, oneOf, orAuto, share, text } from "./parse-values.ts"
 
 export const MODEL = "Model:"
 const SERVER = "Server:"
@@ -104,6 +104,9 @@ export const SERVE_FLAGS = {
   logprobsMode: value<LogprobsMode>(REQUESTS, "--logprobs-mode <mode>", "raw_logprobs", oneOf(...LOGPROBS_MODES),
     "what log-probabilities tell of: raw_*, what the model gave; processed_*, what tokens were drawn from; " +
       "*_logprobs or *_logits"),
+  logitsProcessors: value<readonly string[]>(REQUESTS, "--logits-processors <paths>", [], commaSeparated,
+    "TypeScript or JavaScript modules that change every request's logits, separated by commas; " +
+      "see docs/logits-processors.md"),
   streamInterval: value(REQUESTS, "--stream-interval <tokens>", 1, integer({ min: 1 }),
     "tokens that a stream sends at once, at least, but for the first and the last; requests may ask for more"),
   reasoningConfig: value<Readonly<Record<string, unknown>>>(REQUESTS, "--reasoning-config <json>", {}, jsonObject,

@@ -1,4 +1,4 @@
-import type { TokenLogprobs } from "./schedule-plan.ts"
+import type { RequestFailure, TokenLogprobs } from "./schedule-plan.ts"
 
 /** Why a request ended, in the words of the API. */
 export type FinishReason = "stop" | "length" | "abort" | "error" | "repetition"
@@ -30,6 +30,8 @@ export interface EngineCoreOutput {
   readonly logprobs: readonly TokenLogprobs[] | null
   /** One entry a prompt token but the first, on the request's first output; null when not asked for. */
   readonly promptLogprobs: readonly TokenLogprobs[] | null
+  /** Why it could not go on, where `finishReason` is "error"; else absent. */
+  readonly failure?: RequestFailure
   /** Null while the request goes on. */
   readonly finishReason: FinishReason | null
   /** The stop token id, or "repetition_detected"; null for the end-of-sequence token and other reasons. */

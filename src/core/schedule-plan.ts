@@ -68,6 +68,12 @@ export interface TokenLogprobs {
   topLogprobs: number[]
 }
 
+export interface RequestFailure {
+  readonly message: string
+  /** What it asked for was wrong. */
+  readonly isCallersFault: boolean
+}
+
 /** Keys are request ids. A request that did not sample in the step has no entry, or an empty one. */
 export interface StepResult {
   /** One token, or with drafts the accepted ones and one more. */
@@ -76,4 +82,6 @@ export interface StepResult {
   logprobs: Map<string, TokenLogprobs[]>
   /** One entry a token of `ScheduledRequest.promptLogprobs`. */
   promptLogprobs: Map<string, TokenLogprobs[]>
+  /** Requests that cannot go on, for no fault of the engine; they have sampled nothing. Absent: none. */
+  failures?: Map<string, RequestFailure>
 }

@@ -22,7 +22,7 @@ import { PlanDraft } from "./plan-draft.ts"
 import { PromptLogprobsCache } from "./prompt-logprobs-cache.ts"
 import type { Request } from "./request.ts"
 import { compareByPriority, makeRequestQueue, type RequestQueue } from "./request-queue.ts"
-import type { ScheduledRequest, SchedulePlan, StepResult } from "./schedule-plan.ts"
+import type { RequestFailure, ScheduledRequest, SchedulePlan, StepResult } from "./schedule-plan.ts"
 import type { SchedulerConfig } from "./scheduler-config.ts"
 import { type SchedulerStats, StatsCounters } from "./scheduler-stats.ts"
 import { checkStop } from "./stop.ts"
@@ -362,6 +362,8 @@ export class Scheduler {
     if (isStale) request.numStaleTokens -= numScheduledTokens
     if (isStale && request.dropsStaleOutput) return null
     this.#recordPromptLogprobs(request, scheduled, result)
+    const failure = result.failures?.get(request.requestId) ?? null
+    if (failure !== null) return this.#fail(request, failure)
 
     const sampled = result.sampledTokenIds.get(request.requestId) ?? NO_TOKENS
     assert(scheduled.samples === sampled.length > 0, () => `${request.requestId}: ${sampled.length} tokens sampled`)
@@ -394,6 +396,14 @@ export class Scheduler {
       prefillStats,
       draft,
     }
+  }
+
+  #fail(request: Request, failure: RequestFailure): EngineCoreOutput {
+    request.finish("error")
+    this.#release(request)
+    const { requestId, finishReason, stopReason } = request
+    const nothing = { newTokenIds: NO_TOKENS, logprobs: null, promptLogprobs: null, prefillStats: null, draft: null }
+    return { requestId, ...nothing, finishReason, stopReason, events: request.takeEvents(), failure }
   }
 
   #recordPromptLogprobs(request: Request, scheduled: ScheduledRequest, result: StepResult): void {

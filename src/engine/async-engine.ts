@@ -16,6 +16,7 @@ import type { SamplingParams } from "../core/sampling-params.ts"
 import type { SchedulerStats } from "../core/scheduler-stats.ts"
 import type { ChatTemplate } from "../text/chat-template.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+import { beamSearch } from "./beam-search.ts"
 import { EngineDeadError } from "./engine-client.ts"
 import type { ChoiceOutput, EngineClient, EngineControl, GenerateRequest, ModelInfo } from "./engine-client.ts"
 import { EngineController } from "./engine-control.ts"
@@ -120,7 +121,8 @@ export class AsyncEngine implements EngineClient {
   }
 
   generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<ChoiceOutput, void, void> {
-    const { outputKind: kind, sampling } = request
+    const { outputKind: kind, sampling, beamSearch: search = null } = request
+    if (search !== null) return beamSearch(this, request, search, signal)
     const collector = new OutputCollector({ kind, numChoices: sampling.n })
     let state: RequestState | null = null
     const abort = () => stream.end()

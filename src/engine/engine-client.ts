@@ -32,6 +32,11 @@ export interface ModelInfo {
 
 export type ReasoningMarkers = Readonly<Omit<ThinkingBudget, "maxTokens">>
 
+export interface BeamSearch {
+  /** 1 divides a text's sum of log-probabilities by its length, 0 by nothing; above 1 favours long texts. */
+  readonly lengthPenalty: number
+}
+
 export interface GenerateRequest {
   readonly requestId: string
   readonly promptTokenIds: readonly number[]
@@ -44,6 +49,8 @@ export interface GenerateRequest {
    * final: one output a choice, in index order, when all are finished.
    */
   readonly outputKind: "delta" | "final"
+  /** Finds the `sampling.n` likeliest texts instead of drawing them; of kind "final" alone. */
+  readonly beamSearch?: BeamSearch | null
   /** Called once for each choice that was admitted, whatever its end; for a normal one before its last output is read. */
   readonly onFinished?: (figures: FinishedRequest) => void
 }

@@ -6,4 +6,6 @@ export interface EngineReady {
   readonly blockSize: number
   readonly capacityTokens: number
   readonly maxConcurrency: number
+  /** Names of those that every request passes through, in order. */
+  readonly logitsProcessors: readonly string[]
 }

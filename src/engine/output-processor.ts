@@ -5,7 +5,9 @@
  * its own request and no other. Outputs of ids that are not live (aborted a moment ago) are ignored.
  */
 import { assert } from "../base/assert.ts"
+import { RequestError } from "../base/errors.ts"
 import type { EngineCoreOutput, FinishReason } from "../core/engine-core-output.ts"
+import type { RequestFailure } from "../core/schedule-plan.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import type { EngineCoreOutputs } from "./engine-core-port.ts"
 import { LogprobsText } from "./logprobs-text.ts"
@@ -73,6 +75,7 @@ export class OutputProcessor {
     batch: { timestamp: number; now: number; idsToAbort: string[] },
   ): void {
     const { request } = choice
+    if (output.failure !== undefined) throw errorOf(output.failure)
     this.#recordLatency(choice, output, batch)
     choice.recordTimes(output, batch.timestamp, batch.now)
     const finishReason = choice.append(output, this.#logprobsText)
@@ -129,4 +132,10 @@ export class OutputProcessor {
     if (request.live.size > 0 || reason === "abort" || reason === "error") return
     this.#metrics.recordChoices({ n: request.numChoices, maxGenerationTokens: request.maxGenerationTokens })
   }
+}
+
+function errorOf({ message, isCallersFault }: RequestFailure): RequestError {
+  return isCallersFault
+    ? new RequestError(message, { param: "vllm_xargs" })
+    : new RequestError(message, { status: 500, type: "InternalServerError" })
 }

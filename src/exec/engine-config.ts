@@ -31,5 +31,7 @@ export interface EngineConfig {
   readonly numThreads: number
   readonly isa: string | null
   readonly logprobsMode: LogprobsMode
+  /** Modules of logits processors that every request passes through, in order. */
+  readonly logitsProcessors: readonly string[]
   readonly libraries: { readonly cpu: string; readonly preload: readonly string[] }
 }

@@ -20,6 +20,7 @@ import type { EngineConfig } from "./engine-config.ts"
 import { InputBatch, type BatchLimits } from "./input-batch.ts"
 import { bytesPerBlock, KVMemory, type KVCacheShape } from "./kv-cache.ts"
 import { kvGroups } from "./kv-groups.ts"
+import type { LogitsProcessor, MakeLogitsProcessor } from "./logits-processors/interface.ts"
 import { planMemory, type MemoryPlan } from "./memory-plan.ts"
 import { modelCost, type ModelCost } from "./model-cost.ts"
 import { ModelRunner } from "./model-runner.ts"
@@ -34,6 +35,8 @@ export interface LoadedModel {
   readonly groups: readonly KVCacheGroup[]
   readonly plan: MemoryPlan
   readonly cost: ModelCost
+  /** Names of the logits processors, in order. */
+  readonly logitsProcessors: readonly string[]
   /** Where it computes. */
   readonly stream: NativeStream
   /** Errors: those of `ModelRunner.execute`. Requires: awake, or an empty plan. */
@@ -49,12 +52,14 @@ export interface LoadedModel {
  * `onPlan` hears the memory plan before anything is loaded.
  * Errors: `ConfigError` for a model, a flag or a machine that does not fit; nothing is left allocated then.
  */
-export function loadModel(engine: EngineConfig, onPlan: (plan: MemoryPlan) => void): LoadedModel {
+export function loadModel(
+  engine: EngineConfig, onPlan: (plan: MemoryPlan) => void, makers: readonly MakeLogitsProcessor[] = [],
+): LoadedModel {
   const library = KernelLibrary.open(engine.libraries.cpu)
   if (library.score() === 0) throw new ConfigError("this processor cannot run the CPU kernel library")
   const stream = library.createStream({ numThreads: engine.numThreads, isa: engine.isa })
   try {
-    return load(engine, library, stream, onPlan)
+    return load(engine, library, stream, { onPlan, makers })
   } catch (error) {
     stream.destroy()
     throw error
@@ -62,7 +67,8 @@ export function loadModel(engine: EngineConfig, onPlan: (plan: MemoryPlan) => vo
 }
 
 function load(
-  engine: EngineConfig, library: KernelLibrary, stream: NativeStream, onPlan: (plan: MemoryPlan) => void,
+  engine: EngineConfig, library: KernelLibrary, stream: NativeStream,
+  { onPlan, makers }: { onPlan: (plan: MemoryPlan) => void; makers: readonly MakeLogitsProcessor[] },
 ): LoadedModel {
   const first = open(engine, library)
   const { config } = first
@@ -71,6 +77,7 @@ function load(
   let plan: MemoryPlan
   const kv = new KVMemory(new Device(library, stream), config, shape)
   let parts: ModelParts | null
+  let processors: readonly LogitsProcessor[]
   try {
     const device = new Device(library, stream)
     plan = planMemory(engine, {
@@ -78,7 +85,9 @@ function load(
       bytesPerBlock: bytesPerBlock(device, config, shape), modelMaxLen: config.maxPositionEmbeddings,
     }, systemMemory())
     onPlan(plan)
-    parts = assemble(engine, first, { device, plan, kv: kv.layers(plan.numBlocks) })
+    const { maxModelLen } = plan
+    processors = makers.map((make) => make({ vocabSize: config.vocabSize, maxModelLen }))
+    parts = assemble(engine, first, { device, plan, processors, kv: kv.layers(plan.numBlocks) })
   } catch (error) {
     kv.free()
     throw error
@@ -99,7 +108,7 @@ function load(
       if (!Bun.deepEquals(again.config, config)) throw new ConfigError(`${engine.modelPath} holds another model by now`)
       const device = new Device(library, stream)
       again.map.plan(device, again.compute)
-      parts = assemble(engine, again, { device, plan, kv: kv.layers(plan.numBlocks) })
+      parts = assemble(engine, again, { device, plan, processors, kv: kv.layers(plan.numBlocks) })
     } finally {
       again.source.checkpoint.close()
     }
@@ -114,7 +123,8 @@ function load(
     stream.destroy()
   }
   const cost = modelCost(config, first.map, shape.dtype)
-  return { config, groups, plan, cost, stream, execute, sleep, wake, dispose }
+  const logitsProcessors = processors.map(({ name }) => name)
+  return { config, groups, plan, cost, logitsProcessors, stream, execute, sleep, wake, dispose }
 }
 
 /** Errors: `ConfigError` when others have taken the memory meanwhile. */
@@ -161,10 +171,11 @@ interface Place {
   readonly device: Device
   readonly plan: MemoryPlan
   readonly kv: readonly KVLayer[]
+  readonly processors: readonly LogitsProcessor[]
 }
 
 /** Errors: as `loadModel`; nothing but the KV cache is left allocated then. */
-function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv }: Place): ModelParts {
+function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv, processors }: Place): ModelParts {
   const { config, map } = model
   try {
     map.load(device, model.compute)
@@ -179,7 +190,9 @@ function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv }: 
       config, logits, maxSamples: limits.maxSamples, kv,
       rope: ropeTable(device, config, plan.maxModelLen, model.source.ropeInterleaved),
     })
-    const runner = new ModelRunner(device, builder, batch, logits, { limits, logprobsMode: engine.logprobsMode })
+    const { logprobsMode } = engine
+    const options = { limits, logprobsMode, logitsProcessors: processors }
+    const runner = new ModelRunner(device, builder, batch, logits, options)
     const dispose = () => {
       runner.dispose()
       map.destroy()

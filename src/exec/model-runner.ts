@@ -2,6 +2,7 @@ import type { SchedulePlan, ScheduledRequest, StepResult } from "../core/schedul
 import type { GraphBuilder } from "../model/graph-builder.ts"
 import type { Device, Matrix } from "../tensor/device.ts"
 import { InputBatch, type BatchLimits } from "./input-batch.ts"
+import type { LogitsProcessor } from "./logits-processors/interface.ts"
 import { PromptLogprobsReader } from "./prompt-logprobs-reader.ts"
 import type { LogprobsMode } from "../core/logprobs-mode.ts"
 import { Sampler } from "./sampler/sampler.ts"
@@ -9,7 +10,8 @@ import { Sampler } from "./sampler/sampler.ts"
 /**
  * Turns a schedule plan into device work: gather inputs, forward, output head over the rows that are sampled, sample.
  *
- * It keeps no state of its own between steps: the plan's live views hold tokens and block tables, the KV cache the rest.
+ * It keeps no state of its own between steps: the plan's live views hold tokens and block tables, the KV cache the
+ * rest. Only logits processors, which are not ours, may keep something for a request.
  * Errors: `NativeError`, after which the device must not be used again.
  */
 export class ModelRunner {
@@ -21,19 +23,20 @@ export class ModelRunner {
 
   constructor(
     device: Device, builder: GraphBuilder, batch: InputBatch, logits: Matrix,
-    options: { limits: BatchLimits; logprobsMode: LogprobsMode },
+    options: { limits: BatchLimits; logprobsMode: LogprobsMode; logitsProcessors: readonly LogitsProcessor[] },
   ) {
-    const { limits, logprobsMode: mode } = options
+    const { limits, logprobsMode: mode, logitsProcessors } = options
     this.#device = device
     this.#builder = builder
     this.#batch = batch
-    this.#sampler = new Sampler(device, logits, { ...limits, logprobsMode: mode })
+    this.#sampler = new Sampler(device, logits, { ...limits, logprobsMode: mode, logitsProcessors })
     const runHead = (rows: ArrayLike<number>) => this.#runHead(rows)
     this.#promptLogprobs = new PromptLogprobsReader(device, batch, logits, { mode, runHead })
   }
 
   execute(plan: SchedulePlan): StepResult {
     const result: StepResult = { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
+    this.#sampler.leave(plan)
     if (plan.requests.length === 0) return result
     const sampleRows = this.#batch.fill(plan.requests)
     const { numTokens, numRequests } = this.#batch
@@ -58,8 +61,10 @@ export class ModelRunner {
     for (let from = 0; from < requests.length; from += slice) {
       const part = requests.slice(from, from + slice)
       this.#runHead(rows.subarray(from, from + part.length))
-      const { tokenIds, logprobs } = this.#sampler.sample(part)
+      const { tokenIds, logprobs, failures } = this.#sampler.sample(part)
+      for (const [id, failure] of failures) (result.failures ??= new Map()).set(id, failure)
       part.forEach((request, i) => {
+        if (failures.has(request.requestId)) return
         result.sampledTokenIds.set(request.requestId, [tokenIds[i]!])
         const entry = logprobs[i]
         if (entry) result.logprobs.set(request.requestId, [entry])

@@ -2,15 +2,17 @@
  * Turns the logits of a step's sampled rows into tokens, in native code over the whole batch.
  *
  * Order (vLLM V1): copy raw logits of rows that want log-probabilities; allowed ids, bad words, min tokens, logit bias,
- * penalties; temperature, min-p, top-k, top-p, draw; log-probabilities of what was drawn, from the raw copy or, in the
- * processed modes, from what it was drawn from.
+ * penalties, logits processors; temperature, min-p, top-k, top-p, draw; log-probabilities of what was drawn, from the
+ * raw copy or, in the processed modes, from what it was drawn from.
  *
  * Shapes: logits [samples, V]. Row i belongs to `requests[i]`. Arrays are reused from step to step and rebuilt in each.
  */
 import { Args } from "../../../ffi/args.ts"
 import { assert } from "../../base/assert.ts"
-import type { ScheduledRequest, TokenLogprobs } from "../../core/schedule-plan.ts"
+import type { RequestFailure, ScheduledRequest, SchedulePlan, TokenLogprobs } from "../../core/schedule-plan.ts"
 import type { Device, HostArray, Matrix } from "../../tensor/device.ts"
+import type { LogitsProcessor } from "../logits-processors/interface.ts"
+import { LogitsProcessorRows } from "../logits-processors/rows.ts"
 import { appendLogitEdits, hasLogitEdits, type LogitEdits } from "./logit-edits.ts"
 import type { LogprobsMode } from "../../core/logprobs-mode.ts"
 import { LogprobsReader } from "./logprobs-reader.ts"
@@ -20,6 +22,8 @@ export interface SamplerOutput {
   readonly tokenIds: Int32Array
   /** By row; null where the request did not ask. */
   readonly logprobs: readonly (TokenLogprobs | null)[]
+  /** By request id; what was sampled for these counts for nothing. */
+  readonly failures: ReadonlyMap<string, RequestFailure>
 }
 
 export interface SamplerOptions {
@@ -27,6 +31,7 @@ export interface SamplerOptions {
   readonly maxSamples: number
   readonly maxModelLen: number
   readonly logprobsMode: LogprobsMode
+  readonly logitsProcessors: readonly LogitsProcessor[]
 }
 
 export class Sampler {
@@ -46,6 +51,7 @@ export class Sampler {
   readonly #allowStarts: HostArray<Int32Array>
   readonly #history: TokenHistory
   readonly #logprobs: LogprobsReader
+  readonly #processors: LogitsProcessorRows
   #edits: { ids: HostArray<Int32Array>; values: HostArray<Float32Array>; capacity: number } | null = null
   #allowed: { ids: HostArray<Int32Array>; capacity: number } | null = null
 
@@ -65,6 +71,7 @@ export class Sampler {
     this.#allowStarts = device.int32(maxRows + 1)
     this.#history = new TokenHistory(device, maxRows, maxModelLen)
     this.#logprobs = new LogprobsReader(device, logits, { maxRows, mode })
+    this.#processors = new LogitsProcessorRows(device, logits, options.logitsProcessors)
     this.#sample = new Args("sample", {
       vocab_size: logits.cols, logits: logits.address, logits_stride: logits.stride,
       temperature: this.#temperature.address, top_p: this.#topP.address, min_p: this.#minP.address,
@@ -76,11 +83,18 @@ export class Sampler {
     })
   }
 
+  /** Forgets the requests that have left. */
+  leave(plan: SchedulePlan): void {
+    this.#processors.leave(plan)
+  }
+
   /** `tokenIds` is valid until the next call. */
   sample(requests: readonly ScheduledRequest[]): SamplerOutput {
     assert(requests.length <= this.#maxRows, () => `${requests.length} rows to sample, room for ${this.#maxRows}`)
     this.#logprobs.keepRaw(requests)
     this.#processLogits(requests)
+    const failures = new Map<string, RequestFailure>()
+    this.#processors.apply(requests, failures)
     requests.forEach((request, row) => this.#fillRow(request, row))
     const processed = this.#logprobs.processed
     this.#sample.set({
@@ -88,7 +102,7 @@ export class Sampler {
     })
     this.#device.stream.run("bz_sample", this.#sample)
     const tokenIds = this.#out.data.subarray(0, requests.length)
-    return { tokenIds, logprobs: this.#logprobs.read(requests, tokenIds) }
+    return { tokenIds, logprobs: this.#logprobs.read(requests, tokenIds), failures }
   }
 
   #fillRow(request: ScheduledRequest, row: number): void {
