@@ -14,6 +14,7 @@ interface ProcessedRow {
 }
 
 const NO_ARGS = {}
+const NO_FAILURES: ReadonlyMap<string, RequestFailure> = new Map()
 
 export class LogitsProcessorRows {
   readonly #device: Device
@@ -40,13 +41,15 @@ export class LogitsProcessorRows {
     for (const id of preemptedRequestIds) this.#remove(id)
   }
 
-  /** Row i of the logits belongs to `requests[i]`. Adds what went wrong to `failures`. */
-  apply(requests: readonly ScheduledRequest[], failures: Map<string, RequestFailure>): void {
-    if (this.#processors.length === 0) return
+  /** Row i of the logits belongs to `requests[i]`. Returns what went wrong, by request id. */
+  apply(requests: readonly ScheduledRequest[]): ReadonlyMap<string, RequestFailure> {
+    if (this.#processors.length === 0) return NO_FAILURES
+    const failures = new Map<string, RequestFailure>()
     requests.forEach((request, r) => {
       const failure = this.#applyTo(request, r)
       if (failure !== null) failures.set(request.requestId, failure)
     })
+    return failures
   }
 
   #applyTo(request: ScheduledRequest, r: number): RequestFailure | null {

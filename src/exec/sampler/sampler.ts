@@ -93,8 +93,7 @@ export class Sampler {
     assert(requests.length <= this.#maxRows, () => `${requests.length} rows to sample, room for ${this.#maxRows}`)
     this.#logprobs.keepRaw(requests)
     this.#processLogits(requests)
-    const failures = new Map<string, RequestFailure>()
-    this.#processors.apply(requests, failures)
+    const failures = this.#processors.apply(requests)
     requests.forEach((request, row) => this.#fillRow(request, row))
     const processed = this.#logprobs.processed
     this.#sample.set({

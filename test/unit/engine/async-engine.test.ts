@@ -40,6 +40,17 @@ describe("one request", () => {
     }
   })
 
+  test.each([[true, 400, "vllm_xargs"], [false, 500, null]] as const)(
+    "a request that cannot go on ends in its own words (the caller's fault: %p)", async (isCallersFault, status, param) => {
+      const { engine, core } = makeFakeEngine({ stepMs: null })
+      const first = start(engine, { sampling: { n: 2 } }).next()
+      const failure = { message: "no such n-gram", isCallersFault }
+      core.emit([coreOutput({ requestId: core.added[1]!.requestId, finishReason: "error", newTokenIds: [], failure })])
+      await expect(first).rejects.toMatchObject({ message: "no such n-gram", status, param })
+      expect(core.aborted).toContain(core.added[0]!.requestId)
+      expect(engine.numUnfinished()).toBe(0)
+    })
+
   test("final gives everything at once", async () => {
     const { engine } = makeFakeEngine({ reply: "hi<|eos|>" })
     const outputs = await collect(start(engine, { outputKind: "final", sampling: { logprobs: 1 } }))

@@ -1,0 +1,72 @@
+/** The compiled executable with a logits processor of its operator's: what needs the engine's thread and a real model. */
+import { describe, expect, test } from "bun:test"
+import { resolve } from "node:path"
+import { defaultModel } from "./models.ts"
+import { post, serving } from "./serving.ts"
+
+const EXAMPLE = resolve(import.meta.dir, "../../docs/examples/no-repeated-ngrams.ts")
+const { skip, server } = serving(defaultModel(), [
+  "--served-model-name", "m", "--logits-processors", EXAMPLE, "--block-size", "16", "--max-model-len", "1024",
+  "--reasoning-config", '{"reasoning_start_str": "<think>", "reasoning_end_str": " Enough.</think>"}',
+])
+
+async function complete(fields: Record<string, unknown>) {
+  const response = await post(server(), "/v1/completions", { model: "m", temperature: 0, ...fields })
+  return { status: response.status, json: (await response.json()) as any }
+}
+
+describe.skipIf(skip)("sampling", () => {
+  const looping = { prompt: "la la la la la la la la la la", max_tokens: 24, return_token_ids: true }
+  const repeats = (ids: number[]) => ids.length - 1 - new Set(ids.slice(1).map((id, i) => `${ids[i]},${id}`)).size
+
+  test("a processor in TypeScript is loaded, and asked for by vllm_xargs", async () => {
+    const plain = await complete(looping)
+    expect(repeats(plain.json.choices[0].token_ids)).toBeGreaterThan(0)
+    const bound = await complete({ ...looping, vllm_xargs: { no_repeat_ngram_size: 2 } })
+    expect(repeats(bound.json.choices[0].token_ids)).toBe(0)
+  })
+
+  test("what a processor does not take is a 400 in its words, and the engine goes on", async () => {
+    for (const stream of [false, true]) {
+      const { status, json } = await complete({ ...looping, stream, vllm_xargs: { no_repeat_ngram_size: "x" } })
+      expect(status).toBe(400)
+      expect(json.error.message).toContain('no_repeat_ngram_size is "x"')
+    }
+    expect((await complete(looping)).status).toBe(200)
+  })
+
+  test("a prompt that was judged before is not computed again", async () => {
+    const prompt = Array.from({ length: 200 }, (_, i) => 500 + ((i * 37) % 3000))
+    const fields = { prompt, max_tokens: 1, prompt_logprobs: 2 }
+    const first = await complete(fields)
+    const second = await complete(fields)
+    expect(second.json.choices[0].prompt_logprobs).toEqual(first.json.choices[0].prompt_logprobs)
+    expect(first.json.usage.prompt_tokens_details.cached_tokens).toBe(0)
+    expect(second.json.usage.prompt_tokens_details.cached_tokens).toBe(191)
+    // An output is judged as it is when it stands in a prompt.
+    const said = await complete({ prompt: prompt.slice(0, 40), max_tokens: 3, logprobs: 0, return_token_ids: true })
+    const [a, b, c] = said.json.choices[0].token_ids
+    const again = await complete({ prompt: [...prompt.slice(0, 40), a, b, c], max_tokens: 0, echo: true, logprobs: 0 })
+    expect(again.json.choices[0].logprobs.token_logprobs.slice(-3)).toEqual(said.json.choices[0].logprobs.token_logprobs)
+  })
+
+  test("beam search finds texts at least as likely as the greedy one, best first", async () => {
+    const fields = { prompt: "The capital of France is", max_tokens: 8, logprobs: 0, ignore_eos: true }
+    const sum = (choice: any): number => choice.logprobs.token_logprobs.reduce((a: number, b: number) => a + b, 0)
+    const greedy = (await complete(fields)).json.choices[0]
+    const { json } = await complete({ ...fields, n: 3, use_beam_search: true })
+    const sums: number[] = json.choices.map(sum)
+    expect(sums).toHaveLength(3)
+    expect(sums).toEqual(sums.toSorted((a, b) => b - a))
+    expect(sums[0]!).toBeGreaterThanOrEqual(sum(greedy))
+    const one = await complete({ ...fields, n: 1, use_beam_search: true })
+    expect(one.json.choices[0].text).toBe(greedy.text)
+  })
+
+  test("a thinking budget ends reasoning with the sentence it was given", async () => {
+    const { json } = await complete({ prompt: "<think> I wonder", max_tokens: 30, thinking_token_budget: 6 })
+    expect(json.choices[0].text).toContain(" Enough.</think>")
+    const free = await complete({ prompt: "<think> I wonder", max_tokens: 30 })
+    expect(free.json.choices[0].text).not.toContain("Enough.</think>")
+  })
+})
