@@ -63,7 +63,7 @@ describe.skipIf(dir === null)("logits processors", () => {
     expect(tight.scheduler.makeStats().numPreemptions).toBeGreaterThan(0)
     for (const { tokenIds } of results) expect(tokenIds.slice(50)).toEqual(Array.from({ length: 10 }, () => 21))
     // One more plan brings the last ends.
-    tight.model.runner.execute(tight.scheduler.schedule())
+    tight.model.execute(tight.scheduler.schedule())
     expect(seen.filter((each) => each.startsWith("+")).length).toBeGreaterThan(4)
     expect(seen.map((each) => each.slice(1)).toSorted()).toEqual(
       seen.filter((each) => each.startsWith("+")).flatMap((each) => [each.slice(1), each.slice(1)]).toSorted())
