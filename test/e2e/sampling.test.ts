@@ -1,4 +1,4 @@
-/** The compiled executable with a logits processor of its operator's: what needs the engine's thread and a real model. */
+/** The compiled executable with a logits processor of its operator's: what needs the engine's thread and a model. */
 import { describe, expect, test } from "bun:test"
 import { resolve } from "node:path"
 import { defaultModel } from "./models.ts"
@@ -45,9 +45,9 @@ describe.skipIf(skip)("sampling", () => {
     expect(second.json.usage.prompt_tokens_details.cached_tokens).toBe(191)
     // An output is judged as it is when it stands in a prompt.
     const said = await complete({ prompt: prompt.slice(0, 40), max_tokens: 3, logprobs: 0, return_token_ids: true })
-    const [a, b, c] = said.json.choices[0].token_ids
-    const again = await complete({ prompt: [...prompt.slice(0, 40), a, b, c], max_tokens: 0, echo: true, logprobs: 0 })
-    expect(again.json.choices[0].logprobs.token_logprobs.slice(-3)).toEqual(said.json.choices[0].logprobs.token_logprobs)
+    const { token_ids: output, logprobs } = said.json.choices[0]
+    const again = await complete({ prompt: [...prompt.slice(0, 40), ...output], max_tokens: 0, echo: true, logprobs: 0 })
+    expect(again.json.choices[0].logprobs.token_logprobs.slice(-3)).toEqual(logprobs.token_logprobs)
   })
 
   test("beam search finds texts at least as likely as the greedy one, best first", async () => {

@@ -20,8 +20,8 @@ export interface LogitsRequest {
 export interface LogitsRow {
   /**
    * Changes `logits` [vocabulary] in place: -Infinity forbids a token. Called once for each token that is sampled,
-   * after penalties and before temperature. The array is valid during the call alone. It must follow from the request's own
-   * tokens and arguments, and from nothing else, or a request's tokens depend on its company.
+   * after penalties and before temperature. The array is valid during the call alone. What is done must follow from the
+   * request's own tokens and arguments, and from nothing else, or a request's tokens depend on its company.
    * What it throws, and a NaN, ends its request with a 500.
    */
   apply(logits: Float32Array): void

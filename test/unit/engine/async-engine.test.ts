@@ -41,7 +41,7 @@ describe("one request", () => {
   })
 
   test.each([[true, 400, "vllm_xargs"], [false, 500, null]] as const)(
-    "a request that cannot go on ends in its own words (the caller's fault: %p)", async (isCallersFault, status, param) => {
+    "a request that cannot go on ends in its own words (caller's fault: %p)", async (isCallersFault, status, param) => {
       const { engine, core } = makeFakeEngine({ stepMs: null })
       const first = start(engine, { sampling: { n: 2 } }).next()
       const failure = { message: "no such n-gram", isCallersFault }
