@@ -17,6 +17,9 @@ ARGS ?=
 # Simulated load: make sim SEED=7 SIM_SECONDS=600. No seed: a new one, printed.
 SEED ?=
 SIM_SECONDS ?= 30
+# Random requests against the server, and how long they may take: make soak SEED=7 COUNT=1000
+COUNT ?= 10000
+SOAK_SECONDS ?= 1200
 # For tests that set no limit of their own: generous, because a busy machine is no fault.
 TEST_TIMEOUT_MS := 60000
 
@@ -114,6 +117,10 @@ check: types ## Check types and the repository's own rules
 .PHONY: sim
 sim: deps ## Run the simulator: SEED= SIM_SECONDS=
 	$(if $(SEED),SEED=$(SEED) )SECONDS=$(SIM_SECONDS) $(BUN) test/sim/run.ts
+
+.PHONY: soak
+soak: build ## Play random requests with clients of all kinds: SEED= COUNT= SOAK_SECONDS=
+	$(if $(SEED),SEED=$(SEED) )COUNT=$(COUNT) SECONDS=$(SOAK_SECONDS) $(BUN) test/soak/run.ts
 
 .PHONY: bench
 bench: build $(if $(MODEL),,model) ## Measure dist/baozi: start, prefill, one stream, sixteen streams, memory

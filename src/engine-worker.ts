@@ -7,6 +7,7 @@ import { makeSchedulerConfig } from "./core/scheduler-config.ts"
 import { Scheduler } from "./core/scheduler.ts"
 import { EngineCore } from "./engine/engine-core.ts"
 import type { EngineReady } from "./engine/engine-ready.ts"
+import { StepPacer } from "./engine/step-pacer.ts"
 import type { FromWorker, ToWorker } from "./engine/worker-protocol.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { loadModel, type LoadedModel } from "./exec/load-model.ts"
@@ -30,7 +31,11 @@ function die(error: unknown): void {
   post({ type: "dead", message, isConfigError })
 }
 
+/** The first start, or one after the engine's death. */
 async function start(config: EngineConfig): Promise<void> {
+  core?.stop()
+  model?.dispose()
+  core = model = null
   preloadLibraries(config.libraries.preload)
   const processors = await loadLogitsProcessors(config.logitsProcessors)
   const loaded = loadModel(config, (plan) => post({ type: "notice", lines: describePlan(plan) }), processors)
@@ -38,13 +43,15 @@ async function start(config: EngineConfig): Promise<void> {
   const { plan, groups } = loaded
   const schedulerConfig = makeSchedulerConfig({
     maxModelLen: plan.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
-    policy: config.schedulingPolicy, enableChunkedPrefill: config.enableChunkedPrefill,
+    policy: config.schedulingPolicy, priorityAgeingSeconds: config.priorityAgeingSeconds,
+    enableChunkedPrefill: config.enableChunkedPrefill,
     longPrefillTokenThreshold: config.longPrefillTokenThreshold,
   })
   const kv = { numBlocks: plan.numBlocks, groups, enablePrefixCaching: config.enablePrefixCaching }
   const clock = () => performance.now() / 1000
   const scheduler = new Scheduler(schedulerConfig, kv, { clock })
   core = new EngineCore({
+    pacer: config.maxItlMs === null ? null : new StepPacer(config.maxItlMs / 1000),
     scheduler, runner: loaded, clock, yieldThen: setImmediate,
     emit: (outputs) => post({ type: "outputs", outputs }), onError: die,
   })

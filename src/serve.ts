@@ -3,13 +3,14 @@
  */
 import { resolve } from "node:path"
 import { startServer, type ServerOptions } from "./api/server.ts"
+import type { TlsFiles } from "./api/tls.ts"
 import { makeLog, type Log } from "./base/log.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
 import { VERSION } from "./cli/index.ts"
 import { locateLibraries } from "./cli/libraries.ts"
 import type { ServeConfig } from "./cli/serve-options.ts"
 import type { SchedulerStats } from "./core/scheduler-stats.ts"
-import type { GenerateRequest } from "./engine/engine-client.ts"
+import type { EngineClient, GenerateRequest } from "./engine/engine-client.ts"
 import { StatsLog } from "./engine/stats-log.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
 import { resolveModel } from "./model/resolve.ts"
@@ -30,7 +31,7 @@ export async function serve(config: ServeConfig): Promise<number> {
   const server = await startServer({ ...serverOptions(config, log), onRecord: traces.onRecord }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
-  const reason = await Promise.race([signal, engine.death])
+  const reason = await untilTheEnd(engine, signal, log)
   const hasDied = engine.deathReason() !== null
   log[hasDied ? "error" : "info"](`stopping: ${reason}`)
   await engine.shutdown(config.shutdownTimeout * 1000)
@@ -43,6 +44,7 @@ export async function serve(config: ServeConfig): Promise<number> {
 export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
   return {
     host: config.host, port: config.port, uds: config.uds, rootPath: config.rootPath, log,
+    tls: tlsFiles(config), keepAliveSeconds: config.timeoutKeepAlive,
     apiKeys: config.apiKey, guardsEveryRoute: config.apiKeyEverywhere,
     cors: {
       allowedOrigins: config.allowedOrigins, allowCredentials: config.allowCredentials,
@@ -56,9 +58,27 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     quietPaths: config.disableAccessLogForEndpoints,
     devMode: config.enableDevEndpoints ?? (config.apiKey.length > 0 || isLocal(config)),
     enableTokenizerInfo: config.enableTokenizerInfoEndpoint, serverInfo: serverInfo(config),
-    maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,
+    requestLimits: config, maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
   }
+}
+
+function tlsFiles({ sslCertfile, sslKeyfile, sslCaCerts }: ServeConfig): TlsFiles | null {
+  return sslCertfile === null || sslKeyfile === null
+    ? null
+    : { certFile: sslCertfile, keyFile: sslKeyfile, caFile: sslCaCerts }
+}
+
+/** Resolves with what ends the server: a signal, or the engine's death; it is started again once. */
+async function untilTheEnd(engine: EngineClient, signal: Promise<string>, log: Log): Promise<string> {
+  const reason = await Promise.race([signal, engine.death])
+  if (engine.deathReason() === null) return reason
+  log.error(`${reason}. Its requests have failed; it is started again, this once`)
+  const restarted = engine.restart().then(() => null, (error: Error) => `it cannot be started again: ${error.message}`)
+  const failure = await Promise.race([signal, restarted])
+  if (failure !== null) return failure
+  log.info("the engine works again")
+  return Promise.race([signal, engine.death])
 }
 
 /** The first signal asks for an orderly end; a second one ends the process at once. */
@@ -86,7 +106,7 @@ export function startOptions(config: ServeConfig, log: Log): StartEngineOptions 
     engine: engineConfig(config, modelPath), root: name, maxLogprobs: config.maxLogprobs,
     servedModelNames: config.servedModelName.length > 0 ? config.servedModelName : [name],
     tokenizerPath: config.tokenizer, chatTemplate: config.chatTemplate, generationConfig: config.generationConfig,
-    overrideGenerationConfig: config.overrideGenerationConfig, maxWaitingRequests: config.maxWaitingRequests,
+    overrideGenerationConfig: config.overrideGenerationConfig, limits: config,
     onNotice: (line) => log.info(line), seed: config.seed, streamInterval: config.streamInterval,
     reasoningConfig: config.reasoningConfig,
     onRequest: (request) => config.enableLogRequests && logRequest(request, log),
@@ -119,7 +139,8 @@ export function engineConfig(config: ServeConfig, modelPath: string): EngineConf
     modelPath, dtype: config.dtype, quantization: config.quantization, kvCacheDtype: config.kvCacheDtype,
     activationBits: config.activationBits, blockSize: config.blockSize,
     maxModelLen: config.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
-    schedulingPolicy: config.schedulingPolicy, enablePrefixCaching: config.enablePrefixCaching,
+    schedulingPolicy: config.schedulingPolicy, priorityAgeingSeconds: config.priorityAgeingSeconds,
+    maxItlMs: config.maxItlMs, enablePrefixCaching: config.enablePrefixCaching,
     enableChunkedPrefill: config.enableChunkedPrefill, longPrefillTokenThreshold: config.longPrefillTokenThreshold,
     numBlocksOverride: config.numGpuBlocksOverride, kvCacheMemoryBytes: config.kvCacheMemoryBytes,
     memoryUtilization: config.gpuMemoryUtilization, numThreads: config.threads, isa: config.isa,

@@ -7,6 +7,7 @@ import { workerUrl } from "./base/embedded.ts"
 import { ConfigError } from "./base/errors.ts"
 import { Prng } from "./base/prng.ts"
 import type { SchedulerStats } from "./core/scheduler-stats.ts"
+import type { AdmissionLimits } from "./engine/admission.ts"
 import { AsyncEngine } from "./engine/async-engine.ts"
 import type { EngineClient, GenerateRequest, ModelInfo } from "./engine/engine-client.ts"
 import type { EngineReady } from "./engine/engine-ready.ts"
@@ -39,7 +40,7 @@ export interface StartEngineOptions {
   /** "auto": the model's generation_config.json. "vllm": none. Else a directory that holds one. */
   readonly generationConfig: string
   readonly overrideGenerationConfig: Readonly<Record<string, unknown>>
-  readonly maxWaitingRequests: number | null
+  readonly limits: AdmissionLimits
   /** What the model's reasoning begins and ends with; empty to go by its vocabulary. */
   readonly reasoningConfig: Readonly<Record<string, unknown>>
   /** Tokens that a stream's output has at least. */
@@ -72,7 +73,7 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
     return new AsyncEngine({
       core: port, ...text, model: modelInfo(options, source, text.tokenizer, ready),
       now: () => performance.now() / 1000, random: randomSource(options.seed), maxNumSeqs: config.maxNumSeqs,
-      maxWaitingRequests: options.maxWaitingRequests, cacheConfig: cacheLabels(config, ready),
+      limits: options.limits, cacheConfig: cacheLabels(config, ready),
       onRequest: options.onRequest, streamInterval: options.streamInterval,
       onStats: options.onStats, histogramBuckets: options.histogramBuckets,
     })

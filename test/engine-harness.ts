@@ -76,7 +76,9 @@ export class TestEngine {
 export function engineConfig(modelPath: string, overrides: Partial<EngineConfig> = {}): EngineConfig {
   return {
     modelPath, dtype: "float32", quantization: null, kvCacheDtype: "auto", activationBits: 12, blockSize: 16,
-    maxModelLen: null, maxNumBatchedTokens: 512, maxNumSeqs: 16, schedulingPolicy: "fcfs", enablePrefixCaching: true,
+    maxModelLen: null, maxNumBatchedTokens: 512, maxNumSeqs: 16, schedulingPolicy: "fcfs",
+    priorityAgeingSeconds: 0, maxItlMs: null,
+    enablePrefixCaching: true,
     enableChunkedPrefill: true,
     longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, memoryUtilization: null,
     numThreads: 0, isa: null, logprobsMode: "raw_logprobs", logitsProcessors: [],

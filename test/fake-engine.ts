@@ -2,6 +2,8 @@
  * A complete `EngineClient` without a model, for tests of what stands on it: the real `AsyncEngine` over a core that
  * replies with a script. A token is a byte of the reply, or a special token written out ("<|eos|>").
  */
+import { NO_LIMITS } from "../src/engine/admission.ts"
+import type { AdmissionLimits } from "../src/engine/admission.ts"
 import { AsyncEngine } from "../src/engine/async-engine.ts"
 import type { AsyncEngineOptions } from "../src/engine/async-engine.ts"
 import type { ModelInfo } from "../src/engine/engine-client.ts"
@@ -16,7 +18,7 @@ export interface FakeEngineOptions {
   readonly stepMs?: number | null
   readonly tokensPerStep?: number
   readonly maxNumSeqs?: number
-  readonly maxWaitingRequests?: number | null
+  readonly limits?: Partial<AdmissionLimits>
   readonly chatTemplate?: AsyncEngineOptions["chatTemplate"]
   readonly now?: () => number
   readonly model?: Partial<ModelInfo>
@@ -53,7 +55,7 @@ export function makeFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
     now,
     random: { uint64: () => (counter += 0x9e37_79b9_7f4a_7c15n) & 0xffff_ffff_ffff_ffffn },
     maxNumSeqs,
-    maxWaitingRequests: options.maxWaitingRequests ?? null,
+    limits: { ...NO_LIMITS, ...options.limits },
     cacheConfig: { block_size: 16, num_gpu_blocks: 100, kv_cache_size_tokens: 1600, kv_cache_max_concurrency: 6.25 },
   })
   return { engine, core, tokenizer, numLive: () => core.numLive, numAborted: () => core.aborted.length }

@@ -40,14 +40,14 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   const httpMetrics = new HttpMetrics()
   const keys = new ApiKeys(merged.apiKeys, merged.guardsEveryRoute ? [] : OPEN_PATHS)
   const streams = new StreamStore(merged.streamResume)
-  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, keys, streams })
+  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams })
   const methods = methodsByPath(routes)
   const patternOf = patternFinder([...methods.keys()])
 
   const answer = async (request: Request): Promise<Response> => {
-    const { method, headers, url } = request
+    const { method, url } = request
     const path = new URL(url).pathname
-    if (!keys.mayPass(path, headers)) return unauthorized()
+    if (!keys.mayPass(path, request)) return unauthorized()
     const handler = methods.has(path) ? path : patternOf(path)
     const refusal = refuseMethod(methods.get(handler), method)
     const routed = () => refusal ?? routes.handle(request).catch((error) => errorResponse(error, merged.log))

@@ -4,6 +4,13 @@ import { createHash, timingSafeEqual } from "node:crypto"
 /** Where no key is asked for everybody is the same. */
 const ANYBODY = "anybody"
 
+const owners = new WeakMap<Request, string>()
+
+/** A name for the holder of the key that came with a request, which tells nothing of the key itself. */
+export function ownerOf(request: Request): string {
+  return owners.get(request) ?? ANYBODY
+}
+
 export class ApiKeys {
   readonly #digests: readonly Buffer[]
   readonly #openPaths: ReadonlySet<string>
@@ -14,12 +21,14 @@ export class ApiKeys {
     this.#openPaths = new Set(openPaths)
   }
 
-  mayPass(path: string, headers: Headers): boolean {
-    return this.#openPaths.has(path) || this.ownerOf(headers) !== null
+  /** Whether `request`, for `path`, may be answered; notes whose it is. */
+  mayPass(path: string, request: Request): boolean {
+    const owner = this.#ownerOf(request.headers)
+    if (owner !== null) owners.set(request, owner)
+    return owner !== null || this.#openPaths.has(path)
   }
 
-  /** A name for the holder of the key that a request carries, which tells nothing of the key; null: none is known. */
-  ownerOf(headers: Headers): string | null {
+  #ownerOf(headers: Headers): string | null {
     if (this.#digests.length === 0) return ANYBODY
     const given = digest(keyIn(headers) ?? "")
     // Every key is compared, so that the time taken does not tell which one was near.

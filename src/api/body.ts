@@ -22,6 +22,14 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
   return parseJson(decodeUtf8(bytes))
 }
 
+const readListeners = new WeakMap<Request, () => void>()
+
+/** Calls `listener` when the whole of the request is here; at once when it has no body. */
+export function onceRead(request: Request, listener: () => void): void {
+  if (request.body === null) listener()
+  else readListeners.set(request, listener)
+}
+
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0)
   const chunks: Uint8Array[] = []
@@ -37,6 +45,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   } catch {
     throw new ClientGoneError("the client closed its connection while it sent the body")
   }
+  readListeners.get(request)?.()
   if (Math.max(declared, total) > maxBytes) {
     throw new RequestError(`The request body is larger than the limit of ${maxBytes} bytes.`, {
       status: 413,

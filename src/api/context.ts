@@ -3,10 +3,11 @@ import packageJson from "../../package.json" with { type: "json" }
 import { makeLog } from "../base/log.ts"
 import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
-import type { ApiKeys } from "./auth.ts"
 import type { CorsOptions } from "./cors.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
 import type { RecordListener } from "./request-record.ts"
+import { DEFAULT_REQUEST_LIMITS } from "./request-limits.ts"
+import type { RequestLimits } from "./request-limits.ts"
 import type { ResumeLimits, StreamStore } from "./resumable.ts"
 import type { ResponseStoreLimits } from "./responses/store.ts"
 
@@ -21,6 +22,7 @@ export interface ApiOptions {
   readonly cors: CorsOptions
   /** A larger request body is refused with 413 before it is read into memory. */
   readonly maxBodyBytes: number
+  readonly requestLimits: RequestLimits
   /** Path prefix under which a proxy shows this server, such as "/llm"; "" for none. */
   readonly rootPath: string
   /** The role of generated chat messages. */
@@ -63,6 +65,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   guardsEveryRoute: false,
   cors: { allowedOrigins: [], allowedMethods: ["*"], allowedHeaders: ["*"], allowCredentials: false },
   maxBodyBytes: 64 * 1024 * 1024,
+  requestLimits: DEFAULT_REQUEST_LIMITS,
   rootPath: "",
   responseRole: "assistant",
   trustRequestChatTemplate: false,
@@ -87,6 +90,5 @@ export interface ApiContext {
   readonly options: ApiOptions
   readonly fingerprint: string
   readonly httpMetrics: HttpMetrics
-  readonly keys: ApiKeys
   readonly streams: StreamStore
 }

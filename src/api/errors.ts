@@ -37,5 +37,6 @@ export function errorBody(error: RequestError): ErrorBody {
 export function errorResponse(error: unknown, log: Log): Response {
   if (error instanceof ClientGoneError) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
   const known = toRequestError(error, log)
-  return Response.json(errorBody(known), { status: known.status })
+  const headers = known.retryAfterSeconds === null ? {} : { "retry-after": String(known.retryAfterSeconds) }
+  return Response.json(errorBody(known), { status: known.status, headers })
 }

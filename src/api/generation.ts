@@ -20,6 +20,8 @@ export interface Generation {
   readonly runs: readonly PromptRun[]
   readonly priority: number
   readonly cacheSalt: string | null
+  /** Whose request it is, for the limits of each. */
+  readonly owner: string
   /** Hears of each choice's end, in whatever way. */
   readonly onFinished: (promptIdx: number, figures: FinishedRequest) => void
 }
@@ -84,6 +86,7 @@ function engineRequest(
     sampling: run.sampling,
     priority: generation.priority,
     cacheSalt: generation.cacheSalt,
+    owner: generation.owner,
     outputKind,
     beamSearch: run.beamSearch ?? null,
     onFinished: (figures: FinishedRequest) => generation.onFinished(promptIdx, figures),

@@ -5,7 +5,9 @@
 import { MetricsRegistry } from "../engine/metrics-registry.ts"
 
 /** Endpoints that probes call all the time are not counted. */
-const UNCOUNTED: ReadonlySet<string> = new Set(["/health", "/load", "/ping", "/version", "/metrics", "/server_info"])
+const UNCOUNTED: ReadonlySet<string> = new Set(
+  ["/health", "/ready", "/load", "/ping", "/version", "/metrics", "/server_info"],
+)
 const COARSE_BOUNDS = [0.1, 0.5, 1]
 const FINE_BOUNDS = [
   0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30, 60,

@@ -1,10 +1,12 @@
 /** What the endpoints that generate have in common: how a request is read, handed to the engine, and streamed back. */
 import type { Static, TObject } from "@sinclair/typebox"
+import { ownerOf } from "./auth.ts"
 import { readJson } from "./body.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith } from "./generation.ts"
 import type { Generation, PromptRun } from "./generation.ts"
 import { recordOf } from "./request-record.ts"
+import { checkRequestLimits } from "./request-limits.ts"
 import { cacheSalt, requestPriority } from "./request-options.ts"
 import { bodyParser } from "./schema/parse.ts"
 import type { SamplingFields } from "./schema/sampling-fields.ts"
@@ -24,6 +26,7 @@ export function jsonHandler<T extends TObject>(
   const parse = bodyParser(schema)
   return async ({ request }) => {
     const body = parse(await readJson(request, context.options.maxBodyBytes))
+    checkRequestLimits(body, context.options.requestLimits)
     noteUnknown(schema, body as object)
     return answer(request, body)
   }
@@ -39,7 +42,7 @@ export function generationFor(
   record?.expect(runs.reduce((total, { sampling }) => total + sampling.n, 0))
   const onFinished: Generation["onFinished"] = (promptIdx, figures) =>
     record?.add({ id, promptIdx, sampling: runs[promptIdx]!.sampling, figures })
-  return { id, runs, priority, cacheSalt: salt, onFinished }
+  return { id, runs, priority, cacheSalt: salt, owner: ownerOf(request), onFinished }
 }
 
 /**
@@ -56,19 +59,19 @@ export function answerStream(
     const abort = abortWith(request)
     return streamed(context, makeEvents(abort.signal), abort)
   }
-  const { streams, keys, options } = context
+  const { streams, options } = context
   // A connection that breaks does not end it.
   const abort = new AbortController()
   const sse = { abort, dialect: OPENAI_SSE, keepAliveMs: options.sseKeepAliveMs, log: options.log }
-  return streams.open(makeEvents(abort.signal), keys.ownerOf(request.headers) ?? "", request.signal, sse)
+  return streams.open(makeEvents(abort.signal), ownerOf(request), request.signal, sse)
 }
 
 /** Lets a request that says which event its client saw last go on with that stream. */
-export function resumable({ streams, keys }: ApiContext, handler: Handler): Handler {
+export function resumable({ streams }: ApiContext, handler: Handler): Handler {
   return async (route) => {
     const { headers, signal } = route.request
     const lastEventId = headers.get("last-event-id")
-    return lastEventId ? streams.resume(lastEventId, keys.ownerOf(headers) ?? "", signal) : handler(route)
+    return lastEventId ? streams.resume(lastEventId, ownerOf(route.request), signal) : handler(route)
   }
 }
 

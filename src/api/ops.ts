@@ -4,12 +4,17 @@ import { Elysia } from "elysia"
 import type { ApiContext } from "./context.ts"
 import { operation } from "./openapi.ts"
 import { renderProcessMetrics } from "./process-metrics.ts"
+import { nullable } from "./schema/kinds.ts"
 
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 export function opsApi({ client, options, httpMetrics }: ApiContext) {
   const tag = "Operation"
   const health = (): Response => new Response(null, { status: client.deathReason() === null ? 200 : 503 })
+  const ready = (): Response => {
+    const reason = client.notReadyReason()
+    return Response.json({ ready: reason === null, reason }, { status: reason === null ? 200 : 503 })
+  }
   const load = (): Response => Response.json({ server_load: client.numUnfinished() })
   const metrics = (): Response => {
     const text = client.metrics() + httpMetrics.render() + renderProcessMetrics()
@@ -18,6 +23,13 @@ export function opsApi({ client, options, httpMetrics }: ApiContext) {
 
   return new Elysia()
     .get("/health", health, { detail: operation({ summary: "200 while the engine lives, else 503", tag }) })
+    .get("/ready", ready, {
+      detail: operation({
+        summary: "200 while requests are taken, else 503 with the reason: the server shuts down, or its engine died",
+        tag,
+        response: Type.Object({ ready: Type.Boolean(), reason: nullable(Type.String()) }),
+      }),
+    })
     .get("/ping", health, { detail: operation({ summary: "The same as /health", tag }) })
     .post("/ping", health, { parse: "none", detail: operation({ summary: "The same as /health", tag }) })
     .get("/version", () => Response.json({ version: options.version }), {

@@ -4,8 +4,6 @@ import type { EngineClient } from "../engine/engine-client.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import type { CompletionRequest } from "./schema/completions.ts"
 
-export const MAX_COMPLETION_PROMPTS = 1024
-
 export interface Prompt {
   /** Null where the caller gave token ids. */
   readonly text: string | null
@@ -19,7 +17,7 @@ export interface Truncation {
   readonly side: "left" | "right"
 }
 
-/** A completion request's `prompt`, one entry a prompt. Errors: `RequestError` on "prompt" for none or too many. */
+/** A completion request's `prompt`, one entry a prompt. Errors: `RequestError` on "prompt" for none. */
 export function splitPrompts(prompt: CompletionRequest["prompt"]): readonly (string | readonly number[])[] {
   if (prompt === null || prompt === undefined || prompt.length === 0) {
     throw new RequestError("The prompt must be given and must not be empty.", { param: "prompt" })
@@ -27,11 +25,6 @@ export function splitPrompts(prompt: CompletionRequest["prompt"]): readonly (str
   if (typeof prompt === "string") return [prompt]
   // One list of ids is one prompt; the schema lets no list mix kinds.
   if (typeof prompt[0] === "number") return [prompt as number[]]
-  if (prompt.length > MAX_COMPLETION_PROMPTS) {
-    throw new RequestError(
-      `At most ${MAX_COMPLETION_PROMPTS} prompts fit in a request, got ${prompt.length}.`, { param: "prompt" },
-    )
-  }
   return prompt as string[] | number[][]
 }
 

@@ -2,11 +2,13 @@
 import { ConfigError } from "../base/errors.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 import { createApp } from "./app.ts"
+import { onceRead } from "./body.ts"
 import { DEFAULT_API_OPTIONS } from "./context.ts"
 import type { ApiOptions } from "./context.ts"
+import { loadTls } from "./tls.ts"
+import type { TlsFiles } from "./tls.ts"
+import { removeStaleSocket } from "./unix-socket.ts"
 
-/** Seconds a connection may stay open between two requests. */
-const KEEP_ALIVE_SECONDS = 60
 /** What `stop` leaves to answers that are almost sent. */
 const STOP_GRACE_MS = 1000
 
@@ -16,6 +18,10 @@ export interface ServerOptions extends Partial<ApiOptions> {
   readonly port: number
   /** A Unix socket's path; the host and port are not used then. */
   readonly uds?: string | null
+  /** Serves https. */
+  readonly tls?: TlsFiles | null
+  /** Seconds a connection may be silent between two requests, and within a request's body; 255 at most. */
+  readonly keepAliveSeconds?: number
 }
 
 export interface ApiServer {
@@ -28,15 +34,21 @@ export interface ApiServer {
 
 /** Errors: `ConfigError` when the address cannot be listened on. */
 export async function startServer(options: ServerOptions, client: EngineClient): Promise<ApiServer> {
-  const { host, port, uds = null, ...api } = options
+  const { host, port, uds = null, tls = null, keepAliveSeconds = 60, ...api } = options
   const merged = { ...DEFAULT_API_OPTIONS, ...api }
   const app = createApp(merged, client)
   const fetch = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
-    // A request may wait in the queue and in prefill for longer than any limit on silence.
-    server.timeout(request, 0)
-    return app.handle(withoutRootPath(request, merged.rootPath))
+    const inner = innerRequest(request, merged.rootPath)
+    // It may wait in the queue and in prefill for longer than any limit on silence.
+    onceRead(inner, () => server.timeout(request, 0))
+    return app.handle(inner)
   }
-  const server = listen({ host, port, uds }, fetch)
+  if (uds !== null) await removeStaleSocket(uds)
+  const server = listen({ host, port, uds }, {
+    fetch,
+    idleTimeout: keepAliveSeconds,
+    ...(tls === null ? {} : { tls: loadTls(tls) }),
+  })
   return {
     url: uds === null ? server.url.href.replace(/\/$/, "") : `unix:${uds}`,
     port: server.port ?? 0,
@@ -50,32 +62,43 @@ async function stop(server: Bun.Server<undefined>): Promise<void> {
   await server.stop(true)
 }
 
-type Fetch = (request: Request, server: Bun.Server<undefined>) => Promise<Response>
+interface Serving {
+  readonly fetch: (request: Request, server: Bun.Server<undefined>) => Promise<Response>
+  readonly idleTimeout: number
+  readonly tls?: Bun.TLSOptions
+}
 
 function listen(
-  { host, port, uds }: { host: string; port: number; uds: string | null }, fetch: Fetch,
+  { host, port, uds }: { host: string; port: number; uds: string | null }, { tls, ...serving }: Serving,
 ): Bun.Server<undefined> {
   const common = {
-    fetch,
+    ...serving,
     // The body limit is ours (body.ts), so that a refusal has a body of its own.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
   }
   try {
-    if (uds !== null) return Bun.serve({ ...common, unix: uds })
+    // Bun honours the time limit on Unix sockets too; its types do not say so.
+    if (uds !== null) return Bun.serve({ ...common, unix: uds } as Parameters<typeof Bun.serve>[0])
     // NOTE: outside development Bun lets a second server share the port, and requests go to one or the other.
-    return Bun.serve({ ...common, hostname: host, port, idleTimeout: KEEP_ALIVE_SECONDS, reusePort: false })
+    return Bun.serve({ ...common, hostname: host, port, reusePort: false, ...(tls && { tls }) })
   } catch (error) {
     const where = uds ?? `${host}:${port}`
     throw new ConfigError(`cannot listen on ${where}: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 
-/** A proxy may or may not have taken the prefix off. */
-function withoutRootPath(request: Request, rootPath: string): Request {
-  if (rootPath === "") return request
+/**
+ * The request as the application sees it. A proxy may or may not have taken the prefix off; and the application knows
+ * nothing of https, whose scheme Elysia takes for a part of the path.
+ */
+function innerRequest(request: Request, rootPath: string): Request {
+  const isSecure = request.url.startsWith("https:")
+  if (rootPath === "" && !isSecure) return request
   const url = new URL(request.url)
-  if (url.pathname !== rootPath && !url.pathname.startsWith(`${rootPath}/`)) return request
-  url.pathname = url.pathname.slice(rootPath.length) || "/"
+  const hasPrefix = rootPath !== "" && (url.pathname === rootPath || url.pathname.startsWith(`${rootPath}/`))
+  if (!hasPrefix && !isSecure) return request
+  if (hasPrefix) url.pathname = url.pathname.slice(rootPath.length) || "/"
+  if (isSecure) url.protocol = "http:"
   return new Request(url.href, request)
 }

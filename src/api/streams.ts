@@ -1,13 +1,14 @@
 /** GET /v1/streams: goes on with a resumable stream, for clients that cannot send their request again. */
 import { Elysia } from "elysia"
+import { ownerOf } from "./auth.ts"
 import type { ApiContext } from "./context.ts"
 import { operation } from "./openapi.ts"
 
-export function streamsApi({ streams, keys }: ApiContext) {
+export function streamsApi({ streams }: ApiContext) {
   const resume = ({ request }: { request: Request }): Response => {
     const { headers, signal, url } = request
     const id = headers.get("last-event-id") ?? new URL(url).searchParams.get("last_event_id") ?? ""
-    return streams.resume(id, keys.ownerOf(headers) ?? "", signal)
+    return streams.resume(id, ownerOf(request), signal)
   }
   const summary = "Go on with a resumable stream behind the event named by Last-Event-ID or ?last_event_id="
   return new Elysia().get("/v1/streams", resume, { detail: operation({ summary, tag: "OpenAI" }) })

@@ -13,10 +13,18 @@ export type RequestErrorType =
   | "UnprocessableEntityError"
   | "RateLimitError"
   | "ServiceUnavailableError"
+  | "Service Unavailable" // vLLM's name for a queue that is full
   | "InternalServerError"
   | "NotImplementedError"
   | "RequestEntityTooLarge"
   | "Unauthorized"
+
+export interface RequestErrorOptions {
+  readonly status?: number
+  readonly type?: RequestErrorType
+  readonly param?: string | null
+  readonly retryAfterSeconds?: number
+}
 
 export class RequestError extends Error {
   override readonly name = "RequestError"
@@ -24,12 +32,15 @@ export class RequestError extends Error {
   readonly type: RequestErrorType
   /** Dotted path of the offending field, or null. */
   readonly param: string | null
+  /** When the same request may do better; null: there is no telling, or never. */
+  readonly retryAfterSeconds: number | null
 
-  constructor(message: string, options: { status?: number; type?: RequestErrorType; param?: string | null } = {}) {
+  constructor(message: string, options: RequestErrorOptions = {}) {
     super(message)
     this.status = options.status ?? 400
     this.type = options.type ?? "BadRequestError"
     this.param = options.param ?? null
+    this.retryAfterSeconds = options.retryAfterSeconds ?? null
   }
 }
 

@@ -72,8 +72,14 @@ export const SERVE_FLAGS = {
     "serve /tokenizer_info, the chat template included"),
   maxBodyBytes: value(SERVER, "--max-body-bytes <bytes>", 64 * 2 ** 20, integer({ min: 1024 }),
     "largest request body; a larger one gets 413"),
-  shutdownTimeout: value(SERVER, "--shutdown-timeout <seconds>", 0, integer({ min: 0, max: 86400 }),
-    "how long running requests may go on after SIGTERM or SIGINT"),
+  timeoutKeepAlive: value(SERVER, "--timeout-keep-alive <seconds>", 60, integer({ min: 1, max: 255 }),
+    "how long a connection may be silent between requests and within a request's body"),
+  sslCertfile: optional(SERVER, "--ssl-certfile <path>", text, "PEM file of the server's certificate: serves https"),
+  sslKeyfile: optional(SERVER, "--ssl-keyfile <path>", text, "PEM file of the certificate's private key"),
+  sslCaCerts: optional(SERVER, "--ssl-ca-certs <path>", text,
+    "PEM file of authorities by whom clients must be certified (default: clients need no certificate)"),
+  shutdownTimeout: value(SERVER, "--shutdown-timeout <seconds>", 30, integer({ min: 0, max: 86400 }),
+    "how long running requests may go on after SIGTERM or SIGINT; a second signal ends all at once"),
 
   maxNumBatchedTokens: value(SCHEDULER, "--max-num-batched-tokens <tokens>", 2048, integer({ min: 1 }),
     "token budget of one step, over all requests"),
@@ -83,10 +89,20 @@ export const SERVE_FLAGS = {
     "prompt tokens of one request in one step, at most, while others wait; 0 is no such limit"),
   schedulingPolicy: value<"fcfs" | "priority">(SCHEDULER, "--scheduling-policy <policy>", "fcfs",
     oneOf("fcfs", "priority"), "fcfs, in order of arrival; priority, by the request's `priority`, lowest first"),
+  priorityAgeingSeconds: value(SCHEDULER, "--priority-ageing-seconds <seconds>", 60, integer({ min: 0, max: 86400 }),
+    "waiting that is worth a priority of one, so that nothing waits for ever under the priority policy; 0 is none"),
+  maxItlMs: optional(SCHEDULER, "--max-itl-ms <milliseconds>", integer({ min: 1, max: 600_000 }),
+    "target for the time between two tokens of a running stream: long prompts are computed in pieces that fit into it"),
   enablePrefixCaching: toggleOn(SCHEDULER, "--enable-prefix-caching", "reuse the KV blocks of prompts seen before"),
   enableChunkedPrefill: toggleOn(SCHEDULER, "--enable-chunked-prefill", "compute a long prompt over several steps"),
   maxWaitingRequests: value(SCHEDULER, "--max-waiting-requests <requests>", 1024, integer({ min: 1 }),
-    "requests waiting to run, at most; one more gets 503"),
+    "requests waiting to run, at most; one more gets 429"),
+  maxRequestsPerKey: optional(SCHEDULER, "--max-requests-per-key <requests>", integer({ min: 1 }),
+    "unfinished requests of one API key, at most; one more gets 429 (n counts n)"),
+  maxNumQueuedReqs: optional(SCHEDULER, "--max-num-queued-reqs <requests>", integer({ min: 1 }),
+    "unfinished requests, waiting and running, at most; one more gets 503 (n counts n)"),
+  maxNumQueuedTokens: optional(SCHEDULER, "--max-num-queued-tokens <tokens>", integer({ min: 1 }),
+    "prompt tokens that wait to be computed; from there on requests get 503"),
 
   kvCacheDtype: value<"auto" | "float32" | "bfloat16">(MEMORY, "--kv-cache-dtype <type>", "auto",
     oneOf("auto", "float32", "bfloat16"), "type of the KV cache; auto is bfloat16, or float32 with --dtype float32"),
@@ -115,6 +131,15 @@ export const SERVE_FLAGS = {
       "(default: these, where the vocabulary has them)"),
   seed: optional(REQUESTS, "--seed <number>", integer({ min: 0, max: 2 ** 32 - 1 }),
     "makes requests that bring no seed repeat from start to start (default: they differ)"),
+  maxN: value(REQUESTS, "--max-n <number>", 16384, integer({ min: 1, max: 16384 }), "largest `n` of a request"),
+  maxPrompts: value(REQUESTS, "--max-prompts <number>", 1024, integer({ min: 1 }),
+    "prompts of one completion, at most"),
+  maxMessages: value(REQUESTS, "--max-messages <number>", 10_000, integer({ min: 1 }),
+    "messages of one chat, at most"),
+  maxStopStrings: value(REQUESTS, "--max-stop-strings <number>", 4, integer({ min: 0, max: 1024 }),
+    "stop strings of one request, at most"),
+  maxStopLength: value(REQUESTS, "--max-stop-length <characters>", 4096, integer({ min: 1, max: 2 ** 20 }),
+    "length of a stop string, at most"),
   responseRole: value(REQUESTS, "--response-role <role>", "assistant", text, "role of generated chat messages"),
   maxStoredResponses: value(REQUESTS, "--max-stored-responses <number>", 1024, integer({ min: 0 }),
     "responses that /v1/responses keeps, the least recently used making room; 0 keeps none"),
@@ -204,7 +229,6 @@ function pathList(list: string, flag: string): readonly string[] {
 /** Flags that vLLM spells in two ways. */
 export const FLAG_ALIASES: Readonly<Record<string, string>> = {
   "--device-memory-utilization": "--gpu-memory-utilization",
-  "--max-num-queued-reqs": "--max-waiting-requests",
   "--disable-uvicorn-access-log": "--disable-access-log",
   "--sse-keep-alive-interval": "--sse-ping-interval",
 }
@@ -222,6 +246,16 @@ export function checkServeConfig(config: ServeConfig): ServeConfig {
     )
   if (config.allowCredentials && (config.allowedOrigins.length === 0 || config.allowedOrigins.includes("*")))
     throw new ConfigError("--allow-credentials needs --allowed-origins that names them: * would let in every page")
+  if (config.maxRequestsPerKey !== null && config.apiKey.length === 0)
+    throw new ConfigError("--max-requests-per-key needs --api-key or --api-key-file")
+  if ((config.sslCertfile === null) !== (config.sslKeyfile === null))
+    throw new ConfigError("--ssl-certfile and --ssl-keyfile: give both of them")
+  if (config.sslCaCerts !== null && config.sslCertfile === null)
+    throw new ConfigError("--ssl-ca-certs needs --ssl-certfile and --ssl-keyfile")
+  if (config.sslCertfile !== null && config.uds !== null)
+    throw new ConfigError("--ssl-certfile and --uds: give one of them; a Unix socket is as safe as its directory")
+  if (config.maxItlMs !== null && !config.enableChunkedPrefill)
+    throw new ConfigError("--max-itl-ms needs --enable-chunked-prefill: it computes prompts in pieces")
   if (config.kvCacheMemoryBytes !== null && config.gpuMemoryUtilization !== null)
     throw new ConfigError("--kv-cache-memory-bytes and --gpu-memory-utilization: give one of them")
   return config

@@ -8,11 +8,14 @@ export class PlanDraft {
   /** Same order as `scheduled`. */
   readonly requests: Request[] = []
   tokenBudget: number
+  /** What is left for requests that are not caught up; may be more than `tokenBudget`. */
+  promptBudget: number
   readonly #maxTokens: number
 
-  constructor(tokenBudget: number) {
+  constructor(tokenBudget: number, promptBudget: number) {
     this.#maxTokens = tokenBudget
     this.tokenBudget = tokenBudget
+    this.promptBudget = promptBudget
   }
 
   get totalNumScheduledTokens(): number {
@@ -22,7 +25,10 @@ export class PlanDraft {
   add(request: Request, scheduled: ScheduledRequest): void {
     assert(scheduled.numScheduledTokens > 0, () => `${request.requestId}: nothing scheduled`)
     assert(scheduled.numScheduledTokens <= this.tokenBudget, () => `${request.requestId}: beyond the token budget`)
+    const isWithin = request.isCaughtUp || scheduled.numScheduledTokens <= this.promptBudget
+    assert(isWithin, () => `${request.requestId}: beyond the budget of prompts`)
     this.tokenBudget -= scheduled.numScheduledTokens
+    if (!request.isCaughtUp) this.promptBudget -= scheduled.numScheduledTokens
     this.scheduled.push(scheduled)
     this.requests.push(request)
   }
@@ -33,6 +39,7 @@ export class PlanDraft {
     const scheduled = this.scheduled[index]
     if (scheduled === undefined) return false
     this.tokenBudget += scheduled.numScheduledTokens
+    if (!request.isCaughtUp) this.promptBudget += scheduled.numScheduledTokens
     this.scheduled.splice(index, 1)
     this.requests.splice(index, 1)
     return true

@@ -19,8 +19,11 @@ export interface RequestQueue {
   [Symbol.iterator](): Iterator<Request>
 }
 
-export function makeRequestQueue(policy: SchedulingPolicy): RequestQueue {
-  return policy === "fcfs" ? new FcfsQueue() : new PriorityQueue()
+/** Negative when `a` goes before `b`. A total order over live requests. */
+export type CompareRequests = (a: Request, b: Request) => number
+
+export function makeRequestQueue(policy: SchedulingPolicy, compare: CompareRequests): RequestQueue {
+  return policy === "fcfs" ? new FcfsQueue() : new PriorityQueue(compare)
 }
 
 interface Link {
@@ -85,8 +88,21 @@ export class FcfsQueue implements RequestQueue {
   }
 }
 
-/** Negative when `a` goes before `b`: by priority, then arrival, then id. A total order over live requests. */
-export function compareByPriority(a: Request, b: Request): number {
+/**
+ * By priority, with waiting making up for it: `ageingSeconds` of waiting are worth a priority of one. 0: they are worth
+ * nothing, and a stream of urgent requests keeps the others waiting for ever.
+ *
+ * At every time the order is that of priority - (now - arrival) / ageing, so it is that of arrival + priority * ageing
+ * at all times: nothing has to be sorted anew as time goes by, and nobody has to know the time.
+ */
+export function comparisonByPriority(ageingSeconds: number): CompareRequests {
+  if (ageingSeconds === 0) return compareStrictly
+  const rank = ({ arrivalTime, priority }: Request) => arrivalTime + priority * ageingSeconds
+  return (a, b) => rank(a) - rank(b) || compareStrictly(a, b)
+}
+
+/** By priority, then arrival, then id. */
+function compareStrictly(a: Request, b: Request): number {
   if (a.priority !== b.priority) return a.priority - b.priority
   if (a.arrivalTime !== b.arrivalTime) return a.arrivalTime - b.arrivalTime
   return a.requestId < b.requestId ? -1 : a.requestId > b.requestId ? 1 : 0
@@ -96,6 +112,11 @@ export function compareByPriority(a: Request, b: Request): number {
 export class PriorityQueue implements RequestQueue {
   readonly #heap: Request[] = []
   readonly #indexOf = new Map<Request, number>()
+  readonly #compare: CompareRequests
+
+  constructor(compare: CompareRequests) {
+    this.#compare = compare
+  }
 
   get size(): number {
     return this.#heap.length
@@ -135,7 +156,7 @@ export class PriorityQueue implements RequestQueue {
   }
 
   *[Symbol.iterator](): Iterator<Request> {
-    yield* this.#heap.toSorted(compareByPriority)
+    yield* this.#heap.toSorted(this.#compare)
   }
 
   #siftUp(from: number): void {
@@ -144,7 +165,7 @@ export class PriorityQueue implements RequestQueue {
     while (index > 0) {
       const parentIndex = (index - 1) >> 1
       const parent = this.#at(parentIndex)
-      if (compareByPriority(parent, request) <= 0) break
+      if (this.#compare(parent, request) <= 0) break
       this.#place(parent, index)
       index = parentIndex
     }
@@ -157,8 +178,8 @@ export class PriorityQueue implements RequestQueue {
     for (;;) {
       let child = 2 * index + 1
       if (child >= this.#heap.length) break
-      if (child + 1 < this.#heap.length && compareByPriority(this.#at(child + 1), this.#at(child)) < 0) child += 1
-      if (compareByPriority(request, this.#at(child)) <= 0) break
+      if (child + 1 < this.#heap.length && this.#compare(this.#at(child + 1), this.#at(child)) < 0) child += 1
+      if (this.#compare(request, this.#at(child)) <= 0) break
       this.#place(this.#at(child), index)
       index = child
     }

@@ -111,6 +111,11 @@ export class Request {
     return wanted === null || wanted.isComplete ? this.tokenIds.length - 1 : wanted.numKnown - 1
   }
 
+  /** It waits for nothing but its next token: all but the last one is computed, or being computed. */
+  get isCaughtUp(): boolean {
+    return this.tokenIds.length - this.numComputedTokens <= 1
+  }
+
   get isFinished(): boolean {
     return this.status === "finished"
   }

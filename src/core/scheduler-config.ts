@@ -10,6 +10,8 @@ export interface SchedulerConfig {
   /** Tokens of one request, prompt and output, at most. */
   readonly maxModelLen: number
   readonly policy: SchedulingPolicy
+  /** Under the priority policy: seconds of waiting that are worth a priority of one; 0 is none. */
+  readonly priorityAgeingSeconds: number
   /** Off: a prompt is computed in one step or waits. */
   readonly enableChunkedPrefill: boolean
   /** Tokens of one request in one step, at most, while there are others; 0 is no such limit. */
@@ -30,6 +32,7 @@ export function makeSchedulerConfig(overrides: Partial<SchedulerConfig> & { maxM
     maxNumBatchedTokens: 2048,
     maxNumSeqs: 128,
     policy: "fcfs",
+    priorityAgeingSeconds: 0,
     enableChunkedPrefill: true,
     longPrefillTokenThreshold: 0,
     longPrefillTokenThresholdAdaptive: false,
@@ -61,6 +64,10 @@ function checkSchedulerConfig(config: SchedulerConfig): void {
   if (!isThreshold || longPrefillTokenThreshold > maxModelLen) {
     const rule = `an integer from 0 to --max-model-len (${maxModelLen})`
     refuse("long-prefill-token-threshold", longPrefillTokenThreshold, rule)
+  }
+  const { priorityAgeingSeconds } = config
+  if (!(priorityAgeingSeconds >= 0 && Number.isFinite(priorityAgeingSeconds))) {
+    refuse("priority-ageing-seconds", priorityAgeingSeconds, "a number of at least 0")
   }
   if (!(watermark >= 0 && watermark < 1)) refuse("watermark", watermark, "at least 0 and less than 1")
 }

@@ -21,7 +21,7 @@ import type { KVCacheConfig } from "./kv/kv-spec.ts"
 import { PlanDraft } from "./plan-draft.ts"
 import { PromptLogprobsCache } from "./prompt-logprobs-cache.ts"
 import type { Request } from "./request.ts"
-import { compareByPriority, makeRequestQueue, type RequestQueue } from "./request-queue.ts"
+import { type CompareRequests, comparisonByPriority, makeRequestQueue, type RequestQueue } from "./request-queue.ts"
 import type { RequestFailure, ScheduledRequest, SchedulePlan, StepResult } from "./schedule-plan.ts"
 import type { SchedulerConfig } from "./scheduler-config.ts"
 import { type SchedulerStats, StatsCounters } from "./scheduler-stats.ts"
@@ -46,6 +46,7 @@ export class Scheduler {
   readonly #promptLogprobs: PromptLogprobsCache
 
   readonly #requests = new Map<string, Request>()
+  readonly #compare: CompareRequests
   readonly #waiting: RequestQueue
   /** Waiting requests that the last look at them passed over, for a reason other than room. For counting. */
   readonly #deferred = new Set<Request>()
@@ -67,7 +68,8 @@ export class Scheduler {
     this.#enablePrefixCaching = kv.enablePrefixCaching
     const maxBytes = kv.enablePrefixCaching ? config.promptLogprobsCacheBytes : 0
     this.#promptLogprobs = new PromptLogprobsCache({ blockSize: this.#kv.blockSize, maxBytes })
-    this.#waiting = makeRequestQueue(config.policy)
+    this.#compare = comparisonByPriority(config.priorityAgeingSeconds)
+    this.#waiting = makeRequestQueue(config.policy, this.#compare)
   }
 
   /** Queues a request. Requires: a live id only once, a prompt, and room for one more token. */
@@ -98,10 +100,15 @@ export class Scheduler {
     return finished
   }
 
-  /** Plans the next step; an empty plan when there is nothing to compute. */
-  schedule(): SchedulePlan {
+  /**
+   * Plans the next step; an empty plan when there is nothing to compute. Beside requests that wait for nothing but
+   * their next token, at most `maxPromptTokens` tokens of others are computed: more would keep the former waiting.
+   */
+  schedule(maxPromptTokens = Infinity): SchedulePlan {
+    assert(maxPromptTokens >= 1, () => `${maxPromptTokens} prompt tokens a step`)
     this.#step += 1
-    const draft = new PlanDraft(this.#pause === "paused_all" ? 0 : this.config.maxNumBatchedTokens)
+    const tokenBudget = this.#pause === "paused_all" ? 0 : this.config.maxNumBatchedTokens
+    const draft = new PlanDraft(tokenBudget, this.#isDecoding() ? maxPromptTokens : Infinity)
     const threshold = this.#longPrefillThreshold()
     const hasPreempted = this.#scheduleRunning(draft, threshold)
     if (!hasPreempted && this.#pause === "unpaused") this.#scheduleWaiting(draft, threshold)
@@ -222,6 +229,11 @@ export class Scheduler {
     return Math.max(longPrefillTokenThreshold, Math.floor(maxNumBatchedTokens / numRequests))
   }
 
+  /** Whether a running request waits for nothing but its next token. */
+  #isDecoding(): boolean {
+    return this.#running.some((request) => request.isCaughtUp)
+  }
+
   /** Lets running requests catch up, oldest first. Returns whether any was preempted for want of blocks. */
   #scheduleRunning(draft: PlanDraft, threshold: number): boolean {
     let hasPreempted = false
@@ -231,6 +243,7 @@ export class Scheduler {
       if (threshold > 0) numNewTokens = Math.min(numNewTokens, threshold)
       // The last position is left for the token that this step samples.
       const room = this.config.maxModelLen - 1 - request.numComputedTokens
+      if (!request.isCaughtUp) numNewTokens = Math.min(numNewTokens, draft.promptBudget)
       numNewTokens = Math.min(numNewTokens, draft.tokenBudget, room)
       // Nothing to do until a step in flight brings its token. Others may have something to do.
       if (numNewTokens <= 0) continue
@@ -260,7 +273,7 @@ export class Scheduler {
     if (this.config.policy === "priority") {
       index = 0
       for (let i = 1; i < this.#running.length; i++) {
-        if (compareByPriority(this.#running[i] as Request, this.#running[index] as Request) > 0) index = i
+        if (this.#compare(this.#running[i] as Request, this.#running[index] as Request) > 0) index = i
       }
     }
     const [victim] = this.#running.splice(index, 1)
@@ -273,7 +286,7 @@ export class Scheduler {
   /** Admits waiting requests in order while budget, room and places last. The head of the line is never overtaken. */
   #scheduleWaiting(draft: PlanDraft, threshold: number): void {
     const skipped: Request[] = []
-    while (draft.tokenBudget > 0 && this.#running.length < this.config.maxNumSeqs) {
+    while (draft.tokenBudget > 0 && draft.promptBudget > 0 && this.#running.length < this.config.maxNumSeqs) {
       const request = this.#waiting.peek()
       if (request === null) break
       if (request.isAwaitingStaleOutput) {
@@ -292,8 +305,9 @@ export class Scheduler {
     const hit = this.#kv.findPrefixHit(request)
     let numNewTokens = request.numTokens - hit.numSkippedTokens
     if (threshold > 0) numNewTokens = Math.min(numNewTokens, threshold)
-    if (!this.config.enableChunkedPrefill && numNewTokens > draft.tokenBudget) return false
-    numNewTokens = Math.min(numNewTokens, draft.tokenBudget)
+    const budget = Math.min(draft.tokenBudget, draft.promptBudget)
+    if (!this.config.enableChunkedPrefill && numNewTokens > budget) return false
+    numNewTokens = Math.min(numNewTokens, budget)
     const fullSequenceMustFit = this.config.schedulerReserveFullIsl
     const keepsWatermark = this.#running.length > 0
     if (!this.#kv.admit(request, numNewTokens, { hit, fullSequenceMustFit, keepsWatermark })) return false

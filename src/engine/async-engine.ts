@@ -2,23 +2,29 @@
  * The front half of the engine: everything between HTTP and the engine core, on the main thread.
  *
  *   serving --shutdown--> draining --core closed--> stopped
- *      |                     |
- *      +-------core died-----+--> dead
+ *    |   ^                   |
+ *    |   +--- restarting     |
+ *    |            ^ restart  |
+ *    +-core died--+-> dead <-+
  *
- *   serving   requests are admitted
- *   draining  new ones are refused with 503; live ones go on until the time is up
- *   dead      every live request has ended with `EngineDeadError`; new ones fail at once
+ *   serving     requests are admitted
+ *   draining    new ones are refused with 503; live ones go on until the time is up
+ *   dead        every live request has ended with `EngineDeadError`; new ones fail at once
+ *   restarting  the core is being started anew; requests are refused with 503 until it works
  *
  * Time and randomness are injected; nothing here blocks.
  */
+import { assert } from "../base/assert.ts"
 import { RequestError } from "../base/errors.ts"
 import type { SamplingParams } from "../core/sampling-params.ts"
 import type { SchedulerStats } from "../core/scheduler-stats.ts"
 import type { ChatTemplate } from "../text/chat-template.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+import { Admission } from "./admission.ts"
+import type { AdmissionLimits } from "./admission.ts"
 import { beamSearch } from "./beam-search.ts"
 import { EngineDeadError } from "./engine-client.ts"
-import type { ChoiceOutput, EngineClient, EngineControl, GenerateRequest, ModelInfo } from "./engine-client.ts"
+import type { ChoiceOutput, EngineClient, GenerateRequest, ModelInfo } from "./engine-client.ts"
 import { EngineController } from "./engine-control.ts"
 import type { EngineControlDeps } from "./engine-control.ts"
 import type { EngineCoreOutputs, EngineCorePort } from "./engine-core-port.ts"
@@ -44,8 +50,7 @@ export interface AsyncEngineOptions {
   readonly random: RandomSource
   /** Requests the scheduler runs at once, at most. */
   readonly maxNumSeqs: number
-  /** Requests that may wait while others run; more are refused with 503. Null is no such limit. */
-  readonly maxWaitingRequests: number | null
+  readonly limits: AdmissionLimits
   /** Tokens that a stream's output has at least, but for the first and the last one; a request may ask for more. */
   readonly streamInterval?: number
   /** Labels of the `cache_config_info` metric. */
@@ -57,27 +62,32 @@ export interface AsyncEngineOptions {
   readonly onRequest?: (request: GenerateRequest) => void
 }
 
+/** By then another server may answer in the place of one that shuts down, or this one again. */
+const RETRY_SECONDS = 5
+
+/** A request that has been let in. */
+interface Admitted {
+  readonly state: RequestState
+  readonly leave: () => void
+}
+
 export class AsyncEngine implements EngineClient {
   readonly model: ModelInfo
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate | null
-  readonly control: EngineControl
+  readonly control: EngineController
   readonly #core: EngineCorePort
   readonly #now: () => number
   readonly #random: RandomSource
-  readonly #maxNumSeqs: number
-  readonly #maxWaitingRequests: number | null
+  readonly #admission: Admission
   readonly #streamInterval: number
   readonly #metrics: EngineMetrics
   readonly #processor: OutputProcessor
   readonly #onRequest: (request: GenerateRequest) => void
   readonly #onStats: (stats: SchedulerStats) => void
-  #state: "serving" | "draining" | "stopped" | "dead" = "serving"
+  #state: "serving" | "draining" | "stopped" | "dead" | "restarting" = "serving"
   #deathReason: string | null = null
-  readonly #death = Promise.withResolvers<string>()
-  /** By the core's last stats. */
-  #numRunning = 0
-  #hasWaiting = false
+  #death = Promise.withResolvers<string>()
   /** Resolves when a drain has nothing to wait for any more, or waits no longer. */
   readonly #idle = Promise.withResolvers<void>()
   #shutdown: Promise<void> | null = null
@@ -90,8 +100,6 @@ export class AsyncEngine implements EngineClient {
     this.#core = core
     this.#now = options.now
     this.#random = options.random
-    this.#maxNumSeqs = options.maxNumSeqs
-    this.#maxWaitingRequests = options.maxWaitingRequests
     this.#streamInterval = options.streamInterval ?? 1
     this.#metrics = new EngineMetrics({
       modelName: model.servedNames[0] ?? model.root,
@@ -101,6 +109,13 @@ export class AsyncEngine implements EngineClient {
       created: model.created,
     })
     this.#processor = new OutputProcessor({ metrics: this.#metrics, tokenizer })
+    this.#admission = new Admission(options.limits, {
+      maxNumSeqs: options.maxNumSeqs,
+      now: options.now,
+      numUnfinished: () => this.#processor.numLive,
+      numPrefillTokens: () => this.#processor.numPrefillTokens(),
+      onRejection: (reason) => this.#metrics.recordRejection(reason),
+    })
     this.#onRequest = options.onRequest ?? (() => {})
     this.#onStats = options.onStats ?? (() => {})
     this.control = new EngineController({
@@ -124,19 +139,21 @@ export class AsyncEngine implements EngineClient {
     const { outputKind: kind, sampling, beamSearch: search = null } = request
     if (search !== null) return beamSearch(this, request, search, signal)
     const collector = new OutputCollector({ kind, numChoices: sampling.n })
-    let state: RequestState | null = null
+    let admitted: Admitted | null = null
     const abort = () => stream.end()
     const stream: OutputStream = new OutputStream(collector, {
       start: () => {
         this.#checkAlive()
         if (signal.aborted) return stream.end()
-        state = this.#admit(request, { collector, stream })
+        admitted = this.#admit(request, { collector, stream })
         this.#onRequest(request)
         signal.addEventListener("abort", abort)
       },
       end: () => {
         signal.removeEventListener("abort", abort)
-        if (state !== null) this.#abort(state)
+        if (admitted === null) return
+        this.#abort(admitted.state)
+        admitted.leave()
       },
     })
     return stream
@@ -148,6 +165,29 @@ export class AsyncEngine implements EngineClient {
 
   get death(): Promise<string> {
     return this.#death.promise
+  }
+
+  notReadyReason(): string | null {
+    if (this.#state === "draining") return "The server is shutting down."
+    if (this.#deathReason !== null) return this.#deathReason
+    if (this.control.isSleeping) return "The engine sleeps."
+    return this.control.isPaused ? "The engine is paused." : null
+  }
+
+  async restart(): Promise<void> {
+    assert(this.#state === "dead", () => `the engine is ${this.#state}`)
+    this.#state = "restarting"
+    try {
+      await this.#core.restart()
+    } catch (error) {
+      if (this.#state === "restarting") this.#state = "dead"
+      throw error
+    }
+    if (this.#state !== "restarting") return
+    this.#state = "serving"
+    this.#deathReason = null
+    this.#death = Promise.withResolvers()
+    this.control.reset()
   }
 
   metrics(): string {
@@ -184,18 +224,25 @@ export class AsyncEngine implements EngineClient {
 
   #checkAlive(): void {
     if (this.#state === "draining") {
-      throw new RequestError("The server is shutting down.", { status: 503, type: "ServiceUnavailableError" })
+      throw new RequestError("The server is shutting down.", {
+        status: 503, type: "ServiceUnavailableError", retryAfterSeconds: RETRY_SECONDS,
+      })
+    }
+    if (this.#state === "restarting") {
+      throw new RequestError("The engine died and is being started again.", {
+        status: 503, type: "ServiceUnavailableError", retryAfterSeconds: RETRY_SECONDS,
+      })
     }
     if (this.#deathReason !== null) throw new EngineDeadError(this.#deathReason)
   }
 
   /** Errors: `RequestError`, or a bug; then nothing of the request is anywhere. */
-  #admit(request: GenerateRequest, to: { collector: OutputCollector; stream: OutputStream }): RequestState {
+  #admit(request: GenerateRequest, to: { collector: OutputCollector; stream: OutputStream }): Admitted {
     const { promptTokenIds, priority, cacheSalt } = request
     this.validatePrompt(promptTokenIds, request.sampling)
     const sampling = normalizeSampling(request.sampling, this.model)
+    const leave = this.#admission.enter(request.owner ?? "", sampling.n)
     sampling.streamInterval = Math.max(sampling.streamInterval, this.#streamInterval)
-    this.#checkRoom(sampling.n)
     const arrivalTime = this.#now()
     const state = new RequestState({
       requestId: request.requestId,
@@ -217,24 +264,10 @@ export class AsyncEngine implements EngineClient {
       }
     } catch (error) {
       this.#abort(state)
+      leave()
       throw error
     }
-    return state
-  }
-
-  /** Waiting are those beyond what can run at once, and while the core is full all that it has not started. */
-  #checkRoom(numNew: number): void {
-    if (this.#maxWaitingRequests === null) return
-    const numLive = this.numUnfinished()
-    const numRunning = this.#hasWaiting ? this.#numRunning : Math.min(numLive, this.#maxNumSeqs)
-    const numWaiting = Math.max(0, numLive - numRunning)
-    const numStarting = this.#hasWaiting ? 0 : Math.min(numNew, this.#maxNumSeqs - numRunning)
-    if (numWaiting + numNew - numStarting <= this.#maxWaitingRequests) return
-    this.#metrics.recordRejection("max_num_queued_reqs")
-    throw new RequestError(
-      `Too many requests are waiting: ${numWaiting} of at most ${this.#maxWaitingRequests}. Please try again later.`,
-      { status: 503, type: "ServiceUnavailableError" },
-    )
+    return { state, leave }
   }
 
   #receive(batch: EngineCoreOutputs): void {
@@ -244,8 +277,7 @@ export class AsyncEngine implements EngineClient {
     if (idsToAbort.length > 0) this.#core.abort(idsToAbort)
     this.#metrics.recordStep(stats, batch.outputs.length > 0)
     this.#onStats(stats)
-    this.#numRunning = stats.numRunning
-    this.#hasWaiting = stats.numWaiting + stats.numDeferred > 0
+    this.#admission.recordStep(stats)
     this.#noteIdle()
   }
 

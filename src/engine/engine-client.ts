@@ -44,6 +44,8 @@ export interface GenerateRequest {
   readonly sampling: SamplingParams
   readonly priority: number
   readonly cacheSalt: string | null
+  /** Whose request it is, for the limits of each. */
+  readonly owner?: string
   /**
    * delta: an output whenever a choice has something new.
    * final: one output a choice, in index order, when all are finished.
@@ -136,8 +138,12 @@ export interface EngineClient {
   validateSampling(sampling: SamplingParams): void
   /** Null while healthy, else the words of what went wrong. */
   deathReason(): string | null
-  /** Resolves with the words of what went wrong when the engine dies; else never. */
+  /** Null while requests are taken, else why they are not. */
+  notReadyReason(): string | null
+  /** Resolves with the words of what went wrong when the engine dies, or dies again; else never. */
   readonly death: Promise<string>
+  /** Starts an engine that has died anew: what it worked on is lost. Rejects when it cannot be started. */
+  restart(): Promise<void>
   /** Prometheus text, format 0.0.4. */
   metrics(): string
   /** Requests accepted and not yet finished. */

@@ -38,6 +38,12 @@ export class EngineController implements EngineControl {
     return this.#sleepLevel !== null
   }
 
+  /** The engine was started anew: it runs. */
+  reset(): void {
+    this.#isPaused = false
+    this.#setSleep(null)
+  }
+
   async pause(mode: PauseMode, clearCache: boolean): Promise<void> {
     this.#checkAwake()
     this.#isPaused = true

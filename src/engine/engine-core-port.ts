@@ -18,8 +18,10 @@ export interface EngineCorePort {
     ...args: Parameters<EngineCoreCalls[K]>
   ): Promise<boolean>
   onOutputs(listener: (outputs: EngineCoreOutputs) => void): void
-  /** The back half died: every live request ends with an error. Called once. */
+  /** The back half died: every live request ends with an error. Called once a start. */
   onDeath(listener: (error: Error) => void): void
+  /** After its death: starts it again, empty. Resolves when it works. */
+  restart(): Promise<void>
   /** Stops the back half; resolves when its memory is released. */
   close(): Promise<void>
 }

@@ -11,7 +11,9 @@ import { assert } from "../base/assert.ts"
 import { Request } from "../core/request.ts"
 import type { PauseState, Scheduler } from "../core/scheduler.ts"
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./engine-core-port.ts"
+import type { SchedulePlan } from "../core/schedule-plan.ts"
 import type { Runner } from "./runner.ts"
+import type { StepPacer, StepTime } from "./step-pacer.ts"
 
 export interface EngineCoreDeps {
   readonly scheduler: Scheduler
@@ -22,6 +24,8 @@ export interface EngineCoreDeps {
   readonly clock: () => number
   readonly emit: (outputs: EngineCoreOutputs) => void
   readonly onError: (error: Error) => void
+  /** Bounds how long a step keeps running streams waiting; null lets prompts fill the token budget. */
+  readonly pacer?: StepPacer | null
 }
 
 export class EngineCore {
@@ -125,9 +129,11 @@ export class EngineCore {
   }
 
   #step(): void {
-    const { scheduler, runner } = this.#deps
-    const plan = scheduler.schedule()
+    const { scheduler, runner, clock, pacer = null } = this.#deps
+    const start = clock()
+    const plan = scheduler.schedule(pacer?.maxPromptTokens())
     const result = runner.execute(plan)
+    pacer?.record(stepTime(plan, clock() - start))
     this.#emit(scheduler.updateFromOutput(plan, result))
   }
 
@@ -135,4 +141,10 @@ export class EngineCore {
     const { emit, scheduler, clock } = this.#deps
     emit({ outputs, stats: scheduler.makeStats(), timestamp: clock() })
   }
+}
+
+function stepTime({ requests, totalNumScheduledTokens }: SchedulePlan, seconds: number): StepTime {
+  let numDecodes = 0
+  for (const { tokenIds, numComputedTokens } of requests) if (tokenIds.length - numComputedTokens <= 1) numDecodes += 1
+  return { seconds, numDecodes, numPromptTokens: totalNumScheduledTokens - numDecodes }
 }

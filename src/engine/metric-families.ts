@@ -134,7 +134,8 @@ export function makeSpecDecodingMetrics(make: MetricMaker) {
 }
 
 /** Why a request may be refused before it is queued; vLLM's reasons. */
-export const REJECTION_REASONS = ["max_num_queued_reqs", "max_num_queued_tokens"] as const
+export const REJECTION_REASONS =
+  ["max_num_queued_reqs", "max_num_queued_tokens", "max_waiting_requests", "max_requests_per_key"] as const
 export type RejectionReason = (typeof REJECTION_REASONS)[number]
 
 /** Rejections know no engine: they happen before one is chosen. */

@@ -30,6 +30,15 @@ export class OutputProcessor {
     return this.#live.size
   }
 
+  /** Prompt tokens of the choices that have no output yet. */
+  numPrefillTokens(): number {
+    let total = 0
+    for (const { numOutputTokens, request } of this.#live.values()) {
+      if (numOutputTokens === 0) total += request.promptTokenIds.length
+    }
+    return total
+  }
+
   /** The requests that have an unfinished choice. */
   liveRequests(): Set<RequestState> {
     return new Set(this.#live.values().map(({ request }) => request))

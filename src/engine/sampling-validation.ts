@@ -11,7 +11,6 @@ import { MAX_BAD_WORD_SEQUENCES } from "./bad-words.ts"
 
 /** Completions of one prompt. */
 export const MAX_N_SEQUENCES = 16384
-export const MAX_STOP_STRINGS = 4
 /** Below this a temperature is greedy. */
 export const GREEDY_EPSILON = 1e-5
 /** Smallest temperature that still draws: below it a float32 softmax overflows. */
@@ -93,9 +92,6 @@ function checkLengths({ maxTokens, minTokens }: SamplingParams, limits: Sampling
 }
 
 function checkStop({ stop, stopTokenIds, detokenize }: SamplingParams, limits: SamplingLimits): void {
-  if (stop.length > MAX_STOP_STRINGS) {
-    refuse(`stop must have at most ${MAX_STOP_STRINGS} strings, got ${stop.length}.`, "body.stop", "Bad Request")
-  }
   if (stop.includes("")) refuse("stop cannot contain an empty string.")
   if (stop.length > 0 && !detokenize) refuse("stop strings need the generated text: set detokenize to true.")
   checkVocabulary("stop_token_ids", stopTokenIds, limits)

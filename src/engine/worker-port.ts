@@ -1,4 +1,4 @@
-import { unreachable } from "../base/assert.ts"
+import { assert, unreachable } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCorePort, EngineCoreRequest } from "./engine-core-port.ts"
 import type { FromWorker, ToWorker } from "./worker-protocol.ts"
@@ -11,27 +11,44 @@ interface PendingCall {
 /** The engine's back half on a worker thread. */
 export class WorkerPort<Config, Ready> implements EngineCorePort {
   readonly #worker: Worker
+  readonly #config: Config
   readonly #calls = new Map<number, PendingCall>()
-  readonly #ready = Promise.withResolvers<Ready>()
-  readonly #closed = Promise.withResolvers<void>()
+  #ready = Promise.withResolvers<Ready>()
+  #closed = Promise.withResolvers<void>()
   #nextCallId = 1
   #onOutputs: (outputs: EngineCoreOutputs) => void = () => {}
   #onDeath: (error: Error) => void = () => {}
   #death: Error | null = null
+  #hasThread = true
 
   /** `onNotice` hears lines meant for the terminal while the engine starts. */
   constructor(worker: Worker, config: Config, onNotice: (line: string) => void) {
     this.#worker = worker
+    this.#config = config
     worker.onmessage = (event: MessageEvent<FromWorker<Ready>>) => this.#receive(event.data, onNotice)
-    worker.onerror = (event) => this.#die(new Error(`engine thread: ${event.message}`))
-    worker.addEventListener("close", () => this.#die(new Error("the engine thread ended")))
+    worker.onerror = (event) => this.#loseThread(new Error(`engine thread: ${event.message}`))
+    worker.addEventListener("close", () => this.#loseThread(new Error("the engine thread ended")))
+    this.#start()
+  }
+
+  #start(): void {
     this.#ready.promise.catch(() => {})
-    this.#send({ type: "start", config })
+    this.#send({ type: "start", config: this.#config })
   }
 
   /** Resolves when the model is loaded. Errors: `ConfigError` when it cannot be served. */
   get ready(): Promise<Ready> {
     return this.#ready.promise
+  }
+
+  async restart(): Promise<void> {
+    assert(this.#death !== null, "the engine lives")
+    if (!this.#hasThread) throw this.#death
+    this.#death = null
+    this.#ready = Promise.withResolvers()
+    this.#closed = Promise.withResolvers()
+    this.#start()
+    await this.#ready.promise
   }
 
   add(request: EngineCoreRequest): void {
@@ -99,6 +116,11 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
     const call = this.#calls.get(callId)
     this.#calls.delete(callId)
     if (call !== undefined) settle(call)
+  }
+
+  #loseThread(error: Error): void {
+    this.#hasThread = false
+    this.#die(error)
   }
 
   #die(error: Error): void {

@@ -19,6 +19,9 @@ export interface EngineConfig {
   readonly maxNumBatchedTokens: number
   readonly maxNumSeqs: number
   readonly schedulingPolicy: SchedulingPolicy
+  readonly priorityAgeingSeconds: number
+  /** How long a step may keep running streams waiting, as a target; null: prompts fill the token budget. */
+  readonly maxItlMs: number | null
   readonly enablePrefixCaching: boolean
   readonly enableChunkedPrefill: boolean
   readonly longPrefillTokenThreshold: number

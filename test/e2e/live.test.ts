@@ -5,7 +5,8 @@ import { connect } from "node:net"
 import { defaultModel } from "./models.ts"
 import { metric, post, serving, until } from "./serving.ts"
 
-const { skip, server } = serving(defaultModel(), ["--served-model-name", "m", "--max-num-seqs", "2"])
+const flags = ["--served-model-name", "m", "--max-num-seqs", "2", "--shutdown-timeout", "0"]
+const { skip, server } = serving(defaultModel(), flags)
 const long = (tokens: number, start: number) =>
   Array.from({ length: tokens }, (_, i) => 1000 + ((start + i * 7) % 9000))
 

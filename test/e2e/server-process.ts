@@ -18,7 +18,7 @@ export interface StartOptions {
   readonly timeoutMs?: number
 }
 
-const READY = /serving .* on (http:\/\/[^\s,]+)/
+const READY = /serving .* on (https?:\/\/[^\s,]+)/
 
 /**
  * Runs `command`, which ends in flags of `baozi serve`, on a free port, until it says that it is ready.

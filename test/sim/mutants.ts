@@ -108,6 +108,18 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "this.config",
   },
   {
+    name: "waiting makes up for nothing",
+    file: "scheduler.ts",
+    find: "comparisonByPriority(config.priorityAgeingSeconds)",
+    replace: "comparisonByPriority(0)",
+  },
+  {
+    name: "prompts are not held back by those who decode",
+    file: "plan-draft.ts",
+    find: "if (!request.isCaughtUp) this.promptBudget -=",
+    replace: "if (false) this.promptBudget -=",
+  },
+  {
     name: "an aborted request keeps its blocks",
     file: "scheduler.ts",
     find: "request.finish(reason)\n      this.#release(request)",

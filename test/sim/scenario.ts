@@ -13,6 +13,8 @@ export interface Scenario {
   readonly windows: LayerWindows
   readonly groupOf: readonly [number, number]
   readonly memoryOf: readonly [number, number]
+  /** What a step may compute beside requests that decode, at most; Infinity is no such limit. */
+  readonly maxPromptTokens: number
   /** Plans that may be in flight at once. */
   readonly pipelineDepth: number
   /** Tokens that the drafter proposes a step; 0 is no drafter. */
@@ -28,7 +30,8 @@ export interface Scenario {
   readonly judgeRate: number
 }
 
-export function drawScenario(prng: Prng): Scenario {
+/** `later` draws what was added later, so that what a seed gave before stays as it was. */
+export function drawScenario(prng: Prng, later: Prng): Scenario {
   const blockSize = prng.pick([1, 2, 3, 4, 8, 16])
   const maxModelLen = prng.int(12, 96)
   const enableChunkedPrefill = prng.chance(0.8)
@@ -46,6 +49,7 @@ export function drawScenario(prng: Prng): Scenario {
       maxNumSeqs,
       maxModelLen,
       policy: prng.pick(["fcfs", "priority", "priority"]),
+      priorityAgeingSeconds: later.pick([0, 0, 1, 3, 20]),
       enableChunkedPrefill,
       longPrefillTokenThreshold: prng.chance(0.3) ? prng.int(1, maxModelLen) : 0,
       longPrefillTokenThresholdAdaptive: prng.chance(0.3),
@@ -57,6 +61,7 @@ export function drawScenario(prng: Prng): Scenario {
     // One request always fits; how many more decides how hard they fight.
     numBlocks: 1 + leastBlocks + (prng.chance(0.7) ? prng.int(0, leastBlocks) : prng.int(0, 20 * leastBlocks)),
     enablePrefixCaching: prng.chance(0.85),
+    maxPromptTokens: enableChunkedPrefill && later.chance(0.4) ? later.int(1, 24) : Infinity,
     pipelineDepth,
     numDraftTokens: prng.chance(0.3) ? prng.int(1, 4) : 0,
     numRequests: prng.int(5, 60),

@@ -8,7 +8,7 @@ import { assert } from "../../src/base/assert.ts"
 import { Prng } from "../../src/base/prng.ts"
 import type { EngineCoreOutput, FinishReason } from "../../src/core/engine-core-output.ts"
 import type { Request, RequestInit } from "../../src/core/request.ts"
-import { compareByPriority } from "../../src/core/request-queue.ts"
+import { comparisonByPriority } from "../../src/core/request-queue.ts"
 import { defaultSamplingParams } from "../../src/core/sampling-params.ts"
 import type { SchedulePlan, StepResult, TokenLogprobs } from "../../src/core/schedule-plan.ts"
 import type { PauseState, Scheduler } from "../../src/core/scheduler.ts"
@@ -37,6 +37,8 @@ interface Client {
 /** What a run went through; a smoke test of the simulator itself asserts that it goes through everything. */
 export interface Coverage {
   steps: number
+  /** Steps in which prompts were computed beside requests that decode. */
+  mixedSteps: number
   finished: number
   aborted: number
   preemptions: number
@@ -56,6 +58,7 @@ export interface Coverage {
 export function emptyCoverage(): Coverage {
   return {
     steps: 0,
+    mixedSteps: 0,
     finished: 0,
     aborted: 0,
     preemptions: 0,
@@ -74,7 +77,7 @@ export function emptyCoverage(): Coverage {
 /** Runs one scenario to its end; throws when anything is wrong. Adds what it saw to `coverage`. */
 export function simulate(core: Core, seed: number, coverage: Coverage): void {
   const prng = new Prng(seed)
-  const scenario = drawScenario(prng)
+  const scenario = drawScenario(prng, new Prng(~seed >>> 0))
   try {
     new Simulation(core, scenario, prng, coverage).run()
   } catch (cause) {
@@ -145,8 +148,11 @@ class Simulation {
   #step(): void {
     const { pipelineDepth } = this.#scenario
     const waiting = this.#waitingClients()
-    const plan = this.#scheduler.schedule()
+    const areDecoding = this.#decoding()
+    const plan = this.#scheduler.schedule(this.#scenario.maxPromptTokens)
     this.#checkPlan(plan, waiting)
+    if (areDecoding.size > 0) this.#checkDelay(plan)
+    if (areDecoding.size > 0 && plan.totalNumScheduledTokens > plan.requests.length) this.#coverage.mixedSteps += 1
     this.#inFlight.push({ plan, result: this.#runner.execute(plan) })
     this.#scheduler.verify()
     const isIdle = plan.totalNumScheduledTokens === 0
@@ -304,13 +310,29 @@ class Simulation {
     }
   }
 
+  /** Running requests that wait for nothing but their next token. */
+  #decoding(): Set<Client> {
+    return new Set([...this.#live].filter(({ request }) => request.status === "running" && request.isCaughtUp))
+  }
+
+  /** Prompts do not keep those waiting who decode. */
+  #checkDelay(plan: SchedulePlan): void {
+    const { maxPromptTokens } = this.#scenario
+    let numPromptTokens = 0
+    for (const { tokenIds, numComputedTokens, numScheduledTokens } of plan.requests) {
+      if (tokenIds.length - numComputedTokens > 1) numPromptTokens += numScheduledTokens
+    }
+    assert(numPromptTokens <= maxPromptTokens, () => `${numPromptTokens} prompt tokens of at most ${maxPromptTokens}`)
+  }
+
   /** Nobody who waited before `admitted` in the policy's order, and could have been admitted, still waits. */
   #checkOrder(admitted: Client, waiting: readonly Client[]): void {
+    const { policy, priorityAgeingSeconds } = this.#scenario.scheduler
+    const compare = comparisonByPriority(priorityAgeingSeconds)
     for (const other of waiting) {
       if (other.request.status === "running" || other.request.isAwaitingStaleOutput) continue
       const [a, b] = [admitted.request, other.request]
-      const isOvertaken =
-        this.#scenario.scheduler.policy === "priority" ? compareByPriority(b, a) < 0 : isEarlier(other, admitted)
+      const isOvertaken = policy === "priority" ? compare(b, a) < 0 : isEarlier(other, admitted)
       assert(!isOvertaken, () => `${a.requestId} was admitted before ${b.requestId}`)
     }
   }

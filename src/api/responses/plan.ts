@@ -1,5 +1,6 @@
 /** Turns a response request into the chat request that it is for the model. */
 import { RequestError } from "../../base/errors.ts"
+import { ownerOf } from "../auth.ts"
 import type { ChatJob } from "../chat-job.ts"
 import { planChat } from "../chat-plan.ts"
 import type { ApiContext } from "../context.ts"
@@ -25,7 +26,7 @@ export function planResponse(
   refuseUnsupported(body)
   refuseUnsupportedFields(body)
   const isStored = checkStorage(body, store)
-  const owner = ownerOf(context, request)
+  const owner = ownerOf(request)
   const earlier = body.previous_response_id == null ? [] : store.conversationAfter(body.previous_response_id, owner)
   const own = inputMessages(body.input, (id) => store.findItem(id, owner))
   const conversation = [...earlier, ...own]
@@ -37,11 +38,6 @@ export function planResponse(
     planChat(context, request, chatRequest(body, messages), { id, maxTokensField: "max_output_tokens" })
   const chat = body.truncation === "auto" ? planTruncated(context, body, conversation, plan) : plan(conversation)
   return { id, owner, chat, body, conversation, wantsLogprobs: (body.include ?? []).includes(LOGPROBS), isStored }
-}
-
-/** Responses belong to the API key that asked for them. */
-export function ownerOf({ keys }: ApiContext, request: Request): string {
-  return keys.ownerOf(request.headers) ?? ""
 }
 
 function checkStorage({ store: wanted, background }: ResponsesRequest, store: ResponseStore): boolean {

@@ -1,6 +1,7 @@
 /** /v1/responses: OpenAI's Responses API, for text. */
 import { Elysia } from "elysia"
 import { RequestError } from "../../base/errors.ts"
+import { ownerOf } from "../auth.ts"
 import type { ApiContext } from "../context.ts"
 import { jsonHandler } from "../opening.ts"
 import { operation } from "../openapi.ts"
@@ -9,7 +10,6 @@ import { ResponseEvent } from "../schema/response-events.ts"
 import { DeletedResponse, ResponseObject, ResponsesRequest } from "../schema/responses.ts"
 import type { UnknownFieldLog } from "../unknown-fields.ts"
 import { follow, respond } from "./respond.ts"
-import { ownerOf } from "./plan.ts"
 import { ResponseStore } from "./store.ts"
 import type { StoredResponse } from "./store.ts"
 
@@ -18,7 +18,7 @@ type WithId = { request: Request; params: { response_id: string } }
 export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   const store = new ResponseStore(context.options.responseStore)
   const tag = "OpenAI"
-  const find = ({ request, params }: WithId) => store.get(params.response_id, ownerOf(context, request))
+  const find = ({ request, params }: WithId) => store.get(params.response_id, ownerOf(request))
   const remove = (record: StoredResponse): Response => {
     store.delete(record.id)
     record.abort?.abort()

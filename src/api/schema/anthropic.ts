@@ -2,7 +2,6 @@
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, nullable, optional } from "./kinds.ts"
-import { MAX_STOP_STRINGS } from "./sampling-fields.ts"
 
 /** One kind of block or another, by `type`; see anthropic/to-chat.ts for what each needs. */
 export const AnthropicBlock = Type.Object(
@@ -67,7 +66,7 @@ export const MessagesRequest = Type.Object(
   {
     ...promptFields,
     max_tokens: Type.Integer({ minimum: 1 }),
-    stop_sequences: optional(Type.Array(Type.String(), { maxItems: MAX_STOP_STRINGS })),
+    stop_sequences: optional(Type.Array(Type.String())),
     temperature: optional(Type.Number({ description: "In [0, 2]; 0 is greedy." })),
     top_k: optional(Type.Integer()),
     top_p: optional(Type.Number()),

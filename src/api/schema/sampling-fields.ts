@@ -3,8 +3,6 @@ import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, optional, STRICT, TokenIdSchema } from "./kinds.ts"
 
-export const MAX_STOP_STRINGS = 4
-
 export const StreamOptions = Type.Object({
   include_usage: optional(Type.Boolean({ description: "Sends the usage in a last chunk of its own." })),
   continuous_usage_stats: optional(
@@ -35,7 +33,7 @@ export const samplingFields = {
   repetition_penalty: optional(Type.Number({ description: "Above 0; 1 changes nothing." })),
   // As text where a double cannot hold the integer (see body.ts).
   seed: optional(Type.Union([Type.Integer(), Type.String({ pattern: "^-?[0-9]+$" })])),
-  stop: optional(Type.Union([Type.String(), Type.Array(Type.String(), { maxItems: MAX_STOP_STRINGS })])),
+  stop: optional(Type.Union([Type.String(), Type.Array(Type.String())])),
   stop_token_ids: optional(Type.Array(Type.Integer())),
   include_stop_str_in_output: optional(Type.Boolean()),
   ignore_eos: optional(Type.Boolean()),

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
-import { compareByPriority, makeRequestQueue } from "../../../src/core/request-queue.ts"
+import { comparisonByPriority, makeRequestQueue } from "../../../src/core/request-queue.ts"
 import { Request } from "../../../src/core/request.ts"
 import { defaultSamplingParams } from "../../../src/core/sampling-params.ts"
 
@@ -11,11 +11,12 @@ const op = fc.record({
   at: fc.nat(20),
 })
 
-for (const policy of ["fcfs", "priority"] as const) {
-  test(`the ${policy} queue behaves like a list`, () => {
+for (const [policy, ageing] of [["fcfs", 0], ["priority", 0], ["priority", 2], ["priority", 0.5]] as const) {
+  const compare = comparisonByPriority(ageing)
+  test(`the ${policy} queue behaves like a list, with ageing ${ageing}`, () => {
     fc.assert(
       fc.property(fc.array(op, { maxLength: 60 }), (ops) => {
-        const queue = makeRequestQueue(policy)
+        const queue = makeRequestQueue(policy, compare)
         let model: Request[] = []
         for (const [n, { kind, priority, arrivalTime, at }] of ops.entries()) {
           if (kind === "add" || kind === "prepend") {
@@ -23,7 +24,7 @@ for (const policy of ["fcfs", "priority"] as const) {
             const request = new Request({ requestId: `${n}`, promptTokenIds: [1], priority, arrivalTime, sampling })
             queue[kind](request)
             model = kind === "add" ? [...model, request] : [request, ...model]
-            if (policy === "priority") model.sort(compareByPriority)
+            if (policy === "priority") model.sort(compare)
           } else if (kind === "pop" && model.length > 0) {
             expect(queue.pop()).toBe(model.shift() as Request)
           } else if (kind === "remove" && model.length > 0) {

@@ -43,6 +43,7 @@ describe("the document", () => {
       "get /load",
       "get /metrics",
       "get /ping",
+      "get /ready",
       "get /server_info",
       "get /tokenizer_info",
       "get /v1/models",

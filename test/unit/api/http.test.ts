@@ -144,6 +144,49 @@ describe("API keys", () => {
   })
 })
 
+describe("/ready", () => {
+  test("is 200 while requests are taken", async () => {
+    const { status, json } = await api.send("GET", "/ready")
+    expect([status, json]).toEqual([200, { ready: true, reason: null }])
+  })
+
+  test("is 503 while the server drains, though it is healthy; requests are told to come back", async () => {
+    const leaving = makeApi({ stepMs: null })
+    const held = leaving.post(COMPLETIONS, { prompt: "hi", max_tokens: 1 })
+    await until(() => leaving.fake.numLive() === 1, "the request")
+    const closed = leaving.fake.engine.shutdown(10_000)
+    expect((await leaving.send("GET", "/health")).status).toBe(200)
+    const { status, json } = await leaving.send("GET", "/ready")
+    expect([status, json]).toEqual([503, { ready: false, reason: "The server is shutting down." }])
+    for (const stream of [false, true]) {
+      const late = await leaving.post(COMPLETIONS, { prompt: "hi", stream })
+      expect([late.status, late.headers.get("retry-after")]).toEqual([503, "5"])
+    }
+    leaving.fake.core.step()
+    await closed
+    expect((await held).json.choices[0].finish_reason).toBe("length")
+  })
+
+  test("is 503 while the engine rests", async () => {
+    const resting = makeApi()
+    await resting.fake.engine.control.pause("keep", false)
+    expect((await resting.send("GET", "/ready")).json).toEqual({ ready: false, reason: "The engine is paused." })
+    await resting.fake.engine.control.resume()
+    await resting.fake.engine.control.sleep(1, "abort")
+    expect((await resting.send("GET", "/ready")).json).toEqual({ ready: false, reason: "The engine sleeps." })
+    await resting.fake.engine.control.wakeUp()
+    expect((await resting.send("GET", "/ready")).status).toBe(200)
+  })
+
+  test("is 503 with the engine dead, as /health is, until it works again", async () => {
+    const dying = makeApi()
+    dying.fake.core.die("some reason")
+    for (const path of ["/health", "/ready"]) expect((await dying.send("GET", path)).status).toBe(503)
+    await dying.fake.engine.restart()
+    for (const path of ["/health", "/ready"]) expect((await dying.send("GET", path)).status).toBe(200)
+  })
+})
+
 describe("pages of other origins", () => {
   const ORIGIN = "https://app.example"
   const allowed = { allowedOrigins: [ORIGIN], allowedMethods: ["POST"], allowedHeaders: ["*"], allowCredentials: true }
@@ -309,16 +352,37 @@ describe("a dead engine", () => {
     expect(dying.logLines.join("\n")).toContain("secret reason")
   })
 
-  test("a full queue is a plain 503, also for a stream", async () => {
-    const full = makeApi({ stepMs: null, maxNumSeqs: 1, maxWaitingRequests: 1 })
+  test("a full queue is a plain 429, also for a stream, that says when to come back", async () => {
+    const full = makeApi({ stepMs: null, maxNumSeqs: 1, limits: { maxWaitingRequests: 1 } })
     const held = [1, 2].map(() => full.post(COMPLETIONS, { prompt: "hi", max_tokens: 1 }))
     await until(() => full.fake.numLive() === 2, "the queue to fill")
     for (const stream of [false, true]) {
-      const { status, json } = await full.post(COMPLETIONS, { prompt: "hi", stream })
-      expect(status).toBe(503)
-      expect(json.error.code).toBe(503)
+      const { status, json, headers } = await full.post(COMPLETIONS, { prompt: "hi", stream })
+      expect(status).toBe(429)
+      expect(json.error).toMatchObject({ code: 429, type: "RateLimitError" })
+      expect(headers.get("retry-after")).toBe("1")
     }
     while (full.fake.numLive() > 0) full.fake.core.step()
     for (const { status } of await Promise.all(held)) expect(status).toBe(200)
+  })
+
+  test("one key's requests do not take another's place", async () => {
+    const api = { apiKeys: ["a", "b"] }
+    const shared = makeApi({ stepMs: null, api, limits: { maxRequestsPerKey: 2 } })
+    const ask = (key: string, fields: object = {}) =>
+      shared.post(COMPLETIONS, { prompt: "hi", max_tokens: 1, ...fields }, { authorization: `Bearer ${key}` })
+    const held = [ask("a"), ask("a", { stream: true })]
+    await until(() => shared.fake.numLive() === 2, "both requests")
+    const refused = await ask("a", { stream: true })
+    expect([refused.status, refused.json.error.type]).toEqual([429, "RateLimitError"])
+    const other = ask("b", { n: 2 })
+    await until(() => shared.fake.numLive() === 4, "the other key's request")
+    expect((await ask("b", { n: 3 })).json.error).toMatchObject({ code: 400, param: "n" })
+    while (shared.fake.numLive() > 0) shared.fake.core.step()
+    for (const { status } of await Promise.all([...held, other])) expect(status).toBe(200)
+    const again = ask("a")
+    await until(() => shared.fake.numLive() === 1, "the next request")
+    shared.fake.core.step()
+    expect((await again).status).toBe(200)
   })
 })

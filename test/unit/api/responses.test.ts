@@ -190,11 +190,11 @@ describe("a stream", () => {
   })
 
   test("is a plain refusal where the engine has no room, and tells of a later failure in an event", async () => {
-    const full = makeApi({ stepMs: null, maxNumSeqs: 1, maxWaitingRequests: 1 })
+    const full = makeApi({ stepMs: null, maxNumSeqs: 1, limits: { maxWaitingRequests: 1 } })
     for (let i = 0; i < 2; i++) void full.post("/v1/completions", { prompt: "x" })
     await until(() => full.fake.numLive() === 2, "the queue")
     for (const body of [{}, { stream: true }, { background: true }]) {
-      expect((await full.post(PATH, { input: "hi", ...body })).status).toBe(503)
+      expect((await full.post(PATH, { input: "hi", ...body })).status).toBe(429)
     }
     const api = makeApi({ stepMs: null })
     const streaming = api.post(PATH, { input: "hi", stream: true })

@@ -68,7 +68,7 @@ describe("serve", () => {
       schedulingPolicy: "fcfs", enablePrefixCaching: true, enableChunkedPrefill: true, seed: null, chatTemplate: null,
       generationConfig: "auto", overrideGenerationConfig: {}, maxLogprobs: 20, tokenizer: null, apiKey: [],
       enableAutoToolChoice: false, toolCallParser: null, threads: 0, isa: null, libDir: null, logLevel: "info",
-      logFormat: "text", uds: null, rootPath: "", shutdownTimeout: 0, responseRole: "assistant", offline: false,
+      logFormat: "text", uds: null, rootPath: "", shutdownTimeout: 30, responseRole: "assistant", offline: false,
     })
     expect(Object.keys(config).sort()).toEqual(["model", ...Object.keys(SERVE_FLAGS)].sort())
   })
@@ -87,7 +87,7 @@ describe("serve", () => {
     [["--override-generation-config", '{"temperature":0}'], { overrideGenerationConfig: { temperature: 0 } }],
     [["--kv-cache-memory-bytes", "2G"], { kvCacheMemoryBytes: 2 ** 31 }],
     [["--device-memory-utilization", "0.5"], { gpuMemoryUtilization: 0.5 }],
-    [["--max-num-queued-reqs", "7"], { maxWaitingRequests: 7 }],
+    [["--max-num-queued-reqs", "7"], { maxNumQueuedReqs: 7 }],
     [["--enable-auto-tool-choice", "--tool-call-parser", "hermes"], { toolCallParser: "hermes" }],
     [["--uds", "/run/b.sock", "--root-path", "/llm"], { uds: "/run/b.sock", rootPath: "/llm" }],
     [["--max-logprobs", "-1"], { maxLogprobs: -1 }],
@@ -141,6 +141,12 @@ describe("serve", () => {
     [["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], 1, /--max-num-seqs 9 is more than .* 8/],
     [["--kv-cache-memory-bytes", "1G", "--gpu-memory-utilization", "0.5"], 1, /give one of them/],
     [["--allowed-origins", "[1]"], 1, /must be a JSON list of texts/],
+    [["--max-requests-per-key", "3"], 1, /needs --api-key/],
+    [["--ssl-certfile", "a"], 1, /give both/],
+    [["--ssl-keyfile", "a"], 1, /give both/],
+    [["--ssl-ca-certs", "a"], 1, /needs --ssl-certfile/],
+    [["--ssl-certfile", "a", "--ssl-keyfile", "b", "--uds", "c"], 1, /--ssl-certfile and --uds/],
+    [["--max-itl-ms", "50", "--no-enable-chunked-prefill"], 1, /--max-itl-ms needs/],
     [["--allow-credentials"], 1, /needs --allowed-origins that names them/],
     [["--allow-credentials", "--allowed-origins", "*"], 1, /needs --allowed-origins that names them/],
     [["--root-path", "llm/"], 1, /must start with a slash/],

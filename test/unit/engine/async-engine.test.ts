@@ -378,17 +378,19 @@ describe("failures", () => {
 })
 
 describe("admission", () => {
-  test("beyond what may wait, requests are refused with 503", async () => {
-    const { engine, core } = makeFakeEngine({ reply: ENDLESS, stepMs: null, maxNumSeqs: 2, maxWaitingRequests: 1 })
+  const ONE_WAITS = { maxWaitingRequests: 1 }
+
+  test("beyond what may wait, requests are refused with 429", async () => {
+    const { engine, core } = makeFakeEngine({ reply: ENDLESS, stepMs: null, maxNumSeqs: 2, limits: ONE_WAITS })
     const live = Array.from({ length: 3 }, () => start(engine))
     const reads = live.map((stream) => stream.next())
-    await expect(start(engine).next()).rejects.toMatchObject({ status: 503, type: "ServiceUnavailableError" })
+    await expect(start(engine).next()).rejects.toMatchObject({ status: 429, type: "RateLimitError" })
     core.step()
     await Promise.all(reads.slice(0, 2))
     await expect(start(engine).next()).rejects.toMatchObject({ message: expect.stringContaining("1 of at most 1") })
     expect(core.added).toHaveLength(3)
     expect(engine.metrics()).toContain(
-      'vllm:admission_rejections_total{model_name="fake",reason="max_num_queued_reqs"} 2.0',
+      'vllm:admission_rejections_total{model_name="fake",reason="max_waiting_requests"} 2.0',
     )
     // One leaves: the waiting one runs, and there is room to wait.
     await live[0]?.return()
@@ -401,14 +403,61 @@ describe("admission", () => {
   })
 
   test("n counts n", async () => {
-    const { engine, core } = makeFakeEngine({ reply: ENDLESS, stepMs: null, maxNumSeqs: 2, maxWaitingRequests: 1 })
-    await expect(start(engine, { sampling: { n: 4 } }).next()).rejects.toMatchObject({ status: 503 })
+    const { engine, core } = makeFakeEngine({ reply: ENDLESS, stepMs: null, maxNumSeqs: 2, limits: ONE_WAITS })
+    await expect(start(engine, { sampling: { n: 4 } }).next()).rejects.toMatchObject({ status: 429 })
     expect(core.added).toHaveLength(0)
     const fits = start(engine, { sampling: { n: 3 } })
     const read = fits.next()
     expect(core.added).toHaveLength(3)
     await fits.return()
     await read
+  })
+})
+
+describe("an engine that died", () => {
+  test("works again when it has been started again, and says where it stands", async () => {
+    const { engine, core } = makeFakeEngine({ reply: "abc<|eos|>", stepMs: 0 })
+    expect(engine.notReadyReason()).toBeNull()
+    const failed = collect(start(engine))
+    core.die("a bug")
+    await expect(failed).rejects.toBeInstanceOf(EngineDeadError)
+    expect(await engine.death).toContain("a bug")
+    expect(engine.notReadyReason()).toContain("a bug")
+
+    const gate = Promise.withResolvers<void>()
+    core.restart = () => gate.promise
+    const restarted = engine.restart()
+    await expect(collect(start(engine))).rejects.toMatchObject({ status: 503, retryAfterSeconds: 5 })
+    expect(engine.deathReason()).toContain("a bug")
+    gate.resolve()
+    await restarted
+    expect([engine.deathReason(), engine.notReadyReason()]).toEqual([null, null])
+    expect(joined(await collect(start(engine))).text).toBe("abc")
+
+    const death = engine.death
+    core.die("another")
+    expect(await death).toContain("another")
+  })
+
+  test("stays dead when it cannot be started again", async () => {
+    const { engine, core } = makeFakeEngine()
+    core.die("a bug")
+    core.restart = () => Promise.reject(new Error("no memory"))
+    await expect(engine.restart()).rejects.toThrow("no memory")
+    await expect(collect(start(engine))).rejects.toBeInstanceOf(EngineDeadError)
+    await engine.shutdown(0)
+  })
+
+  test("does not come back behind a shutdown", async () => {
+    const { engine, core } = makeFakeEngine()
+    core.die("a bug")
+    const gate = Promise.withResolvers<void>()
+    core.restart = () => gate.promise
+    const restarted = engine.restart()
+    await engine.shutdown(0)
+    gate.resolve()
+    await restarted
+    expect(engine.notReadyReason()).not.toBeNull()
   })
 })
 

@@ -94,6 +94,9 @@ export class FakeCore implements EngineCorePort {
     this.#onDeath = listener
   }
 
+  /** Does what the test says: it waits, works or fails. */
+  restart: () => Promise<void> = async () => {}
+
   async close(): Promise<void> {
     this.numCloses += 1
     this.#stop()

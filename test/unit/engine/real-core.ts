@@ -1,6 +1,7 @@
 /** The front half over the real loop and the real scheduler, on one thread, with a runner that needs no model. */
 import { expect } from "bun:test"
 import type { Runner } from "../../../src/engine/runner.ts"
+import { NO_LIMITS } from "../../../src/engine/admission.ts"
 import { AsyncEngine } from "../../../src/engine/async-engine.ts"
 import { EngineCore } from "../../../src/engine/engine-core.ts"
 import type { EngineCoreOutputs, EngineCorePort } from "../../../src/engine/engine-core-port.ts"
@@ -51,6 +52,7 @@ export function makeEngine(options: { runner?: Runner; numBlocks?: number } = {}
     abort: (requestIds) => core.abort(requestIds),
     call: async (name, ...args) => core.call(name, args),
     onOutputs: (listener) => (onOutputs = listener),
+    restart: async () => {},
     onDeath: (listener) => (onDeath = listener),
     close: async () => {},
   }
@@ -62,7 +64,7 @@ export function makeEngine(options: { runner?: Runner; numBlocks?: number } = {}
     now: clock,
     random: { uint64: () => BigInt(Math.floor(Math.random() * 2 ** 53)) },
     maxNumSeqs: MAX_NUM_SEQS,
-    maxWaitingRequests: null,
+    limits: NO_LIMITS,
     cacheConfig: {},
   })
   return { engine, core }

@@ -1,0 +1,94 @@
+/** One random request, and what its client does while it is answered. */
+import type { Prng } from "../../src/base/prng.ts"
+
+export type Behaviour = "reads" | "leaves at once" | "leaves while it reads" | "reads slowly" | "comes back"
+
+export interface RandomRequest {
+  readonly path: "/v1/completions" | "/v1/chat/completions"
+  readonly body: Readonly<Record<string, unknown>>
+  readonly behaviour: Behaviour
+}
+
+const VOCAB_SIZE = 512
+const WORDS = ["the", "quick", " brown", "é", "😀", "\n", "fox ", "0", " ", "jumps"]
+
+export function drawRequest(prng: Prng): RandomRequest {
+  const isChat = prng.chance(0.4)
+  const stream = prng.chance(0.6)
+  const behaviour = drawBehaviour(prng, stream)
+  const body = { ...(isChat ? drawChat(prng) : drawCompletion(prng)), ...drawSampling(prng), stream }
+  const options = { include_usage: prng.chance(0.5), resumable: behaviour === "comes back" }
+  const isBroken = prng.chance(0.05)
+  return {
+    path: isChat ? "/v1/chat/completions" : "/v1/completions",
+    body: { ...body, ...(stream ? { stream_options: options } : {}), ...(isBroken ? drawMistake(prng) : {}) },
+    behaviour,
+  }
+}
+
+function drawBehaviour(prng: Prng, stream: boolean): Behaviour {
+  if (prng.chance(0.15)) return "leaves at once"
+  if (!stream) return "reads"
+  return prng.pick(["reads", "reads", "reads", "leaves while it reads", "reads slowly", "comes back"])
+}
+
+function drawText(prng: Prng, maxWords: number): string {
+  return Array.from({ length: prng.int(1, maxWords) }, () => prng.pick(WORDS)).join("")
+}
+
+function drawCompletion(prng: Prng): Record<string, unknown> {
+  const ids = () => Array.from({ length: prng.int(1, prng.pick([8, 60, 300])) }, () => prng.int(3, VOCAB_SIZE - 1))
+  const prompt = prng.pick<() => unknown>([
+    () => drawText(prng, 40), ids, () => [drawText(prng, 10), drawText(prng, 10)], () => [ids(), ids(), ids()],
+  ])()
+  const hasLogprobs = prng.chance(0.3)
+  return { prompt, ...(hasLogprobs ? { logprobs: prng.int(0, 5) } : { echo: prng.chance(0.2) }) }
+}
+
+function drawChat(prng: Prng): Record<string, unknown> {
+  const messages = Array.from({ length: prng.int(1, 4) }, (_, i) => ({
+    role: i % 2 === 0 ? "user" : "assistant", content: drawText(prng, 20),
+  }))
+  return { messages, ...(prng.chance(0.3) ? { logprobs: true, top_logprobs: prng.int(0, 5) } : {}) }
+}
+
+function drawSampling(prng: Prng): Record<string, unknown> {
+  const temperature = prng.pick([0, 0.3, 1, 1.8])
+  const fields: Record<string, unknown> = {
+    temperature,
+    max_tokens: prng.int(1, prng.pick([4, 40, 200])),
+    n: temperature > 0 && prng.chance(0.2) ? prng.int(2, 5) : 1,
+    ignore_eos: prng.chance(0.5),
+  }
+  const maybe = (chance: number, field: string, value: () => unknown) => {
+    if (prng.chance(chance)) fields[field] = value()
+  }
+  maybe(0.3, "stop", () => Array.from({ length: prng.int(1, 4) }, () => drawText(prng, 2)))
+  maybe(0.2, "include_stop_str_in_output", () => true)
+  maybe(0.2, "stop_token_ids", () => [prng.int(0, VOCAB_SIZE - 1), prng.int(0, VOCAB_SIZE - 1)])
+  maybe(0.3, "top_p", () => prng.int(1, 100) / 100)
+  maybe(0.3, "top_k", () => prng.int(0, 60))
+  maybe(0.2, "min_p", () => prng.int(0, 50) / 100)
+  maybe(0.2, "presence_penalty", () => prng.int(-20, 20) / 10)
+  maybe(0.2, "frequency_penalty", () => prng.int(-20, 20) / 10)
+  maybe(0.2, "repetition_penalty", () => prng.int(5, 20) / 10)
+  maybe(0.3, "seed", () => prng.uint32())
+  maybe(0.2, "logit_bias", () => ({ [prng.int(0, VOCAB_SIZE - 1)]: prng.int(-100, 100) }))
+  maybe(0.1, "min_tokens", () => prng.int(0, Number(fields["max_tokens"])))
+  maybe(0.1, "bad_words", () => [drawText(prng, 1)].filter((word) => word.trim() !== ""))
+  maybe(0.2, "return_token_ids", () => true)
+  maybe(0.2, "skip_special_tokens", () => false)
+  maybe(0.2, "priority", () => prng.int(-3, 3))
+  maybe(0.1, "cache_salt", () => prng.pick(["a", "b"]))
+  maybe(0.1, "truncate_prompt_tokens", () => prng.int(1, 20))
+  return fields
+}
+
+/** Something that must be refused, and leave nothing behind. */
+function drawMistake(prng: Prng): Record<string, unknown> {
+  return prng.pick<Record<string, unknown>>([
+    { temperature: 9 }, { max_tokens: 1e6 }, { stop: [""] }, { model: "nobody" }, { n: 0 },
+    { logit_bias: { "9999": 1 } },
+    { prompt: Array(600).fill(5), messages: [] }, { stream_options: 3 },
+  ])
+}

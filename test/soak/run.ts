@@ -1,0 +1,25 @@
+/** `make soak`: COUNT= requests (10,000), SEED= (a new one, printed), SECONDS= at most (1,200). */
+import { tmpdir } from "node:os"
+import { executable } from "../e2e/executable.ts"
+import { startServerProcess } from "../e2e/server-process.ts"
+import { fixture } from "../fixtures.ts"
+import { soak } from "./soak.ts"
+import { SOAK_FLAGS } from "./flags.ts"
+
+const model = fixture("models/llama")
+const path = executable()
+if (model === null || path === null) process.exit(1)
+
+const seed = Number(process.env["SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0])
+const count = Number(process.env["COUNT"] ?? 10_000)
+const seconds = Number(process.env["SECONDS"] ?? 1200)
+console.log(`SEED=${seed} COUNT=${count}`)
+const env = { HOME: process.env["HOME"] ?? tmpdir() }
+const server = await startServerProcess([path, "serve", model, ...SOAK_FLAGS], { cwd: tmpdir(), env })
+const report = await soak({ url: server.url, pid: server.pid, count, seed, seconds })
+console.log(JSON.stringify(report, null, 1))
+const code = await server.stop()
+const [, , settled = 0] = report.memory
+const growth = (report.memory.at(-1) ?? 0) - settled
+console.log(`memory grew by ${growth} MiB after the first fifth of the requests; the server ended with ${code}`)
+process.exit(code === 0 && growth < 64 ? 0 : 1)
