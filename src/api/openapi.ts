@@ -17,7 +17,8 @@ export interface OperationParts {
 }
 
 /** A route's `detail`. */
-export function operation({ summary, tag, request, response, chunk, query, refusal = ErrorBody }: OperationParts): DocumentDecoration {
+export function operation(parts: OperationParts): DocumentDecoration {
+  const { summary, tag, request, response, chunk, query, refusal = ErrorBody } = parts
   const content: Record<string, object> = response === undefined ? {} : jsonContent(response)
   if (chunk !== undefined) content["text/event-stream"] = { schema: chunk }
   const refused = { description: "Refused", content: jsonContent(refusal) }

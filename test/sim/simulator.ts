@@ -158,7 +158,8 @@ class Simulation {
     const isIdle = plan.totalNumScheduledTokens === 0
     // A request that preempted itself ends its step: the next one goes on.
     const hasPreempted = plan.preemptedRequestIds.length > 0
-    const mustMove = isIdle && !hasPreempted && this.#inFlight.length === 1 && this.#pause === "unpaused" && this.#live.size > 0
+    const mayMove = this.#pause === "unpaused" && this.#live.size > 0
+    const mustMove = isIdle && !hasPreempted && this.#inFlight.length === 1 && mayMove
     assert(!mustMove, () => `step ${plan.step}: nothing scheduled, ${this.#live.size} requests live`)
     // An abort may arrive while a step runs: its tokens must not be delivered.
     if (this.#live.size > 0 && this.#prng.chance(this.#scenario.abortRate)) {

@@ -57,7 +57,9 @@ function parseEvents(text: string): unknown[] {
     const data = block.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trim())
     if (data.length === 0) continue
     const joined = data.join("\n")
-    events.push(joined === "[DONE]" ? joined : (JSON.parse(joined) as unknown))
+    const value = joined === "[DONE]" ? joined : (JSON.parse(joined) as unknown)
+    const name = block.split("\n").find((line) => line.startsWith("event:"))?.slice(6).trim()
+    events.push(name === undefined ? value : { event: name, data: value })
   }
   return events
 }
@@ -108,6 +110,9 @@ interface MergedChoice {
 }
 
 function mergeStream(events: readonly unknown[]): Json {
+  const names = events.flatMap((event) => (isObject(event) && "data" in event ? [event["event"]] : []))
+  // Of named events the order of the names counts, deltas of one kind in a row once.
+  if (names.length > 0) return { names: names.filter((name, i) => name !== names[i - 1]) }
   const choices: Record<string, MergedChoice> = {}
   const keys = new Set<string>()
   let usage: unknown = null

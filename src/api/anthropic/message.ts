@@ -11,7 +11,7 @@ export function messageObject(job: ChatJob, output: ChoiceOutput): MessageObject
     type: "message",
     role: "assistant",
     model: job.model,
-    content: [{ type: "text", text: output.text }],
+    content: [{ type: "text", text: output.text, citations: null }],
     ...ending(output),
     usage: usageOf(job, output),
   }
@@ -31,7 +31,7 @@ export async function* messageEvents(
       const usage = { ...usageOf(job, output), output_tokens: 0 }
       const message = { ...messageObject(job, output), content: [], stop_reason: null, stop_sequence: null, usage }
       yield { type: "message_start", message }
-      yield { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } }
+      yield { type: "content_block_start", index: 0, content_block: { type: "text", text: "", citations: null } }
     }
     last = output
     if (output.text === "") continue

@@ -164,5 +164,7 @@ function readEffort(effort: string | null): (typeof EFFORTS)[number] | null {
   if (effort === null) return null
   const known = EFFORTS.find((word) => word === effort)
   if (known !== undefined) return known
-  throw new RequestError(`output_config.effort must be one of ${EFFORTS.join(", ")}.`, { param: "output_config.effort" })
+  throw new RequestError(`output_config.effort must be one of ${EFFORTS.join(", ")}.`, {
+    param: "output_config.effort",
+  })
 }

@@ -88,7 +88,7 @@ export const AnthropicUsage = Type.Object({
 })
 export type AnthropicUsage = Static<typeof AnthropicUsage>
 
-const TextBlock = Type.Object({ type: Type.Literal("text"), text: Type.String() })
+const TextBlock = Type.Object({ type: Type.Literal("text"), text: Type.String(), citations: Type.Null() })
 
 export const StopReason = Type.Union([
   Type.Literal("end_turn"), Type.Literal("max_tokens"), Type.Literal("stop_sequence"),

@@ -36,7 +36,7 @@ describe("a message", () => {
     expect(status).toBe(200)
     expect(json).toEqual({
       id: expect.stringMatching(/^msg_/), type: "message", role: "assistant", model: "fake",
-      content: [{ type: "text", text: "Hello there" }], stop_reason: "end_turn", stop_sequence: null,
+      content: [{ type: "text", text: "Hello there", citations: null }], stop_reason: "end_turn", stop_sequence: null,
       usage: { input_tokens: 21, output_tokens: 12, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 },
     })
     expect([...Value.Errors(MessageObject, json)]).toEqual([])

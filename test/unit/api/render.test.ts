@@ -8,7 +8,8 @@ describe("render", () => {
   const api = makeApi()
 
   test("shows what each prompt becomes, with every parameter, and bothers the engine with none", async () => {
-    const body = { prompt: ["hi", "you"], temperature: 0.5, seed: 7, logit_bias: { "5": 1 }, max_tokens: 9, priority: 2 }
+    const parameters = { temperature: 0.5, seed: 7, logit_bias: { "5": 1 }, max_tokens: 9, priority: 2 }
+    const body = { prompt: ["hi", "you"], ...parameters }
     const { status, json } = await api.post("/v1/completions/render", body)
     expect([status, json.length, json[0].prompt, json[1].prompt]).toEqual([200, 2, "hi", "you"])
     for (const one of json) expect([...Value.Errors(RenderedPrompt, one)]).toEqual([])

@@ -86,7 +86,8 @@ describe("input items", () => {
   test("of calls, results and reasoning come with the tools", async () => {
     const template =
       "{% for m in messages %}({{ m.role }}{% if m.reasoning %} {{ m.reasoning }}{% endif %}" +
-      "{% for c in m.tool_calls or [] %} {{ c.function.name }}:{{ c.function.arguments.a }}{% endfor %} {{ m.content }}){% endfor %}" +
+      "{% for c in m.tool_calls or [] %} {{ c.function.name }}:{{ c.function.arguments.a }}{% endfor %}" +
+      " {{ m.content }}){% endfor %}" +
       "{% for t in tools %}[{{ t.function.name }}]{% endfor %}"
     const api = makeApi({ reply: WHOLE, api: { trustRequestChatTemplate: true } })
     const input = [
@@ -155,7 +156,8 @@ describe("fields that cannot be honoured are refused by name", () => {
   test("values that ask for nothing pass", async () => {
     const nothing = {
       tools: [], tool_choice: "none", text: { format: { type: "text" }, verbosity: "medium" }, n: 1,
-      service_tier: "auto", reasoning: { effort: "low", summary: "auto" }, include: ["reasoning.encrypted_content"], prompt_cache_key: "k",
+      service_tier: "auto", reasoning: { effort: "low", summary: "auto" },
+      include: ["reasoning.encrypted_content"], prompt_cache_key: "k",
       stream_options: { include_obfuscation: false }, stream: true, truncation: "disabled", max_tool_calls: 1,
     }
     const fresh = makeApi({ reply: WHOLE })

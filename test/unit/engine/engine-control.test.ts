@@ -167,7 +167,8 @@ describe("sleep", () => {
     const { engine } = makeEngine({ runner })
     await engine.control.sleep(1, "abort")
     counts.mayWake = false
-    await expect(engine.control.wakeUp()).rejects.toMatchObject({ status: 503, message: expect.stringContaining("no memory") })
+    const refusal = { status: 503, message: expect.stringContaining("no memory") }
+    await expect(engine.control.wakeUp()).rejects.toMatchObject(refusal)
     expect([engine.control.isSleeping, engine.deathReason()]).toEqual([true, null])
     counts.mayWake = true
     await engine.control.wakeUp()
