@@ -59,6 +59,7 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     devMode: config.enableDevEndpoints ?? (config.apiKey.length > 0 || isLocal(config)),
     enableTokenizerInfo: config.enableTokenizerInfoEndpoint, serverInfo: serverInfo(config),
     requestLimits: config, maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,
+    defaultChatTemplateKwargs: config.defaultChatTemplateKwargs,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
   }
 }

@@ -1,8 +1,10 @@
 /** Turns messages into a prompt: which template, with which variables, and what of it may come from the request. */
 import { ConfigError, RequestError } from "../base/errors.ts"
 import { ChatTemplate } from "../text/chat-template.ts"
+import type { ChatTemplateInput } from "../text/chat-template.ts"
 import type { ApiContext } from "./context.ts"
-import { lastText, templateMessages } from "./messages.ts"
+import { lastText, templateMessages, textOf } from "./messages.ts"
+import type { TemplateMessage } from "./messages.ts"
 import { servedName } from "./model-name.ts"
 import { encodeText } from "./prompt.ts"
 import type { Prompt, Truncation } from "./prompt.ts"
@@ -25,8 +27,7 @@ export function chatPrompt(
     modelName: servedName(context.client.model),
   })
   if (messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
-  const rendered = template.render({
-    messages,
+  const rendered = renderRoles(template, messages, {
     tools: extras.tools?.map((tool) => ({ type: "function", ...tool })) ?? null,
     documents: fields.documents ?? null,
     addGenerationPrompt: fields.add_generation_prompt ?? true,
@@ -35,6 +36,27 @@ export function chatPrompt(
   })
   const text = fields.continue_final_message === true ? cutAfter(rendered, fields.messages.at(-1)) : rendered
   return encodeText(context.client, text, fields.add_special_tokens ?? false, truncation)
+}
+
+/** What developers say is the system's for a template that refuses their role, or leaves their messages out. */
+function renderRoles(
+  template: ChatTemplate, messages: readonly TemplateMessage[], input: Omit<ChatTemplateInput, "messages">,
+): string {
+  const developers = messages.filter(({ role }) => role === "developer")
+  if (developers.length === 0) return template.render({ ...input, messages })
+  const known = renderedOrNull(template, { ...input, messages })
+  if (known !== null && developers.every((message) => known.includes(textOf(message).trim()))) return known
+  const asSystem = messages.map((message) => (message.role === "developer" ? { ...message, role: "system" } : message))
+  return template.render({ ...input, messages: asSystem })
+}
+
+function renderedOrNull(template: ChatTemplate, input: ChatTemplateInput): string | null {
+  try {
+    return template.render(input)
+  } catch (error) {
+    if (error instanceof RequestError) return null
+    throw error
+  }
 }
 
 /** The request's own template where that is trusted, else the model's. */

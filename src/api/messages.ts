@@ -41,6 +41,11 @@ function templateMessage(message: ChatMessage, i: number, { format, modelName }:
   return result
 }
 
+/** The text of a message as the template gets it; of one in parts, its first part's. */
+export function textOf({ content }: TemplateMessage): string {
+  return typeof content === "string" ? content : (content[0]?.text ?? "")
+}
+
 /** A message's text in one piece, "" without any. */
 export function messageText(message: ChatMessage): string {
   return plainTexts(message).join("\n")
@@ -70,7 +75,7 @@ function partText(part: ContentPart, path: string, modelName: string): string {
   if (TEXT_PARTS.has(type) && typeof text === "string") return text
   if (TEXT_PARTS.has(type)) throw new RequestError(`${path} is of type ${type} but has no text.`, { param: path })
   if (MEDIA_PARTS.test(type)) {
-    throw new RequestError(`${modelName} is not a multimodal model: ${path} is of type ${type}.`)
+    throw new RequestError(`${modelName} is not a multimodal model: ${path} is of type ${type}.`, { param: path })
   }
-  throw new RequestError(`${path} is of unknown type ${JSON.stringify(type.slice(0, 40))}.`)
+  throw new RequestError(`${path} is of unknown type ${JSON.stringify(type.slice(0, 40))}.`, { param: path })
 }

@@ -146,6 +146,8 @@ export const SERVE_FLAGS = {
   maxStoredResponseBytes: value(REQUESTS, "--max-stored-response-bytes <bytes>", 256 * 2 ** 20, integer({ min: 0 }),
     "how much they may take together, with the conversations before them"),
   trustRequestChatTemplate: toggle(REQUESTS, "--trust-request-chat-template", "let requests bring a chat template"),
+  defaultChatTemplateKwargs: value<Readonly<Record<string, unknown>>>(REQUESTS, "--default-chat-template-kwargs <json>",
+    {}, jsonObject, "variables for the chat template, such as {\"enable_thinking\": false}; a request's own win"),
   returnTokensAsTokenIds: toggle(REQUESTS, "--return-tokens-as-token-ids",
     "write tokens in logprobs as \"token_id:123\", exact even where their text is not"),
   enablePromptTokensDetails: toggle(REQUESTS, "--enable-prompt-tokens-details",
