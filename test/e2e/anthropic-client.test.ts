@@ -4,7 +4,7 @@ import Anthropic from "@anthropic-ai/sdk"
 import { defaultModel } from "./models.ts"
 import { metric, serving, until } from "./serving.ts"
 
-const { skip, server } = serving(defaultModel(), ["--served-model-name", "smollm2", "--api-key", "secret"])
+const { skip, server } = serving(defaultModel(), ["--served-model-name", "smollm2", "--block-size", "16", "--api-key", "secret"])
 const client = (apiKey = "secret"): Anthropic => new Anthropic({ baseURL: server().url, apiKey, maxRetries: 0 })
 const question = { role: "user" as const, content: "What is the capital of France?" }
 const textOf = ({ content }: Anthropic.Message): string =>
@@ -20,7 +20,7 @@ describe.skipIf(skip)("the @anthropic-ai/sdk client", () => {
   })
 
   test("streams to the same message, and sees what was cached", async () => {
-    const prompt = { ...body, messages: [{ ...question, content: `${"Paris is a city. ".repeat(60)} Which city?` }] }
+    const prompt = { ...body, messages: [{ ...question, content: `${"Paris is a city. ".repeat(10)} Which city?` }] }
     const whole = await client().messages.create(prompt)
     const stream = client().messages.stream(prompt)
     let text = ""

@@ -4,7 +4,7 @@ import OpenAI from "openai"
 import { defaultModel } from "./models.ts"
 import { metric, serving, until } from "./serving.ts"
 
-const { skip, server } = serving(defaultModel(), ["--served-model-name", "smollm2"])
+const { skip, server } = serving(defaultModel(), ["--served-model-name", "smollm2", "--block-size", "16"])
 const client = (): OpenAI => new OpenAI({ baseURL: `${server().url}/v1`, apiKey: "none", maxRetries: 0 })
 const body = { model: "smollm2", input: "What is the capital of France?", temperature: 0 }
 
@@ -28,7 +28,7 @@ describe.skipIf(skip)("responses of the openai client", () => {
   })
 
   test("are gone on from, and see their prefix cached", async () => {
-    const first = await client().responses.create({ ...body, input: `${"Paris is a city. ".repeat(60)} Which city?` })
+    const first = await client().responses.create({ ...body, input: `${"Paris is a city. ".repeat(10)} Which city?` })
     const next = await client().responses.create({ ...body, input: "And why?", previous_response_id: first.id })
     expect(next.previous_response_id).toBe(first.id)
     expect(next.usage!.input_tokens).toBeGreaterThan(first.usage!.total_tokens)
