@@ -18,6 +18,10 @@ export class ToyTokenizer implements Tokenizer {
   readonly padTokenId = null
   readonly specialTokens = { bos_token: SPECIAL[0], eos_token: SPECIAL[1] }
 
+  warmUp(): Promise<void> {
+    return Promise.resolve()
+  }
+
   encode(text: string, options: EncodeOptions = {}): number[] {
     const ids = options.addSpecialTokens === false ? [] : [this.bosTokenId]
     for (const part of text.split(/(<\|(?:bos|eos|im_start|im_end)\|>)/)) {

@@ -52,6 +52,10 @@ export class BaseTokenizer implements Tokenizer {
     this.padTokenId = this.#namedToken("pad_token")
   }
 
+  warmUp(): Promise<void> {
+    return this.#parts.model.warmUp()
+  }
+
   #namedToken(name: string): number | null {
     const content = this.specialTokens[name]
     return content === undefined ? null : this.tokenId(content)

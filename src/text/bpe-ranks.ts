@@ -197,14 +197,16 @@ class MergeOrder {
       rankOfNumber[number] = size
       numbers[size++] = number
     }
-    const merges = new MergeTable(size)
+    // Without gaps a token's rank is its number, and the table is right as it is.
+    const isDense = size === this.#ids.length
+    const merges = isDense ? this.#merges : new MergeTable(size)
     const idOfRank = new Int32Array(size)
     const pieceOfRank: string[] = []
     for (let rank = 0; rank < size; rank++) {
       const number = numbers[rank]!
       idOfRank[rank] = this.#ids[number]!
       pieceOfRank.push(rank < 256 ? byteToChar(rank) : this.#pieceOfId[idOfRank[rank]!]!)
-      if (rank >= 256) merges.set(rankOfNumber[this.#left[number]!]!, rankOfNumber[this.#right[number]!]!, rank)
+      if (rank >= 256 && !isDense) merges.set(rankOfNumber[this.#left[number]!]!, rankOfNumber[this.#right[number]!]!, rank)
     }
     return { idOfRank, hasAllBytes: !this.#byteIds.includes(-1), pieceOfRank, merges }
   }

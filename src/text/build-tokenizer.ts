@@ -20,10 +20,10 @@ import type { StepConfig, TokenizerJson } from "./tokenizer-json.ts"
  * `specialTokens`: names to contents, as chat templates see them. Throws `ConfigError` on what cannot be run
  * exactly.
  */
-export async function buildTokenizer(json: TokenizerJson, specialTokens: Record<string, string>): Promise<Tokenizer> {
+export function buildTokenizer(json: TokenizerJson, specialTokens: Record<string, string>): Tokenizer {
   const vocabulary = buildVocabulary(json)
   const normalize = createNormalizer(json.normalizer)
-  const { model, preTokenize } = await createModel(json)
+  const { model, preTokenize } = createModel(json)
   const frame = createSpecialFrame(json.postProcessor)
   for (const id of [...frame.before, ...frame.after]) {
     if (vocabulary.pieceOf[id] === undefined)
@@ -48,10 +48,10 @@ export async function buildTokenizer(json: TokenizerJson, specialTokens: Record<
   })
 }
 
-async function createModel(json: TokenizerJson): Promise<{ model: TextModel; preTokenize: PreTokenize }> {
+function createModel(json: TokenizerJson): { model: TextModel; preTokenize: PreTokenize } {
   const { split, isByteLevel } = createPreTokenizer(json.preTokenizer)
   const ranks = isByteLevel ? deriveBpeRanks(json) : "not byte-level"
-  if (typeof ranks !== "string") return { model: await ByteLevelBpe.create(json, ranks), preTokenize: split }
+  if (typeof ranks !== "string") return { model: new ByteLevelBpe(json, ranks), preTokenize: split }
   const model = new HuggingFaceModel(json, { isByteLevel })
   const cut = isByteLevel ? null : splitAtSpaces(json)
   if (cut === null) return { model, preTokenize: split }

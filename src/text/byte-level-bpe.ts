@@ -1,5 +1,6 @@
 /**
- * Byte-level BPE through tiktoken, one pre-token at a time, with the frequent pre-tokens remembered.
+ * Byte-level BPE, one pre-token at a time, with the frequent pre-tokens remembered: by the merge table at first, through
+ * tiktoken once there is text enough to be worth its start. Both give the same ids.
  */
 import type { BpeRanks } from "./bpe-ranks.ts"
 import { textToPiece } from "./byte-level.ts"
@@ -18,23 +19,27 @@ const LONG_PIECE = 256
 const MAX_CACHED_PIECES = 32_768
 const MAX_CACHED_LENGTH = 64
 
+/** Pieces merged by the table before tiktoken is started, which takes a tenth of a second. */
+const TIKTOKEN_AFTER = 20_000
+
 export class ByteLevelBpe implements TextModel {
   readonly kind = "tiktoken"
   readonly #ranks: BpeRanks
-  readonly #encoder: RankEncoder
   readonly #cache = new Map<string, Int32Array>()
   /** With `ignore_merges`, pieces that are tokens although no merges lead to them. */
   readonly #wholePieces: ReadonlyMap<string, number>
+  #numMerged = 0
+  #tiktoken: RankEncoder | null = null
+  #starting: Promise<void> | null = null
 
-  private constructor(ranks: BpeRanks, encoder: RankEncoder, wholePieces: ReadonlyMap<string, number>) {
+  constructor(json: TokenizerJson, ranks: BpeRanks) {
     this.#ranks = ranks
-    this.#encoder = encoder
-    this.#wholePieces = wholePieces
+    this.#wholePieces = json.model["ignore_merges"] === true ? unreachable(json, ranks) : new Map()
   }
 
-  static async create(json: TokenizerJson, ranks: BpeRanks): Promise<ByteLevelBpe> {
-    const encoder = await createRankEncoder(ranks.pieceOfRank)
-    return new ByteLevelBpe(ranks, encoder, json.model["ignore_merges"] === true ? unreachable(json, ranks) : new Map())
+  warmUp(): Promise<void> {
+    this.#starting ??= createRankEncoder(this.#ranks.pieceOfRank).then((encoder) => void (this.#tiktoken = encoder))
+    return this.#starting
   }
 
   encodePiece(piece: string, out: number[]): void {
@@ -52,15 +57,18 @@ export class ByteLevelBpe implements TextModel {
       const id = this.#wholePieces.get(textToPiece(piece))
       if (id !== undefined) return Int32Array.of(id)
     }
+    this.#numMerged += 1
+    if (this.#numMerged === TIKTOKEN_AFTER) void this.warmUp()
     return Int32Array.from(this.#mergeToRanks(piece), (rank) => this.#ranks.idOfRank[rank]!)
   }
 
   #mergeToRanks(piece: string): ArrayLike<number> {
     const { hasAllBytes, idOfRank, merges } = this.#ranks
-    if (piece.length < LONG_PIECE && hasAllBytes) return this.#encoder.encode_ordinary(piece)
+    const tiktoken = piece.length < LONG_PIECE ? this.#tiktoken : null
+    if (tiktoken !== null && hasAllBytes) return tiktoken.encode_ordinary(piece)
     const bytes = new TextEncoder().encode(piece)
     const known = hasAllBytes ? bytes : bytes.filter((byte) => idOfRank[byte]! >= 0)
-    if (piece.length < LONG_PIECE && known.length === bytes.length) return this.#encoder.encode_ordinary(piece)
+    if (tiktoken !== null && known.length === bytes.length) return tiktoken.encode_ordinary(piece)
     return mergeLongPiece(known, merges)
   }
 }

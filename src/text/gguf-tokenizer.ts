@@ -35,7 +35,7 @@ export async function loadTokenizerFromGguf(metadata: ReadonlyMap<string, unknow
     if (id !== null) specialTokens[name] = tokens[id]!
   }
   const json = kind === "gpt2" ? byteLevelJson(fields, base) : sentencePieceJson(fields, base, tokens)
-  return await buildTokenizer(json, specialTokens)
+  return buildTokenizer(json, specialTokens)
 }
 
 const SPECIAL_KEYS = [

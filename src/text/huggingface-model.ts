@@ -33,6 +33,10 @@ export class HuggingFaceModel implements TextModel {
     }
   }
 
+  warmUp(): Promise<void> {
+    return Promise.resolve()
+  }
+
   encodePiece(piece: string, out: number[]): void {
     const cached = this.#cache.get(piece)
     const ids = cached ?? this.#encode(this.#isByteLevel ? textToPiece(piece) : piece)

@@ -36,7 +36,7 @@ export async function loadTokenizerFromDirectory(dir: string): Promise<Tokenizer
     specialTokens[name] ??= contentOfId(json, generation[`${name}_id`]) ?? ""
     if (specialTokens[name] === "") delete specialTokens[name]
   }
-  return await buildTokenizer(markSpecial(json, Object.values(specialTokens)), specialTokens)
+  return buildTokenizer(markSpecial(json, Object.values(specialTokens)), specialTokens)
 }
 
 /** The parsed file. Throws `ConfigError` when it is too large or not JSON. */

@@ -40,6 +40,8 @@ export interface Tokenizer {
   readonly padTokenId: number | null
   /** `bos_token`, `eos_token` ... as text, under the names chat templates use. */
   readonly specialTokens: Readonly<Record<string, string>>
+  /** Starts at once what is otherwise put off until it is worth it; results stay the same. */
+  warmUp(): Promise<void>
   /** A stateful decoder for streaming. */
   decodeStream(options?: DecodeStreamOptions): DecodeStream
 }

@@ -44,7 +44,7 @@ export function tinyJson(options: TinyOptions = {}): TokenizerJson {
 }
 
 export async function tinyTokenizer(options: TinyOptions = {}): Promise<Tokenizer> {
-  return await buildTokenizer(tinyJson(options), {})
+  return buildTokenizer(tinyJson(options), {})
 }
 
 /** SentencePiece-like BPE with byte fallback: "<unk>", "</s>", the 256 bytes, "▁", and the given pieces of one letter. */
@@ -73,5 +73,5 @@ export function sentencePieceJson(letters: string, merges: [string, string][] = 
 }
 
 export async function tinySentencePiece(letters: string, merges: [string, string][] = []): Promise<Tokenizer> {
-  return await buildTokenizer(parseTokenizerJson(sentencePieceJson(letters, merges), "tiny"), {})
+  return buildTokenizer(parseTokenizerJson(sentencePieceJson(letters, merges), "tiny"), {})
 }
