@@ -130,7 +130,7 @@ bench: build $(if $(MODEL),,model) ## Measure dist/baozi: start, prefill, one st
 
 .PHONY: clean
 clean: ## Remove what was built; keep what was fetched
-	rm -rf dist build/native build/lib build/embed build/*.stamp
+	rm -rf dist build/native build/lib build/embed build/packed build/*.stamp
 
 .PHONY: distclean
 distclean: ## Remove everything but the sources (the default model stays in the cache)

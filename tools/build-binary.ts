@@ -5,7 +5,7 @@
  *     bun tools/build-binary.ts --dnnl-lib-dir build/deps/onednn/lib --out dist/baozi
  */
 import { createHash } from "node:crypto"
-import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import type { EmbeddedFile, EmbeddedManifest } from "../src/base/embedded.ts"
@@ -17,6 +17,8 @@ const NULL_LIBRARY = join(ROOT, "build/lib/libbaozi_null.so")
 // Packed files are named relative to the directory that the bundler runs in.
 const BUNDLE_DIR = join(ROOT, "build")
 const EMBED_DIR = join(BUNDLE_DIR, "embed")
+/** Packed libraries of earlier builds, by their contents. */
+const PACKED_DIR = join(BUNDLE_DIR, "packed")
 const ZSTD_LEVEL = 12
 
 /** Every Linux with glibc has these, and they have to fit its loader: they are never packed. */
@@ -59,17 +61,27 @@ function openingOrder(libraries: Map<string, string>): string[] {
 }
 
 function packLibrary(path: string, name: string): EmbeddedFile {
-  const stripped = join(EMBED_DIR, name)
+  const stripped = join(PACKED_DIR, name)
   run(["strip", "--strip-unneeded", "-o", stripped, path])
   const bytes = readFileSync(stripped)
   rmSync(stripped)
-  writeFileSync(join(EMBED_DIR, "lib", `${name}.zst`), Bun.zstdCompressSync(bytes, { level: ZSTD_LEVEL }))
-  return { name, bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") }
+  const sha256 = createHash("sha256").update(bytes).digest("hex")
+  // Packing takes most of a build's time, and most libraries are what they were at the last one.
+  const packed = join(PACKED_DIR, `${sha256}.zst`)
+  if (!existsSync(packed)) writeWhole(packed, Bun.zstdCompressSync(bytes, { level: ZSTD_LEVEL }))
+  copyFileSync(packed, join(EMBED_DIR, "lib", `${name}.zst`))
+  return { name, bytes: bytes.length, sha256 }
+}
+
+function writeWhole(path: string, bytes: Uint8Array): void {
+  writeFileSync(`${path}.part`, bytes)
+  renameSync(`${path}.part`, path)
 }
 
 function packLibraries(dnnlLibDir: string): void {
   rmSync(EMBED_DIR, { recursive: true, force: true })
   mkdirSync(join(EMBED_DIR, "lib"), { recursive: true })
+  mkdirSync(PACKED_DIR, { recursive: true })
   // The null library needs nothing that the CPU library does not.
   const needed = neededLibraries(CPU_LIBRARY, dnnlLibDir)
   const manifest: EmbeddedManifest = {
