@@ -7,6 +7,7 @@ import { preloadLibraries } from "../ffi/preload.ts"
 import { present } from "./base/assert.ts"
 import { ConfigError } from "./base/errors.ts"
 import { Prng } from "./base/prng.ts"
+import { benchEngine } from "./bench-engine.ts"
 import { benchScale } from "./bench-scale.ts"
 import { benchServe } from "./bench-serve.ts"
 import { makeSamples } from "./bench/datasets.ts"
@@ -27,7 +28,7 @@ import { engineConfig, modelPathOf } from "./serve.ts"
 import { tokenizerOf } from "./start-engine.ts"
 
 export const benchActions: BenchActions = {
-  limits, latency, throughput, perplexity, scale: benchScale, serve: benchServe,
+  limits, latency, throughput, perplexity, engine: benchEngine, scale: benchScale, serve: benchServe,
 }
 
 function openStream(config: ServeConfig): NativeStream {

@@ -99,7 +99,7 @@ function firstSignal(log: Log): Promise<string> {
   })
 }
 
-/** Errors: `ConfigError`. */
+/** What `config` says of the engine and of what is heard of it. Errors: `ConfigError`. */
 export function startOptions(config: ServeConfig, log: Log): StartEngineOptions {
   const modelPath = modelPathOf(config)
   const name = config.model ?? DEFAULT_MODEL_NAME

@@ -14,6 +14,10 @@ import { stepCost, type StepCost } from "../exec/model-cost.ts"
 
 export interface Step {
   readonly seconds: number
+  /** Parts of it: planning, running, taking in. */
+  readonly scheduleSeconds: number
+  readonly executeSeconds: number
+  readonly updateSeconds: number
   /** Tokens computed, and tokens sampled. */
   readonly numTokens: number
   readonly numSampled: number
@@ -86,12 +90,19 @@ export class StepEngine {
   step(): Step {
     const started = performance.now()
     const plan = this.#scheduler.schedule()
+    const planned = performance.now()
     const cost = stepCost(this.model.cost, plan)
     const isDecode = plan.requests.every((r) => r.numScheduledTokens === 1 && r.numComputedTokens >= r.numPromptTokens)
+    const executing = performance.now()
     const result = this.model.execute(plan)
+    const executed = performance.now()
     this.#scheduler.updateFromOutput(plan, result)
+    const scheduleSeconds = (planned - started) / 1000
+    const executeSeconds = (executed - executing) / 1000
+    const updateSeconds = (performance.now() - executed) / 1000
     return {
-      seconds: (performance.now() - started) / 1000, numTokens: plan.totalNumScheduledTokens,
+      seconds: scheduleSeconds + executeSeconds + updateSeconds, scheduleSeconds, executeSeconds, updateSeconds,
+      numTokens: plan.totalNumScheduledTokens,
       numSampled: plan.requests.filter(({ samples }) => samples).length, numRequests: plan.requests.length,
       isDecode, cost,
     }

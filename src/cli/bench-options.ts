@@ -133,6 +133,20 @@ export const BENCH_COMMANDS = {
       json,
     },
   },
+  engine: {
+    summary: "what everything but the arithmetic costs",
+    description: "Runs requests over a backend that computes nothing: what a step costs on the engine's thread, and a " +
+      "token with each layer on top, up to the events that go out.",
+    groups: ENGINE,
+    flags: {
+      streams: value<readonly number[]>(WORK, "--streams <numbers>", [16, 256], listOf(count),
+        "requests at once, beside one alone (default: 16,256)"),
+      inputLen: value(WORK, "--input-len <tokens>", 32, count, "tokens of a prompt"),
+      outputLen: value(WORK, "--output-len <tokens>", 256, count, "tokens of an answer"),
+      rounds: value(WORK, "--rounds <number>", 5, count, "times each is run; figures are medians"),
+      seed, json,
+    },
+  },
   scale: {
     summary: "what a step costs as batch, context, queue and cache grow",
     description: "Measures the engine's steps as one thing grows: the batch and the context with the model, waiting " +
