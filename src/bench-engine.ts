@@ -33,12 +33,16 @@ export async function benchEngine(config: BenchConfig<"engine">): Promise<number
   const steps = measureSteps(empty, { batchSizes: numStreams, inputLen, outputLen, rounds, seed })
   const prompts = promptSource(seed, inputLen)
   const layers = [
-    stepLayer(empty, prompts), await workerLayer(empty, prompts), ...await clientLayers({ ...options, engine: empty }, prompts),
+    stepLayer(empty, prompts), await workerLayer(empty, prompts),
+    ...await clientLayers({ ...options, engine: empty }, prompts),
   ]
   try {
     const figures = await measureLayers(layers, { numStreams, outputLen, rounds })
-    const words = `A step, on the engine's thread:\n${describeSteps(steps)}\nAll of it, layer by layer:\n${describeLayers(figures)}`
-    writeReport(words, { inputLen, outputLen, rounds, steps, layers: figures }, json)
+    const words = [
+      "A step, on the engine's thread:\n", describeSteps(steps),
+      "\nAll of it, layer by layer:\n", describeLayers(figures),
+    ]
+    writeReport(words.join(""), { inputLen, outputLen, rounds, steps, layers: figures }, json)
   } finally {
     for (const layer of layers) await layer.close()
   }
@@ -84,7 +88,8 @@ async function workerLayer(config: EngineConfig, prompts: PromptSource): Promise
       const sampling = defaultSamplingParams({ temperature: 0, ignoreEos: true, maxTokens: outputLen })
       for (let i = 0; i < numStreams; i++)
         port.add({
-          requestId: String(nextId++), promptTokenIds: prompts(), sampling, priority: 0, arrivalTime: 0, cacheSalt: null,
+          requestId: String(nextId++), promptTokenIds: prompts(), sampling, priority: 0, arrivalTime: 0,
+          cacheSalt: null,
         })
       await all
     },
