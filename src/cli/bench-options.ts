@@ -135,8 +135,8 @@ export const BENCH_COMMANDS = {
   },
   engine: {
     summary: "what everything but the arithmetic costs",
-    description: "Runs requests over a backend that computes nothing: what a step costs on the engine's thread, and a " +
-      "token with each layer on top, up to the events that go out.",
+    description: "Runs requests over a backend that computes nothing: what a step costs on the engine's thread, and " +
+      "a token with each layer on top, up to the events that go out.",
     groups: ENGINE,
     flags: {
       streams: value<readonly number[]>(WORK, "--streams <numbers>", [16, 256], listOf(count),
