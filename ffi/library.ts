@@ -274,7 +274,10 @@ export class MappedFile {
     this.size = size
   }
 
-  /** A view of `[offset, offset + bytes)`, the whole file when absent. One view holds 4 GiB at most (the runtime's limit). */
+  /**
+   * A view of `[offset, offset + bytes)`, the whole file when absent. One view holds 4 GiB at most (the runtime's
+   * limit).
+   */
   bytes(offset = 0, bytes = this.size - offset): Uint8Array {
     assert(
       offset >= 0 && bytes >= 0 && offset + bytes <= this.size,

@@ -7,8 +7,8 @@ import { shapeError } from "./schema/parse.ts"
 const MAX_DRAINED_BYTES = 512 * 1024 * 1024
 
 /**
- * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type, an empty body, bytes that
- * are not UTF-8, text that is not JSON.
+ * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type, an empty
+ * body, bytes that are not UTF-8, text that is not JSON.
  */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
   const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase()

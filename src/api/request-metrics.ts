@@ -9,7 +9,9 @@ export function requestMetrics(figures: readonly (FinishedRequest | null)[]): Re
   return figures.length === 1 && only ? metricsOf(only) : null
 }
 
-/** The same for the last chunk of a stream of `numChoices`: nulls left out, and empty where there is nothing to tell. */
+/**
+ * The same for the last chunk of a stream of `numChoices`: nulls left out, and empty where there is nothing to tell.
+ */
 export function chunkMetrics(
   figures: readonly FinishedRequest[], { isWanted, numChoices }: { isWanted: boolean; numChoices: number },
 ): { metrics?: ChunkMetrics } {

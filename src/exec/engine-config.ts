@@ -28,7 +28,9 @@ export interface EngineConfig {
   readonly numBlocksOverride: number | null
   /** Null: a share of the memory that is free, see `memoryUtilization`. */
   readonly kvCacheMemoryBytes: number | null
-  /** Share, in (0, 1], of the machine's memory that weights, scratch and KV cache may take; null: the careful default. */
+  /**
+   * Share, in (0, 1], of the machine's memory that weights, scratch and KV cache may take; null: the careful default.
+   */
   readonly memoryUtilization: number | null
   /** 0: as many as the processors this process may use. */
   readonly numThreads: number

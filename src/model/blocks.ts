@@ -26,7 +26,10 @@ export interface DecoderWeights {
   readonly layers: readonly DecoderLayerWeights[]
 }
 
-/** The weights of a pre-norm decoder under Llama's names. `qkvBias`: q, k and v have biases; `qkNorm`: heads are normed. */
+/**
+ * The weights of a pre-norm decoder under Llama's names. `qkvBias`: q, k and v have biases; `qkNorm`: heads are
+ * normed.
+ */
 export function decoderWeights(
   w: WeightMap, c: ModelConfig, options: { qkvBias: boolean; outBias: boolean; qkNorm: boolean },
 ): DecoderWeights {
@@ -58,7 +61,9 @@ export function lmHead(w: WeightMap, c: ModelConfig, embed: LinearWeight): Linea
   return embed
 }
 
-/** x += attention(norm(x)); x += mlp(norm(x)), then the head over the rows that are sampled. Source: arXiv:2302.13971. */
+/**
+ * x += attention(norm(x)); x += mlp(norm(x)), then the head over the rows that are sampled. Source: arXiv:2302.13971.
+ */
 export function preNormDecoder(weights: DecoderWeights): Forward {
   return (b, context) => decode(b, weights, context)
 }

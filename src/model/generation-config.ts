@@ -12,8 +12,8 @@ export interface GenerationConfig {
 const SAMPLING_KEYS = ["temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens"] as const
 
 /**
- * `source`: "auto" takes the model's own file, "vllm" none, anything else is a directory that holds one. End-of-sequence
- * ids are the model's in each case. Overrides win. Errors: `ConfigError` naming key and value.
+ * `source`: "auto" takes the model's own file, "vllm" none, anything else is a directory that holds one.
+ * End-of-sequence ids are the model's in each case. Overrides win. Errors: `ConfigError` naming key and value.
  */
 export function readGenerationConfig(
   source: string, own: Readonly<Record<string, unknown>>, overrides: Readonly<Record<string, unknown>>,

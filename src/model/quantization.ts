@@ -2,9 +2,9 @@
  * What `--quantization` makes of a checkpoint's weights: groups of 32 columns of a row, as bz_weight_create says.
  *
  * int8   everything in 8 bits.
- * int4   layers in 4 bits; the embedding and the output head in 8. The head's errors go into the logits as they are, with
- *        no layer after it to even them out, and no prompt reads more of the embedding than its own rows. Biases and norms
- *        stay float32.
+ * int4   layers in 4 bits; the embedding and the output head in 8. The head's errors go into the logits as they are,
+ *        with no layer after it to even them out, and no prompt reads more of the embedding than its own rows. Biases
+ *        and norms stay float32.
  */
 import { ConfigError } from "../base/errors.ts"
 import type { ComputeOf, LinearWeight } from "./weights.ts"

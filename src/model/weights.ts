@@ -1,6 +1,6 @@
 /**
- * What an architecture asks of a checkpoint, first as a list (so that memory is planned before anything is loaded), then
- * loaded in one pass that gives file pages back as it goes.
+ * What an architecture asks of a checkpoint, first as a list (so that memory is planned before anything is loaded),
+ * then loaded in one pass that gives file pages back as it goes.
  *
  * Invariants
  *   1. A tensor whose shape is not what the config says is an error that names both.

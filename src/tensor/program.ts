@@ -90,8 +90,8 @@ export class Program {
   }
 
   /**
-   * Like `run`; after `REPLAY_AFTER` steps of the same counts the ops are recorded and later steps replay the recording.
-   * For decode steps only: one row a request, so that the counts are one number.
+   * Like `run`; after `REPLAY_AFTER` steps of the same counts the ops are recorded and later steps replay the
+   * recording. For decode steps only: one row a request, so that the counts are one number.
    */
   replay(stream: NativeStream, counts: Counts): void {
     const key = counts.tokens * 65536 + counts.samples

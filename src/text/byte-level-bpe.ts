@@ -1,6 +1,6 @@
 /**
- * Byte-level BPE, one pre-token at a time, with the frequent pre-tokens remembered: by the merge table at first, through
- * tiktoken once there is text enough to be worth its start. Both give the same ids.
+ * Byte-level BPE, one pre-token at a time, with the frequent pre-tokens remembered: by the merge table at first,
+ * through tiktoken once there is text enough to be worth its start. Both give the same ids.
  */
 import type { BpeRanks } from "./bpe-ranks.ts"
 import { textToPiece } from "./byte-level.ts"

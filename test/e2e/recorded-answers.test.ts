@@ -1,6 +1,7 @@
 /**
- * The compiled executable, serving the default model in float32, answers as the reference server was recorded to: texts,
- * log-probabilities, usage, refusals. Cases that need what is not built yet are listed by name, each with its reason.
+ * The compiled executable, serving the default model in float32, answers as the reference server was recorded to:
+ * texts, log-probabilities, usage, refusals. Cases that need what is not built yet are listed by name, each with its
+ * reason.
  */
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"

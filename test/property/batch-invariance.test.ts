@@ -1,6 +1,6 @@
 /**
- * A request's tokens depend neither on what else is in the batch, nor on how its prompt is cut into steps, nor on cached
- * prefixes, nor on threads: random mixes against each request alone.
+ * A request's tokens depend neither on what else is in the batch, nor on how its prompt is cut into steps, nor on
+ * cached prefixes, nor on threads: random mixes against each request alone.
  */
 import { describe, expect, test } from "bun:test"
 import { Prng } from "../../src/base/prng.ts"

@@ -21,7 +21,9 @@ export function arrivalTimes(count: number, { requestRate, burstiness }: Arrival
   return gaps.map((gap) => (at += gap * stretch))
 }
 
-/** Of the gamma distribution, scale 1. Source: Marsaglia and Tsang, "A simple method for generating gamma variables". */
+/**
+ * Of the gamma distribution, scale 1. Source: Marsaglia and Tsang, "A simple method for generating gamma variables".
+ */
 export function gamma(shape: number, prng: Prng): number {
   if (shape < 1) return gamma(shape + 1, prng) * (1 - prng.float()) ** (1 / shape)
   const d = shape - 1 / 3

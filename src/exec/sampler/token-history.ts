@@ -31,7 +31,9 @@ export class TokenHistory {
     this.#stride = maxModelLen
   }
 
-  /** The penalty fields of `bz_logits_process` for these rows; a row without penalties has neutral ones and no tokens. */
+  /**
+   * The penalty fields of `bz_logits_process` for these rows; a row without penalties has neutral ones and no tokens.
+   */
   fill(requests: readonly ScheduledRequest[]): Record<string, number> {
     const b = (this.#buffers ??= this.#allocate())
     requests.forEach((request, row) => {

@@ -15,7 +15,9 @@ interface Case {
   readonly body?: unknown
   readonly raw?: string
   readonly headers?: Record<string, string>
-  /** "either": the reference drops something in silence or refuses what others accept; both a 2xx and a 4xx are right. */
+  /**
+   * "either": the reference drops something in silence or refuses what others accept; both a 2xx and a 4xx are right.
+   */
   readonly compare?: string
   readonly answer: { readonly status: number; readonly json?: Json }
 }

@@ -1,4 +1,6 @@
-/** Tokenizer files come from strangers: what cannot be used is refused with words, before anything is allocated for it. */
+/**
+ * Tokenizer files come from strangers: what cannot be used is refused with words, before anything is allocated for it.
+ */
 import { afterAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -47,7 +47,9 @@ export async function tinyTokenizer(options: TinyOptions = {}): Promise<Tokenize
   return buildTokenizer(tinyJson(options), {})
 }
 
-/** SentencePiece-like BPE with byte fallback: "<unk>", "</s>", the 256 bytes, "▁", and the given pieces of one letter. */
+/**
+ * SentencePiece-like BPE with byte fallback: "<unk>", "</s>", the 256 bytes, "▁", and the given pieces of one letter.
+ */
 export function sentencePieceJson(letters: string, merges: [string, string][] = []): Record<string, unknown> {
   const vocab: Record<string, number> = { "<unk>": 0, "</s>": 1 }
   for (let byte = 0; byte < 256; byte++) vocab[`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`] = 2 + byte
