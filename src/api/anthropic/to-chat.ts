@@ -2,7 +2,9 @@
 import { RequestError } from "../../base/errors.ts"
 import { EFFORTS } from "../schema/chat.ts"
 import type { ChatRequest } from "../schema/chat.ts"
-import type { AnthropicBlock, AnthropicMessage, CountTokensRequest, MessagesRequest } from "../schema/anthropic.ts"
+import type {
+  AnthropicBlock, AnthropicContent, AnthropicMessage, CountTokensRequest, MessagesRequest,
+} from "../schema/anthropic.ts"
 import type { ChatMessage } from "../schema/messages.ts"
 import type { Tools } from "../tools.ts"
 
@@ -77,8 +79,9 @@ function chatMessages({ role, content }: AnthropicMessage, i: number): ChatMessa
   return [...results, message]
 }
 
-function textPart(block: AnthropicBlock, path: string): { type: string; text: string } {
-  if (block.type === "text") return { type: "text", text: needed(block, "text", path) }
+function textPart(block: AnthropicContent, path: string): { type: string; text: string } {
+  if (block.type === "text" && typeof block.text === "string") return { type: "text", text: block.text }
+  if (block.type === "text") throw new RequestError(`${path} has no text.`, { param: path })
   const source = block.source ?? {}
   if (block.type === "document" && source["type"] === "text" && typeof source["data"] === "string") {
     return { type: "text", text: source["data"] }
@@ -96,11 +99,11 @@ function toolResult(block: AnthropicBlock, path: string): ChatMessage {
   const { content } = block
   const parts = typeof content === "string" || content === null || content === undefined
     ? (content ?? "")
-    : content.map((part, p) => textPart(part as AnthropicBlock, `${path}.content.${p}`))
+    : content.map((part, p) => textPart(part, `${path}.content.${p}`))
   return { role: "tool", tool_call_id: needed(block, "tool_use_id", path), content: parts }
 }
 
-type NeededField = "text" | "thinking" | "id" | "name" | "tool_use_id"
+type NeededField = "thinking" | "id" | "name" | "tool_use_id"
 
 function needed(block: AnthropicBlock, field: NeededField, path: string): string {
   const value = block[field]

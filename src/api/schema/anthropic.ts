@@ -3,19 +3,26 @@ import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, nullable, optional } from "./kinds.ts"
 
+/** What a tool's result is made of. */
+export const AnthropicContent = Type.Object(
+  { type: Type.String(), text: optional(Type.String()), source: optional(JsonObject) },
+  { additionalProperties: true },
+)
+export type AnthropicContent = Static<typeof AnthropicContent>
+
 /** One kind of block or another, by `type`; see anthropic/to-chat.ts for what each needs. */
 export const AnthropicBlock = Type.Object(
   {
     type: Type.String({ description: "text, tool_use, tool_result, thinking, or a document of plain text" }),
     text: optional(Type.String()),
+    source: optional(JsonObject),
     thinking: optional(Type.String()),
     id: optional(Type.String()),
     name: optional(Type.String()),
     input: optional(JsonObject),
     tool_use_id: optional(Type.String()),
     is_error: optional(Type.Boolean()),
-    content: optional(Type.Union([Type.String(), Type.Array(Type.Object({}, { additionalProperties: true }))])),
-    source: optional(JsonObject),
+    content: optional(Type.Union([Type.String(), Type.Array(AnthropicContent)])),
     cache_control: optional(JsonObject),
   },
   { additionalProperties: true },
