@@ -42,13 +42,17 @@ export class TestEngine {
     )
   }
 
-  /** Runs all prompts at once to their ends. */
-  generate(prompts: readonly (readonly number[])[], sampling: Partial<SamplingParams> = {}): Generated[] {
+  /** Runs all prompts at once to their ends. `sampling`: of all of them, or one entry each. */
+  generate(
+    prompts: readonly (readonly number[])[],
+    sampling: Partial<SamplingParams> | readonly Partial<SamplingParams>[] = {},
+  ): Generated[] {
     const results = new Map<string, Generated>()
-    for (const promptTokenIds of prompts) {
+    for (const [i, promptTokenIds] of prompts.entries()) {
       const requestId = `r${this.#nextId++}`
       results.set(requestId, { tokenIds: [], failure: null, logprobs: [], promptLogprobs: null, numCachedTokens: 0 })
-      const params = defaultSamplingParams({ temperature: 0, ignoreEos: true, ...sampling })
+      const own = Array.isArray(sampling) ? (sampling[i] as Partial<SamplingParams>) : sampling
+      const params = defaultSamplingParams({ temperature: 0, ignoreEos: true, ...own })
       this.scheduler.addRequest(new Request({ requestId, promptTokenIds, sampling: params, arrivalTime: 0 }))
     }
     while (this.scheduler.hasUnfinishedRequests()) this.#step(results)
