@@ -1,0 +1,126 @@
+/**
+ * Baozi and its peers on the same weights, turn by turn, on this machine: medians and ratios.
+ *
+ *     bun test/bench/peers.ts --peers-dir DIR [--peers llama.cpp,vllm,openvino] [--shapes smollm2-135m,qwen2.5-0.5b]
+ *         [--formats bf16,int8,int4] [--rounds 5] [--threads N] [--works 5] [--skip http|offline] [--json FILE]
+ *     bun test/bench/peers.ts --model FILE.gguf     one model, without peers
+ *
+ * Peers are installed by tools/install_peers.sh; models are written and quantized here where they are not there yet.
+ */
+import { existsSync, writeFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { formatTable } from "../../src/bench/report.ts"
+import { median } from "../../src/bench/statistics.ts"
+import { findDefaultModel } from "../../src/cli/default-model.ts"
+import { executable } from "../e2e/executable.ts"
+import { SHAPES, writeBenchModel } from "./bench-model.ts"
+import {
+  baozi, cpuModel, llamaCpp, openvino, outputOf, vllm, type BenchModel, type Engine, type Format,
+} from "./peers/engine.ts"
+import { servedFigures, type Figures } from "./peers/served.ts"
+
+const { values: flags } = parseArgs({
+  options: {
+    "peers-dir": { type: "string" }, peers: { type: "string", default: "llama.cpp" }, model: { type: "string" },
+    shapes: { type: "string", default: Object.keys(SHAPES).join(",") },
+    formats: { type: "string", default: "bf16,int8,int4" },
+    rounds: { type: "string", default: "5" }, threads: { type: "string", default: String(availableParallelism()) },
+    works: { type: "string", default: "5" }, skip: { type: "string", default: "" }, "engine-flags": { type: "string" },
+    json: { type: "string" },
+  },
+})
+const PEERS: Readonly<Record<string, (dir: string) => Engine>> = { "llama.cpp": llamaCpp, vllm, openvino }
+const QUANTIZED = { int8: "Q8_0", int4: "Q4_0" } as const
+
+function makeModel(peersDir: string, name: string, formats: readonly Format[]): BenchModel {
+  const root = join(peersDir, "bm")
+  const bf16 = writeBenchModel(root, name)
+  const gguf: Partial<Record<Format, string>> = { bf16 }
+  for (const format of ["int8", "int4"] as const) {
+    const path = bf16.replace("BF16", QUANTIZED[format])
+    if (formats.includes(format) && !existsSync(path))
+      outputOf([join(peersDir, "lcpb/bin/llama-quantize"), "--pure", bf16, path, QUANTIZED[format]])
+    gguf[format] = path
+  }
+  return { name, directory: join(root, name), gguf }
+}
+
+/** Each engine's figures of every round, by line of the table. */
+type Samples = Map<string, Map<string, number[]>>
+
+async function oneTurn(engine: Engine, model: BenchModel, format: Format, path: string): Promise<Figures> {
+  const threads = Number(flags.threads)
+  const figures: Figures = {}
+  if (engine.speeds !== null && flags.skip !== "offline") {
+    const { prefill, decode } = engine.speeds(model, format, threads)
+    Object.assign(figures, { "prefill 512, tok/s": prefill, "decode, tok/s": decode })
+  }
+  if (engine.serve(model, format, threads, 0).length > 0 && flags.skip !== "http")
+    Object.assign(figures, await servedFigures(engine, model, format, {
+      executable: path, threads, numWorks: Number(flags.works),
+    }))
+  return figures
+}
+
+async function measure(
+  engines: readonly Engine[], models: readonly BenchModel[], formats: readonly Format[], path: string,
+): Promise<Samples> {
+  const samples: Samples = new Map()
+  const rounds = Number(flags.rounds)
+  for (let round = 0; round < rounds; round++)
+    for (const model of models)
+      for (const format of formats)
+        for (const engine of engines.filter((one) => one.formats.includes(format))) {
+          process.stderr.write(`round ${round + 1} of ${rounds}: ${model.name}, ${format}, ${engine.name}\n`)
+          const figures = await oneTurn(engine, model, format, path)
+          for (const [name, value] of Object.entries(figures)) {
+            const line = `${model.name}, ${format}: ${name}`
+            const byEngine = samples.get(line) ?? new Map<string, number[]>()
+            samples.set(line, byEngine.set(engine.name, [...(byEngine.get(engine.name) ?? []), value]))
+          }
+        }
+  return samples
+}
+
+/** Lines of medians, and what ours is over the best peer's: more is better for rates, less for times. */
+function describe(samples: Samples, engines: readonly Engine[]): string {
+  const names = engines.map(({ name }) => name)
+  const rows = [...samples].map(([line, byEngine]) => {
+    const medians = names.map((name) => median(byEngine.get(name) ?? []))
+    const peers = medians.slice(1).filter(Number.isFinite)
+    const best = line.endsWith("ms") ? Math.min(...peers) : Math.max(...peers)
+    return [line, ...medians, peers.length > 0 ? (medians[0]! / best).toFixed(2) : "-"]
+  })
+  return formatTable([["", ...names, "ours / best peer"], ...rows])
+}
+
+const path = executable()
+if (path === null) process.exit(1)
+const engineFlags = flags["engine-flags"]?.split(" ") ?? []
+const peersDir = flags["peers-dir"]
+const engines = [baozi(path, engineFlags)]
+let models: BenchModel[]
+let formats: Format[]
+if (peersDir === undefined) {
+  const gguf = flags.model ?? findDefaultModel()
+  models = [{ name: gguf.slice(gguf.lastIndexOf("/") + 1), directory: gguf, gguf: { int4: gguf } }]
+  formats = ["int4"]
+} else {
+  for (const name of flags.peers.split(",")) {
+    const peer = PEERS[name]
+    if (peer === undefined) throw new Error(`unknown peer ${name}; there are ${Object.keys(PEERS).join(", ")}`)
+    engines.push(peer(peersDir))
+  }
+  formats = flags.formats.split(",") as Format[]
+  models = flags.shapes.split(",").map((name) => makeModel(peersDir, name, formats))
+}
+const samples = await measure(engines, models, formats, path)
+const machine = { cpu: cpuModel(), threads: Number(flags.threads), date: new Date().toISOString() }
+process.stdout.write(`${machine.cpu}, ${machine.threads} threads, ${machine.date}, medians of ${flags.rounds}\n\n`)
+process.stdout.write(describe(samples, engines))
+if (flags.json !== undefined) {
+  const lines = Object.fromEntries([...samples].map(([line, byEngine]) => [line, Object.fromEntries(byEngine)]))
+  writeFileSync(flags.json, `${JSON.stringify({ ...machine, samples: lines }, null, 2)}\n`)
+}

