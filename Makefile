@@ -20,6 +20,10 @@ SIM_SECONDS ?= 30
 # Random requests against the server, and how long they may take: make soak SEED=7 COUNT=1000
 COUNT ?= 10000
 SOAK_SECONDS ?= 1200
+# Servers that `make bench-peers` compares with, and where they are installed.
+PEERS ?= llama.cpp
+PEERS_DIR ?= build/peers
+comma := ,
 # For tests that set no limit of their own: generous, because a busy machine is no fault.
 TEST_TIMEOUT_MS := 60000
 
@@ -35,7 +39,7 @@ ONEDNN_STAMP := build/deps/onednn.$(ONEDNN).stamp
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 14
 	@echo
-	@echo 'Variables: MODEL= ARGS= (serve, bench), SEED= SIM_SECONDS= (sim), ONEDNN=bundled|system, JOBS='
+	@echo 'Variables: MODEL= ARGS= (serve, bench), PEERS= PEERS_DIR= (bench-peers), SEED= SIM_SECONDS= (sim), ONEDNN=bundled|system, JOBS='
 
 # ---- What everything needs ------------------------------------------------------------------------------------------
 
@@ -123,8 +127,13 @@ soak: build ## Play random requests with clients of all kinds: SEED= COUNT= SOAK
 	$(if $(SEED),SEED=$(SEED) )COUNT=$(COUNT) SECONDS=$(SOAK_SECONDS) $(BUN) test/soak/run.ts
 
 .PHONY: bench
-bench: build $(if $(MODEL),,model) ## Measure dist/baozi: start, prefill, one stream, sixteen streams, memory
-	$(BUN) test/bench/serve.ts $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+bench: build $(if $(MODEL),,model) ## Measure dist/baozi with MODEL=: prefill, decode, HTTP with 1 to 64 streams, start
+	$(BUN) test/bench/peers.ts --rounds 1 $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: build ## The same beside llama.cpp (PEERS=llama.cpp,vllm,openvino), on the same weights, turn by turn
+	tools/install_peers.sh "$(PEERS_DIR)" $(subst $(comma), ,$(PEERS))
+	$(BUN) test/bench/peers.ts --peers-dir "$(PEERS_DIR)" --peers "$(PEERS)" $(ARGS)
 
 # ---- Clean ----------------------------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ export function measureLimits(stream: NativeStream, availableBytes: number): Mac
 
 /** A GiB, or a quarter of what is free. */
 export function largestRead(availableBytes: number, wanted = MEMORY_BYTES): number {
-  return Math.max(2 ** 20, Math.min(wanted, Math.floor(availableBytes / 4)))
+  return Math.min(wanted, Math.max(2 ** 20, Math.floor(availableBytes / 4)))
 }
 
 /** Seconds that a step takes at least: to read its bytes, or to do its products, whichever is more. */

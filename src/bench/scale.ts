@@ -39,6 +39,12 @@ export function sizes(first: number, last: number, factor: number): number[] {
   return [...all, last]
 }
 
+/** Measures the first size twice: the first time the compiler is still at work. */
+function measureEach(all: readonly number[], stepMs: (size: number) => number): ScalePoint[] {
+  stepMs(all[0]!)
+  return all.map((size) => ({ size, stepMs: stepMs(size) }))
+}
+
 function curve(name: string, of: string, points: readonly ScalePoint[]): ScaleCurve {
   return { name, of, points, exponent: growth(points) }
 }
@@ -61,10 +67,10 @@ export function scaleBatch(config: EngineConfig, o: ScaleOptions): ScaleCurve {
   const engine = StepEngine.load({ ...config, maxNumSeqs: o.maxBatch, maxModelLen: 32 + o.numSteps })
   const draw = drawer(engine, o.seed)
   try {
-    return curve("batch", "requests in a decode step", sizes(1, o.maxBatch, 2).map((size) => {
+    return curve("batch", "requests in a decode step", measureEach(sizes(1, o.maxBatch, 2), (size) => {
       for (let i = 0; i < size; i++) engine.add(draw(16), o.numSteps + 2)
       const steps = engine.run().filter((step) => step.isDecode && step.numRequests === size)
-      return { size, stepMs: medianMs(steps) }
+      return medianMs(steps)
     }))
   } finally {
     engine.dispose()
@@ -79,9 +85,9 @@ export function scaleContext(config: EngineConfig, o: ScaleOptions): ScaleCurve 
   if (largest < 128) throw new ConfigError(`no room for a context of 128 tokens and ${o.numSteps} steps`)
   const tokens = drawer(engine, o.seed)(largest)
   try {
-    return curve("context", "tokens of context of one request", sizes(128, largest, 2).map((size) => {
+    return curve("context", "tokens of context of one request", measureEach(sizes(128, largest, 2), (size) => {
       engine.add(tokens.slice(0, size), o.numSteps + 1)
-      return { size, stepMs: medianMs(engine.run().filter((step) => step.isDecode)) }
+      return medianMs(engine.run().filter((step) => step.isDecode))
     }))
   } finally {
     engine.dispose()
@@ -90,14 +96,14 @@ export function scaleContext(config: EngineConfig, o: ScaleOptions): ScaleCurve 
 
 /** Decode steps of one running request while so many wait. `config` names the library that computes nothing. */
 export function scaleWaiting(config: EngineConfig, o: ScaleOptions): ScaleCurve {
-  return curve("waiting", "requests that wait", sizes(1, o.maxWaiting, 10).map((size) => {
+  return curve("waiting", "requests that wait", measureEach(sizes(1, o.maxWaiting, 10), (size) => {
     const engine = StepEngine.load({ ...config, maxNumSeqs: 1, maxModelLen: 64 + 10 * o.numSteps })
     const draw = drawer(engine, o.seed)
     try {
       engine.add(draw(16), 10 * o.numSteps + 1)
       for (let i = 0; i < size; i++) engine.add(draw(16), 1)
       const steps = Array.from({ length: 10 * o.numSteps }, () => engine.step())
-      return { size, stepMs: medianMs(steps.filter((step) => step.isDecode)) }
+      return medianMs(steps.filter((step) => step.isDecode))
     } finally {
       engine.dispose()
     }
@@ -107,7 +113,7 @@ export function scaleWaiting(config: EngineConfig, o: ScaleOptions): ScaleCurve 
 /** Steps that compute prompts of 1,024 tokens, in blocks of 16, out of so many blocks. */
 export function scaleBlocks(config: EngineConfig, o: ScaleOptions): ScaleCurve {
   const length = 1024
-  return curve("blocks", "KV blocks", sizes(100, o.maxBlocks, 10).map((size) => {
+  return curve("blocks", "KV blocks", measureEach(sizes(100, o.maxBlocks, 10), (size) => {
     const engine = StepEngine.load({
       ...config, blockSize: 16, numBlocksOverride: size, kvCacheMemoryBytes: null, maxModelLen: length + 16,
       maxNumBatchedTokens: Math.max(config.maxNumBatchedTokens, length),
@@ -119,7 +125,7 @@ export function scaleBlocks(config: EngineConfig, o: ScaleOptions): ScaleCurve {
         engine.add(draw(length), 1)
         steps.push(...engine.run())
       }
-      return { size, stepMs: medianMs(steps) }
+      return medianMs(steps)
     } finally {
       engine.dispose()
     }

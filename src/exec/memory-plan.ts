@@ -72,8 +72,8 @@ function kvBudget(config: EngineConfig, needs: MemoryNeeds, system: SystemMemory
   if (config.kvCacheMemoryBytes !== null) {
     if (config.kvCacheMemoryBytes + fixed > system.availableBytes)
       throw new ConfigError(
-        `--kv-cache-memory-bytes asks for ${gib(config.kvCacheMemoryBytes)} GiB beside ${gib(fixed)} GiB of weights and ` +
-          `scratch; ${gib(system.availableBytes)} GiB are available`,
+        `--kv-cache-memory-bytes asks for ${gib(config.kvCacheMemoryBytes)} GiB beside ${gib(fixed)} GiB of weights ` +
+          `and scratch; ${gib(system.availableBytes)} GiB are available`,
       )
     return config.kvCacheMemoryBytes
   }

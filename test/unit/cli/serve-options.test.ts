@@ -55,7 +55,8 @@ describe("serve", () => {
   test("activations have 12 bits, or 8", async () => {
     expect((await configOf()).activationBits).toBe(12)
     expect((await configOf("--activation-bits", "8")).activationBits).toBe(8)
-    expect((await run("serve", "--activation-bits", "9")).stderr).toContain("--activation-bits is 9, but must be 8 or 12")
+    const { stderr } = await run("serve", "--activation-bits", "9")
+    expect(stderr).toContain("--activation-bits is 9, but must be 8 or 12")
   })
 
   test("defaults", async () => {
