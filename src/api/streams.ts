@@ -10,6 +10,10 @@ export function streamsApi({ streams }: ApiContext) {
     const id = headers.get("last-event-id") ?? new URL(url).searchParams.get("last_event_id") ?? ""
     return streams.resume(id, ownerOf(request), signal)
   }
-  const summary = "Go on with a resumable stream behind the event named by Last-Event-ID or ?last_event_id="
-  return new Elysia().get("/v1/streams", resume, { detail: operation({ summary, tag: "OpenAI" }) })
+  const detail = operation({
+    summary: "Go on with a resumable stream behind the event that Last-Event-ID, a header or a parameter, names",
+    tag: "OpenAI",
+    query: { last_event_id: "string" },
+  })
+  return new Elysia().get("/v1/streams", resume, { detail })
 }

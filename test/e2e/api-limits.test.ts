@@ -98,6 +98,28 @@ test("a client that leaves in the middle of its body disturbs nobody", async () 
   expect(await isWell()).toBe(true)
 })
 
+test("a client that stalls within its body is let go; one that waits for its answer is not", async () => {
+  const stuck = makeFakeEngine({ stepMs: null })
+  const other = await startServer({ host: "127.0.0.1", port: 0, log, keepAliveSeconds: 1 }, stuck.engine)
+  const body = JSON.stringify({ prompt: "hi" })
+  const type = `Content-Type: application/json\r\nContent-Length: ${body.length}`
+  const head = `POST /v1/completions HTTP/1.1\r\nHost: x\r\n${type}`
+  const send = (text: string) => {
+    const socket = connect(other.port, "127.0.0.1", () => socket.write(text))
+    const closed = Promise.withResolvers<"closed">()
+    socket.on("close", () => closed.resolve("closed"))
+    socket.on("error", () => {})
+    return closed.promise
+  }
+  const waiting = send(`${head}\r\n\r\n${body}`)
+  const stalled = send(`${head}\r\n\r\n${body.slice(0, 5)}`)
+  // Bun looks at its connections every few seconds.
+  expect(await stalled).toBe("closed")
+  expect(await Promise.race([waiting, Bun.sleep(1500).then(() => "waits")])).toBe("waits")
+  expect(stuck.numLive()).toBe(1)
+  await other.stop()
+}, 20_000)
+
 test("an address in use is a clear error", async () => {
   const second = startServer({ host: "127.0.0.1", port: server.port, log }, fake.engine)
   await expect(second).rejects.toThrow(ConfigError)
