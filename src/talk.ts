@@ -110,6 +110,8 @@ async function converse(session: Session, config: TalkConfig): Promise<number> {
     made.push(reader)
     return reader
   })
+  // The prompt that was not answered is left behind.
+  process.stdout.write("\n")
   writeHistory(path, [...made.flatMap(({ typed }) => typed), ...history])
   return 0
 }

@@ -26,12 +26,13 @@ export async function writeAnswer(
     if (output.isTerminal && to !== kind) output.write(to === "reasoning" ? DIM : `${PLAIN}\n\n`)
     kind = to
   }
+  let end: AnswerEnd | null = null
   try {
-    for (;;) {
+    while (end === null) {
       const { value, done } = await pieces.next()
       if (done === true) {
-        if (options.stats) output.say(describe(value, start, firstTime, output.now()))
-        return text
+        end = value
+        continue
       }
       firstTime ??= output.now()
       turn(value.kind)
@@ -43,6 +44,8 @@ export async function writeAnswer(
     turn("text")
     if (!text.endsWith("\n")) output.write("\n")
   }
+  if (options.stats) output.say(describe(end, start, firstTime, output.now()))
+  return text
 }
 
 /** A model must not drive the terminal: what is no text is left out, tabs and line breaks aside. */
