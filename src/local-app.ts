@@ -2,6 +2,7 @@
 import { createApp } from "./api/app.ts"
 import { makeLog } from "./base/log.ts"
 import type { ServeConfig } from "./cli/serve-options.ts"
+import { NO_LIMITS } from "./engine/admission.ts"
 import { serverOptions, startOptions } from "./serve.ts"
 import { startEngine } from "./start-engine.ts"
 
@@ -17,7 +18,7 @@ export interface LocalApp {
 /** Warnings go to stderr, nothing else does. Errors: `ConfigError`. */
 export async function startLocalApp(config: ServeConfig): Promise<LocalApp> {
   const log = makeLog({ level: "warning" })
-  const options = { ...startOptions(config, log), maxWaitingRequests: null, onStats: () => {} }
+  const options = { ...startOptions(config, log), limits: NO_LIMITS, onStats: () => {} }
   const engine = await startEngine(options)
   const { host: _host, port: _port, uds: _uds, ...api } = serverOptions(config, log)
   // Keys guard sockets. The endpoints for developers would let a line of a batch reset the cache under the others.

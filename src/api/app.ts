@@ -63,7 +63,7 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
     }
     return response
   }
-  return { handle: observed(handle, merged) }
+  return { handle: observed(handle, merged, client) }
 }
 
 function buildRoutes(context: ApiContext) {

@@ -6,7 +6,8 @@
  */
 import type { Log } from "../base/log.ts"
 
-export type AttributeValue = string | number | boolean | readonly string[]
+/** `double` says that a number is one even where it has no fraction. */
+export type AttributeValue = string | number | boolean | readonly string[] | { readonly double: number }
 export type Attributes = Readonly<Record<string, AttributeValue>>
 
 export interface Span {
@@ -143,5 +144,6 @@ function encodeValue(value: AttributeValue): object {
   if (typeof value === "string") return { stringValue: value }
   if (typeof value === "boolean") return { boolValue: value }
   if (typeof value === "number") return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value }
+  if ("double" in value) return { doubleValue: value.double }
   return { arrayValue: { values: value.map((each) => ({ stringValue: each })) } }
 }

@@ -3,7 +3,7 @@
  *
  * The record is opened where the request comes in and found again by the `Request` itself, so that no endpoint has to
  * hand it on. It is complete when every choice of every prompt has ended, in whatever way: for a stream, long after the
- * answer has begun.
+ * answer has begun. A whole answer completes it too: a search may find fewer choices than were asked for.
  */
 import type { SamplingParams } from "../core/sampling-params.ts"
 import type { FinishedRequest } from "../engine/finished-request.ts"
@@ -28,6 +28,7 @@ export class RequestRecord {
   readonly choices: FinishedChoice[] = []
   readonly #onComplete: RecordListener
   #numExpected = 0
+  #isComplete = false
 
   constructor(request: Request, onComplete: RecordListener) {
     this.method = request.method
@@ -42,18 +43,27 @@ export class RequestRecord {
     return this.#numExpected > 0
   }
 
+  /** Its listener has heard of it. */
   get isComplete(): boolean {
-    return this.isGenerating && this.choices.length === this.#numExpected
+    return this.#isComplete
   }
 
   /** So many more choices will end. */
   expect(numChoices: number): void {
     this.#numExpected += numChoices
+    this.#isComplete = false
   }
 
   add(choice: FinishedChoice): void {
     this.choices.push(choice)
-    if (this.isComplete) this.#onComplete(this)
+    if (this.choices.length === this.#numExpected) this.end()
+  }
+
+  /** No more choices will end. */
+  end(): void {
+    if (this.#isComplete || this.choices.length === 0) return
+    this.#isComplete = true
+    this.#onComplete(this)
   }
 }
 

@@ -6,7 +6,7 @@
  * none. The engine's threads have clocks of their own, so the parts are laid end to end from the request's arrival.
  */
 import { requestTimes } from "../engine/finished-request.ts"
-import type { Attributes, Span } from "./otlp.ts"
+import type { Attributes, AttributeValue, Span } from "./otlp.ts"
 import { randomHex } from "./request-id.ts"
 import type { FinishedChoice, RequestRecord } from "./request-record.ts"
 
@@ -55,10 +55,10 @@ function choiceSpans(
 function attributesOf({ id, sampling, figures }: FinishedChoice, model: string): Attributes {
   const { queue, prefill, decode, inference, firstToken, endToEnd } = requestTimes(figures)
   const { drafts } = figures
-  const attributes: Record<string, string | number | readonly string[] | null> = {
+  const attributes: Record<string, AttributeValue | null> = {
     "gen_ai.request.id": id,
-    "gen_ai.request.temperature": sampling.temperature,
-    "gen_ai.request.top_p": sampling.topP,
+    "gen_ai.request.temperature": { double: sampling.temperature },
+    "gen_ai.request.top_p": { double: sampling.topP },
     "gen_ai.request.max_tokens": figures.maxTokens,
     "gen_ai.request.n": sampling.n,
     "gen_ai.response.model": model,
@@ -68,14 +68,18 @@ function attributesOf({ id, sampling, figures }: FinishedChoice, model: string):
     "gen_ai.usage.cached_tokens": figures.numCachedTokens,
     "gen_ai.usage.draft_tokens": drafts?.numDraftTokens ?? null,
     "gen_ai.usage.accepted_draft_tokens": drafts?.numAcceptedTokens ?? null,
-    "gen_ai.latency.time_in_queue": queue,
-    "gen_ai.latency.time_to_first_token": firstToken,
-    "gen_ai.latency.e2e": endToEnd,
-    "gen_ai.latency.time_in_model_prefill": prefill,
-    "gen_ai.latency.time_in_model_decode": decode,
-    "gen_ai.latency.time_in_model_inference": inference,
+    "gen_ai.latency.time_in_queue": seconds(queue),
+    "gen_ai.latency.time_to_first_token": seconds(firstToken),
+    "gen_ai.latency.e2e": seconds(endToEnd),
+    "gen_ai.latency.time_in_model_prefill": seconds(prefill),
+    "gen_ai.latency.time_in_model_decode": seconds(decode),
+    "gen_ai.latency.time_in_model_inference": seconds(inference),
   }
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== null)) as Attributes
+}
+
+function seconds(time: number | null): AttributeValue | null {
+  return time === null ? null : { double: time }
 }
 
 /** https://www.w3.org/TR/trace-context/; null for anything that is not one. */

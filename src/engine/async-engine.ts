@@ -24,7 +24,7 @@ import { Admission } from "./admission.ts"
 import type { AdmissionLimits } from "./admission.ts"
 import { beamSearch } from "./beam-search.ts"
 import { EngineDeadError } from "./engine-client.ts"
-import type { ChoiceOutput, EngineClient, GenerateRequest, ModelInfo } from "./engine-client.ts"
+import type { ChoiceOutput, EngineClient, EngineLoad, GenerateRequest, ModelInfo } from "./engine-client.ts"
 import { EngineController } from "./engine-control.ts"
 import type { EngineControlDeps } from "./engine-control.ts"
 import type { EngineCoreOutputs, EngineCorePort } from "./engine-core-port.ts"
@@ -88,6 +88,7 @@ export class AsyncEngine implements EngineClient {
   #state: "serving" | "draining" | "stopped" | "dead" | "restarting" = "serving"
   #deathReason: string | null = null
   #death = Promise.withResolvers<string>()
+  #load: EngineLoad = { kvCacheUsage: 0, numWaiting: 0 }
   /** Resolves when a drain has nothing to wait for any more, or waits no longer. */
   readonly #idle = Promise.withResolvers<void>()
   #shutdown: Promise<void> | null = null
@@ -121,6 +122,7 @@ export class AsyncEngine implements EngineClient {
     this.control = new EngineController({
       call: this.#call,
       abort: (isMeant) => this.#abortWithOutput(isMeant),
+      measured: (operation, how) => this.#measured(operation, how),
       onSleep: (level) => this.#metrics.recordSleepState(SLEEP_STATES[level ?? 0]),
     })
     core.onOutputs((batch) => this.#receive(batch))
@@ -194,6 +196,10 @@ export class AsyncEngine implements EngineClient {
     return this.#metrics.render()
   }
 
+  load(): EngineLoad {
+    return this.#load
+  }
+
   numUnfinished(): number {
     return this.#processor.numLive
   }
@@ -211,6 +217,16 @@ export class AsyncEngine implements EngineClient {
     }
     const timer = setTimeout(() => this.#idle.resolve(), timeoutMs)
     return this.#shutdown.finally(() => clearTimeout(timer))
+  }
+
+  async #measured(operation: "sleep" | "wake", how: () => Promise<void>): Promise<void> {
+    const start = this.#now()
+    this.#metrics.sleepOperationBegan(operation)
+    try {
+      await how()
+    } finally {
+      this.#metrics.sleepOperationEnded(operation, this.#now() - start)
+    }
   }
 
   async #drainAndClose(): Promise<void> {
@@ -278,6 +294,7 @@ export class AsyncEngine implements EngineClient {
     this.#metrics.recordStep(stats, batch.outputs.length > 0)
     this.#onStats(stats)
     this.#admission.recordStep(stats)
+    this.#load = { kvCacheUsage: stats.kvCacheUsage, numWaiting: stats.numWaiting + stats.numDeferred }
     this.#noteIdle()
   }
 
@@ -304,6 +321,7 @@ export class AsyncEngine implements EngineClient {
       this.#processor.fail(request, new EngineDeadError(this.#deathReason), this.#now())
     }
     this.#metrics.recordDeath()
+    this.#load = { kvCacheUsage: 0, numWaiting: 0 }
     this.#death.resolve(this.#deathReason)
     this.#noteIdle()
   }

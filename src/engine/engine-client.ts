@@ -53,7 +53,7 @@ export interface GenerateRequest {
   readonly outputKind: "delta" | "final"
   /** Finds the `sampling.n` likeliest texts instead of drawing them; of kind "final" alone. */
   readonly beamSearch?: BeamSearch | null
-  /** Called once for each choice that was admitted, whatever its end; for a normal one before its last output is read. */
+  /** Called once for each choice that was admitted, whatever its end, before its last output is read. */
   readonly onFinished?: (figures: FinishedRequest) => void
 }
 
@@ -65,7 +65,7 @@ export interface TopLogprob {
   readonly rank: number
 }
 
-/** One generated token's log-probabilities: `top` holds the sampled token first, then the best k by rank, without doubles. */
+/** One token's log-probabilities: `top` holds the sampled token first, then the best k by rank, without doubles. */
 export interface PositionLogprobs extends TopLogprob {
   readonly top: readonly TopLogprob[]
 }
@@ -120,6 +120,13 @@ export interface EngineControl {
   resetPrefixCache(resetRunning: boolean): Promise<boolean>
 }
 
+/** By the engine's last word. */
+export interface EngineLoad {
+  /** Share of the KV cache in use, 0 to 1. */
+  readonly kvCacheUsage: number
+  readonly numWaiting: number
+}
+
 /** One-engine surface that the HTTP layer talks to. */
 export interface EngineClient {
   readonly model: ModelInfo
@@ -148,6 +155,7 @@ export interface EngineClient {
   metrics(): string
   /** Requests accepted and not yet finished. */
   numUnfinished(): number
+  load(): EngineLoad
   readonly control: EngineControl
   /** Stops admitting, waits at most `timeoutMs` for running requests, then aborts the rest and stops the engine. */
   shutdown(timeoutMs: number): Promise<void>

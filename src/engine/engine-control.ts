@@ -17,6 +17,8 @@ export interface EngineControlDeps {
   /** Ends live requests with what they have, those whose id fits. Returns how many. */
   abort(isMeant: (requestId: string) => boolean): number
   onSleep(level: SleepLevel | null): void
+  /** Runs `how`, and tells the metrics how long it took. */
+  measured(operation: "sleep" | "wake", how: () => Promise<void>): Promise<void>
 }
 
 export class EngineController implements EngineControl {
@@ -62,7 +64,7 @@ export class EngineController implements EngineControl {
   async sleep(level: SleepLevel, mode: PauseMode): Promise<void> {
     if (this.#sleepLevel === level) return
     this.#checkAwake()
-    await this.#move(async () => {
+    await this.#move("sleep", async () => {
       await this.pause(mode, level === 2)
       if (level !== 0) await this.#deps.call("sleep", level)
       this.#setSleep(level)
@@ -71,7 +73,7 @@ export class EngineController implements EngineControl {
 
   async wakeUp(): Promise<void> {
     if (this.#sleepLevel === null) return
-    await this.#move(async () => {
+    await this.#move("wake", async () => {
       if (this.#sleepLevel !== 0) await this.#deps.call("wakeUp").catch(refuseToWake)
       this.#setSleep(null)
       await this.resume()
@@ -95,11 +97,11 @@ export class EngineController implements EngineControl {
     if (this.#sleepLevel !== null) throw conflict(`The engine sleeps at level ${this.#sleepLevel}: wake it up first.`)
   }
 
-  async #move(how: () => Promise<void>): Promise<void> {
+  async #move(operation: "sleep" | "wake", how: () => Promise<void>): Promise<void> {
     if (this.#isMoving) throw conflict("The engine is falling asleep or waking up: please try again later.")
     this.#isMoving = true
     try {
-      await how()
+      await this.#deps.measured(operation, how)
     } finally {
       this.#isMoving = false
     }

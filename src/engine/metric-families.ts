@@ -133,6 +133,24 @@ export function makeSpecDecodingMetrics(make: MetricMaker) {
   }
 }
 
+export const SLEEP_OPERATIONS = ["sleep", "wake"] as const
+export type SleepOperation = (typeof SLEEP_OPERATIONS)[number]
+const SLEEP_BOUNDS = [0.01, 0.1, 1, 10, 30, 60, 120, 300, 600]
+
+/** They know no engine either: somebody waits for them. */
+export function makeSleepOperationMetrics(registry: MetricsRegistry) {
+  const labelNames = ["operation"]
+  return {
+    inFlight: registry.gauge({
+      name: "vllm:sleep_mode_operations_in_flight", help: "Sleeps and wake-ups that are waited for.", labelNames,
+    }),
+    duration: registry.histogram({
+      name: "vllm:sleep_mode_operation_duration_seconds", help: "Duration of a sleep or a wake-up.", labelNames,
+      bounds: SLEEP_BOUNDS,
+    }),
+  }
+}
+
 /** Why a request may be refused before it is queued; vLLM's reasons. */
 export const REJECTION_REASONS =
   ["max_num_queued_reqs", "max_num_queued_tokens", "max_waiting_requests", "max_requests_per_key"] as const

@@ -8,11 +8,12 @@ import type { FinishedRequest } from "./finished-request.ts"
 import { metricBuckets } from "./metric-buckets.ts"
 import type { MetricBuckets } from "./metric-buckets.ts"
 import {
-  describeCache, ENGINE, makeRejectionMetrics, makeRequestMetrics, makeSchedulerMetrics, makeSpecDecodingMetrics,
-  MetricMaker, SLEEP_STATES,
+  describeCache, ENGINE, makeRejectionMetrics, makeRequestMetrics, makeSchedulerMetrics,
+  makeSleepOperationMetrics, makeSpecDecodingMetrics, MetricMaker, SLEEP_STATES,
 } from "./metric-families.ts"
 import type {
-  CacheLabels, RejectionReason, RequestMetrics, SchedulerMetrics, SleepState, SpecDecodingMetrics,
+  CacheLabels, RejectionReason, RequestMetrics, SchedulerMetrics, SleepOperation, SleepState,
+  SpecDecodingMetrics,
 } from "./metric-families.ts"
 import { MetricsRegistry } from "./metrics-registry.ts"
 import type { Counter, Histogram } from "./metrics-registry.ts"
@@ -34,6 +35,7 @@ export class EngineMetrics {
   readonly #scheduler: SchedulerMetrics
   readonly #requests: RequestMetrics
   readonly #rejections: Readonly<Record<RejectionReason, Counter>>
+  readonly #sleepOperations: ReturnType<typeof makeSleepOperationMetrics>
   #specDecoding: SpecDecodingMetrics | null = null
 
   constructor(config: MetricsConfig) {
@@ -45,6 +47,7 @@ export class EngineMetrics {
     this.#scheduler = makeSchedulerMetrics(make, buckets)
     this.#requests = makeRequestMetrics(make, buckets)
     this.#rejections = makeRejectionMetrics(registry, config.modelName)
+    this.#sleepOperations = makeSleepOperationMetrics(registry)
     describeCache(registry, config.cacheConfig)
     this.recordSleepState("awake")
   }
@@ -81,6 +84,18 @@ export class EngineMetrics {
 
   recordSleepState(state: SleepState): void {
     for (const each of SLEEP_STATES) this.#scheduler.sleep[each].set(each === state ? 1 : 0)
+  }
+
+  sleepOperationBegan(operation: SleepOperation): void {
+    const gauge = this.#sleepOperations.inFlight.labels(operation)
+    gauge.set(gauge.value + 1)
+  }
+
+  sleepOperationEnded(operation: SleepOperation, seconds: number): void {
+    const { inFlight, duration } = this.#sleepOperations
+    const gauge = inFlight.labels(operation)
+    gauge.set(gauge.value - 1)
+    duration.labels(operation).observe(seconds)
   }
 
   /** The core is gone: it holds nothing any more. */

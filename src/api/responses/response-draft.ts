@@ -2,6 +2,7 @@
 import type { ChoiceOutput } from "../../engine/engine-client.ts"
 import { chatLogprobs } from "../logprobs.ts"
 import { randomHex } from "../request-id.ts"
+import { requestMetrics } from "../request-metrics.ts"
 import type {
   OutputMessage, OutputText, ResponseLogprob, ResponseObject, ResponseStatus, ResponseUsage,
 } from "../schema/responses.ts"
@@ -65,6 +66,7 @@ export class ResponseDraft {
       incomplete_details: status === "incomplete" ? { reason: "max_output_tokens" } : null,
       output: hasOutput ? [this.item(isWhole ? "completed" : "incomplete")] : [],
       usage: hasOutput ? this.#usage() : null,
+      ...(isWhole && this.#job.chat.report.metrics ? { metrics: requestMetrics([this.#last?.figures ?? null]) } : {}),
       ...this.#constant,
     }
   }

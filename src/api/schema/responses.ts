@@ -3,6 +3,7 @@ import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, nullable, optional } from "./kinds.ts"
 import { EFFORTS } from "./chat.ts"
+import { RequestMetrics } from "./request-metrics.ts"
 import { samplingFields } from "./sampling-fields.ts"
 
 /** What other endpoints take and this one has in another form, or not at all: see responses/refusals.ts. */
@@ -187,6 +188,7 @@ export const ResponseObject = Type.Object(
     top_logprobs: nullable(Type.Integer()),
     truncation: Type.String(),
     usage: nullable(ResponseUsage),
+    metrics: Type.Optional(nullable(RequestMetrics)),
     user: nullable(Type.String()),
     kv_transfer_params: Type.Null(),
     ec_transfer_params: Type.Null(),

@@ -37,7 +37,7 @@ function exporter(endpoint: string, options: Partial<OtlpOptions> = {}) {
 const SPAN: Span = {
   traceId: "0123456789abcdef0123456789abcdef", spanId: "0123456789abcdef", parentSpanId: null, name: "llm_request",
   kind: "server", startMs: 1_700_000_000_000.25, endMs: 1_700_000_000_001, isError: false,
-  attributes: { text: "a", whole: 3, part: 0.5, yes: true, list: ["x", "y"] },
+  attributes: { text: "a", whole: 3, part: 0.5, yes: true, second: { double: 1 }, list: ["x", "y"] },
 }
 
 describe("a batch", () => {
@@ -67,6 +67,7 @@ describe("a batch", () => {
                 { key: "whole", value: { intValue: "3" } },
                 { key: "part", value: { doubleValue: 0.5 } },
                 { key: "yes", value: { boolValue: true } },
+                { key: "second", value: { doubleValue: 1 } },
                 { key: "list", value: { arrayValue: { values: [{ stringValue: "x" }, { stringValue: "y" }] } } },
               ],
             },

@@ -48,6 +48,16 @@ describe("a request that makes the engine work", () => {
     expect(api.lines).toEqual([expect.objectContaining({ choices: 4, promptTokens: 10, outputTokens: 12 })])
   })
 
+  test("that finds fewer choices than it was asked for is a line too", async () => {
+    const api = logged({ reply: "Hello" })
+    const fields = { max_tokens: 1, n: 4, use_beam_search: true, allowed_token_ids: [72, 73] }
+    const { json } = await api.post(COMPLETIONS, { prompt: "hi", ...fields })
+    expect(json.choices).toHaveLength(2)
+    expect(api.lines.filter(({ message }) => message === "answered")).toEqual([
+      expect.objectContaining({ choices: 2, finish: "length", outputTokens: 2 }),
+    ])
+  })
+
   test("whose client goes away is told as aborted, and only once", async () => {
     const api = logged({ stepMs: null })
     const abort = new AbortController()

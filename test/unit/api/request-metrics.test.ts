@@ -16,7 +16,8 @@ const FIGURES: FinishedRequest = {
 describe("the figures", () => {
   test("are vLLM's, by its definitions, and counts", () => {
     expect(requestMetrics([FIGURES])).toEqual({
-      time_to_first_token_ms: 500, generation_time_ms: 1000, queue_time_ms: 500, mean_itl_ms: expect.closeTo(1000 / 9, 9),
+      time_to_first_token_ms: 500, generation_time_ms: 1000, queue_time_ms: 500,
+      mean_itl_ms: expect.closeTo(1000 / 9, 9),
       tokens_per_second: 10 / 1.5, speculative_decoding: null, prompt_tokens: 12, cached_tokens: 8,
       completion_tokens: 10, prompt_tokens_per_second: 8, num_preemptions: 1,
     })
@@ -77,6 +78,15 @@ describe.each([
     const { events: unasked } = await api.post(path, { ...body, stream: true })
     expect(unasked.some((event) => event.metrics !== undefined)).toBe(false)
   })
+})
+
+test("a response of the Responses API has them where they are wanted", async () => {
+  const api = makeApi({ reply: "Hello<|eos|>" })
+  const byFlag = makeApi({ reply: "Hello<|eos|>", api: { enablePerRequestMetrics: true } })
+  const told = expect.objectContaining({ completion_tokens: 6 })
+  expect((await api.post("/v1/responses", { input: "hi" })).json).not.toHaveProperty("metrics")
+  expect((await api.post("/v1/responses", { input: "hi", return_metrics: true })).json.metrics).toEqual(told)
+  expect((await byFlag.post("/v1/responses", { input: "hi" })).json.metrics).toEqual(told)
 })
 
 test("a choice's figures are complete before its last output is read", async () => {

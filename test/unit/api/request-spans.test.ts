@@ -28,13 +28,15 @@ describe("a request", () => {
       traceId: TRACE, spanId: expect.stringMatching(/^[0-9a-f]{16}$/), parentSpanId: PARENT, name: "llm_request",
       kind: "server", startMs: 97_500, endMs: 100_000, isError: false,
       attributes: {
-        "gen_ai.request.id": "cmpl-1", "gen_ai.request.temperature": 0.5, "gen_ai.request.top_p": 0.9,
+        "gen_ai.request.id": "cmpl-1", "gen_ai.request.temperature": { double: 0.5 },
+        "gen_ai.request.top_p": { double: 0.9 },
         "gen_ai.request.max_tokens": 64, "gen_ai.request.n": 1, "gen_ai.response.model": "model",
         "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.prompt_tokens": 12,
-        "gen_ai.usage.completion_tokens": 10, "gen_ai.usage.cached_tokens": 8, "gen_ai.latency.time_in_queue": 0.5,
-        "gen_ai.latency.time_to_first_token": 1.25, "gen_ai.latency.e2e": 2.5,
-        "gen_ai.latency.time_in_model_prefill": 0.5, "gen_ai.latency.time_in_model_decode": 1,
-        "gen_ai.latency.time_in_model_inference": 1.5,
+        "gen_ai.usage.completion_tokens": 10, "gen_ai.usage.cached_tokens": 8,
+        "gen_ai.latency.time_in_queue": { double: 0.5 },
+        "gen_ai.latency.time_to_first_token": { double: 1.25 }, "gen_ai.latency.e2e": { double: 2.5 },
+        "gen_ai.latency.time_in_model_prefill": { double: 0.5 }, "gen_ai.latency.time_in_model_decode": { double: 1 },
+        "gen_ai.latency.time_in_model_inference": { double: 1.5 },
       },
     })
     expect(parts.map(({ name, startMs, endMs }) => [name, startMs, endMs])).toEqual([

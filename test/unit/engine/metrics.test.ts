@@ -106,7 +106,7 @@ test("every series that vLLM shows from its start is there", () => {
       .filter((name) => !name.endsWith("_created")).sort()
   expect(series("gauge")).toEqual([
     "cache_config_info", "engine_sleep_state", "kv_cache_usage_perc", "num_requests_running", "num_requests_waiting",
-    "num_requests_waiting_by_reason",
+    "num_requests_waiting_by_reason", "sleep_mode_operations_in_flight",
   ])
   expect(series("counter")).toEqual([
     "admission_rejections_total", "external_prefix_cache_hits_total", "external_prefix_cache_queries_total",
@@ -120,10 +120,21 @@ test("every series that vLLM shows from its start is there", () => {
     "request_decode_time_seconds", "request_generation_tokens", "request_inference_time_seconds",
     "request_max_num_generation_tokens", "request_num_preemptions", "request_params_max_tokens", "request_params_n",
     "request_prefill_kv_computed_tokens", "request_prefill_time_seconds", "request_prompt_tokens",
-    "request_queue_time_seconds", "request_time_per_output_token_seconds", "time_to_first_token_seconds",
+    "request_queue_time_seconds", "request_time_per_output_token_seconds", "sleep_mode_operation_duration_seconds",
+    "time_to_first_token_seconds",
   ])
   for (const [state, value] of [["awake", 1], ["weights_offloaded", 0], ["discard_all", 0]] as const)
     expect(sampleOf(text, "engine_sleep_state", `sleep_state="${state}"`)).toBe(value)
+})
+
+test("sleeps and wake-ups are counted and timed, those that fail too", () => {
+  const metrics = new EngineMetrics({ modelName: "m", maxModelLen: 10, cacheConfig: {}, created: null })
+  metrics.sleepOperationBegan("sleep")
+  expect(metrics.render()).toContain('vllm:sleep_mode_operations_in_flight{operation="sleep"} 1.0')
+  metrics.sleepOperationEnded("sleep", 0.5)
+  const text = metrics.render()
+  expect(text).toContain('vllm:sleep_mode_operations_in_flight{operation="sleep"} 0.0')
+  expect(text).toContain('vllm:sleep_mode_operation_duration_seconds_bucket{operation="sleep",le="1.0"} 1.0')
 })
 
 describe("stats", () => {
