@@ -67,11 +67,14 @@ export function answerStream(
 }
 
 /** Lets a request that says which event its client saw last go on with that stream. */
-export function resumable({ streams }: ApiContext, handler: Handler): Handler {
+export function resumable({ streams, options }: ApiContext, handler: Handler): Handler {
   return async (route) => {
-    const { headers, signal } = route.request
-    const lastEventId = headers.get("last-event-id")
-    return lastEventId ? streams.resume(lastEventId, ownerOf(route.request), signal) : handler(route)
+    const { request } = route
+    const lastEventId = request.headers.get("last-event-id")
+    if (lastEventId === null || lastEventId === "") return handler(route)
+    // The request is sent again as it was. Its stream, not its body, says how to go on; the body has to be out of the way.
+    if (request.body !== null) await readJson(request, options.maxBodyBytes)
+    return streams.resume(lastEventId, ownerOf(request), request.signal)
   }
 }
 

@@ -16,7 +16,10 @@ const seconds = Number(process.env["SECONDS"] ?? 1200)
 console.log(`SEED=${seed} COUNT=${count}`)
 const env = { HOME: process.env["HOME"] ?? tmpdir() }
 const server = await startServerProcess([path, "serve", model, ...SOAK_FLAGS], { cwd: tmpdir(), env })
-const report = await soak({ url: server.url, pid: server.pid, count, seed, seconds })
+const report = await soak({ url: server.url, pid: server.pid, count, seed, seconds }).catch(async (error: unknown) => {
+  await server.stop("SIGKILL")
+  throw error
+})
 console.log(JSON.stringify(report, null, 1))
 const code = await server.stop()
 const [, , settled = 0] = report.memory
