@@ -2,28 +2,41 @@
 //
 // A register tile of blocks of 16 output rows times tokens; every sum runs over the columns in rising order, one fused
 // multiply-add each, whatever the tile: a token's result does not depend on the others.
+// Traffic: a panel of blocks that stays in the second cache is done for all tokens before the next; of a tile of tokens
+// a chunk of columns stays in the first while the panel's blocks pass by. Sums wait in memory from chunk to chunk.
 #include "linear_parts.h"
 #include "store_block.h"
 
 namespace bz::BZ_LEVEL {
 namespace {
 
+// Tokens a tile at most, and blocks for a tile of n tokens: as many sums as leave registers for a column's operands, and
+// for lone tokens as many streams of weights as memory likes.
 #if defined(__AVX512F__)
-// Many tokens: 24 sums, weights are read from the second cache once for 12 tokens. Few: 4 streams of weights at once.
-constexpr uint32_t WIDE_BLOCKS = 2, WIDE_TOKENS = 12, FEW_BLOCKS = 4, FEW_TOKENS = 4;
+constexpr uint32_t TILE_TOKENS = 12;
+constexpr uint32_t tile_blocks(uint32_t n) { return n <= 4 ? 4 : 2; }
+#elif defined(__AVX2__)
+constexpr uint32_t TILE_TOKENS = 6;
+constexpr uint32_t tile_blocks(uint32_t n) { return n == 1 ? 4 : n == 2 ? 3 : n == 3 ? 2 : 1; }
 #else
-constexpr uint32_t WIDE_BLOCKS = 1, WIDE_TOKENS = 4, FEW_BLOCKS = 2, FEW_TOKENS = 2;
+constexpr uint32_t TILE_TOKENS = 2; // lanes are loops: more of them only cost the compiler's time
+constexpr uint32_t tile_blocks(uint32_t) { return 1; }
 #endif
 
-template <Storage S> inline void load_pair(const std::byte *p, Floats *first, Floats *second) {
-  if constexpr (S == Storage::f32) {
-    *first = load_f32(reinterpret_cast<const float *>(p));
-    *second = load_f32(reinterpret_cast<const float *>(p) + LANES);
-  } else {
-    const Bytes pair = load_bytes(p);
-    *first = S == Storage::bf16 ? first_bf16(pair) : first_f16(pair);
-    *second = S == Storage::bf16 ? second_bf16(pair) : second_f16(pair);
-  }
+constexpr uint64_t PANEL_BYTES = 256 * 1024;
+constexpr uint32_t MAX_PANEL_BLOCKS = 32;
+constexpr uint32_t CHUNK_PAIRS = TILE_TOKENS > 6 ? 256 : 512; // pairs of columns
+// With few tokens memory sets the pace, and the processor alone does not look far enough ahead.
+constexpr uint32_t PREFETCH_TOKENS = 2, PREFETCH_PAIRS = 8;
+
+constexpr uint64_t pair_bytes(Storage s) { return s == Storage::f32 ? 128 : 64; }
+
+// 16 rows of the first or the second column of a pair.
+template <Storage S> inline Floats load_column(const std::byte *pair, bool is_second) {
+  if constexpr (S == Storage::f32) return load_f32(reinterpret_cast<const float *>(pair) + (is_second ? LANES : 0));
+  const Bytes both = load_bytes(pair);
+  if constexpr (S == Storage::bf16) return is_second ? second_bf16(both) : first_bf16(both);
+  return is_second ? second_f16(both) : first_f16(both);
 }
 
 struct Rows {
@@ -32,61 +45,112 @@ struct Rows {
   uint32_t c;
 };
 
-template <Storage S, uint32_t B, uint32_t N> void tile_product(const Segment &s, const Rows &rows, const Output &out,
-                                                               uint32_t block, uint32_t token) {
-  constexpr uint64_t pair_bytes = S == Storage::f32 ? 128 : 64;
-  const std::byte *values = s.values + block * s.block_value_bytes();
-  const uint64_t block_bytes = s.block_value_bytes();
-  const float *x = rows.x + token * rows.stride;
-  Floats sums[B][N];
-  for (uint32_t b = 0; b < B; b++)
-    for (uint32_t t = 0; t < N; t++) sums[b][t] = zeros();
-  const uint32_t pairs = rows.c / 2;
-  for (uint32_t i = 0; i < pairs; i++) {
-    Floats first[B], second[B];
+template <uint32_t B, uint32_t N> struct Sums {
+  Floats of[B][N];
+
+  void load(const float *from) {
+    for (uint32_t b = 0; b < B; b++)
+      for (uint32_t t = 0; t < N; t++) of[b][t] = load_f32(from + (b * N + t) * LANES);
+  }
+  void keep(float *to) const {
+    for (uint32_t b = 0; b < B; b++)
+      for (uint32_t t = 0; t < N; t++) store(to + (b * N + t) * LANES, of[b][t]);
+  }
+};
+
+// Adds the columns [2 begin, 2 end) of B blocks for N tokens. `ahead`: bytes from a pair to the one to ask for early, 0
+// for none.
+template <Storage S, uint32_t B, uint32_t N>
+inline void add_pairs(const std::byte *values, uint64_t block_bytes, const float *const *x, uint32_t begin, uint32_t end,
+                      [[maybe_unused]] uint64_t ahead, Sums<B, N> &sums) {
+  for (uint32_t i = begin; i < end; i++) {
+#pragma GCC unroll 2
+    for (uint32_t odd = 0; odd < 2; odd++) {
 #pragma GCC unroll 4
-    for (uint32_t b = 0; b < B; b++) load_pair<S>(values + b * block_bytes + i * pair_bytes, &first[b], &second[b]);
+      for (uint32_t b = 0; b < B; b++) {
+        const std::byte *pair = values + b * block_bytes + i * pair_bytes(S);
+        if constexpr (N <= PREFETCH_TOKENS)
+          if (S == Storage::f32 || odd == 0) __builtin_prefetch(pair + ahead + (odd ? 64 : 0));
+        const Floats w = load_column<S>(pair, odd != 0);
 #pragma GCC unroll 12
-    for (uint32_t t = 0; t < N; t++) {
-      const Floats x0 = splat(x[t * rows.stride + 2 * i]), x1 = splat(x[t * rows.stride + 2 * i + 1]);
-#pragma GCC unroll 4
-      for (uint32_t b = 0; b < B; b++) sums[b][t] = fma(second[b], x1, fma(first[b], x0, sums[b][t]));
+        for (uint32_t t = 0; t < N; t++) sums.of[b][t] = fma(w, splat(x[t][2 * i + odd]), sums.of[b][t]);
+      }
     }
   }
-  if (rows.c % 2 != 0) {
+}
+
+// Blocks [block, block + B) for tokens [token, token + N), pairs [begin, end) of their columns. `kept`: their sums so
+// far, and where they go before the last pair.
+template <Storage S, uint32_t B, uint32_t N>
+void tile_product(const Segment &s, const Rows &rows, const Output &out, uint32_t block, uint32_t token, uint32_t begin,
+                  uint32_t end, float *kept) {
+  const uint64_t block_bytes = s.block_value_bytes();
+  const std::byte *values = s.values + block * block_bytes;
+  const float *x[N];
+  for (uint32_t t = 0; t < N; t++) x[t] = rows.x + (token + t) * rows.stride;
+  Sums<B, N> sums;
+  if (begin > 0) sums.load(kept);
+  else
+    for (auto &of_block : sums.of)
+      for (Floats &sum : of_block) sum = zeros();
+  const uint32_t pairs = rows.c / 2;
+  if constexpr (N <= PREFETCH_TOKENS) {
+    // The last pairs ask for the first ones of the blocks that come next.
+    const uint32_t turn = end > begin + PREFETCH_PAIRS ? end - PREFETCH_PAIRS : begin;
+    constexpr uint64_t ahead = PREFETCH_PAIRS * pair_bytes(S);
+    add_pairs<S>(values, block_bytes, x, begin, turn, ahead, sums);
+    add_pairs<S>(values, block_bytes, x, turn, end, ahead + (B - 1) * block_bytes, sums);
+  } else {
+    add_pairs<S>(values, block_bytes, x, begin, end, 0, sums);
+  }
+  if (end < pairs) return sums.keep(kept);
+  if (rows.c % 2 != 0) { // the pair's second is padding
     for (uint32_t b = 0; b < B; b++) {
-      Floats first, second;
-      load_pair<S>(values + b * block_bytes + pairs * pair_bytes, &first, &second); // the second is padding
-      for (uint32_t t = 0; t < N; t++) sums[b][t] = fma(first, splat(x[t * rows.stride + 2 * pairs]), sums[b][t]);
+      const Floats w = load_column<S>(values + b * block_bytes + pairs * pair_bytes(S), false);
+      for (uint32_t t = 0; t < N; t++) sums.of[b][t] = fma(w, splat(x[t][2 * pairs]), sums.of[b][t]);
     }
   }
   for (uint32_t t = 0; t < N; t++)
-    for (uint32_t b = 0; b < B; b++) store_block(out, s, block + b, token + t, sums[b][t]);
+    for (uint32_t b = 0; b < B; b++) store_block(out, s, block + b, token + t, sums.of[b][t]);
 }
 
-// Blocks [begin, end) for N tokens, B at a time.
-template <Storage S, uint32_t B, uint32_t N> void strip_product(const Segment &s, const Rows &rows, const Output &out,
-                                                                uint32_t begin, uint32_t end, uint32_t token) {
-  uint32_t block = begin;
-  for (; block + B <= end; block += B) tile_product<S, B, N>(s, rows, out, block, token);
-  if constexpr (B > 1)
-    for (; block < end; block++) tile_product<S, 1, N>(s, rows, out, block, token);
+// Blocks [begin, end), a panel, for N tokens.
+template <Storage S, uint32_t N>
+void panel_product(const Segment &s, const Rows &rows, const Output &out, uint32_t begin, uint32_t end, uint32_t token) {
+  alignas(64) float kept[MAX_PANEL_BLOCKS * N * LANES];
+  constexpr uint32_t B = tile_blocks(N);
+  const uint32_t pairs = rows.c / 2, chunks = N == 1 || pairs == 0 ? 1 : (pairs + CHUNK_PAIRS - 1) / CHUNK_PAIRS;
+  for (uint32_t i = 0; i < chunks; i++) {
+    const uint32_t first = pairs * i / chunks, last = pairs * (i + 1) / chunks;
+    uint32_t block = begin;
+    for (; block + B <= end; block += B)
+      tile_product<S, B, N>(s, rows, out, block, token, first, last, kept + (block - begin) * N * LANES);
+    if constexpr (B > 1)
+      for (; block < end; block++)
+        tile_product<S, 1, N>(s, rows, out, block, token, first, last, kept + (block - begin) * N * LANES);
+  }
 }
 
-template <Storage S, uint32_t N> void few_products(const Segment &s, const Rows &rows, const Output &out,
+// The tokens [token, end), fewer than a tile of N + 1.
+template <Storage S, uint32_t N> void rest_product(const Segment &s, const Rows &rows, const Output &out,
                                                    uint32_t begin, uint32_t end, uint32_t token, uint32_t token_end) {
-  for (; token + N <= token_end; token += N) strip_product<S, FEW_BLOCKS, N>(s, rows, out, begin, end, token);
-  if constexpr (N > 1) few_products<S, N / 2>(s, rows, out, begin, end, token, token_end);
+  if (token_end - token >= N) {
+    panel_product<S, N>(s, rows, out, begin, end, token);
+    token += N;
+  }
+  if constexpr (N > 1) rest_product<S, N - 1>(s, rows, out, begin, end, token, token_end);
 }
 
 template <Storage S> void share_product(const Segment &s, const Rows &rows, const Output &out, const Share &share) {
-  const uint32_t step = (panel_blocks(s.c_padded) + FEW_BLOCKS - 1) / FEW_BLOCKS * FEW_BLOCKS;
-  for (uint32_t begin = share.block_begin; begin < share.block_end; begin += step) {
-    const uint32_t end = begin + step < share.block_end ? begin + step : share.block_end;
+  const uint64_t fit = PANEL_BYTES / s.block_value_bytes();
+  const uint32_t panel = fit < 4 ? 4 : fit < MAX_PANEL_BLOCKS ? static_cast<uint32_t>(fit) / 4 * 4 : MAX_PANEL_BLOCKS;
+  for (uint32_t begin = share.block_begin; begin < share.block_end; begin += panel) {
+    const uint32_t end = begin + panel < share.block_end ? begin + panel : share.block_end;
     uint32_t token = share.token_begin;
-    for (; token + WIDE_TOKENS <= share.token_end; token += WIDE_TOKENS)
-      strip_product<S, WIDE_BLOCKS, WIDE_TOKENS>(s, rows, out, begin, end, token);
-    few_products<S, FEW_TOKENS>(s, rows, out, begin, end, token, share.token_end);
+    for (; token + TILE_TOKENS <= share.token_end; token += TILE_TOKENS)
+      panel_product<S, TILE_TOKENS>(s, rows, out, begin, end, token);
+    if (token < share.token_end)
+      rest_product<S, TILE_TOKENS - 1>(s, rows, out, begin, end, token, share.token_end);
   }
 }
 
