@@ -133,9 +133,10 @@ static void soften_tile(Args &a, const Item &item, int64_t tile_begin, uint32_t 
   }
 }
 
-// One tile for the item's vectors [from, to), all of which see some of its keys.
+// One tile for the item's vectors [from, to), all of which see some of its keys. `next`: the tile that comes after it,
+// where that is worth asking memory for, or NULL.
 template <class Kv> static void attend_tile(Args &a, const Item &item, int64_t tile_begin, uint32_t from, uint32_t to,
-                                            Worker &worker, const Partial &out) {
+                                            const Tile<Kv> *next, Worker &worker, const Partial &out) {
   alignas(64) float scores[MAX_QUERIES * TILE_KEYS];
   const uint64_t row = padded_dim(a.head_dim);
   const Span span = {visible(a, item, item.first + from).begin, visible(a, item, item.first + to - 1).end};
@@ -161,12 +162,18 @@ template <class Kv> static void attend_tile(Args &a, const Item &item, int64_t t
   const float *q[MAX_QUERIES];
   for (uint32_t i = from; i < to; i++) q[i] = a.q + query_offset(a, item, item.first + i, a.q_stride);
   for_query_groups(to - from, [&](uint32_t at, auto n) {
-    score_tile<Kv, decltype(n)::value>(q + from + at, tile.keys, a.head_dim, scores + at * TILE_KEYS);
+    float *to_scores = scores + at * TILE_KEYS;
+    if (next != nullptr && at == 0)
+      score_tile<Kv, decltype(n)::value, true>(q + from, tile.keys, next->keys, a.head_dim, to_scores);
+    else score_tile<Kv, decltype(n)::value, false>(q + from + at, tile.keys, nullptr, a.head_dim, to_scores);
   });
   soften_tile(a, item, tile_begin, from, to, from, scores, out);
   for_query_groups(to - from, [&](uint32_t at, auto n) {
     float *acc = out.acc + (from + at) * row;
-    value_tile<Kv, decltype(n)::value>(scores + at * TILE_KEYS, tile.values, begin, end, row, acc);
+    const float *p = scores + at * TILE_KEYS;
+    if (next != nullptr && at == 0)
+      value_tile<Kv, decltype(n)::value, true>(p, tile.values, next->values, begin, end, row, acc);
+    else value_tile<Kv, decltype(n)::value, false>(p, tile.values, nullptr, begin, end, row, acc);
   });
 }
 
@@ -196,7 +203,13 @@ static void attend_chunk(Args &a, const Item &item, int64_t chunk, Worker &worke
     while (from < item.count && visible(a, item, item.first + from).end <= tile) from++;
     if (to < from) to = from;
     while (to < item.count && visible(a, item, item.first + to).begin < tile + int64_t{TILE_KEYS}) to++;
-    if (from < to) attend_tile<Kv>(a, item, tile, from, to, worker, out);
+    if (from == to) continue;
+    // A lone row passes once over its keys, and memory sets the pace. With more rows it is the products.
+    const Span after = {tile + int64_t{TILE_KEYS}, highest.end};
+    Tile<Kv> next;
+    const bool has_next = item.rows == 1 && after.begin < after.end &&
+                          find_tile<Kv>(a, item, after.begin, after, worker.team, next);
+    attend_tile<Kv>(a, item, tile, from, to, has_next ? &next : nullptr, worker, out);
   }
 }
 

@@ -1,7 +1,8 @@
 // The two products of attention over one tile of keys, for a few query vectors at a time.
 //
 // Every score is one chain of fused additions over d, and every output element one chain over the keys, whatever the
-// number of query vectors that share the loads: a vector's result does not depend on its neighbours.
+// number of query vectors that share the loads: a vector's result does not depend on its neighbours. The loops are kept
+// out of line: inside a larger function the compiler puts sums into memory.
 #pragma once
 #include "kv_cache.h"
 
@@ -9,79 +10,98 @@ namespace bz::BZ_LEVEL {
 
 constexpr uint32_t TILE_KEYS = 64; // keys a tile; tiles start at multiples of it
 constexpr uint32_t TILE_GROUPS = TILE_KEYS / GROUP_TOKENS, TILE_VECTORS = TILE_KEYS / W;
-// Register tile: QUERIES query vectors by COLUMNS registers of keys or dimensions.
-constexpr uint32_t COLUMNS = 4;
-constexpr uint32_t QUERIES = NUM_REGISTERS == 32 ? 6 : W == 8 ? 3 : 2;
+// Register tile: at most QUERIES query vectors by tile_columns registers of keys or dimensions.
+constexpr uint32_t QUERIES = NUM_REGISTERS == 32 ? 6 : W == 8 ? 5 : 2;
+constexpr uint32_t tile_columns(uint32_t queries) { return W == 8 ? (queries > 2 ? 2 : queries > 1 ? 4 : 8) : 4; }
 
-// scores[q][0, 64) = q k^T for N query vectors.
-template <class Kv, uint32_t N> static void score_tile(const float *const *q, const typename Kv::Element *const *groups,
-                                                       uint32_t d, float *scores) {
-  for (uint32_t first = 0; first < TILE_VECTORS; first += COLUMNS) {
-    F acc[N][COLUMNS] = {};
-    const typename Kv::Element *group[COLUMNS];
-    uint32_t lane[COLUMNS];
-    for (uint32_t j = 0; j < COLUMNS; j++) {
-      group[j] = groups[(first + j) * W / GROUP_TOKENS];
-      lane[j] = (first + j) * W % GROUP_TOKENS;
-    }
-    for (uint32_t i = 0; i < d; i += 2) {
-      F even[COLUMNS], odd[COLUMNS];
-#pragma GCC unroll 4
-      for (uint32_t j = 0; j < COLUMNS; j++) Kv::load_pair(group[j], i / 2, lane[j], even[j], odd[j]);
+// acc[n][j] += rows(j) * weights(n). The fewer of both are held in registers while the others pass by.
+template <uint32_t N, uint32_t C, class Rows, class Weights>
+BZ_INLINE void add_product(F (&acc)[N][C], Rows rows, Weights weights) {
+  if constexpr (N < C) {
+    F held[N];
+    for (uint32_t n = 0; n < N; n++) held[n] = set(weights(n));
+#pragma GCC unroll 8
+    for (uint32_t j = 0; j < C; j++) {
+      const F row = rows(j);
 #pragma GCC unroll 6
-      for (uint32_t n = 0; n < N; n++) {
-        const F q0 = set(q[n][i]), q1 = set(q[n][i + 1]);
-#pragma GCC unroll 4
-        for (uint32_t j = 0; j < COLUMNS; j++) acc[n][j] = fma(odd[j], q1, fma(even[j], q0, acc[n][j]));
+      for (uint32_t n = 0; n < N; n++) acc[n][j] = fma(row, held[n], acc[n][j]);
+    }
+  } else {
+    F held[C];
+    for (uint32_t j = 0; j < C; j++) held[j] = rows(j);
+#pragma GCC unroll 6
+    for (uint32_t n = 0; n < N; n++) {
+      const F weight = set(weights(n));
+#pragma GCC unroll 8
+      for (uint32_t j = 0; j < C; j++) acc[n][j] = fma(held[j], weight, acc[n][j]);
+    }
+  }
+}
+
+// scores[q][0, 64) = q k^T for N query vectors. `ahead`: keys to ask memory for meanwhile, if AHEAD.
+template <class Kv, uint32_t N, bool AHEAD>
+[[gnu::noinline]] static void score_tile(const float *const *q, const typename Kv::Element *const *groups,
+                                         [[maybe_unused]] const typename Kv::Element *const *ahead, uint32_t d,
+                                         float *scores) {
+  constexpr uint32_t C = tile_columns(N);
+  const float *vectors[N];
+  for (uint32_t n = 0; n < N; n++) vectors[n] = q[n];
+  for (uint32_t first = 0; first < TILE_VECTORS; first += C) {
+    F acc[N][C] = {};
+    const typename Kv::Element *keys[C]; // W of each, where they lie side by side
+    for (uint32_t j = 0; j < C; j++)
+      keys[j] = groups[(first + j) * W / GROUP_TOKENS] + (first + j) * W % GROUP_TOKENS * Kv::KEY_STEP;
+    for (uint64_t i = 0; i < d; i += 2) {
+      if constexpr (AHEAD)
+        for (uint32_t j = 0; j < C; j += GROUP_TOKENS / W)
+          __builtin_prefetch(ahead[(first + j) * W / GROUP_TOKENS] + i * GROUP_TOKENS);
+#pragma GCC unroll 2
+      for (uint32_t odd = 0; odd < 2; odd++) {
+        add_product(acc, [&](uint32_t j) { return Kv::load_key(keys[j], i, odd != 0); },
+                    [&](uint32_t n) { return vectors[n][i + odd]; });
+        asm volatile("" ::: "memory"); // else loads of the next dimension come early and take registers
       }
     }
     for (uint32_t n = 0; n < N; n++)
-      for (uint32_t j = 0; j < COLUMNS; j++) store(scores + n * TILE_KEYS + (first + j) * W, acc[n][j]);
+      for (uint32_t j = 0; j < C; j++) store(scores + n * TILE_KEYS + (first + j) * W, acc[n][j]);
   }
 }
 
 // out[q][0, C * W) += p[q][begin, end) V[begin, end) for N query vectors. Rows of out and V are `row` elements.
-template <class Kv, uint32_t N, uint32_t C>
-static void value_columns(const float *p, const typename Kv::Element *const *values, uint32_t begin, uint32_t end,
-                          uint64_t row, uint64_t column, float *out) {
+template <class Kv, uint32_t N, uint32_t C, bool AHEAD>
+[[gnu::noinline]] static void value_columns(const float *p, const typename Kv::Element *const *values,
+                                            [[maybe_unused]] const typename Kv::Element *const *ahead, uint32_t begin,
+                                            uint32_t end, uint64_t row, uint64_t column, float *out) {
   F acc[N][C];
   for (uint32_t n = 0; n < N; n++)
     for (uint32_t j = 0; j < C; j++) acc[n][j] = load(out + n * row + column + j * W);
-  const auto add = [&](uint32_t t, const F *value) {
-#pragma GCC unroll 6
-    for (uint32_t n = 0; n < N; n++) {
-      const F weight = set(p[n * TILE_KEYS + t]);
-#pragma GCC unroll 4
-      for (uint32_t j = 0; j < C; j++) acc[n][j] = fma(value[j], weight, acc[n][j]);
-    }
-  };
-  F even[C], odd[C];
-  for (uint32_t t = begin; t < end; t++) {
-    const typename Kv::Element *group = values[t / GROUP_TOKENS];
-    const uint32_t token = t % GROUP_TOKENS;
-    if (token % 2 == 0 && t + 1 < end) {
-#pragma GCC unroll 4
-      for (uint32_t j = 0; j < C; j++) Kv::load_values(group, token, row, column + j * W, even[j], odd[j]);
-      add(t, even);
-      add(++t, odd);
-    } else {
-#pragma GCC unroll 4
-      for (uint32_t j = 0; j < C; j++) even[j] = Kv::load_value(group, token, row, column + j * W);
-      add(t, even);
-    }
+  for (uint32_t t = begin / 2 * 2; t < end; t += 2) {
+    const uint64_t offset = t % GROUP_TOKENS * row + column * Kv::VALUE_STEP;
+    const typename Kv::Element *pair = values[t / GROUP_TOKENS] + offset;
+    if constexpr (AHEAD)
+      for (uint32_t i = 0; i < C * W; i += GROUP_TOKENS)
+        __builtin_prefetch(ahead[t / GROUP_TOKENS] + offset + i * Kv::VALUE_STEP);
+#pragma GCC unroll 2
+    for (uint32_t odd = 0; odd < 2; odd++)
+      if (t + odd >= begin && t + odd < end)
+        add_product(acc, [&](uint32_t j) { return Kv::load_value(pair + j * W * Kv::VALUE_STEP, row, odd != 0); },
+                    [&](uint32_t n) { return p[n * TILE_KEYS + t + odd]; });
   }
   for (uint32_t n = 0; n < N; n++)
     for (uint32_t j = 0; j < C; j++) store(out + n * row + column + j * W, acc[n][j]);
 }
 
-template <class Kv, uint32_t N>
-static void value_tile(const float *p, const typename Kv::Element *const *values, uint32_t begin, uint32_t end,
-                       uint64_t row, float *out) {
+template <class Kv, uint32_t N, bool AHEAD>
+static void value_tile(const float *p, const typename Kv::Element *const *values,
+                       const typename Kv::Element *const *ahead, uint32_t begin, uint32_t end, uint64_t row,
+                       float *out) {
   uint64_t column = 0;
-  for (; column + COLUMNS * W <= row; column += COLUMNS * W)
-    value_columns<Kv, N, COLUMNS>(p, values, begin, end, row, column, out);
-  for (; column + 2 * W <= row; column += 2 * W) value_columns<Kv, N, 2>(p, values, begin, end, row, column, out);
-  for (; column < row; column += W) value_columns<Kv, N, 1>(p, values, begin, end, row, column, out);
+  constexpr uint32_t C = tile_columns(N);
+  for (; column + C * W <= row; column += C * W)
+    value_columns<Kv, N, C, AHEAD>(p, values, ahead, begin, end, row, column, out);
+  for (; column + 2 * W <= row; column += 2 * W)
+    value_columns<Kv, N, 2, AHEAD>(p, values, ahead, begin, end, row, column, out);
+  for (; column < row; column += W) value_columns<Kv, N, 1, AHEAD>(p, values, ahead, begin, end, row, column, out);
 }
 
 // Calls f with the count of vectors as a type, for groups of at most QUERIES out of `count`.

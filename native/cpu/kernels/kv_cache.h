@@ -18,18 +18,14 @@ static inline uint64_t padded_dim(uint32_t d) { return (d + 15) / 16 * 16; }
 
 struct KvF32 {
   typedef float Element;
-  BZ_INLINE void load_pair(const float *group, uint32_t pair, uint32_t lane, F &even, F &odd) {
-    even = load(group + 2 * pair * GROUP_TOKENS + lane);
-    odd = load(group + (2 * pair + 1) * GROUP_TOKENS + lane);
+  static constexpr uint32_t KEY_STEP = 1; // elements from a key to the next in its group
+  // Dimension `pair`, even, or the next one of W keys, the first of which is at `key`.
+  BZ_INLINE F load_key(const float *key, uint64_t pair, bool is_odd) {
+    return load(key + (pair + is_odd) * GROUP_TOKENS);
   }
-  // W dimensions from `column` on of one token, or of an even token and the next.
-  BZ_INLINE F load_value(const float *group, uint32_t token, uint64_t row, uint64_t column) {
-    return load(group + token * row + column);
-  }
-  BZ_INLINE void load_values(const float *group, uint32_t token, uint64_t row, uint64_t column, F &even, F &odd) {
-    even = load(group + token * row + column);
-    odd = load(group + (token + 1) * row + column);
-  }
+  static constexpr uint32_t VALUE_STEP = 1; // elements from a dimension to the next of one token
+  // W dimensions of an even token, the first of which is at `pair`, or of the token after it.
+  BZ_INLINE F load_value(const float *pair, uint64_t row, bool is_odd) { return load(pair + (is_odd ? row : 0)); }
   static void store_key(float *group, uint32_t token, const float *k, uint32_t d) {
     for (uint32_t i = 0; i < d; i++) group[i * GROUP_TOKENS + token] = k[i];
   }
@@ -40,19 +36,15 @@ struct KvF32 {
 
 struct KvBf16 {
   typedef uint16_t Element;
-  BZ_INLINE void load_pair(const uint16_t *group, uint32_t pair, uint32_t lane, F &even, F &odd) {
-    const U both = load_bits(group + (pair * GROUP_TOKENS + lane) * 2);
-    even = (F)(both << 16);
-    odd = (F)(both & 0xffff0000u);
+  static constexpr uint32_t KEY_STEP = 2;
+  BZ_INLINE F load_key(const uint16_t *key, uint64_t pair, bool is_odd) {
+    const U both = load_bits(key + pair * GROUP_TOKENS);
+    return is_odd ? (F)(both & 0xffff0000u) : (F)(both << 16);
   }
-  BZ_INLINE F load_value(const uint16_t *group, uint32_t token, uint64_t row, uint64_t column) {
-    const U both = load_bits(group + (token / 2 * row + column) * 2);
-    return token % 2 == 0 ? (F)(both << 16) : (F)(both & 0xffff0000u);
-  }
-  BZ_INLINE void load_values(const uint16_t *group, uint32_t token, uint64_t row, uint64_t column, F &even, F &odd) {
-    const U both = load_bits(group + (token / 2 * row + column) * 2);
-    even = (F)(both << 16);
-    odd = (F)(both & 0xffff0000u);
+  static constexpr uint32_t VALUE_STEP = 2;
+  BZ_INLINE F load_value(const uint16_t *pair, uint64_t, bool is_odd) {
+    const U both = load_bits(pair);
+    return is_odd ? (F)(both & 0xffff0000u) : (F)(both << 16);
   }
   static void store_key(uint16_t *group, uint32_t token, const float *k, uint32_t d) {
     for (uint32_t i = 0; i < d; i += 2) {

@@ -10,8 +10,8 @@
 namespace bz::BZ_LEVEL {
 namespace {
 
-// Tokens a tile at most, and blocks for a tile of n tokens: as many sums as leave registers for a column's operands, and
-// for lone tokens as many streams of weights as memory likes.
+// Tokens a tile at most, and blocks for a tile of n tokens: as many sums as leave registers for a column's operands,
+// and for lone tokens as many streams of weights as memory likes.
 #if defined(__AVX512F__)
 constexpr uint32_t TILE_TOKENS = 12;
 constexpr uint32_t tile_blocks(uint32_t n) { return n <= 4 ? 4 : 2; }
@@ -61,8 +61,8 @@ template <uint32_t B, uint32_t N> struct Sums {
 // Adds the columns [2 begin, 2 end) of B blocks for N tokens. `ahead`: bytes from a pair to the one to ask for early, 0
 // for none.
 template <Storage S, uint32_t B, uint32_t N>
-inline void add_pairs(const std::byte *values, uint64_t block_bytes, const float *const *x, uint32_t begin, uint32_t end,
-                      [[maybe_unused]] uint64_t ahead, Sums<B, N> &sums) {
+inline void add_pairs(const std::byte *values, uint64_t block_bytes, const float *const *x, uint32_t begin,
+                      uint32_t end, [[maybe_unused]] uint64_t ahead, Sums<B, N> &sums) {
   for (uint32_t i = begin; i < end; i++) {
 #pragma GCC unroll 2
     for (uint32_t odd = 0; odd < 2; odd++) {
@@ -116,7 +116,8 @@ void tile_product(const Segment &s, const Rows &rows, const Output &out, uint32_
 
 // Blocks [begin, end), a panel, for N tokens.
 template <Storage S, uint32_t N>
-void panel_product(const Segment &s, const Rows &rows, const Output &out, uint32_t begin, uint32_t end, uint32_t token) {
+void panel_product(const Segment &s, const Rows &rows, const Output &out, uint32_t begin, uint32_t end,
+                   uint32_t token) {
   alignas(64) float kept[MAX_PANEL_BLOCKS * N * LANES];
   constexpr uint32_t B = tile_blocks(N);
   const uint32_t pairs = rows.c / 2, chunks = N == 1 || pairs == 0 ? 1 : (pairs + CHUNK_PAIRS - 1) / CHUNK_PAIRS;
