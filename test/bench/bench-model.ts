@@ -12,7 +12,7 @@ import { join } from "node:path"
 import { Prng } from "../../src/base/prng.ts"
 import { byteToChar } from "../../src/text/byte-level.ts"
 
-interface Shape {
+export interface Shape {
   readonly arch: "llama" | "qwen2"
   readonly className: string
   readonly hidden: number
@@ -115,14 +115,16 @@ function widen(bits: Uint16Array): Float32Array {
   return new Float32Array(Uint32Array.from(bits, (word) => word << 16).buffer)
 }
 
+// llama.cpp wants a merge to be there.
+const [MERGE, MERGED] = ["Ġ t", "Ġt"]
 const SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 const TEMPLATE =
   "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}" +
   "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 
-/** A byte-level vocabulary: markers, 256 bytes, and fillers that no text reaches. */
+/** A byte-level vocabulary: markers, 256 bytes, one pair, and fillers that no text reaches. */
 function vocabulary(size: number): string[] {
-  const tokens = [...SPECIAL, ...Array.from({ length: 256 }, (_, byte) => byteToChar(byte)).toSorted()]
+  const tokens = [...SPECIAL, ...Array.from({ length: 256 }, (_, byte) => byteToChar(byte)).toSorted(), MERGED]
   while (tokens.length < size) tokens.push(`Ġt${tokens.length}`)
   return tokens
 }
@@ -148,7 +150,7 @@ function writeConfigs(directory: string, s: Shape): void {
     })),
     model: {
       type: "BPE", dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null,
-      fuse_unk: false, byte_fallback: false, merges: [],
+      fuse_unk: false, byte_fallback: false, merges: [MERGE],
       vocab: Object.fromEntries(vocabulary(s.vocab).map((token, id) => [token, id])),
     },
   })
@@ -248,7 +250,7 @@ function ggufHeader(name: string, s: Shape, tensors: readonly Tensor[]): Uint8Ar
   for (const [key, type, value] of entries) header.entry(key, type, value)
   header.array("tokenizer.ggml.tokens", "string", tokens)
   header.array("tokenizer.ggml.token_type", "i32", tokens.map((_, id) => (id < SPECIAL.length ? 3 : 1)))
-  header.array("tokenizer.ggml.merges", "string", ["Ġ t"])
+  header.array("tokenizer.ggml.merges", "string", [MERGE])
   let at = 0
   for (const { ggufName, rows, cols } of tensors) {
     const dims = cols === 0 ? [rows] : [cols, rows]
@@ -271,6 +273,10 @@ function writeAll(fd: number, data: Uint16Array | Float32Array | Uint8Array, ali
 export function writeBenchModel(root: string, name: string): string {
   const shape = SHAPES[name]
   if (shape === undefined) throw new Error(`unknown shape ${name}; there are ${Object.keys(SHAPES).join(", ")}`)
+  return writeShape(root, name, shape)
+}
+
+export function writeShape(root: string, name: string, shape: Shape): string {
   const directory = join(root, name)
   const gguf = join(directory, `${name}-BF16.gguf`)
   if (existsSync(gguf)) return gguf

@@ -35,7 +35,7 @@ const PEERS: Readonly<Record<string, (dir: string) => Engine>> = { "llama.cpp": 
 const QUANTIZED = { int8: "Q8_0", int4: "Q4_0" } as const
 
 function makeModel(peersDir: string, name: string, formats: readonly Format[]): BenchModel {
-  const root = join(peersDir, "bm")
+  const root = join(peersDir, "models")
   const bf16 = writeBenchModel(root, name)
   const gguf: Partial<Record<Format, string>> = { bf16 }
   for (const format of ["int8", "int4"] as const) {

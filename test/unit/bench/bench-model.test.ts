@@ -1,0 +1,32 @@
+import { afterAll, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { writeShape, type Shape } from "../../bench/bench-model.ts"
+import { openModel } from "../../../src/model/load/open.ts"
+import { loadTokenizerFromDirectory } from "../../../src/text/load-tokenizer.ts"
+import { loadTokenizerFromGguf } from "../../../src/text/gguf-tokenizer.ts"
+import { fileReader } from "../model/files.ts"
+
+const root = mkdtempSync(join(tmpdir(), "baozi-bench-model-"))
+afterAll(() => rmSync(root, { recursive: true }))
+
+const TINY: Shape = {
+  arch: "llama", className: "LlamaForCausalLM", hidden: 32, inner: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16,
+  vocab: 300, theta: 1000, context: 64,
+}
+
+test.each(["llama", "qwen2"] as const)("a bench model of %s is one model in two layouts", async (arch) => {
+  const gguf = writeShape(root, arch, { ...TINY, arch })
+  const { mapFile } = fileReader()
+  const [a, b] = [openModel(join(root, arch), mapFile), openModel(gguf, mapFile)]
+  const shapes = (model: typeof a) =>
+    model.checkpoint.names().map((name) => `${name} ${model.checkpoint.get(name)!.shape.join("x")}`).toSorted()
+  expect(shapes(b)).toEqual(shapes(a))
+  for (const key of ["hidden_size", "num_attention_heads", "num_key_value_heads", "vocab_size"])
+    expect(b.config[key]).toEqual(a.config[key])
+  const text = "Hi, the sun"
+  const ids = (await loadTokenizerFromDirectory(join(root, arch))).encode(text)
+  expect((await loadTokenizerFromGguf(b.ggufMetadata!)).encode(text)).toEqual(ids)
+  expect(ids.length).toBe(text.length - 1)
+})
