@@ -3,13 +3,14 @@
  */
 import { assert, unreachable } from "./base/assert.ts"
 import { ConfigError } from "./base/errors.ts"
+import { locateLibraries } from "./cli/libraries.ts"
 import { makeSchedulerConfig } from "./core/scheduler-config.ts"
 import { Scheduler } from "./core/scheduler.ts"
 import { EngineCore } from "./engine/engine-core.ts"
 import type { EngineReady } from "./engine/engine-ready.ts"
 import { StepPacer } from "./engine/step-pacer.ts"
 import type { FromWorker, ToWorker } from "./engine/worker-protocol.ts"
-import type { EngineConfig } from "./exec/engine-config.ts"
+import type { EngineStart } from "./exec/engine-config.ts"
 import { loadModel, type LoadedModel } from "./exec/load-model.ts"
 import { loadLogitsProcessors } from "./exec/logits-processors/load.ts"
 import { describePlan } from "./exec/memory-plan.ts"
@@ -32,10 +33,11 @@ function die(error: unknown): void {
 }
 
 /** The first start, or one after the engine's death. */
-async function start(config: EngineConfig): Promise<void> {
+async function start({ libraries: choice, ...rest }: EngineStart): Promise<void> {
   core?.stop()
   model?.dispose()
   core = model = null
+  const config = { ...rest, libraries: "libDir" in choice ? locateLibraries(choice.libDir) : choice }
   preloadLibraries(config.libraries.preload)
   const processors = await loadLogitsProcessors(config.logitsProcessors)
   const loaded = loadModel(config, (plan) => post({ type: "notice", lines: describePlan(plan) }), processors)
@@ -65,7 +67,7 @@ async function start(config: EngineConfig): Promise<void> {
   })
 }
 
-async function call(message: Extract<ToWorker<EngineConfig>, { type: "call" }>): Promise<void> {
+async function call(message: Extract<ToWorker<EngineStart>, { type: "call" }>): Promise<void> {
   try {
     assert(core !== null, "a call before the engine is ready")
     post({ type: "result", callId: message.callId, value: await core.call(message.name, message.args as [never]) })
@@ -74,7 +76,7 @@ async function call(message: Extract<ToWorker<EngineConfig>, { type: "call" }>):
   }
 }
 
-function receive(message: ToWorker<EngineConfig>): void {
+function receive(message: ToWorker<EngineStart>): void {
   switch (message.type) {
     case "start":
       return void start(message.config).catch(die)
@@ -93,7 +95,7 @@ function receive(message: ToWorker<EngineConfig>): void {
   }
 }
 
-self.onmessage = (event: MessageEvent<ToWorker<EngineConfig>>) => {
+self.onmessage = (event: MessageEvent<ToWorker<EngineStart>>) => {
   try {
     receive(event.data)
   } catch (error) {

@@ -12,7 +12,7 @@ import type { ServeConfig } from "./cli/serve-options.ts"
 import type { SchedulerStats } from "./core/scheduler-stats.ts"
 import type { EngineClient, GenerateRequest } from "./engine/engine-client.ts"
 import { StatsLog } from "./engine/stats-log.ts"
-import type { EngineConfig } from "./exec/engine-config.ts"
+import type { EngineConfig, EngineStart } from "./exec/engine-config.ts"
 import { resolveModel } from "./model/resolve.ts"
 import { isLocal, serverInfo } from "./server-info.ts"
 import { startTraceExport } from "./trace-export.ts"
@@ -104,7 +104,7 @@ export function startOptions(config: ServeConfig, log: Log): StartEngineOptions 
   const modelPath = modelPathOf(config)
   const name = config.model ?? DEFAULT_MODEL_NAME
   return {
-    engine: engineConfig(config, modelPath), root: name, maxLogprobs: config.maxLogprobs,
+    engine: engineStart(config, modelPath), root: name, maxLogprobs: config.maxLogprobs,
     servedModelNames: config.servedModelName.length > 0 ? config.servedModelName : [name],
     tokenizerPath: config.tokenizer, chatTemplate: config.chatTemplate, generationConfig: config.generationConfig,
     overrideGenerationConfig: config.overrideGenerationConfig, limits: config,
@@ -134,8 +134,13 @@ export function modelPathOf(config: ServeConfig): string {
   return config.model === null ? findDefaultModel() : resolveModel(config.model)
 }
 
-/** The part of a config that the engine is started with. */
+/** The part of a config that an engine on this thread is loaded with. Errors: `ConfigError`. */
 export function engineConfig(config: ServeConfig, modelPath: string): EngineConfig {
+  return { ...engineStart(config, modelPath), libraries: locateLibraries(config.libDir) }
+}
+
+/** The part of a config that the engine's thread is started with. */
+function engineStart(config: ServeConfig, modelPath: string): EngineStart {
   return {
     modelPath, dtype: config.dtype, quantization: config.quantization, kvCacheDtype: config.kvCacheDtype,
     activationBits: config.activationBits, blockSize: config.blockSize,
@@ -146,6 +151,6 @@ export function engineConfig(config: ServeConfig, modelPath: string): EngineConf
     numBlocksOverride: config.numGpuBlocksOverride, kvCacheMemoryBytes: config.kvCacheMemoryBytes,
     memoryUtilization: config.gpuMemoryUtilization, numThreads: config.threads, isa: config.isa,
     logprobsMode: config.logprobsMode, logitsProcessors: config.logitsProcessors.map((path) => resolve(path)),
-    libraries: locateLibraries(config.libDir),
+    libraries: { libDir: config.libDir },
   }
 }

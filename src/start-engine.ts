@@ -15,7 +15,7 @@ import type { MetricBuckets } from "./engine/metric-buckets.ts"
 import type { RandomSource } from "./engine/parallel-sampling.ts"
 import { reasoningMarkers } from "./engine/reasoning-markers.ts"
 import { WorkerPort } from "./engine/worker-port.ts"
-import type { EngineConfig } from "./exec/engine-config.ts"
+import type { EngineStart } from "./exec/engine-config.ts"
 import { readGenerationConfig } from "./model/generation-config.ts"
 import type { ModelSource } from "./model/load/checkpoint.ts"
 import { openModel } from "./model/load/open.ts"
@@ -27,7 +27,7 @@ import { loadTokenizerFromGguf } from "./text/gguf-tokenizer.ts"
 import type { Tokenizer } from "./text/tokenizer.ts"
 
 export interface StartEngineOptions {
-  readonly engine: EngineConfig
+  readonly engine: EngineStart
   /** The first is the one responses carry. */
   readonly servedModelNames: readonly string[]
   /** What the user called the model. */
@@ -59,7 +59,7 @@ export interface StartEngineOptions {
 export async function startEngine(options: StartEngineOptions): Promise<EngineClient> {
   const config = options.engine
   const worker = new Worker(workerUrl("engine-worker.ts"))
-  const port = new WorkerPort<EngineConfig, EngineReady>(worker, config, options.onNotice)
+  const port = new WorkerPort<EngineStart, EngineReady>(worker, config, options.onNotice)
   try {
     const source = openModel(config.modelPath, readOnlyMapping)
     const text = await loadText(options, source)
@@ -110,7 +110,7 @@ function configEosIds(config: Readonly<Record<string, unknown>>): number[] {
   return (Array.isArray(value) ? (value as unknown[]) : [value]).filter((id): id is number => typeof id === "number")
 }
 
-function cacheLabels(config: EngineConfig, ready: EngineReady): Record<string, string | number | boolean | null> {
+function cacheLabels(config: EngineStart, ready: EngineReady): Record<string, string | number | boolean | null> {
   return {
     block_size: ready.blockSize, cache_dtype: config.kvCacheDtype, enable_prefix_caching: config.enablePrefixCaching,
     gpu_memory_utilization: config.memoryUtilization, kv_cache_memory_bytes: config.kvCacheMemoryBytes,

@@ -38,5 +38,19 @@ export interface EngineConfig {
   readonly logprobsMode: LogprobsMode
   /** Modules of logits processors that every request passes through, in order. */
   readonly logitsProcessors: readonly string[]
-  readonly libraries: { readonly cpu: string; readonly preload: readonly string[] }
+  readonly libraries: LibraryFiles
+}
+
+/** A kernel library, and what to open before it. */
+export interface LibraryFiles {
+  readonly cpu: string
+  readonly preload: readonly string[]
+}
+
+/**
+ * What the engine's thread is started with. It finds the libraries itself where it is given the directory for them alone:
+ * checking them takes a tenth of a second, in which the main thread reads the tokenizer.
+ */
+export interface EngineStart extends Omit<EngineConfig, "libraries"> {
+  readonly libraries: LibraryFiles | { readonly libDir: string | null }
 }
