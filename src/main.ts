@@ -4,4 +4,5 @@ import { serve } from "./serve.ts"
 const local = async () => (await import("./local.ts")).localActions
 const bench = async () => (await import("./bench.ts")).benchActions
 
-process.exit(await runCli(process.argv.slice(2), { serve, bench, local }))
+// No await at the top: bytecode has none.
+void runCli(process.argv.slice(2), { serve, bench, local }).then((code) => process.exit(code))

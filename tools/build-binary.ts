@@ -96,7 +96,8 @@ function packLibraries(dnnlLibDir: string): void {
 function compile(out: string): void {
   const entries = ["main.ts", ...WORKERS].map((file) => join("..", "src", file))
   run([
-    process.execPath, "build", "--compile", "--target", "bun", "--outfile", out,
+    // Bytecode: a start spends no time on reading source, which is half of its time without.
+    process.execPath, "build", "--compile", "--bytecode", "--target", "bun", "--outfile", out,
     "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig",
     "--no-compile-autoload-tsconfig", "--no-compile-autoload-package-json",
     "--asset", "embed", ...entries,
