@@ -88,7 +88,7 @@ describe.skipIf(built === null)("what lies around", () => {
 })
 
 describe.skipIf(built === null)("its libraries", () => {
-  const start = (env: Record<string, string>) => run(["serve", brokenModel], { env })
+  const start = (env: Record<string, string>) => run(["doctor"], { env })
 
   test("are written where the user says, or it says why not", () => {
     const chosen = join(root, "chosen")
@@ -100,7 +100,7 @@ describe.skipIf(built === null)("its libraries", () => {
 
     const refused = start({ BAOZI_LIB_DIR: "/proc/nowhere" })
     expect(refused.code).toBe(1)
-    expect(refused.stderr).toMatch(/no directory to put the kernel libraries in\. \/proc\/nowhere.*--lib-dir/)
+    expect(refused.stdout).toMatch(/no directory to put the kernel libraries in\. \/proc\/nowhere.*--lib-dir/)
   })
 
   test("go to the temporary directory where there is no usable cache", () => {
