@@ -12,7 +12,6 @@ import { serving } from "./serving.ts"
 
 /** Case names, and what they need that is not there yet. */
 const NOT_YET: readonly (readonly [RegExp, string])[] = [
-  [/beam/, "beam search"],
   [/^(completions|chat)\/(json|regex|choice|grammar|response-format|tool-(named|required))/, "structured output"],
   [/^responses\/tool-required/, "structured output"],
 ]
