@@ -4,6 +4,7 @@
 import { assert, unreachable } from "./base/assert.ts"
 import { ConfigError } from "./base/errors.ts"
 import { locateLibraries } from "./cli/libraries.ts"
+import { BlockResidency } from "./core/kv/block-residency.ts"
 import { makeSchedulerConfig } from "./core/scheduler-config.ts"
 import { Scheduler } from "./core/scheduler.ts"
 import { EngineCore } from "./engine/engine-core.ts"
@@ -51,7 +52,9 @@ async function start({ libraries: choice, ...rest }: EngineStart): Promise<void>
   })
   const kv = { numBlocks: plan.numBlocks, groups, enablePrefixCaching: config.enablePrefixCaching }
   const clock = () => performance.now() / 1000
-  const scheduler = new Scheduler(schedulerConfig, kv, { clock })
+  const share = config.kvCacheMetricsSample ?? null
+  const watching = share === null ? {} : { residency: new BlockResidency(share, clock) }
+  const scheduler = new Scheduler(schedulerConfig, kv, { clock, ...watching })
   core = new EngineCore({
     pacer: config.maxItlMs === null ? null : new StepPacer(config.maxItlMs / 1000),
     scheduler, runner: loaded, clock, yieldThen: setImmediate,

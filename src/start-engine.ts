@@ -76,6 +76,7 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
       limits: options.limits, cacheConfig: cacheLabels(config, ready),
       onRequest: options.onRequest, streamInterval: options.streamInterval,
       onStats: options.onStats, histogramBuckets: options.histogramBuckets,
+      hasResidency: (config.kvCacheMetricsSample ?? null) !== null,
     })
   } catch (error) {
     worker.terminate()

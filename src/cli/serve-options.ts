@@ -180,11 +180,13 @@ export const SERVE_FLAGS = {
     "time between lines of throughput and load, while there is work"),
   otlpTracesEndpoint: optional(LOGGING, "--otlp-traces-endpoint <url>", otlpEndpoint,
     "send a trace of each request to this OpenTelemetry collector, over HTTP: http://127.0.0.1:4318/v1/traces"),
+  kvCacheMetrics: toggle(LOGGING, "--kv-cache-metrics", "measure how long KV blocks keep what they hold, on /metrics"),
+  kvCacheMetricsSample: value(LOGGING, "--kv-cache-metrics-sample <share>", 0.01, share, "of the blocks, with that"),
   customHistogramBuckets: value<Partial<MetricBuckets>>(LOGGING, "--custom-histogram-buckets <json>", {},
     (word, flag) => parseBuckets(jsonObject(word, flag)),
     "bounds of /metrics' histograms, by family: {\"request_latency\": [0.1, 1, 10]}; families are request_latency, " +
       "time_to_first_token, inter_token_latency, iteration_tokens, request_params_n, request_num_preemptions, " +
-      "request_tokens"),
+      "request_tokens, kv_cache_residency"),
 } as const satisfies Record<string, Flag<unknown>>
 
 /** Everything `baozi serve` was told, checked. A null is "not given". */

@@ -1,3 +1,5 @@
+import type { BlockEviction } from "./kv/block-residency.ts"
+
 /** Counts for metrics. Gauges are the present state; everything else is since the last `makeStats`. */
 export interface SchedulerStats {
   readonly numRunning: number
@@ -15,6 +17,8 @@ export interface SchedulerStats {
   readonly numIterationTokens: number
   /** Null when no drafts were verified. */
   readonly specDecoding: SpecDecodingStats | null
+  /** Of the blocks that are watched; absent where none are. */
+  readonly evictions?: readonly BlockEviction[]
 }
 
 /** Tokens looked up in the prefix cache and found there, once an admission. */

@@ -16,6 +16,7 @@
  */
 import { assert } from "../base/assert.ts"
 import type { DraftResult, EngineCoreOutput, FinishReason } from "./engine-core-output.ts"
+import type { BlockResidency } from "./kv/block-residency.ts"
 import { KVManager } from "./kv/kv-manager.ts"
 import type { KVCacheConfig } from "./kv/kv-spec.ts"
 import { PlanDraft } from "./plan-draft.ts"
@@ -33,6 +34,8 @@ export type PauseState = "unpaused" | "paused_new" | "paused_all"
 export interface SchedulerDeps {
   /** Seconds, monotonic; read for the timestamps of events alone. */
   readonly clock: () => number
+  /** Watches how long blocks keep what they hold, where somebody wants to know. */
+  readonly residency?: BlockResidency
 }
 
 const NO_IDS: readonly string[] = []
@@ -42,6 +45,7 @@ export class Scheduler {
   readonly config: SchedulerConfig
   readonly #kv: KVManager
   readonly #clock: () => number
+  readonly #residency: BlockResidency | null
   readonly #enablePrefixCaching: boolean
   readonly #promptLogprobs: PromptLogprobsCache
 
@@ -63,8 +67,9 @@ export class Scheduler {
   constructor(config: SchedulerConfig, kv: KVCacheConfig, deps: SchedulerDeps) {
     const { maxModelLen, maxNumBatchedTokens, watermark } = config
     this.config = config
-    this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark })
+    this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark }, deps.residency)
     this.#clock = deps.clock
+    this.#residency = deps.residency ?? null
     this.#enablePrefixCaching = kv.enablePrefixCaching
     const maxBytes = kv.enablePrefixCaching ? config.promptLogprobsCacheBytes : 0
     this.#promptLogprobs = new PromptLogprobsCache({ blockSize: this.#kv.blockSize, maxBytes })
@@ -195,6 +200,7 @@ export class Scheduler {
       numGenerationTokens: counters.numGenerationTokens,
       numIterationTokens: counters.promptTokens.localCompute + counters.numGenerationTokens,
       specDecoding: counters.specDecoding,
+      ...(this.#residency === null ? {} : { evictions: this.#residency.takeEvictions() }),
     }
   }
 

@@ -56,6 +56,8 @@ export interface AsyncEngineOptions {
   /** Labels of the `cache_config_info` metric. */
   readonly cacheConfig: MetricsConfig["cacheConfig"]
   readonly histogramBuckets?: Partial<MetricBuckets>
+  /** The core tells how long blocks keep what they hold. */
+  readonly hasResidency?: boolean
   /** Hears the core's stats of each batch. */
   readonly onStats?: (stats: SchedulerStats) => void
   /** Hears every request that is admitted. */
@@ -107,6 +109,7 @@ export class AsyncEngine implements EngineClient {
       maxModelLen: model.maxModelLen,
       cacheConfig: options.cacheConfig,
       buckets: options.histogramBuckets ?? {},
+      hasResidency: options.hasResidency ?? false,
       created: model.created,
     })
     this.#processor = new OutputProcessor({ metrics: this.#metrics, tokenizer })

@@ -118,6 +118,17 @@ export function makeRequestMetrics(make: MetricMaker, buckets: MetricBuckets) {
   }
 }
 
+export type ResidencyMetrics = ReturnType<typeof makeResidencyMetrics>
+
+export function makeResidencyMetrics(make: MetricMaker, buckets: MetricBuckets) {
+  const time = (name: string, help: string) => make.histogram(name, help, buckets.kv_cache_residency)
+  return {
+    lifetime: time("kv_block_lifetime_seconds", "From when a KV block is handed out to when it is handed out again."),
+    idle: time("kv_block_idle_before_evict_seconds", "From a KV block's last hit to when it is handed out again."),
+    reuseGap: time("kv_block_reuse_gap_seconds", "Between two hits of a KV block."),
+  }
+}
+
 export type SpecDecodingMetrics = ReturnType<typeof makeSpecDecodingMetrics>
 
 export function makeSpecDecodingMetrics(make: MetricMaker) {

@@ -2,17 +2,18 @@
  * vLLM's metrics, by the names its dashboards know, fed by the core's stats and by the life of each request. What the
  * times mean is said in `finished-request.ts`.
  */
+import type { BlockEviction } from "../core/kv/block-residency.ts"
 import type { SchedulerStats, SpecDecodingStats } from "../core/scheduler-stats.ts"
 import { requestTimes } from "./finished-request.ts"
 import type { FinishedRequest } from "./finished-request.ts"
 import { metricBuckets } from "./metric-buckets.ts"
 import type { MetricBuckets } from "./metric-buckets.ts"
 import {
-  describeCache, ENGINE, makeRejectionMetrics, makeRequestMetrics, makeSchedulerMetrics,
+  describeCache, ENGINE, makeRejectionMetrics, makeRequestMetrics, makeResidencyMetrics, makeSchedulerMetrics,
   makeSleepOperationMetrics, makeSpecDecodingMetrics, MetricMaker, SLEEP_STATES,
 } from "./metric-families.ts"
 import type {
-  CacheLabels, RejectionReason, RequestMetrics, SchedulerMetrics, SleepOperation, SleepState,
+  CacheLabels, RejectionReason, RequestMetrics, ResidencyMetrics, SchedulerMetrics, SleepOperation, SleepState,
   SpecDecodingMetrics,
 } from "./metric-families.ts"
 import { MetricsRegistry } from "./metrics-registry.ts"
@@ -25,6 +26,8 @@ export interface MetricsConfig {
   readonly cacheConfig: CacheLabels
   /** Instead of the usual ones, by family. */
   readonly buckets?: Partial<MetricBuckets>
+  /** The core watches how long blocks keep what they hold. */
+  readonly hasResidency?: boolean
   /** Seconds since the epoch for the `_created` series, or null for none. */
   readonly created: number | null
 }
@@ -36,6 +39,7 @@ export class EngineMetrics {
   readonly #requests: RequestMetrics
   readonly #rejections: Readonly<Record<RejectionReason, Counter>>
   readonly #sleepOperations: ReturnType<typeof makeSleepOperationMetrics>
+  readonly #residency: ResidencyMetrics | null
   #specDecoding: SpecDecodingMetrics | null = null
 
   constructor(config: MetricsConfig) {
@@ -47,6 +51,7 @@ export class EngineMetrics {
     this.#scheduler = makeSchedulerMetrics(make, buckets)
     this.#requests = makeRequestMetrics(make, buckets)
     this.#rejections = makeRejectionMetrics(registry, config.modelName)
+    this.#residency = config.hasResidency ? makeResidencyMetrics(make, buckets) : null
     this.#sleepOperations = makeSleepOperationMetrics(registry)
     describeCache(registry, config.cacheConfig)
     this.recordSleepState("awake")
@@ -80,6 +85,7 @@ export class EngineMetrics {
     metrics.generationTokens.inc(stats.numGenerationTokens)
     if (hasOutputs) metrics.iterationTokens.observe(stats.numIterationTokens)
     if (stats.specDecoding !== null) this.#recordSpecDecoding(stats.specDecoding)
+    for (const eviction of stats.evictions ?? []) this.#recordEviction(eviction)
   }
 
   recordSleepState(state: SleepState): void {
@@ -137,6 +143,14 @@ export class EngineMetrics {
 
   render(): string {
     return this.#registry.render()
+  }
+
+  #recordEviction({ lifetime, idle, reuseGaps }: BlockEviction): void {
+    const metrics = this.#residency
+    if (metrics === null) return
+    metrics.lifetime.observe(lifetime)
+    metrics.idle.observe(idle)
+    for (const gap of reuseGaps) metrics.reuseGap.observe(gap)
   }
 
   #recordSpecDecoding(stats: SpecDecodingStats): void {

@@ -26,6 +26,8 @@ export interface EngineConfig {
   readonly enableChunkedPrefill: boolean
   readonly longPrefillTokenThreshold: number
   readonly numBlocksOverride: number | null
+  /** Share of the KV blocks, in (0, 1], whose lives are measured; none without it. */
+  readonly kvCacheMetricsSample?: number | null
   /** Null: a share of the memory that is free, see `memoryUtilization`. */
   readonly kvCacheMemoryBytes: number | null
   /**

@@ -1,5 +1,6 @@
 import { assert } from "../../base/assert.ts"
 import type { BlockHash } from "./block-hash.ts"
+import type { BlockResidency } from "./block-residency.ts"
 import { KVBlock, NULL_BLOCK_ID } from "./block.ts"
 import { FreeQueue } from "./free-queue.ts"
 
@@ -23,12 +24,18 @@ export class BlockPool {
   readonly #cached: Map<BlockHash, CachedBlocks>[]
   readonly #enableCaching: boolean
 
-  constructor(numBlocks: number, options: { numGroups?: number; enableCaching: boolean }) {
+  /** Null where nobody wants to know. */
+  readonly #residency: BlockResidency | null
+
+  constructor(
+    numBlocks: number, options: { numGroups?: number; enableCaching: boolean; residency?: BlockResidency | null },
+  ) {
     assert(Number.isInteger(numBlocks) && numBlocks > 0, () => `numBlocks=${numBlocks}`)
     for (let id = 0; id < numBlocks; id++) this.#blocks.push(new KVBlock(id))
     this.#free = new FreeQueue(this.#blocks.slice(1))
     this.#cached = Array.from({ length: options.numGroups ?? 1 }, () => new Map())
     this.#enableCaching = options.enableCaching
+    this.#residency = options.residency ?? null
   }
 
   /** The null block included. */
@@ -67,6 +74,7 @@ export class BlockPool {
     for (const block of blocks) {
       assert(block.refCount === 0, () => `free block ${block.id} has refCount ${block.refCount}`)
       this.#forget(block)
+      this.#residency?.allocated(block.id)
       block.refCount = 1
     }
     return blocks
@@ -75,6 +83,7 @@ export class BlockPool {
   /** One more holder; a free block is revived. */
   touch(block: KVBlock): void {
     if (block.isNull) return
+    this.#residency?.hit(block.id)
     if (block.refCount === 0) this.#free.remove(block)
     block.refCount += 1
   }
@@ -123,6 +132,7 @@ export class BlockPool {
     if (this.#free.size !== this.#blocks.length - 1) return false
     for (const cached of this.#cached) cached.clear()
     for (const block of this.#blocks) block.hash = null
+    this.#residency?.reset()
     return true
   }
 

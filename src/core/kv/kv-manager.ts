@@ -1,6 +1,7 @@
 import { assert } from "../../base/assert.ts"
 import { type BlockHash, extendBlockHashes, type HashedPrefix } from "./block-hash.ts"
 import { BlockPool } from "./block-pool.ts"
+import type { BlockResidency } from "./block-residency.ts"
 import { NULL_BLOCK_ID } from "./block.ts"
 import { GroupTables } from "./group-tables.ts"
 import type { KVCacheConfig } from "./kv-spec.ts"
@@ -61,7 +62,7 @@ export class KVManager {
   readonly #groups: GroupTables[]
   readonly #watermarkBlocks: number
 
-  constructor(config: KVManagerConfig) {
+  constructor(config: KVManagerConfig, residency: BlockResidency | null = null) {
     const [first] = config.groups
     assert(first !== undefined, "a KV cache needs a group")
     this.blockSize = first.spec.blockSize
@@ -70,7 +71,7 @@ export class KVManager {
     }
     this.#config = config
     const enableCaching = config.enablePrefixCaching
-    const pool = new BlockPool(config.numBlocks, { numGroups: config.groups.length, enableCaching })
+    const pool = new BlockPool(config.numBlocks, { numGroups: config.groups.length, enableCaching, residency })
     this.pool = pool
     this.#groups = config.groups.map(({ spec }, groupId) => new GroupTables(pool, groupId, spec))
     this.#watermarkBlocks = Math.floor(config.watermark * config.numBlocks)

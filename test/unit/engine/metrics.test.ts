@@ -190,6 +190,17 @@ describe("stats", () => {
     )
   })
 
+  test("lives of blocks are there where the core tells them", () => {
+    expect(new EngineMetrics(config).render()).not.toContain("kv_block")
+    const metrics = new EngineMetrics({ ...config, hasResidency: true })
+    metrics.recordStep(stats({ evictions: [{ lifetime: 9, idle: 2, reuseGaps: [3, 4] }] }), false)
+    const text = metrics.render()
+    const name = (part: string) => `kv_block_${part}_seconds`
+    const sums = ["lifetime", "idle_before_evict", "reuse_gap"].map((part) => sampleOf(text, `${name(part)}_sum`))
+    expect(sums).toEqual([9, 2, 7])
+    expect(sampleOf(text, `${name("reuse_gap")}_count`)).toBe(2)
+  })
+
   test("drafts are counted from the first one on", () => {
     const metrics = new EngineMetrics(config)
     expect(metrics.render()).not.toContain("spec_decode")
