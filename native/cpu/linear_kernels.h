@@ -12,7 +12,8 @@ struct LinearKernels {
 };
 
 // Each row of x in 8 or 12 bits, a scale a group of 32 columns, laid out for the products. Tokens go in tiles of `tile`.
-// A level is one int8, or with two planes 16 * first + second, first in [-127, 127] and second in [-8, 7].
+// A level is one int8, or with two planes 16 * first + second, first in [-127, 127] and second in [-8, 7]; at the AVX2
+// level it is one int16 in either case.
 struct Activations {
   uint32_t tile, groups, planes;
   int8_t *levels;      // [tiles][groups][tile][planes][32]
@@ -34,11 +35,12 @@ static inline uint32_t activation_tile(uint32_t num_tokens) {
 }
 
 // Bytes of the activations of num_tokens rows, a multiple of 64.
-static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c, uint32_t planes) {
+static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c) {
   const uint64_t tile = activation_tile(num_tokens), groups = (uint64_t{c} + GROUP - 1) / GROUP;
   const uint64_t cells = (num_tokens + tile - 1) / tile * tile * groups;
-  const uint64_t slack = 64 + TOKEN_TILE * planes * GROUP; // tile loads may read a whole tile
-  return cells * (planes * GROUP + 4 + 4 + 4 + 8 + 8) / 64 * 64 + slack;
+  constexpr uint64_t level_bytes = 2 * GROUP; // of a group: two planes, or a word each
+  const uint64_t slack = 64 + TOKEN_TILE * level_bytes; // tile loads may read a whole tile
+  return cells * (level_bytes + 4 + 4 + 4 + 8 + 8) / 64 * 64 + slack;
 }
 
 // Few values are quantized by every thread for itself: that costs less than waiting for each other.
@@ -66,7 +68,7 @@ static inline uint64_t linear_scratch_bytes(const bz_linear_args &a, uint32_t nu
   if (w.is_float) return 0;
   const uint32_t planes = activation_planes(a);
   const uint64_t copies = quantize_alone(a.num_tokens, w.c) ? num_threads : 1;
-  return copies * activation_bytes(a.num_tokens, w.c, planes) + num_threads * panel_bytes(w.c, planes);
+  return copies * activation_bytes(a.num_tokens, w.c) + num_threads * panel_bytes(w.c, planes);
 }
 
 } // namespace bz

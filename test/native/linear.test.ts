@@ -176,7 +176,7 @@ describe.skipIf(!hasLibraries)("linear, alone and together", () => {
     for (const dtype of WEIGHT_DTYPES.filter((each) => BLOCKS[each].columns > 1)) {
       const results = isas.map((isa) => {
         const at = place(library, { isa, numThreads: 1 })
-        const y = bits(product(at, { t: 20, parts: [{ dtype, n: 33 }], c: 512, fine, x: (t, c) => normals(6, t * c) }))
+        const y = bits(product(at, { t: 150, parts: [{ dtype, n: 20 }], c: 768, fine, x: (t, c) => normals(6, t * c) }))
         at.close()
         return y
       })

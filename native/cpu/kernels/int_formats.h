@@ -1,4 +1,4 @@
-// The packed integer formats as types, so that each gets a product of its own; and the block's weights as dot operands.
+// The packed integer formats as types, so that each gets a product of its own.
 #pragma once
 #include "../../common/dequant.h"
 #include "../packed_weight.h"
@@ -9,39 +9,13 @@ namespace {
 
 template <Storage STORAGE, uint32_t GROUP_SIZE, uint32_t OFFSET, bool CODEBOOK, bool MIN, bool HALF> struct IntFormat {
   static constexpr PackedFormat format = {STORAGE, GROUP_SIZE, OFFSET, CODEBOOK, MIN, HALF};
-  static constexpr uint32_t steps = GROUP_SIZE / 4; // vectors of 4 columns a group
   static constexpr uint64_t group_bytes = uint64_t{GROUP_SIZE} * LANES / (STORAGE == Storage::int4 ? 2 : 1);
-  static constexpr bool is_signed = STORAGE == Storage::int8 || CODEBOOK;
-  // log2 of what the operands have added to the level; -1: nothing.
-  static constexpr int shift = is_signed ? SIGNED_SHIFT : OFFSET == 8 ? 3 : OFFSET == 4 ? 2 : -1;
+  static constexpr int offset_shift = OFFSET == 8 ? 3 : OFFSET == 4 ? 2 : -1; // log2 of the offset; -1: there is none
   static_assert(OFFSET == 0 || OFFSET == 4 || OFFSET == 8);
-
-  static inline void load(const std::byte *values, Bytes *w) {
-    if constexpr (STORAGE == Storage::int8) {
-      for (uint32_t i = 0; i < steps; i++) w[i] = as_signed_operand(load_bytes(values + 64 * i));
-    } else {
-      for (uint32_t i = 0; i < steps; i += 2) {
-        const Bytes both = load_bytes(values + 32 * i);
-        w[i] = operand(low_halves(both));
-        w[i + 1] = operand(high_halves(both));
-      }
-    }
-  }
 
   static inline Floats scales(const std::byte *p, uint64_t group) {
     if constexpr (HALF) return load_f16(reinterpret_cast<const uint16_t *>(p) + group * LANES);
     else return load_f32(reinterpret_cast<const float *>(p) + group * LANES);
-  }
-
-  static inline Ints dot(Ints sum, const Bytes &w, const int8_t *x) {
-    if constexpr (is_signed) return dot_signed(sum, w, x);
-    else return dot_codes(sum, w, x);
-  }
-
- private:
-  static inline Bytes operand(const Bytes &codes) {
-    if constexpr (CODEBOOK) return as_signed_operand(look_up(codebook_levels, codes));
-    else return codes;
   }
 };
 

@@ -101,9 +101,6 @@ inline Floats fma(Floats x, Floats y, Floats z) {
   return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
 inline Floats to_floats(Ints x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
-inline Ints join_planes(Ints x, Ints y) {
-  return {_mm256_add_epi32(_mm256_slli_epi32(x.a, 4), y.a), _mm256_add_epi32(_mm256_slli_epi32(x.b, 4), y.b)};
-}
 inline Ints splat_shifted(int32_t x, int shift) {
   const __m256i all = _mm256_slli_epi32(_mm256_set1_epi32(x), shift);
   return {all, all};
@@ -137,28 +134,6 @@ inline Bytes high_halves(Bytes x) { return low_halves({_mm256_srli_epi16(x.a, 4)
 inline Bytes look_up(const int8_t *table, Bytes codes) {
   const __m256i levels = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(table)));
   return {_mm256_shuffle_epi8(levels, codes.a), _mm256_shuffle_epi8(levels, codes.b)};
-}
-inline __m256i four_columns(const int8_t *x) {
-  int32_t word;
-  std::memcpy(&word, x, 4);
-  return _mm256_set1_epi32(word);
-}
-
-constexpr int SIGNED_SHIFT = -1;
-constexpr bool WIDE_CODES = false;
-inline Bytes as_signed_operand(Bytes levels) { return levels; }
-inline __m256i add_pairs(__m256i sum, __m256i pairs) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-}
-inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) {
-  const __m256i four = four_columns(x);
-  return {add_pairs(sum.a, _mm256_maddubs_epi16(w.a, four)), add_pairs(sum.b, _mm256_maddubs_epi16(w.b, four))};
-}
-// |w| * sign(w) x: pairs of products stay within 16 bits, as x is at least -127.
-inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) {
-  const __m256i four = four_columns(x);
-  return {add_pairs(sum.a, _mm256_maddubs_epi16(_mm256_abs_epi8(w.a), _mm256_sign_epi8(four, w.a))),
-          add_pairs(sum.b, _mm256_maddubs_epi16(_mm256_abs_epi8(w.b), _mm256_sign_epi8(four, w.b)))};
 }
 
 #else

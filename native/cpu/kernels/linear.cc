@@ -45,7 +45,7 @@ static void multiply(const Segment &s, const bz_linear_args &a, const Activation
 static void linear(const bz_linear_args &a, Team &team) {
   const bz_weight &w = *a.weight;
   const uint32_t planes = activation_planes(a);
-  const uint64_t bytes = w.is_float ? 0 : activation_bytes(a.num_tokens, w.c, planes);
+  const uint64_t bytes = w.is_float ? 0 : activation_bytes(a.num_tokens, w.c);
   const bool alone = quantize_alone(a.num_tokens, w.c);
   Activations act = {};
   if (!w.is_float) {

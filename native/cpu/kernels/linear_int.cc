@@ -8,6 +8,7 @@
 // 16 times themselves where they have the room, else by a shift.
 // Traffic: a panel of blocks that stays in the second cache is done for all tokens before the next; a tile of tokens
 // stays in the first.
+#if !defined(BZ_LEVEL_avx2) // linear_int_words.cc
 #include "int_formats.h"
 #include "linear_parts.h"
 #include "store_block.h"
@@ -17,8 +18,6 @@ namespace {
 
 #if defined(__AVX512F__)
 constexpr uint32_t MAX_TOKENS = 8; // sums of 8 tokens and a group's weights fit the 32 registers
-#elif defined(__AVX2__)
-constexpr uint32_t MAX_TOKENS = 4;
 #else
 constexpr uint32_t MAX_TOKENS = 1; // lanes are loops: more of them only cost the compiler's time
 #endif
@@ -32,27 +31,57 @@ inline void prefetch(const std::byte *from, uint64_t bytes) {
   for (uint64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + PREFETCH_BYTES + i);
 }
 
-template <class F> inline Ints dot_group(Ints sum, const Bytes *w, const int8_t *x) {
+// One group's weights as operands of the dot product.
+template <class F> struct Weights {
+  static constexpr uint32_t steps = F::format.group / 4; // vectors of 4 columns
+  static constexpr bool is_int4 = F::format.storage == Storage::int4;
+  static constexpr bool is_signed = !is_int4 || F::format.is_codebook;
+  // log2 of what the operands have added to the level; -1: nothing.
+  static constexpr int shift = is_signed ? SIGNED_SHIFT : F::offset_shift;
+
+  static inline void load(const std::byte *values, Bytes *w) {
+    if constexpr (is_int4) {
+      for (uint32_t i = 0; i < steps; i += 2) {
+        const Bytes both = load_bytes(values + 32 * i);
+        w[i] = operand(low_halves(both));
+        w[i + 1] = operand(high_halves(both));
+      }
+    } else {
+      for (uint32_t i = 0; i < steps; i++) w[i] = as_signed_operand(load_bytes(values + 64 * i));
+    }
+  }
+
+  static inline Ints dot(Ints sum, const Bytes *w, const int8_t *x) {
 #pragma GCC unroll (MAX_TOKENS > 1 ? 8 : 1)
-  for (uint32_t i = 0; i < F::steps; i++) sum = F::dot(sum, w[i], x + 4 * i);
-  return sum;
-}
+    for (uint32_t i = 0; i < steps; i++)
+      if constexpr (is_signed) sum = dot_signed(sum, w[i], x + 4 * i);
+      else sum = dot_codes(sum, w[i], x + 4 * i);
+    return sum;
+  }
+
+ private:
+  static inline Bytes operand(const Bytes &codes) {
+    if constexpr (F::format.is_codebook) return as_signed_operand(look_up(codebook_levels, codes));
+    else return codes;
+  }
+};
 
 // One group's operands, and its dot with one token.
 template <class F, uint32_t PLANES> struct GroupOperands {
-  static constexpr bool is_wide = PLANES == 2 && WIDE_CODES && !F::is_signed;
-  Bytes w[F::steps], wide[is_wide ? F::steps : 1];
+  using W = Weights<F>;
+  static constexpr bool is_wide = PLANES == 2 && WIDE_CODES && !W::is_signed;
+  Bytes w[W::steps], wide[is_wide ? W::steps : 1];
 
   inline void load(const std::byte *values) {
-    F::load(values, w);
+    W::load(values, w);
     if constexpr (is_wide)
-      for (uint32_t i = 0; i < F::steps; i++) wide[i] = codes_times_16(w[i]);
+      for (uint32_t i = 0; i < W::steps; i++) wide[i] = codes_times_16(w[i]);
   }
 
   inline Ints dot(Ints start, const int8_t *x) const {
-    if constexpr (PLANES == 1) return dot_group<F>(start, w, x);
-    else if constexpr (is_wide) return dot_group<F>(dot_group<F>(start, wide, x), w, x + GROUP);
-    else return join_planes(dot_group<F>(splat_shifted(0, 0), w, x), dot_group<F>(start, w, x + GROUP));
+    if constexpr (PLANES == 1) return W::dot(start, w, x);
+    else if constexpr (is_wide) return W::dot(W::dot(start, wide, x), w, x + GROUP);
+    else return join_planes(W::dot(splat_shifted(0, 0), w, x), W::dot(start, w, x + GROUP));
   }
 };
 
@@ -82,7 +111,8 @@ void block_product(const Segment &s, const Activations &a, const Output &out, ui
 #pragma GCC unroll MAX_TOKENS
       for (uint32_t t = 0; t < N; t++) {
         const int8_t *x = a.levels + (at + t) * PLANES * GROUP + p * F::format.group;
-        const Ints start = F::shift < 0 ? splat_shifted(0, 0) : splat_shifted(minus_sum[sum_at + t], F::shift);
+        constexpr int shift = Weights<F>::shift;
+        const Ints start = shift < 0 ? splat_shifted(0, 0) : splat_shifted(minus_sum[sum_at + t], shift);
         const Ints dot = w.dot(start, x);
         sums[t] = fma(to_floats(dot), mul(scale, splat(a.scale[at + t])), sums[t]);
         if constexpr (F::format.has_min) sums[t] = fma(min, splat(group_sum[sum_at + t]), sums[t]);
@@ -119,3 +149,4 @@ void linear_int(const Segment &s, const Activations &a, const Output &out, const
 }
 
 } // namespace bz::BZ_LEVEL
+#endif

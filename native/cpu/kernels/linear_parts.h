@@ -17,6 +17,13 @@ struct Share {
   uint32_t token_begin, token_end; // begin is a multiple of TOKEN_TILE
 };
 
+// Bytes of a level of so many planes: at the AVX2 level it is one 16-bit word.
+#if defined(BZ_LEVEL_avx2)
+static inline uint32_t level_bytes(uint32_t) { return 2; }
+#else
+static inline uint32_t level_bytes(uint32_t planes) { return planes; }
+#endif
+
 // The activations of x's rows [begin, end) * groups; each item is one group of one row. quantize.cc
 void quantize(const float *x, uint64_t x_stride, uint32_t c, Activations &out, uint64_t item_begin, uint64_t item_end);
 
