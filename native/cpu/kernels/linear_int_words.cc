@@ -158,7 +158,7 @@ template <class F, class Step, bool WIDE_SCALES> struct Block {
       for (uint32_t p = 0; p < parts; p++, wg++) {
         const uint64_t sum_at = parts == 1 ? at : (at - lane) * 2 + p * a.tile + lane;
         const std::byte *group = values + wg * group_bytes;
-        if constexpr (half || (!WIDE_SCALES && N <= 2))
+        if constexpr (!WIDE_SCALES)
           for (uint64_t i = 0; i < group_bytes; i += 64) __builtin_prefetch(group + PREFETCH_BYTES + i);
         Dots<N> dots;
         dots.template start<Step>((parts == 1 ? a.minus_sum : a.minus_half_sum) + sum_at);
