@@ -29,6 +29,7 @@ const OWN_PARAMS: Readonly<Record<string, string>> = {
   "completions/refuse/bad-regex": "structured_outputs",
   "completions/refuse/choice-empty": "structured_outputs",
   "chat/refuse/content-number": "body.messages.0.content",
+  "chat/refuse/image": "messages.0.content.0",
 }
 
 const GROUPS = /^(completions\/refuse|chat\/refuse|http)\/|^(completions|chat)\/n-|\/(unknown-model|no-prompt)$/
