@@ -1,5 +1,6 @@
 /** API keys: who asks, and may they. Compared in constant time. */
 import { createHash, timingSafeEqual } from "node:crypto"
+import type { Unauthorized } from "./schema/errors.ts"
 
 /** Where no key is asked for everybody is the same. */
 const ANYBODY = "anybody"
@@ -39,7 +40,8 @@ export class ApiKeys {
 }
 
 export function unauthorized(): Response {
-  return Response.json({ error: "Unauthorized" }, { status: 401, headers: { "www-authenticate": "Bearer" } })
+  const body: Unauthorized = { error: "Unauthorized" }
+  return Response.json(body, { status: 401, headers: { "www-authenticate": "Bearer" } })
 }
 
 /** The bearer token, or the header that Anthropic's clients send. */

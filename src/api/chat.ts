@@ -1,4 +1,5 @@
 /** POST /v1/chat/completions: a conversation, answered `n` times. */
+import { Type } from "@sinclair/typebox"
 import { Elysia } from "elysia"
 import { planChat } from "./chat-plan.ts"
 import { chatResponse } from "./chat-response.ts"
@@ -8,6 +9,7 @@ import { abortWith, collectAll } from "./generation.ts"
 import { answerStream, generationFor, jsonHandler, resumable } from "./opening.ts"
 import { operation } from "./openapi.ts"
 import { ChatChunk, ChatRequest, ChatResponse } from "./schema/chat.ts"
+import { StreamEnd } from "./schema/kinds.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
 
 export function chatApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
@@ -16,7 +18,7 @@ export function chatApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
     tag: "OpenAI",
     request: ChatRequest,
     response: ChatResponse,
-    chunk: ChatChunk,
+    chunk: Type.Union([ChatChunk, StreamEnd]),
   })
   const answer = jsonHandler(ChatRequest, context, noteUnknown, (request, body) => chat(context, request, body))
   return new Elysia().post("/v1/chat/completions", resumable(context, answer), { parse: "none", detail })

@@ -1,4 +1,5 @@
 /** POST /v1/completions: one or more prompts, each continued `n` times. */
+import { Type } from "@sinclair/typebox"
 import { Elysia } from "elysia"
 import { RequestError } from "../base/errors.ts"
 import { MAX_N_SEQUENCES } from "../engine/sampling-validation.ts"
@@ -21,6 +22,7 @@ import { reportOptions } from "./request-options.ts"
 import type { ReportOptions } from "./request-options.ts"
 import { fitSampling, samplingFor } from "./sampling.ts"
 import { CompletionChunk, CompletionRequest, CompletionResponse } from "./schema/completions.ts"
+import { StreamEnd } from "./schema/kinds.ts"
 import { refuseConstraints } from "./structured.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
 import { refuseUnsupported } from "./unsupported.ts"
@@ -33,7 +35,7 @@ export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog
     tag: "OpenAI",
     request: CompletionRequest,
     response: CompletionResponse,
-    chunk: CompletionChunk,
+    chunk: Type.Union([CompletionChunk, StreamEnd]),
   })
   const answer = jsonHandler(CompletionRequest, context, noteUnknown, (request, body) =>
     complete(context, request, body))

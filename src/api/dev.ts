@@ -15,6 +15,9 @@ import {
 import type { UnknownFieldLog } from "./unknown-fields.ts"
 
 const PAUSE_MODES: readonly PauseMode[] = ["abort", "wait", "keep"]
+/** The engine may have died, be in another state, or lack the memory to go on. */
+const ENGINE_REFUSALS = [500]
+const MOVE_REFUSALS = [409, 500, 503]
 const SLEEP_LEVELS = ["0", "1", "2"] as const
 /** What sleep takes away, in vLLM's names. Waking up brings back all of it. */
 const TAGS: ReadonlySet<string> = new Set(["weights", "kv_cache", "scheduling"])
@@ -32,18 +35,19 @@ export function devApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
 
   add("post", "/reset_prefix_cache", {
     summary: "Forget all cached prefixes; success is false while requests hold blocks",
-    response: ResetResult, query: { reset_running_requests: "boolean" },
+    response: ResetResult, query: { reset_running_requests: "boolean" }, refusals: ENGINE_REFUSALS,
   }, async (query) => ({
     success: await control.resetPrefixCache(readFlag(query, "reset_running_requests", false)),
   }))
   add("post", "/pause", {
     summary: "Stop after live requests are aborted, have finished (wait), or where they are (keep)",
     response: PausedStatus, query: { mode: "string", clear_cache: "boolean" },
+    refusals: MOVE_REFUSALS,
   }, async (query) => {
     await control.pause(readMode(query), readFlag(query, "clear_cache", true))
     return { status: "paused" }
   })
-  add("post", "/resume", { summary: "Go on", response: ResumedStatus }, async () => {
+  add("post", "/resume", { summary: "Go on", response: ResumedStatus, refusals: MOVE_REFUSALS }, async () => {
     await control.resume()
     return { status: "resumed" }
   })
@@ -53,6 +57,7 @@ export function devApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   add("post", "/sleep", {
     summary: "Pause, and give memory back: of the weights (level 1), of the KV cache too (2), or none (0)",
     response: SleepStatus, query: { level: "integer", mode: "string" },
+    refusals: MOVE_REFUSALS,
   }, async (query) => {
     const level = Number(readWord(query, "level", SLEEP_LEVELS, "1")) as SleepLevel
     await control.sleep(level, readMode(query))
@@ -60,6 +65,7 @@ export function devApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   })
   add("post", "/wake_up", {
     summary: "Load what sleep gave back, and go on", response: AwakeStatus, query: { tags: "string" },
+    refusals: MOVE_REFUSALS,
   }, async (query) => {
     const tags = readTags(query)
     await control.wakeUp()

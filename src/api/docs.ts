@@ -12,8 +12,9 @@ import bundlePath from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file
 import stylePath from "swagger-ui-dist/swagger-ui.css" with { type: "file" }
 import { assert } from "../base/assert.ts"
 import type { ApiContext } from "./context.ts"
-import { openApiDocument } from "./openapi.ts"
+import { openApiDocument, operation } from "./openapi.ts"
 import type { DescribedRoute } from "./openapi.ts"
+import { JsonObject } from "./schema/kinds.ts"
 
 const ASSETS: Readonly<Record<string, { path: string; type: string }>> = {
   "swagger-ui.css": { path: stylePath, type: "text/css; charset=utf-8" },
@@ -51,8 +52,12 @@ export function docsApi({ options }: ApiContext, routes: () => readonly Describe
     return documents.handle(new Request(`http://localhost${path}`))
   }
   const app = new Elysia()
-    .get("/docs", async () => localPage(await (await ask("/docs")).text()))
-    .get("/docs/json", () => ask("/docs/json"))
+    .get("/docs", async () => localPage(await (await ask("/docs")).text()), {
+      detail: operation({ summary: "This API as a page to explore", tag: "Documentation", mediaType: "text/html" }),
+    })
+    .get("/docs/json", () => ask("/docs/json"), {
+      detail: operation({ summary: "This document", tag: "Documentation", response: JsonObject }),
+    })
   for (const [name, { path, type }] of Object.entries(ASSETS)) {
     app.get(`/docs/${name}`, () => new Response(Bun.file(path), { headers: { "content-type": type } }))
   }

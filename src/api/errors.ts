@@ -7,7 +7,7 @@
 import { RequestError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import { EngineDeadError } from "../engine/engine-client.ts"
-import type { ErrorBody } from "./schema/usage.ts"
+import type { ErrorBody } from "./schema/errors.ts"
 
 /** Ends a request whose client is gone: nobody reads the answer. */
 export class ClientGoneError extends Error {

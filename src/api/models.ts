@@ -9,7 +9,9 @@ import { ModelCard, ModelList } from "./schema/models.ts"
 
 export function modelsApi({ client: { model } }: ApiContext) {
   const list = { detail: operation({ summary: "List the served models", tag: "OpenAI", response: ModelList }) }
-  const one = { detail: operation({ summary: "Describe a served model", tag: "OpenAI", response: ModelCard }) }
+  const one = {
+    detail: operation({ summary: "Describe a served model", tag: "OpenAI", response: ModelCard, refusals: [404] }),
+  }
   return new Elysia()
     .get("/v1/models", () => Response.json(modelList(model)), list)
     // A name may hold slashes, escaped or not.

@@ -1,39 +1,80 @@
 /** The OpenAPI document, put together from what each route says of itself. */
+import { Type } from "@sinclair/typebox"
 import type { TSchema } from "@sinclair/typebox"
 import type { DocumentDecoration } from "elysia"
-import { ErrorBody } from "./schema/usage.ts"
+import { ErrorBody, Unauthorized } from "./schema/errors.ts"
 
 export interface OperationParts {
   readonly summary: string
   readonly tag: string
   readonly request?: TSchema
   readonly response?: TSchema
-  /** The schema of one event, where the answer may be a stream. */
+  /** The schema of one event's data, where the answer may be a stream. A stream that fails ends with a refusal. */
   readonly chunk?: TSchema
-  /** Names after the question mark, each with the JSON type of its value. */
+  /** The content type of an answer that is neither. */
+  readonly mediaType?: string
   /** The schema of a refusal; OpenAI's error body where it is left out. */
   readonly refusal?: TSchema
+  /** Statuses of refusals, beside those that everything with a body, a query or a generated text has. */
+  readonly refusals?: readonly number[]
+  /** Whether the engine may be unwell: 503, with the body of a good answer. */
+  readonly isProbe?: boolean
+  /** Names after the question mark, each with the JSON type of its value. */
   readonly query?: Readonly<Record<string, "boolean" | "integer" | "string">>
+}
+
+/** Of every operation that reads a body, that reads a query, and that makes the engine generate. */
+const BODY_REFUSALS = [400, 413]
+const QUERY_REFUSALS = [400]
+const GENERATION_REFUSALS = [404, 429, 500, 503]
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: "A field or a parameter has the wrong shape, or asks for what cannot be done",
+  401: "The server asks for a key, and this request has none of its",
+  404: "There is no such model, response or stream",
+  409: "The engine is in another state",
+  413: "The body is too large",
+  429: "Too many requests are waiting; Retry-After says when to come back",
+  500: "The engine failed",
+  503: "The server cannot do it now",
 }
 
 /** A route's `detail`. */
 export function operation(parts: OperationParts): DocumentDecoration {
-  const { summary, tag, request, response, chunk, query, refusal = ErrorBody } = parts
-  const content: Record<string, object> = response === undefined ? {} : jsonContent(response)
-  if (chunk !== undefined) content["text/event-stream"] = { schema: chunk }
-  const refused = { description: "Refused", content: jsonContent(refusal) }
+  const { summary, tag, request, query, isProbe = false, refusal = ErrorBody } = parts
+  const content = goodContent(parts, refusal)
+  const responses: Record<number, object> = { 200: { description: "OK", content } }
+  if (isProbe) responses[503] = { description: REASONS[503], content }
+  for (const status of refusalStatuses(parts)) {
+    responses[status] = { description: REASONS[status], content: jsonContent(refusal) }
+  }
+  responses[401] = { description: REASONS[401], content: jsonContent(Unauthorized) }
   const detail = {
     summary,
     tags: [tag],
     parameters: Object.entries(query ?? {}).map(([name, type]) => ({ name, in: "query", schema: { type } })),
     ...(request === undefined ? {} : { requestBody: { required: true, content: jsonContent(request) } }),
-    responses: {
-      200: { description: "OK", content },
-      ...(request === undefined ? {} : { 400: refused, 404: refused }),
-    },
+    responses,
   }
   // The type knows OpenAPI 3.0's schemas only; ours are 3.1's.
   return detail as unknown as DocumentDecoration
+}
+
+function goodContent({ response, chunk, mediaType }: OperationParts, refusal: TSchema): Record<string, object> {
+  const content: Record<string, object> = response === undefined ? {} : jsonContent(response)
+  if (chunk !== undefined) content["text/event-stream"] = { schema: Type.Union([chunk, refusal]) }
+  if (mediaType !== undefined) content[mediaType] = { schema: Type.String() }
+  return content
+}
+
+function refusalStatuses({ request, query, chunk, refusals = [] }: OperationParts): Set<number> {
+  const generates = request !== undefined && chunk !== undefined
+  return new Set([
+    ...(request === undefined ? [] : BODY_REFUSALS),
+    ...(query === undefined ? [] : QUERY_REFUSALS),
+    ...(generates ? GENERATION_REFUSALS : []),
+    ...refusals,
+  ])
 }
 
 function jsonContent(schema: TSchema): Record<string, object> {
@@ -67,8 +108,12 @@ export function openApiDocument(
       description: "An OpenAI-compatible server for large language models.",
     },
     servers: [{ url: info.rootPath === "" ? "/" : info.rootPath }],
-    components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
-    security: [{}, { bearer: [] }],
+    components: {
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer" }, header: { type: "apiKey", in: "header", name: "x-api-key" },
+      },
+    },
+    security: [{}, { bearer: [] }, { header: [] }],
     paths,
   }
 }

@@ -22,16 +22,17 @@ export function opsApi({ client, options, httpMetrics }: ApiContext) {
   }
 
   return new Elysia()
-    .get("/health", health, { detail: operation({ summary: "200 while the engine lives, else 503", tag }) })
+    .get("/health", health, { detail: operation({ summary: "200 while the engine lives, else 503", tag, isProbe: true }) })
     .get("/ready", ready, {
       detail: operation({
         summary: "200 while requests are taken, else 503 with the reason: the server shuts down, or its engine died",
         tag,
+        isProbe: true,
         response: Type.Object({ ready: Type.Boolean(), reason: nullable(Type.String()) }),
       }),
     })
-    .get("/ping", health, { detail: operation({ summary: "The same as /health", tag }) })
-    .post("/ping", health, { parse: "none", detail: operation({ summary: "The same as /health", tag }) })
+    .get("/ping", health, { detail: operation({ summary: "The same as /health", tag, isProbe: true }) })
+    .post("/ping", health, { parse: "none", detail: operation({ summary: "The same as /health", tag, isProbe: true }) })
     .get("/version", () => Response.json({ version: options.version }), {
       detail: operation({ summary: "This program's version", tag, response: Type.Object({ version: Type.String() }) }),
     })
@@ -42,5 +43,5 @@ export function opsApi({ client, options, httpMetrics }: ApiContext) {
         response: Type.Object({ server_load: Type.Integer() }),
       }),
     })
-    .get("/metrics", metrics, { detail: operation({ summary: "Prometheus metrics", tag }) })
+    .get("/metrics", metrics, { detail: operation({ summary: "Prometheus metrics", tag, mediaType: "text/plain" }) })
 }

@@ -31,12 +31,13 @@ export function renderApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
       parse: "none",
       detail: operation({
         summary: "Show what prompts become", tag, request: CompletionRequest, response: Type.Array(RenderedPrompt),
+        refusals: [404],
       }),
     })
     .post("/v1/chat/completions/render", chat, {
       parse: "none",
       detail: operation({
-        summary: "Show what a conversation becomes", tag, request: ChatRequest, response: RenderedPrompt,
+        summary: "Show what a conversation becomes", tag, request: ChatRequest, response: RenderedPrompt, refusals: [404],
       }),
     })
 }

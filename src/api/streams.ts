@@ -1,8 +1,12 @@
 /** GET /v1/streams: goes on with a resumable stream, for clients that cannot send their request again. */
+import { Type } from "@sinclair/typebox"
 import { Elysia } from "elysia"
 import { ownerOf } from "./auth.ts"
 import type { ApiContext } from "./context.ts"
 import { operation } from "./openapi.ts"
+import { ChatChunk } from "./schema/chat.ts"
+import { CompletionChunk } from "./schema/completions.ts"
+import { StreamEnd } from "./schema/kinds.ts"
 
 export function streamsApi({ streams }: ApiContext) {
   const resume = ({ request }: { request: Request }): Response => {
@@ -13,7 +17,9 @@ export function streamsApi({ streams }: ApiContext) {
   const detail = operation({
     summary: "Go on with a resumable stream behind the event that Last-Event-ID, a header or a parameter, names",
     tag: "OpenAI",
+    chunk: Type.Union([CompletionChunk, ChatChunk, StreamEnd]),
     query: { last_event_id: "string" },
+    refusals: [404],
   })
   return new Elysia().get("/v1/streams", resume, { detail })
 }

@@ -39,6 +39,7 @@ export function tokenizeApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
         tag: "Tokens",
         request: TokenizeRequest,
         response: TokenizeResponse,
+        refusals: [404],
       }),
     })
     .post("/detokenize", onDetokenize, {
@@ -48,6 +49,7 @@ export function tokenizeApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
         tag: "Tokens",
         request: DetokenizeRequest,
         response: DetokenizeResponse,
+        refusals: [404],
       }),
     })
 }

@@ -43,7 +43,7 @@ export function anthropicApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
       parse: "none",
       detail: operation({
         summary: "Count the tokens of a conversation", tag, request: CountTokensRequest,
-        response: CountTokensResponse, refusal: AnthropicError,
+        response: CountTokensResponse, refusal: AnthropicError, refusals: [404],
       }),
     })
 }

@@ -36,15 +36,17 @@ export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
     .get("/v1/responses/:response_id", (route: WithId) => retrieve(context, find(route), route.request), {
       detail: operation({
         summary: "Get a stored response, or go on reading its events", tag, response: ResponseObject,
-        chunk: ResponseEvent, query: { stream: "boolean", starting_after: "integer" },
+        chunk: ResponseEvent, query: { stream: "boolean", starting_after: "integer" }, refusals: [404],
       }),
     })
     .delete("/v1/responses/:response_id", (route: WithId) => remove(find(route)), {
-      detail: operation({ summary: "Forget a response", tag, response: DeletedResponse }),
+      detail: operation({ summary: "Forget a response", tag, response: DeletedResponse, refusals: [404] }),
     })
     .post("/v1/responses/:response_id/cancel", (route: WithId) => cancel(find(route)), {
       parse: "none",
-      detail: operation({ summary: "Cancel a response in the background", tag, response: ResponseObject }),
+      detail: operation({
+        summary: "Cancel a response in the background", tag, response: ResponseObject, refusals: [400, 404],
+      }),
     })
 }
 

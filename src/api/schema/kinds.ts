@@ -15,5 +15,8 @@ export function nullable<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()])
 }
 
+/** What ends every stream of completions. */
+export const StreamEnd = Type.Literal("[DONE]")
+
 export const TokenIdSchema = Type.Integer({ minimum: 0 })
 export const JsonObject = Type.Record(Type.String(), Type.Unknown())

@@ -16,13 +16,3 @@ export const Usage = Type.Object({
   completion_tokens_details: Type.Optional(Type.Null()),
 })
 export type Usage = Static<typeof Usage>
-
-export const ErrorBody = Type.Object({
-  error: Type.Object({
-    message: Type.String(),
-    type: Type.String(),
-    param: nullable(Type.String()),
-    code: Type.Integer(),
-  }),
-})
-export type ErrorBody = Static<typeof ErrorBody>

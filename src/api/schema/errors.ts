@@ -1,0 +1,17 @@
+/** What a request that is not answered gets instead. */
+import { Type } from "@sinclair/typebox"
+import type { Static } from "@sinclair/typebox"
+import { nullable } from "./kinds.ts"
+
+export const ErrorBody = Type.Object({
+  error: Type.Object({
+    message: Type.String(),
+    type: Type.String(),
+    param: nullable(Type.String()),
+    code: Type.Integer(),
+  }),
+}, { title: "Error" })
+export type ErrorBody = Static<typeof ErrorBody>
+
+export const Unauthorized = Type.Object({ error: Type.Literal("Unauthorized") }, { title: "Unauthorized" })
+export type Unauthorized = Static<typeof Unauthorized>

@@ -1,0 +1,137 @@
+/**
+ * The part of JSON Schema that an OpenAPI document here is written in: what does not fit a schema, and random values
+ * that do. It reads a schema as a client gets it, knowing nothing of what wrote it. A keyword it does not know throws.
+ */
+export interface Schema {
+  readonly type?: string
+  readonly const?: unknown
+  readonly anyOf?: readonly Schema[]
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly required?: readonly string[]
+  readonly items?: Schema
+  readonly patternProperties?: Readonly<Record<string, Schema>>
+  readonly additionalProperties?: boolean
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly pattern?: string
+}
+
+const KEYWORDS = new Set([
+  "type", "const", "anyOf", "properties", "required", "items", "patternProperties", "additionalProperties", "minimum",
+  "maximum", "pattern", "title", "description", "default", "x-strict",
+])
+
+/**
+ * What does not fit, a line each. A field that the schema does not name is one, unless it allows others: an answer must
+ * not say more than its description.
+ */
+export function misfits(schema: Schema, value: unknown, path = ""): string[] {
+  const unknown = Object.keys(schema).find((keyword) => !KEYWORDS.has(keyword))
+  if (unknown !== undefined) throw new Error(`${path}: the keyword ${unknown} is not known here`)
+  if (schema.anyOf !== undefined) return misfitsOfAll(schema.anyOf, value, path)
+  if ("const" in schema) return value === schema.const ? [] : [wrong(path, JSON.stringify(schema.const), value)]
+  if (schema.type !== undefined && !isOfType(schema.type, value)) return [wrong(path, schema.type, value)]
+  if (Array.isArray(value)) return value.flatMap((item, i) => misfits(schema.items ?? {}, item, `${path}[${i}]`))
+  if (typeof value === "object" && value !== null) return misfitsOfObject(schema, value, path)
+  if (typeof value === "number") {
+    const { minimum = -Infinity, maximum = Infinity } = schema
+    return value >= minimum && value <= maximum ? [] : [wrong(path, `${minimum} to ${maximum}`, value)]
+  }
+  const { pattern } = schema
+  return pattern === undefined || new RegExp(pattern, "u").test(String(value)) ? [] : [wrong(path, pattern, value)]
+}
+
+/** Of the branch that fits best. */
+function misfitsOfAll(branches: readonly Schema[], value: unknown, path: string): string[] {
+  const all = branches.map((branch) => misfits(branch, value, path))
+  return all.reduce((best, next) => (depthOf(next) > depthOf(best) ? next : best))
+}
+
+/** Where the first misfit is; nowhere is best. */
+function depthOf([first]: readonly string[]): number {
+  return first === undefined ? Infinity : first.split(":")[0]!.split(/[.[]/).length
+}
+
+function misfitsOfObject(schema: Schema, value: object, path: string): string[] {
+  const { properties = {}, required = [], patternProperties = {} } = schema
+  const missing = required.filter((name) => !Object.hasOwn(value, name)).map((name) => `${path}.${name}: missing`)
+  const isOpen = schema.additionalProperties === true || schema.type === undefined
+  const wrongs = Object.entries(value).flatMap(([name, item]) => {
+    const at = `${path}.${name}`
+    if (Object.hasOwn(properties, name)) return misfits(properties[name]!, item, at)
+    const [, byPattern] = Object.entries(patternProperties).find(([pattern]) => new RegExp(pattern).test(name)) ?? []
+    if (byPattern !== undefined) return misfits(byPattern, item, at)
+    return isOpen ? [] : [`${at}: not in the schema`]
+  })
+  return [...missing, ...wrongs]
+}
+
+function isOfType(type: string, value: unknown): boolean {
+  switch (type) {
+    case "null":
+      return value === null
+    case "array":
+      return Array.isArray(value)
+    case "object":
+      return typeof value === "object" && value !== null && !Array.isArray(value)
+    case "integer":
+      return Number.isInteger(value)
+    case "string":
+    case "number":
+    case "boolean":
+      return typeof value === type
+    default:
+      throw new Error(`the type ${type} is not known here`)
+  }
+}
+
+function wrong(path: string, wanted: string, value: unknown): string {
+  return `${path}: ${wanted} wanted, got ${(JSON.stringify(value) ?? "undefined").slice(0, 80)}`
+}
+
+/** In [0, 1). */
+export type Random = () => number
+
+export function pick<T>(random: Random, values: readonly T[]): T {
+  return values[Math.floor(random() * values.length)]!
+}
+
+const TEXTS = ["", "a", "Hello there", "été 日本 🙂", "line\nline", "\u0000", "user", "auto", "text", "function", "message"]
+const INTEGERS = [0, 1, 1, 2, 3, 5, 20, -1]
+const NUMBERS = [0, 0.5, 1, 1, 1.5, -1, 2]
+
+/** A value that fits. Fields that may be left out mostly are, so that some requests mean something. */
+export function sample(schema: Schema, random: Random): unknown {
+  if (schema.anyOf !== undefined) return sample(pick(random, schema.anyOf), random)
+  if ("const" in schema) return schema.const
+  const { minimum = -Infinity, maximum = Infinity } = schema
+  const fit = (value: number) => Math.min(Math.max(value, minimum), maximum)
+  switch (schema.type) {
+    case "null":
+      return null
+    case "boolean":
+      return random() < 0.5
+    case "integer":
+      return fit(pick(random, INTEGERS))
+    case "number":
+      return fit(pick(random, NUMBERS))
+    case "string":
+      return schema.pattern === undefined ? pick(random, TEXTS) : "12345678901234567890"
+    case "array":
+      return Array.from({ length: Math.floor(random() * 3) }, () => sample(schema.items ?? {}, random))
+    case "object":
+      return sampleObject(schema, random)
+    default:
+      return pick(random, [...TEXTS, ...NUMBERS, null, true])
+  }
+}
+
+function sampleObject({ properties = {}, required = [], patternProperties = {} }: Schema, random: Random): object {
+  const fields = Object.entries(properties)
+    .filter(([name]) => required.includes(name) || random() < 0.15)
+    .map(([name, property]) => [name, sample(property, random)] as const)
+  const others = Object.values(patternProperties)
+    .filter(() => random() < 0.5)
+    .map((property) => [pick(random, ["1", "key", "type"]), sample(property, random)] as const)
+  return Object.fromEntries([...fields, ...others])
+}

@@ -1,0 +1,56 @@
+/** An OpenAPI document as a client reads it, and whether an answer is one that the document tells of. */
+import type { Answer } from "../unit/api/harness.ts"
+import { misfits } from "./json-schema.ts"
+import type { Schema } from "./json-schema.ts"
+
+type Content = Readonly<Record<string, { readonly schema: Schema }>>
+
+export interface Parameter {
+  readonly name: string
+  readonly in: "path" | "query"
+  readonly required?: boolean
+  readonly schema: Schema
+}
+
+export interface Operation {
+  readonly method: string
+  readonly path: string
+  readonly summary: string
+  readonly operationId: string
+  readonly tags: readonly string[]
+  readonly parameters: readonly Parameter[]
+  readonly requestBody?: { readonly content: Content }
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content: Content }>>
+}
+
+type Paths = Readonly<Record<string, Readonly<Record<string, Omit<Operation, "method" | "path">>>>>
+
+export function operationsOf(document: { readonly paths: Paths }): Operation[] {
+  return Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ ...operation, method: method.toUpperCase(), path })))
+}
+
+/** What of `answer` the document does not tell of, a line each. */
+export function untold({ method, path, responses }: Operation, answer: Answer): string[] {
+  const at = `${method} ${path}: ${answer.status}`
+  const response = responses[answer.status]
+  if (response === undefined) return [`${at} is not documented: ${answer.text.slice(0, 200)}`]
+  const type = answer.headers.get("content-type")?.split(";")[0] ?? null
+  if (type === null) {
+    return Object.keys(response.content).length === 0 && answer.text === "" ? [] : [`${at} has no content type`]
+  }
+  const described = response.content[type]
+  if (described === undefined) return [`${at} with ${type} is not documented: ${answer.text.slice(0, 200)}`]
+  return valuesOf(type, answer).flatMap((value) => misfits(described.schema, value)).map((misfit) => `${at}: ${misfit}`)
+}
+
+function valuesOf(type: string, answer: Answer): unknown[] {
+  if (type === "text/event-stream") return dataOf(answer.text)
+  return [type === "application/json" ? JSON.parse(answer.text) : answer.text]
+}
+
+/** The data of each event, also of those with a name or an id. */
+function dataOf(text: string): unknown[] {
+  const lines = text.split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice("data: ".length))
+  return lines.map((line) => (line === "[DONE]" ? line : JSON.parse(line)))
+}
