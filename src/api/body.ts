@@ -1,5 +1,6 @@
 /** Reads a JSON request body: its size bounded before it is in memory, its bytes checked to be UTF-8. */
 import { RequestError } from "../base/errors.ts"
+import { isNestedDeeper, MAX_NESTING } from "../base/nesting.ts"
 import { ClientGoneError } from "./errors.ts"
 import { shapeError } from "./schema/parse.ts"
 
@@ -8,7 +9,7 @@ const MAX_DRAINED_BYTES = 512 * 1024 * 1024
 
 /**
  * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type, an empty
- * body, bytes that are not UTF-8, text that is not JSON.
+ * body, bytes that are not UTF-8, text that is not JSON or too deep.
  */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
   const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase()
@@ -64,12 +65,14 @@ function decodeUtf8(bytes: Uint8Array): string {
 }
 
 function parseJson(text: string): unknown {
+  let body: unknown
   try {
-    const body: unknown = JSON.parse(text)
-    return hasWideSeed(body) ? parseKeepingSeed(text) : body
+    body = JSON.parse(text)
   } catch (error) {
     throw shapeError("body", `JSON decode error: ${error instanceof Error ? error.message : String(error)}`)
   }
+  if (isNestedDeeper(body, MAX_NESTING)) throw shapeError("body", `The body is nested more than ${MAX_NESTING} deep`)
+  return hasWideSeed(body) ? parseKeepingSeed(text) : body
 }
 
 function hasWideSeed(body: unknown): body is { seed: number } {

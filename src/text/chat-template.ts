@@ -4,6 +4,7 @@
  */
 import { Environment, Template } from "@huggingface/jinja"
 import { ConfigError, RequestError } from "../base/errors.ts"
+import { isNestedDeeper, MAX_NESTING } from "../base/nesting.ts"
 import { detectContentFormat, type ContentFormat } from "./content-format.ts"
 import { strftime } from "./strftime.ts"
 import { LimitedInterpreter, printedExpressions, TemplateError, type NodeFields } from "./template-interpreter.ts"
@@ -128,9 +129,15 @@ function parseCall(call: unknown, where: string): unknown {
 
 function parseArguments(text: unknown, where: string): unknown {
   if (text === undefined || text === null || text === "") return {}
+  const param = `${where}.function.arguments`
+  let value: unknown
   try {
-    return JSON.parse(String(text)) as unknown
+    value = JSON.parse(String(text))
   } catch {
-    throw new RequestError(`${where}.function.arguments is not valid JSON`, { param: `${where}.function.arguments` })
+    throw new RequestError(`${param} is not valid JSON`, { param })
   }
+  if (isNestedDeeper(value, MAX_NESTING)) {
+    throw new RequestError(`${param} is nested more than ${MAX_NESTING} deep`, { param })
+  }
+  return value
 }

@@ -3,12 +3,10 @@
  * each field. The examples below are a good request and refusals for every operation.
  */
 import { describe, expect, test } from "bun:test"
-import { createApp } from "../../../src/api/app.ts"
-import type { ApiOptions } from "../../../src/api/context.ts"
 import { operationsOf, untold } from "../../tools/openapi.ts"
 import type { Operation } from "../../tools/openapi.ts"
 import { makeApi, until } from "./harness.ts"
-import type { Api, ApiSetup, Json } from "./harness.ts"
+import type { Api, Json } from "./harness.ts"
 
 const document: Json = (await makeApi().send("GET", "/docs/json")).json
 const operations = operationsOf(document)

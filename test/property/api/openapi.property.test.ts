@@ -1,0 +1,86 @@
+/**
+ * Walks /docs/json with requests that fit it and with spoiled ones: whatever is asked, there is no 500, the answer is
+ * one that the document tells of, and the engine has nothing left to do. SEED repeats a run.
+ */
+import { describe, expect, test } from "bun:test"
+import { ChatTemplate } from "../../../src/text/chat-template.ts"
+import { pick, sample } from "../../tools/json-schema.ts"
+import type { Random, Schema } from "../../tools/json-schema.ts"
+import { spoiled } from "../../tools/mutate.ts"
+import { operationsOf, untold } from "../../tools/openapi.ts"
+import type { Operation, Parameter } from "../../tools/openapi.ts"
+import { makeApi, until } from "../../unit/api/harness.ts"
+import type { Api, Json } from "../../unit/api/harness.ts"
+
+const NUM_CASES = 50
+const SEED = Number(process.env["SEED"] ?? 1)
+const TEMPLATE =
+  "{% for m in messages %}{{ m.role }}: {{ m.content }}" +
+  "{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif %}\n{% endfor %}" +
+  "{% if tools %}{{ tools | tojson }}{% endif %}{% if documents %}{{ documents | tojson }}{% endif %}" +
+  "{% if add_generation_prompt %}assistant:{% endif %}"
+
+const document: Json = (await makeApi().send("GET", "/docs/json")).json
+
+/** Mulberry32. */
+function randomFrom(seed: number): Random {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+const messages = [{ role: "system", content: "Be brief." }, { role: "user", content: "hi" }]
+/** What a request needs to be answered, fields that no schema can say enough about, and what templates walk through. */
+const GOOD: Readonly<Record<string, unknown>> = {
+  model: "fake", prompt: ["hi", "ho"], messages, input: "hi", documents: [{ text: {} }], chat_template_kwargs: { x: [] },
+}
+
+/** A body that fits the schema; most of them are asked for something sensible. */
+function fittingBody(schema: Schema, random: Random): unknown {
+  const body = sample(schema, random)
+  if (typeof body !== "object" || body === null || random() < 0.2) return body
+  const known = Object.keys(schema.properties ?? {}).filter((name) => name in GOOD)
+  return { ...body, ...Object.fromEntries(known.map((name) => [name, GOOD[name]])) }
+}
+
+function pathWith(path: string, parameters: readonly Parameter[], ids: readonly string[], random: Random): string {
+  const words = ["fake", "", "nope", "1", "-1", "true", "abort", "wait", "text", "%ff", "a/b", "🙂", "x".repeat(3000)]
+  const filled = path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(pick(random, random() < 0.5 ? ids : words) || "x"))
+  const query = parameters.filter((parameter) => parameter.in === "query" && random() < 0.7).map(({ name, schema }) => {
+    const value = random() < 0.5 ? pick(random, words) : String(sample(schema, random))
+    return `${name}=${encodeURIComponent(value)}`
+  })
+  return query.length === 0 ? filled : `${filled}?${query.join("&")}`
+}
+
+async function fuzz(api: Api, operation: Operation, ids: readonly string[], random: Random): Promise<void> {
+  const { method, path, parameters, requestBody } = operation
+  const url = pathWith(path, parameters, ids, random)
+  const schema = requestBody?.content["application/json"]?.schema
+  let text: string | undefined
+  if (schema !== undefined) {
+    const body = fittingBody(schema, random)
+    text = random() < 0.5 ? JSON.stringify(body) : spoiled(body, random)
+  }
+  const headers = { "content-type": "application/json" }
+  const answer = text === undefined ? await api.send(method, url) : await api.send(method, url, text, headers)
+  const sent = `${url.slice(0, 300)} ${(text ?? "").slice(0, 1500)}`
+  expect([sent, answer.status === 500, untold(operation, answer)]).toEqual([sent, false, []])
+}
+
+describe(`every operation, with SEED=${SEED}`, () => {
+  for (const [i, operation] of operationsOf(document).entries()) {
+    test(`${operation.method} ${operation.path}`, async () => {
+      const api = makeApi({ chatTemplate: ChatTemplate.parse(TEMPLATE) })
+      const stored = { input: "hi", background: true, stream: true }
+      const ids = [/resp_\w+/.exec((await api.post("/v1/responses", stored)).text)![0]]
+      const random = randomFrom(SEED * 1000 + i)
+      for (let n = 0; n < NUM_CASES; n++) await fuzz(api, operation, ids, random)
+      await until(() => api.fake.numLive() === 0, "the engine to be idle")
+    }, 30_000)
+  }
+})
