@@ -16,7 +16,7 @@ const NOT_YET: readonly (readonly [RegExp, string])[] = [
   [/^responses\/tool-required/, "structured output"],
 ]
 
-/** Case names, and how this server differs on purpose (docs/api.md). */
+/** Case names, and how this server differs on purpose (docs/compatibility.md). */
 const ON_PURPOSE: readonly (readonly [RegExp, string])[] = [
   [/^messages\/no-max-tokens/, "errors of /v1/messages have Anthropic's names"],
 ]
