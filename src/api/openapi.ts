@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox"
 import type { TSchema } from "@sinclair/typebox"
 import type { DocumentDecoration } from "elysia"
+import { assert } from "../base/assert.ts"
 import { ErrorBody, Unauthorized } from "./schema/errors.ts"
 
 export interface OperationParts {
@@ -87,7 +88,10 @@ export interface DescribedRoute {
   readonly detail: unknown
 }
 
-/** OpenAPI 3.1, whose schemas are JSON Schema as TypeBox writes it. Routes without `detail` are left out. */
+/**
+ * OpenAPI 3.1, whose schemas are JSON Schema as TypeBox writes it; those with a title are components of that name.
+ * Routes without `detail` are left out.
+ */
 export function openApiDocument(
   routes: readonly DescribedRoute[], info: { version: string; rootPath: string },
 ): object {
@@ -100,6 +104,8 @@ export function openApiDocument(
     const parameters = [...pathParameters(shown), ...inQuery]
     item[method.toLowerCase()] = { ...rest, operationId: operationId(method, shown), parameters }
   }
+  const schemas: Record<string, unknown> = {}
+  const shared = withReferences(paths, schemas)
   return {
     openapi: "3.1.0",
     info: {
@@ -109,13 +115,28 @@ export function openApiDocument(
     },
     servers: [{ url: info.rootPath === "" ? "/" : info.rootPath }],
     components: {
+      schemas,
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer" }, header: { type: "apiKey", in: "header", name: "x-api-key" },
       },
     },
     security: [{}, { bearer: [] }, { header: [] }],
-    paths,
+    paths: shared,
   }
+}
+
+/** `node` with references in place of the schemas that have a title, which are put into `schemas`. */
+function withReferences(node: unknown, schemas: Record<string, unknown>): unknown {
+  if (Array.isArray(node)) return node.map((item) => withReferences(item, schemas))
+  if (typeof node !== "object" || node === null) return node
+  const copy: Record<string, unknown> = Object.fromEntries(
+    Object.entries(node).map(([name, item]) => [name, withReferences(item, schemas)]),
+  )
+  const { title } = copy
+  if (typeof title !== "string") return copy
+  const known = (schemas[title] ??= copy)
+  assert(JSON.stringify(known) === JSON.stringify(copy), `two schemas have the title ${title}`)
+  return { $ref: `#/components/schemas/${title}` }
 }
 
 function pathParameters(path: string): object[] {

@@ -25,9 +25,28 @@ export interface Operation {
 
 type Paths = Readonly<Record<string, Readonly<Record<string, Omit<Operation, "method" | "path">>>>>
 
-export function operationsOf(document: { readonly paths: Paths }): Operation[] {
-  return Object.entries(document.paths).flatMap(([path, item]) =>
+export interface OpenApiDocument {
+  readonly paths: Paths
+  readonly components: { readonly schemas: Readonly<Record<string, unknown>> }
+}
+
+/** With what they refer to in its place. */
+export function operationsOf(document: OpenApiDocument): Operation[] {
+  const paths = resolved(document.paths, document.components.schemas) as Paths
+  return Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({ ...operation, method: method.toUpperCase(), path })))
+}
+
+const REFERENCE = /^#\/components\/schemas\/(\w+)$/
+
+/** Errors: a reference to what is not there. */
+function resolved(node: unknown, schemas: OpenApiDocument["components"]["schemas"]): unknown {
+  if (Array.isArray(node)) return node.map((item) => resolved(item, schemas))
+  if (typeof node !== "object" || node === null) return node
+  if (!("$ref" in node)) return Object.fromEntries(Object.entries(node).map(([k, v]) => [k, resolved(v, schemas)]))
+  const name = REFERENCE.exec(String(node.$ref))?.[1]
+  if (name === undefined || !(name in schemas)) throw new Error(`${String(node.$ref)} refers to nothing`)
+  return resolved(schemas[name], schemas)
 }
 
 /** What of `answer` the document does not tell of, a line each. */

@@ -72,8 +72,9 @@ describe("the document", () => {
       "post /wake_up",
     ])
     const completions = json.paths["/v1/completions"].post
-    const request = completions.requestBody.content["application/json"].schema
-    expect(Object.keys(request.properties)).toEqual(
+    const { $ref } = completions.requestBody.content["application/json"].schema
+    expect($ref).toBe("#/components/schemas/CompletionRequest")
+    expect(Object.keys(json.components.schemas.CompletionRequest.properties)).toEqual(
       expect.arrayContaining(["prompt", "max_tokens", "temperature", "stream"]),
     )
     expect(Object.keys(completions.responses[200].content)).toEqual(["application/json", "text/event-stream"])
