@@ -4,6 +4,7 @@ import type { TSchema } from "@sinclair/typebox"
 import type { DocumentDecoration } from "elysia"
 import { assert } from "../base/assert.ts"
 import { ErrorBody, Unauthorized } from "./schema/errors.ts"
+import { ANY_KEY } from "./schema/kinds.ts"
 
 export interface OperationParts {
   readonly summary: string
@@ -132,6 +133,10 @@ function withReferences(node: unknown, schemas: Record<string, unknown>): unknow
   const copy: Record<string, unknown> = Object.fromEntries(
     Object.entries(node).map(([name, item]) => [name, withReferences(item, schemas)]),
   )
+  // Readers of OpenAPI know maps by this.
+  const { patternProperties, ...others } = copy
+  const values = (patternProperties as Record<string, unknown> | undefined)?.[ANY_KEY]
+  if (values !== undefined) return { ...others, additionalProperties: values }
   const { title } = copy
   if (typeof title !== "string") return copy
   const known = (schemas[title] ??= copy)

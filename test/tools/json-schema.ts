@@ -9,15 +9,14 @@ export interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>
   readonly required?: readonly string[]
   readonly items?: Schema
-  readonly patternProperties?: Readonly<Record<string, Schema>>
-  readonly additionalProperties?: boolean
+  readonly additionalProperties?: boolean | Schema
   readonly minimum?: number
   readonly maximum?: number
   readonly pattern?: string
 }
 
 const KEYWORDS = new Set([
-  "type", "const", "anyOf", "properties", "required", "items", "patternProperties", "additionalProperties", "minimum",
+  "type", "const", "anyOf", "properties", "required", "items", "additionalProperties", "minimum",
   "maximum", "pattern", "title", "description", "default", "x-strict",
 ])
 
@@ -53,14 +52,13 @@ function depthOf([first]: readonly string[]): number {
 }
 
 function misfitsOfObject(schema: Schema, value: object, path: string): string[] {
-  const { properties = {}, required = [], patternProperties = {} } = schema
+  const { properties = {}, required = [], additionalProperties = false } = schema
   const missing = required.filter((name) => !Object.hasOwn(value, name)).map((name) => `${path}.${name}: missing`)
-  const isOpen = schema.additionalProperties === true || schema.type === undefined
+  const isOpen = additionalProperties === true || schema.type === undefined
   const wrongs = Object.entries(value).flatMap(([name, item]) => {
     const at = `${path}.${name}`
     if (Object.hasOwn(properties, name)) return misfits(properties[name]!, item, at)
-    const [, byPattern] = Object.entries(patternProperties).find(([pattern]) => new RegExp(pattern).test(name)) ?? []
-    if (byPattern !== undefined) return misfits(byPattern, item, at)
+    if (typeof additionalProperties === "object") return misfits(additionalProperties, item, at)
     return isOpen ? [] : [`${at}: not in the schema`]
   })
   return [...missing, ...wrongs]
@@ -129,13 +127,13 @@ export function sample(schema: Schema, random: Random): unknown {
   }
 }
 
-function sampleObject({ properties = {}, required = [], patternProperties = {} }: Schema, random: Random): object {
+function sampleObject({ properties = {}, required = [], additionalProperties }: Schema, random: Random): object {
   const chance = Math.min(0.5, NUM_CHOSEN / Object.keys(properties).length)
   const fields = Object.entries(properties)
     .filter(([name]) => required.includes(name) || random() < chance)
     .map(([name, property]) => [name, sample(property, random)] as const)
-  const others = Object.values(patternProperties)
-    .filter(() => random() < 0.5)
-    .map((property) => [pick(random, ["1", "key", "type"]), sample(property, random)] as const)
+  const others = typeof additionalProperties === "object" && random() < 0.5
+    ? [[pick(random, ["1", "key", "type", "a\nb"]), sample(additionalProperties, random)] as const]
+    : []
   return Object.fromEntries([...fields, ...others])
 }

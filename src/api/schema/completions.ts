@@ -1,7 +1,7 @@
 /** POST /v1/completions */
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
-import { nullable, optional } from "./kinds.ts"
+import { mapOf, nullable, optional } from "./kinds.ts"
 import { PromptLogprobs } from "./logprobs.ts"
 import { ChunkMetrics, RequestMetrics } from "./request-metrics.ts"
 import { samplingFields, TokenIds } from "./sampling-fields.ts"
@@ -28,7 +28,7 @@ export const CompletionLogprobs = Type.Object({
   text_offset: Type.Array(Type.Integer()),
   token_logprobs: Type.Array(nullable(Type.Number())),
   tokens: Type.Array(Type.String()),
-  top_logprobs: Type.Array(nullable(Type.Record(Type.String(), Type.Number()))),
+  top_logprobs: Type.Array(nullable(mapOf(Type.Number()))),
 })
 export type CompletionLogprobs = Static<typeof CompletionLogprobs>
 

@@ -1,6 +1,6 @@
 /** Short spellings for the schemas of this folder. */
 import { Type } from "@sinclair/typebox"
-import type { TSchema } from "@sinclair/typebox"
+import type { ObjectOptions, TSchema } from "@sinclair/typebox"
 
 /** Of a schema whose values are taken as they are: true is no number there. */
 export const STRICT = "x-strict"
@@ -19,4 +19,12 @@ export function nullable<T extends TSchema>(schema: T) {
 export const StreamEnd = Type.Literal("[DONE]")
 
 export const TokenIdSchema = Type.Integer({ minimum: 0 })
-export const JsonObject = Type.Record(Type.String(), Type.Unknown())
+/** Fits every key. TypeBox's own pattern fits none with a line break in it, and lets its value be anything. */
+export const ANY_KEY = "^"
+
+/** An object with any keys. */
+export function mapOf<T extends TSchema>(schema: T, options: ObjectOptions = {}) {
+  return Type.Record(Type.String({ pattern: ANY_KEY }), schema, options)
+}
+
+export const JsonObject = mapOf(Type.Unknown())

@@ -1,7 +1,7 @@
 /** Log-probabilities of the prompt, as completions and chat completions tell them. */
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
-import { nullable } from "./kinds.ts"
+import { mapOf, nullable } from "./kinds.ts"
 
 const PromptToken = Type.Object({
   logprob: Type.Number(),
@@ -9,7 +9,7 @@ const PromptToken = Type.Object({
   decoded_token: Type.String(),
 })
 
-export const PromptLogprobs = Type.Array(nullable(Type.Record(Type.String(), PromptToken)), {
+export const PromptLogprobs = Type.Array(nullable(mapOf(PromptToken)), {
   description: "By prompt token: token ids to what is known of them; null for the first.",
 })
 export type PromptLogprobs = Static<typeof PromptLogprobs>

@@ -1,7 +1,7 @@
 /** POST /v1/responses */
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
-import { JsonObject, nullable, optional } from "./kinds.ts"
+import { JsonObject, mapOf, nullable, optional } from "./kinds.ts"
 import { EFFORTS } from "./chat.ts"
 import { RequestMetrics } from "./request-metrics.ts"
 import { samplingFields } from "./sampling-fields.ts"
@@ -54,7 +54,7 @@ export const ResponseTool = Type.Object(
   { additionalProperties: true },
 )
 
-const Metadata = Type.Record(Type.String(), Type.String())
+const Metadata = mapOf(Type.String())
 
 export const ResponsesRequest = Type.Object(
   {

@@ -1,7 +1,7 @@
 /** The fields that completions and chat completions share: how tokens are chosen and how the answer is reported. */
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
-import { JsonObject, optional, STRICT, TokenIdSchema } from "./kinds.ts"
+import { JsonObject, mapOf, optional, STRICT, TokenIdSchema } from "./kinds.ts"
 
 export const StreamOptions = Type.Object({
   include_usage: optional(Type.Boolean({ description: "Sends the usage in a last chunk of its own." })),
@@ -38,7 +38,7 @@ export const samplingFields = {
   include_stop_str_in_output: optional(Type.Boolean()),
   ignore_eos: optional(Type.Boolean()),
   min_tokens: optional(Type.Integer()),
-  logit_bias: optional(Type.Record(Type.String(), Type.Number())),
+  logit_bias: optional(mapOf(Type.Number())),
   allowed_token_ids: optional(Type.Array(Type.Integer())),
   bad_words: optional(Type.Array(Type.String())),
   repetition_detection: optional(RepetitionDetection),
@@ -50,7 +50,7 @@ export const samplingFields = {
     Type.Integer({ [STRICT]: true, description: "Ends the model's reasoning after so many tokens; -1 never." }),
   ),
   vllm_xargs: optional(
-    Type.Record(Type.String(), Type.Unknown(), { description: "What the server's logits processors are told." }),
+    mapOf(Type.Unknown(), { description: "What the server's logits processors are told." }),
   ),
   skip_special_tokens: optional(Type.Boolean({ default: true })),
   spaces_between_special_tokens: optional(Type.Boolean({ default: true })),

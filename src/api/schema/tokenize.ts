@@ -1,7 +1,7 @@
 /** POST /tokenize and /detokenize */
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
-import { nullable, optional } from "./kinds.ts"
+import { mapOf, nullable, optional } from "./kinds.ts"
 import { templateFields } from "./messages.ts"
 import { TokenIds } from "./sampling-fields.ts"
 
@@ -52,7 +52,7 @@ export const TokenizerInfo = Type.Object(
     local_files_only: Type.Boolean(),
     model_max_length: Type.Integer(),
     truncation_side: Type.String(),
-    added_tokens_decoder: Type.Record(Type.String(), Type.String(), { description: "Special tokens by their id." }),
+    added_tokens_decoder: mapOf(Type.String(), { description: "Special tokens by their id." }),
     chat_template: nullable(Type.String()),
   },
   { title: "TokenizerInfo", additionalProperties: true },

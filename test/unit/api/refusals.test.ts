@@ -170,6 +170,12 @@ describe("chat", () => {
   ]
   test.each(cases)("%s", (_, fields, refusal) => check(CHAT, { messages, ...fields }, refusal))
 
+  test("a map's values are looked at under every key, one with a line break too", async () => {
+    const bias = await api.post(CHAT, { messages, logit_bias: { "1\n": { a: 1 } } })
+    expect([bias.status, bias.json.error.message]).toEqual([400, expect.stringContaining("should be a number")])
+    expect((await api.post("/v1/responses", { input: "hi", metadata: { "\n": null } })).status).toBe(400)
+  })
+
   test("what is nested too deep for a template, as JSON or as text", async () => {
     const deep = `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`
     const call = { id: "c", type: "function", function: { name: "f", arguments: deep } }
