@@ -1,12 +1,13 @@
 /**
  * The compiled executable, serving the default model in float32, answers as the reference server was recorded to:
- * texts, log-probabilities, usage, refusals. Cases that need what is not built yet are listed by name, each with its
- * reason.
+ * texts, log-probabilities, usage, refusals, and each answer is one that its own OpenAPI document tells of. Cases that
+ * need what is not built yet are listed by name, each with its reason.
  */
-import { describe, expect, test } from "bun:test"
+import { beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { fixture } from "../fixtures.ts"
-import { judge, send, type RecordedCase } from "../tools/recording.ts"
+import { operationAt, operationsOf, untold, type OpenApiDocument, type Operation } from "../tools/openapi.ts"
+import { judge, parsed, send, type RecordedCase } from "../tools/recording.ts"
 import { defaultModel } from "./models.ts"
 import { serving } from "./serving.ts"
 
@@ -31,13 +32,21 @@ const { skip, server } = serving(path === null ? null : model, flags)
 const cases = path === null ? [] : (JSON.parse(readFileSync(path, "utf8")) as RecordedCase[])
 
 describe.skipIf(skip)("recorded answers", () => {
+  let operations: Operation[] = []
+  beforeAll(async () => {
+    operations = operationsOf((await (await fetch(`${server().url}/docs/json`)).json()) as OpenApiDocument)
+  })
+
   for (const recorded of cases) {
     const { name } = recorded
     const missing = NOT_YET.find(([names]) => names.test(name) && !name.includes("/refuse/"))
     const other = ON_PURPOSE.find(([names]) => names.test(name))
     const why = missing ? `: needs ${missing[1]}` : other ? `: ${other[1]}` : ""
     test.skipIf(why !== "")(name + why, async () => {
-      expect(judge(recorded, await send(server().url, recorded))).toEqual([])
+      const answer = await send(server().url, recorded)
+      expect(judge(recorded, parsed(answer))).toEqual([])
+      const operation = operationAt(operations, recorded.method ?? "POST", recorded.path)
+      expect(operation === null ? [] : untold(operation, answer)).toEqual([])
     }, 120_000)
   }
 })

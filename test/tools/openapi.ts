@@ -1,5 +1,5 @@
 /** An OpenAPI document as a client reads it, and whether an answer is one that the document tells of. */
-import type { Answer } from "../unit/api/harness.ts"
+import type { RawAnswer } from "./recording.ts"
 import { misfits } from "./json-schema.ts"
 import type { Schema } from "./json-schema.ts"
 
@@ -49,8 +49,17 @@ function resolved(node: unknown, schemas: OpenApiDocument["components"]["schemas
   return resolved(schemas[name], schemas)
 }
 
+/** The operation that serves `path`, which may have a query; null for what the document does not name. */
+export function operationAt(operations: readonly Operation[], method: string, path: string): Operation | null {
+  const [bare] = path.split("?")
+  const serves = (template: string): boolean =>
+    new RegExp(`^${template.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(bare!)
+  const candidates = operations.filter((operation) => operation.method === method && serves(operation.path))
+  return candidates.find((operation) => operation.path === bare) ?? candidates[0] ?? null
+}
+
 /** What of `answer` the document does not tell of, a line each. */
-export function untold({ method, path, responses }: Operation, answer: Answer): string[] {
+export function untold({ method, path, responses }: Operation, answer: RawAnswer): string[] {
   const at = `${method} ${path}: ${answer.status}`
   const response = responses[answer.status]
   if (response === undefined) return [`${at} is not documented: ${answer.text.slice(0, 200)}`]
@@ -63,7 +72,7 @@ export function untold({ method, path, responses }: Operation, answer: Answer): 
   return valuesOf(type, answer).flatMap((value) => misfits(described.schema, value)).map((misfit) => `${at}: ${misfit}`)
 }
 
-function valuesOf(type: string, answer: Answer): unknown[] {
+function valuesOf(type: string, answer: RawAnswer): unknown[] {
   if (type === "text/event-stream") return dataOf(answer.text)
   return [type === "application/json" ? JSON.parse(answer.text) : answer.text]
 }

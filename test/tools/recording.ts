@@ -35,19 +35,29 @@ const CLOSE: Readonly<Record<string, number>> = {
 }
 const RELATIVE = 2e-2
 
-export async function send(url: string, recorded: RecordedCase): Promise<Answer> {
+/** An answer as it came. */
+export interface RawAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+}
+
+export async function send(url: string, recorded: RecordedCase): Promise<RawAnswer> {
   const body = recorded.raw ?? (recorded.body === undefined ? null : JSON.stringify(recorded.body))
   const headers: Record<string, string> = { ...recorded.headers }
   if (recorded.raw === undefined && recorded.body !== undefined) headers["Content-Type"] ??= "application/json"
   const method = recorded.method ?? "POST"
   const response = await fetch(url + recorded.path, { method, headers, body: method === "GET" ? null : body })
-  const text = await response.text()
-  const type = (response.headers.get("content-type") ?? "").split(";")[0]!
-  if (type === "text/event-stream") return { status: response.status, type, events: parseEvents(text) }
+  return { status: response.status, headers: response.headers, text: await response.text() }
+}
+
+export function parsed({ status, headers, text }: RawAnswer): Answer {
+  const type = (headers.get("content-type") ?? "").split(";")[0]!
+  if (type === "text/event-stream") return { status, type, events: parseEvents(text) }
   try {
-    return { status: response.status, type, json: JSON.parse(text) as unknown }
+    return { status, type, json: JSON.parse(text) as unknown }
   } catch {
-    return { status: response.status, type, text }
+    return { status, type, text }
   }
 }
 
