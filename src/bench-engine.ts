@@ -9,12 +9,12 @@ import { describeSteps, measureSteps } from "./bench/engine-steps.ts"
 import { writeReport } from "./bench/report.ts"
 import { StepEngine } from "./bench/step-engine.ts"
 import type { BenchConfig } from "./cli/bench-options.ts"
-import { locateLibraries } from "./cli/libraries.ts"
 import { defaultSamplingParams } from "./core/sampling-params.ts"
 import type { EngineClient } from "./engine/engine-client.ts"
 import type { EngineReady } from "./engine/engine-ready.ts"
 import { WorkerPort } from "./engine/worker-port.ts"
 import type { EngineConfig } from "./exec/engine-config.ts"
+import { onNullBackend } from "./null-backend.ts"
 import { startOptions } from "./serve.ts"
 import { startEngine } from "./start-engine.ts"
 
@@ -25,7 +25,7 @@ export async function benchEngine(config: BenchConfig<"engine">): Promise<number
   const log = makeLog({ level: "error", json: false })
   const options = startOptions({ ...flags, logLevel: "error", disableLogStats: true }, log)
   const empty: EngineConfig = {
-    ...options.engine, isa: null, numThreads: 1, libraries: { cpu: locateLibraries(flags.libDir).null, preload: [] },
+    ...onNullBackend(options.engine, flags.libDir),
     maxNumSeqs: mostStreams, maxNumBatchedTokens: Math.max(options.engine.maxNumBatchedTokens, mostStreams),
     maxModelLen: inputLen + outputLen + 1,
     numBlocksOverride: mostStreams * (Math.ceil((inputLen + outputLen + 1) / options.engine.blockSize) + 1) + 1,

@@ -6,13 +6,12 @@ import { plotSvg } from "./bench/plot.ts"
 import { formatTable, writeReport } from "./bench/report.ts"
 import { scaleBatch, scaleBlocks, scaleContext, scaleWaiting, type ScaleCurve } from "./bench/scale.ts"
 import type { BenchConfig } from "./cli/bench-options.ts"
-import { locateLibraries } from "./cli/libraries.ts"
+import { onNullBackend } from "./null-backend.ts"
 import { engineConfig, modelPathOf } from "./serve.ts"
 
 export async function benchScale({ engine, plotDir, json, ...options }: BenchConfig<"scale">): Promise<number> {
   const computing = engineConfig(engine, modelPathOf(engine))
-  const { null: nothing } = locateLibraries(engine.libDir)
-  const empty = { ...computing, isa: null, libraries: { cpu: nothing, preload: [] } }
+  const empty = onNullBackend(computing, engine.libDir)
   preloadLibraries(computing.libraries.preload)
   const curves: ScaleCurve[] = []
   for (const measure of [
