@@ -1,7 +1,7 @@
 /** All endpoints in one application, with what holds for every request: keys, errors, unknown paths and methods. */
 import { Elysia } from "elysia"
 import type { EngineClient } from "../engine/engine-client.ts"
-import { ApiKeys, unauthorized } from "./auth.ts"
+import { ApiKeys } from "./auth.ts"
 import { anthropicApi } from "./anthropic/anthropic-api.ts"
 import { chatApi } from "./chat.ts"
 import { completionsApi } from "./completions.ts"
@@ -10,6 +10,7 @@ import type { ApiContext, ApiOptions } from "./context.ts"
 import { allowReading, preflight } from "./cors.ts"
 import { devApi } from "./dev.ts"
 import { docsApi } from "./docs.ts"
+import { earlyRefusal } from "./early-refusal.ts"
 import { errorResponse } from "./errors.ts"
 import { systemFingerprint } from "./fingerprint.ts"
 import { HttpMetrics } from "./http-metrics.ts"
@@ -47,9 +48,9 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   const answer = async (request: Request): Promise<Response> => {
     const { method, url } = request
     const path = new URL(url).pathname
-    if (!keys.mayPass(path, request)) return unauthorized()
+    if (!keys.mayPass(path, request)) return earlyRefusal(path, 401)
     const handler = methods.has(path) ? path : patternOf(path)
-    const refusal = refuseMethod(methods.get(handler), method)
+    const refusal = refuseMethod(path, methods.get(handler), method)
     const routed = () => refusal ?? routes.handle(request).catch((error) => errorResponse(error, merged.log))
     return httpMetrics.measure({ handler: methods.has(handler) ? handler : "none", request }, routed)
   }
@@ -110,8 +111,7 @@ function patternFinder(routes: readonly string[]): (path: string) => string {
 }
 
 /** 404 for a path that nothing serves, 405 for a method that it is not served for; null when there is a route. */
-function refuseMethod(known: ReadonlySet<string> | undefined, method: string): Response | null {
-  if (known === undefined) return Response.json({ detail: "Not Found" }, { status: 404 })
-  if (known.has(method)) return null
-  return Response.json({ detail: "Method Not Allowed" }, { status: 405, headers: { allow: [...known].join(", ") } })
+function refuseMethod(path: string, known: ReadonlySet<string> | undefined, method: string): Response | null {
+  if (known === undefined) return earlyRefusal(path, 404)
+  return known.has(method) ? null : earlyRefusal(path, 405, { allow: [...known].join(", ") })
 }

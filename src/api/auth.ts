@@ -1,6 +1,5 @@
 /** API keys: who asks, and may they. Compared in constant time. */
 import { createHash, timingSafeEqual } from "node:crypto"
-import type { Unauthorized } from "./schema/errors.ts"
 
 /** Where no key is asked for everybody is the same. */
 const ANYBODY = "anybody"
@@ -37,11 +36,6 @@ export class ApiKeys {
     for (const [i, wanted] of this.#digests.entries()) if (timingSafeEqual(wanted, given)) owner = `key ${i + 1}`
     return owner
   }
-}
-
-export function unauthorized(): Response {
-  const body: Unauthorized = { error: "Unauthorized" }
-  return Response.json(body, { status: 401, headers: { "www-authenticate": "Bearer" } })
 }
 
 /** The bearer token, or the header that Anthropic's clients send. */

@@ -15,7 +15,7 @@ export interface OperationParts {
   readonly chunk?: TSchema
   /** The content type of an answer that is neither. */
   readonly mediaType?: string
-  /** The schema of a refusal; OpenAI's error body where it is left out. */
+  /** The schema of every refusal; where it is left out, OpenAI's error body, and vLLM's words of a missing key. */
   readonly refusal?: TSchema
   /** Statuses of refusals, beside those that everything with a body, a query or a generated text has. */
   readonly refusals?: readonly number[]
@@ -44,13 +44,14 @@ const REASONS: Readonly<Record<number, string>> = {
 /** A route's `detail`. */
 export function operation(parts: OperationParts): DocumentDecoration {
   const { summary, tag, request, query, isProbe = false, refusal = ErrorBody } = parts
+  const unauthorized = parts.refusal ?? Unauthorized
   const content = goodContent(parts, refusal)
   const responses: Record<number, object> = { 200: { description: "OK", content } }
   if (isProbe) responses[503] = { description: REASONS[503], content }
   for (const status of refusalStatuses(parts)) {
     responses[status] = { description: REASONS[status], content: jsonContent(refusal) }
   }
-  responses[401] = { description: REASONS[401], content: jsonContent(Unauthorized) }
+  responses[401] = { description: REASONS[401], content: jsonContent(unauthorized) }
   const detail = {
     summary,
     tags: [tag],

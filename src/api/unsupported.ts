@@ -1,7 +1,5 @@
-/**
- * Fields that would change the answer in a way this server does not know how to: refused, never dropped in silence.
- * Each row says which values ask for the change.
- */
+/** Fields that would change the answer in a way this server does not know how to: refused, never dropped in silence. */
+import type { TObject, TSchema } from "@sinclair/typebox"
 import { RequestError } from "../base/errors.ts"
 import { isRecord } from "./schema/coerce.ts"
 
@@ -15,6 +13,7 @@ const nonEmpty: Asks = (value) => {
   return isRecord(value) ? Object.keys(value).length > 0 : given(value)
 }
 
+/** Each row says which values ask for the change. */
 const UNSUPPORTED: readonly (readonly [field: string, asks: Asks, instead?: string])[] = [
   ["best_of", above(1), "use n"],
   ["suffix", nonEmpty, "the model has no fill-in-the-middle format"],
@@ -43,4 +42,29 @@ export function refuseUnsupported(body: Readonly<Record<string, unknown>>): void
     const hint = instead === undefined ? "leave it out" : instead
     throw new RequestError(`${field} is not supported yet: ${hint}. (parameter=${field})`, { param: field })
   }
+}
+
+/** Of other endpoints, but without them the answer is the same. */
+const HARMLESS: ReadonlySet<string> = new Set(
+  ["user", "request_id", "stream_options", "stream_interval", "parallel_tool_calls", "include_reasoning"],
+)
+
+/**
+ * Errors: `RequestError` naming the first field of `elsewhere` that `own` has no place for, with a value that counts
+ * there. Whoever sends one means it.
+ */
+export function refuseForeign(body: Readonly<Record<string, unknown>>, own: TObject, elsewhere: TObject): void {
+  for (const [field, schema] of Object.entries(elsewhere.properties)) {
+    if (field in own.properties || HARMLESS.has(field) || saysNothing(body[field], schema)) continue
+    throw new RequestError(`${field} is not a field of this endpoint, and would change the answer: leave it out.`, {
+      param: field,
+    })
+  }
+}
+
+/** The value is what a request without the field has. */
+function saysNothing(value: unknown, schema: TSchema): boolean {
+  if (value === null || value === undefined) return true
+  const [{ default: byDefault } = {} as TSchema] = (schema["anyOf"] ?? [schema]) as TSchema[]
+  return value === (byDefault ?? false)
 }

@@ -15,6 +15,11 @@ const TYPES: Readonly<Record<number, string>> = {
   503: "overloaded_error",
 }
 
+/** Whether Anthropic's clients ask for `path`, also where nothing serves it. */
+export function isAnthropicPath(path: string): boolean {
+  return path === "/v1/messages" || path.startsWith("/v1/messages/")
+}
+
 export function anthropicError({ status, message }: RequestError): AnthropicError {
   const type = TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error")
   return { type: "error", error: { type, message } }

@@ -1,19 +1,20 @@
 /** Anthropic's requests as the chat requests that they are for the model. */
 import { RequestError } from "../../base/errors.ts"
-import { EFFORTS } from "../schema/chat.ts"
-import type { ChatRequest } from "../schema/chat.ts"
-import type {
-  AnthropicBlock, AnthropicContent, AnthropicMessage, CountTokensRequest, MessagesRequest,
-} from "../schema/anthropic.ts"
+import { ChatRequest, EFFORTS } from "../schema/chat.ts"
+import { MessagesRequest } from "../schema/anthropic.ts"
+import type { AnthropicBlock, AnthropicContent, AnthropicMessage, CountTokensRequest } from "../schema/anthropic.ts"
+import { TemplateFieldsSchema } from "../schema/messages.ts"
 import type { ChatMessage } from "../schema/messages.ts"
 import type { Tools } from "../tools.ts"
+import { refuseForeign, refuseUnsupported } from "../unsupported.ts"
 
 /** Fields that would change the answer in a way that is not known here. */
 const REFUSED = ["mcp_servers", "container", "context_management", "speed"] as const
 
 /** Errors: `RequestError` whose param is the path of what cannot be honoured. */
 export function chatRequest(body: MessagesRequest): ChatRequest {
-  const { max_tokens, stop_sequences, temperature, top_k, top_p, stream, priority, cache_salt } = body
+  refuseForeign(body, MessagesRequest, ChatRequest)
+  const { max_tokens, stop_sequences, temperature, top_k, top_p, stream, priority, cache_salt, vllm_xargs } = body
   return {
     ...promptPart(body),
     max_tokens,
@@ -24,12 +25,16 @@ export function chatRequest(body: MessagesRequest): ChatRequest {
     stream: stream ?? false,
     priority: priority ?? null,
     cache_salt: cache_salt ?? null,
+    vllm_xargs: vllm_xargs ?? null,
     user: body.metadata?.user_id ?? null,
   }
 }
 
 /** What makes the prompt. An assistant's message at the end is one that the model goes on with. */
 export function promptPart(body: CountTokensRequest): ChatRequest {
+  refuseUnsupported(body)
+  // What counts for an answer alone may stand here too: clients count what they are about to send.
+  refuseForeign(body, MessagesRequest, TemplateFieldsSchema)
   for (const field of REFUSED) {
     if (((body as Record<string, unknown>)[field] ?? null) !== null) {
       throw new RequestError(`${field} is not supported: leave it out.`, { param: field })

@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, nullable, optional } from "./kinds.ts"
+import { samplingFields } from "./sampling-fields.ts"
 
 /** What a tool's result is made of. */
 export const AnthropicContent = Type.Object(
@@ -80,8 +81,9 @@ export const MessagesRequest = Type.Object(
     stream: optional(Type.Boolean({ default: false })),
     metadata: optional(Type.Object({ user_id: optional(Type.String()) }, { additionalProperties: true })),
     service_tier: optional(Type.Union([Type.Literal("auto"), Type.Literal("standard_only")])),
-    priority: optional(Type.Integer({ description: "Lower is served earlier, under the priority policy." })),
-    cache_salt: optional(Type.String({ description: "Prompts share cached blocks only with the same salt." })),
+    priority: samplingFields.priority,
+    cache_salt: samplingFields.cache_salt,
+    vllm_xargs: samplingFields.vllm_xargs,
   },
   { title: "MessagesRequest" },
 )

@@ -169,6 +169,14 @@ describe("refusals are in Anthropic's form, and name the field", () => {
     ["too many stop sequences", { stop_sequences: ["a", "b", "c", "d", "e"] }, /body.stop_sequences/],
     ["temperature", { temperature: 3 }, /temperature/],
     ["MCP servers", { mcp_servers: [{}] }, /mcp_servers/],
+    ["arguments for processors that are not there", { vllm_xargs: { a: 1 } }, /vllm_xargs/],
+    ["a field that is supported nowhere", { watermarking: true }, /watermarking is not supported yet/],
+    ["a chat's penalty", { presence_penalty: 1 }, /presence_penalty is not a field of this endpoint/],
+    ["a chat's seed", { seed: 0 }, /seed is not a field/],
+    ["a chat's limit", { max_completion_tokens: 5 }, /max_completion_tokens is not a field/],
+    ["a chat's choices", { n: 2 }, /n is not a field/],
+    ["a chat's format", { response_format: { type: "json_object" } }, /response_format is not a field/],
+    ["a chat's documents", { documents: [{}] }, /documents is not a field/],
   ]
   test.each(cases)("%s", async (_, body, says) => {
     const { status, json } = await api.post(PATH, { max_tokens: 5, messages: hi, ...body })
@@ -177,12 +185,73 @@ describe("refusals are in Anthropic's form, and name the field", () => {
       .toEqual({ type: "error", error: { type: "invalid_request_error", message: expect.stringMatching(says) } })
   })
 
-  test("with a type for each status", async () => {
-    const unknown = await api.post(PATH, { max_tokens: 5, messages: hi, model: "nope" })
-    expect([unknown.status, unknown.json.error.type]).toEqual([404, "not_found_error"])
+  test("other endpoints' fields that change nothing pass, and those nobody knows", async () => {
+    const body = { user: "u", n: 1, echo: false, seed: null, top_logprobs: 0, request_id: "r", wibble: 5 }
+    expect((await api.post(PATH, { max_tokens: 5, messages: hi, ...body })).status).toBe(200)
+  })
+
+  test("arguments for logits processors are passed on where one is loaded", async () => {
+    const processors = makeApi({ reply: WHOLE, model: { logitsProcessors: ["p"] } })
+    const { status } = await processors.post(PATH, { max_tokens: 5, messages: hi, vllm_xargs: { a: 1 } })
+    expect([status, processors.fake.core.added[0]!.sampling.extraArgs]).toEqual([200, { a: 1 }])
+  })
+})
+
+describe("every refusal is in Anthropic's form", () => {
+  const api = makeApi({ reply: WHOLE })
+  const body = { max_tokens: 5, messages: hi }
+  const paths = [PATH, `${PATH}/count_tokens`]
+  const JSON_TYPE = { "content-type": "application/json" }
+  function expectForm(answer: Answer, status: number, type: string): void {
+    expect([answer.status, answer.json]).toEqual([
+      status, { type: "error", error: { type, message: expect.stringMatching(/./) } },
+    ])
+  }
+
+  test("of a model that is not there, and of a body that is too large or no JSON", async () => {
     const small = makeApi({ api: { maxBodyBytes: 10 } })
-    const large = await small.post(PATH, { max_tokens: 5, messages: hi })
-    expect([large.status, large.json.error.type]).toEqual([413, "request_too_large"])
+    for (const path of paths) {
+      expectForm(await api.post(path, { ...body, model: "nope" }), 404, "not_found_error")
+      expectForm(await small.post(path, body), 413, "request_too_large")
+      for (const text of ["{", "[]", ""]) {
+        expectForm(await api.send("POST", path, text, JSON_TYPE), 400, "invalid_request_error")
+      }
+      expectForm(await api.send("POST", path, "{}", { "content-type": "text/plain" }), 400, "invalid_request_error")
+    }
+  })
+
+  test("of a wrong key or none", async () => {
+    const guarded = makeApi({ api: { apiKeys: ["key"] } })
+    for (const path of [...paths, `${PATH}/batches`]) {
+      for (const headers of [{}, { "x-api-key": "yek" }, { authorization: "Bearer k" }]) {
+        const answer = await guarded.post(path, body, headers as Record<string, string>)
+        expectForm(answer, 401, "authentication_error")
+        expect(answer.headers.get("www-authenticate")).toBe("Bearer")
+      }
+    }
+    expect((await guarded.post(PATH, body, { "x-api-key": "key" })).status).toBe(200)
+    expect((await guarded.post("/v1/chat/completions", body)).json).toEqual({ error: "Unauthorized" })
+  })
+
+  test("of another method or path", async () => {
+    const got = await api.send("GET", PATH)
+    expectForm(got, 405, "invalid_request_error")
+    expect(got.headers.get("allow")).toBe("POST")
+    expectForm(await api.post(`${PATH}/batches`, {}), 404, "not_found_error")
+    expect((await api.post("/v1/messagesx", {})).json).toEqual({ detail: "Not Found" })
+  })
+
+  test("of too many requests, and while the server shuts down", async () => {
+    const busy = makeApi({ stepMs: null, limits: { maxRequestsPerKey: 1 } })
+    const first = busy.post(PATH, body)
+    await until(() => busy.fake.numLive() === 1, "the request")
+    const second = await busy.post(PATH, { ...body, stream: true })
+    expectForm(second, 429, "rate_limit_error")
+    expect(Number(second.headers.get("retry-after"))).toBeGreaterThan(0)
+    void busy.fake.engine.shutdown(10_000)
+    expectForm(await busy.post(PATH, body), 503, "overloaded_error")
+    for (let i = 0; i < 5; i++) busy.fake.core.step()
+    expect((await first).status).toBe(200)
   })
 })
 
@@ -198,8 +267,13 @@ describe("count_tokens", () => {
     expect([...Value.Errors(CountTokensResponse, json)]).toEqual([])
   })
 
-  test("refuses as messages does", async () => {
-    const { status, json } = await makeApi().post(`${PATH}/count_tokens`, { messages: hi, model: "nope" })
-    expect([status, json.error.type]).toEqual([404, "not_found_error"])
+  test("refuses what would change the prompt, and takes what a message has besides", async () => {
+    const api = makeApi({ reply: WHOLE })
+    const ask = (body: object) => api.post(`${PATH}/count_tokens`, { messages: hi, ...body })
+    expect((await ask({ max_tokens: 5, temperature: 1, stream: true, vllm_xargs: { a: 1 } })).status).toBe(200)
+    for (const body of [{ documents: [{}] }, { chat_template: "x" }, { add_special_tokens: true }]) {
+      const { status, json } = await ask(body)
+      expect([status, json.error.message]).toEqual([400, expect.stringContaining(Object.keys(body)[0]!)])
+    }
   })
 })
