@@ -112,26 +112,3 @@ export async function collectAll(
   if (signal.aborted && numFinished < numChoices) throw new ClientGoneError("the client closed its connection")
   return outputs
 }
-
-/**
- * Starts `outputs`, and gives them back once the engine has had its chance to refuse the request: its errors come from
- * here, while nothing has been sent. Later ones come where the outputs are read.
- */
-export async function admitted<T>(
-  outputs: AsyncGenerator<T, void, void>,
-): Promise<AsyncGenerator<T, void, void>> {
-  const first = outputs.next()
-  first.catch(() => {})
-  await Promise.race([first, new Promise((resolve) => setImmediate(resolve))])
-  return startingWith(first, outputs)
-}
-
-async function* startingWith<T>(
-  first: Promise<IteratorResult<T, void>>, outputs: AsyncGenerator<T, void, void>,
-): AsyncGenerator<T, void, void> {
-  try {
-    for (let next = await first; next.done !== true; next = await outputs.next()) yield next.value
-  } finally {
-    void outputs.return().catch(() => {})
-  }
-}

@@ -12,6 +12,7 @@
  * Kept of each stream: its last `bytes` bytes of events, and always the last event.
  */
 import { RequestError } from "../base/errors.ts"
+import { admitted } from "./admitted.ts"
 import { randomHex } from "./request-id.ts"
 import { sseBody, SseText } from "./sse.ts"
 import type { SseOptions, SseReader } from "./sse.ts"
@@ -55,8 +56,7 @@ export class StreamStore {
   async open(
     events: AsyncGenerator<object, void, void>, owner: string, signal: AbortSignal, options: SseOptions,
   ): Promise<Response> {
-    const source = new SseText(events, options)
-    await source.begin()
+    const source = new SseText(await admitted(events), options)
     const stream = new ResumableStream(source, owner, options, this.#limits.bytes)
     this.#streams.set(stream.id, stream)
     return this.#attach(stream, 0, signal)

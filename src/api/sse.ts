@@ -6,6 +6,7 @@
  */
 import type { RequestError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
+import { admitted } from "./admitted.ts"
 import { errorBody, toRequestError } from "./errors.ts"
 
 const HEADERS = {
@@ -57,21 +58,16 @@ export interface SseReader {
 /**
  * Starts the generator and answers with its events, then with the dialect's end, also after an error event.
  *
- * Errors: what the generator throws at once, before it waits for anything that takes time; the caller can still answer
- * with a plain error then.
+ * Errors: those of `admitted`.
  */
 export async function sseResponse(events: AsyncGenerator<object, void, void>, options: SseOptions): Promise<Response> {
-  const text = new SseText(events, options)
-  await text.begin()
-  return sseBody(text, options)
+  return sseBody(new SseText(await admitted(events), options), options)
 }
 
 /** A generator's events as text. */
 export class SseText implements SseReader {
   readonly #events: AsyncGenerator<object, void, void>
   readonly #options: SseOptions
-  /** The first event, asked for before there is a connection. */
-  #first: Promise<IteratorResult<object, void>> | null = null
   #hasEnded = false
 
   constructor(events: AsyncGenerator<object, void, void>, options: SseOptions) {
@@ -79,22 +75,11 @@ export class SseText implements SseReader {
     this.#options = options
   }
 
-  /** Errors: those of `sseResponse`. */
-  async begin(): Promise<void> {
-    const first = this.#events.next()
-    // An error is seen where the promise is awaited; until then nobody must take it for an unhandled one.
-    first.catch(() => {})
-    this.#first = first
-    await Promise.race([first, new Promise((resolve) => setImmediate(resolve))])
-  }
-
   async next(): Promise<string | null> {
     const { abort, dialect, log } = this.#options
     if (this.#hasEnded) return null
-    const pending = this.#first ?? this.#events.next()
-    this.#first = null
     try {
-      const { done, value } = await pending
+      const { done, value } = await this.#events.next()
       if (done !== true) return dialect.event(value)
       this.#hasEnded = true
       return dialect.end === "" || abort.signal.aborted ? null : dialect.end

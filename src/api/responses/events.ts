@@ -8,8 +8,9 @@
  */
 import type { Log } from "../../base/log.ts"
 import type { ChoiceOutput, EngineClient } from "../../engine/engine-client.ts"
+import { admitted } from "../admitted.ts"
 import { toRequestError } from "../errors.ts"
-import { admitted, generateAll } from "../generation.ts"
+import { generateAll } from "../generation.ts"
 import type { Generation } from "../generation.ts"
 import type { ResponseEvent } from "../schema/response-events.ts"
 import { ResponseDraft } from "./response-draft.ts"
