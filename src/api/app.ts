@@ -3,6 +3,7 @@ import { Elysia } from "elysia"
 import type { EngineClient } from "../engine/engine-client.ts"
 import { ApiKeys } from "./auth.ts"
 import { anthropicApi } from "./anthropic/anthropic-api.ts"
+import { chatBatchApi } from "./chat-batch.ts"
 import { chatApi } from "./chat.ts"
 import { completionsApi } from "./completions.ts"
 import { DEFAULT_API_OPTIONS } from "./context.ts"
@@ -14,6 +15,7 @@ import { earlyRefusal } from "./early-refusal.ts"
 import { errorResponse } from "./errors.ts"
 import { systemFingerprint } from "./fingerprint.ts"
 import { HttpMetrics } from "./http-metrics.ts"
+import { invocationsApi } from "./invocations.ts"
 import { modelsApi } from "./models.ts"
 import { observed } from "./observed.ts"
 import { opsApi } from "./ops.ts"
@@ -74,6 +76,8 @@ function buildRoutes(context: ApiContext) {
     .onError(({ error }) => errorResponse(error, context.options.log))
     .use(completionsApi(context, noteUnknown))
     .use(chatApi(context, noteUnknown))
+    .use(chatBatchApi(context, noteUnknown))
+    .use(invocationsApi(context, noteUnknown))
     .use(responsesApi(context, noteUnknown))
     .use(anthropicApi(context, noteUnknown))
     .use(renderApi(context, noteUnknown))

@@ -24,7 +24,7 @@ export function chatApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   return new Elysia().post("/v1/chat/completions", resumable(context, answer), { parse: "none", detail })
 }
 
-async function chat(context: ApiContext, request: Request, body: ChatRequest): Promise<Response> {
+export async function chat(context: ApiContext, request: Request, body: ChatRequest): Promise<Response> {
   const { client } = context
   const job = planChat(context, request, body)
   const generation = generationFor(request, body, job.id, [job.run])

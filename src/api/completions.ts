@@ -42,7 +42,7 @@ export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog
   return new Elysia().post("/v1/completions", resumable(context, answer), { parse: "none", detail })
 }
 
-async function complete(context: ApiContext, request: Request, body: CompletionRequest): Promise<Response> {
+export async function complete(context: ApiContext, request: Request, body: CompletionRequest): Promise<Response> {
   const { client } = context
   const job = planCompletion(context, request, body)
   const generation = generationFor(request, body, job.id, job.runs)

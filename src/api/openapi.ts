@@ -19,6 +19,8 @@ export interface OperationParts {
   readonly refusal?: TSchema
   /** Statuses of refusals, beside those that everything with a body, a query or a generated text has. */
   readonly refusals?: readonly number[]
+  /** Whether the engine generates, where the answer is never a stream. */
+  readonly isGenerating?: boolean
   /** Whether the engine may be unwell: 503, with the body of a good answer. */
   readonly isProbe?: boolean
   /** Names after the question mark, each with the JSON type of its value. */
@@ -70,8 +72,8 @@ function goodContent({ response, chunk, mediaType }: OperationParts, refusal: TS
   return content
 }
 
-function refusalStatuses({ request, query, chunk, refusals = [] }: OperationParts): Set<number> {
-  const generates = request !== undefined && chunk !== undefined
+function refusalStatuses({ request, query, chunk, isGenerating, refusals = [] }: OperationParts): Set<number> {
+  const generates = isGenerating ?? (request !== undefined && chunk !== undefined)
   return new Set([
     ...(request === undefined ? [] : BODY_REFUSALS),
     ...(query === undefined ? [] : QUERY_REFUSALS),

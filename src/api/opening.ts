@@ -16,20 +16,28 @@ import type { UnknownFieldLog } from "./unknown-fields.ts"
 
 export type Handler = (route: { request: Request }) => Promise<Response>
 
-/** A handler that gets the body as `schema` has it; fields that nobody knows are noted. */
+/** Reads a body as `schema` has it, within the server's limits; fields that nobody knows are noted. */
+export function bodyReader<T extends TObject>(
+  schema: T, { options }: ApiContext, noteUnknown: UnknownFieldLog,
+): (json: unknown) => Static<T> {
+  const parse = bodyParser(schema)
+  return (json) => {
+    const body = parse(json)
+    checkRequestLimits(body, options.requestLimits)
+    noteUnknown(schema, body as object)
+    return body
+  }
+}
+
+/** A handler that gets the body as `bodyReader` reads it. */
 export function jsonHandler<T extends TObject>(
   schema: T,
   context: ApiContext,
   noteUnknown: UnknownFieldLog,
   answer: (request: Request, body: Static<T>) => Promise<Response> | Response,
 ): Handler {
-  const parse = bodyParser(schema)
-  return async ({ request }) => {
-    const body = parse(await readJson(request, context.options.maxBodyBytes))
-    checkRequestLimits(body, context.options.requestLimits)
-    noteUnknown(schema, body as object)
-    return answer(request, body)
-  }
+  const read = bodyReader(schema, context, noteUnknown)
+  return async ({ request }) => answer(request, read(await readJson(request, context.options.maxBodyBytes)))
 }
 
 /** Errors: `RequestError` for a priority or a cache salt that is not one. */

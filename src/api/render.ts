@@ -48,8 +48,11 @@ interface RenderedJob {
   readonly report: ReportOptions
 }
 
-function rendered(
-  { id, model, report }: RenderedJob, { prompt, sampling }: PromptRun, request: Request, body: SamplingFields,
+export function rendered(
+  { id, model, report }: RenderedJob,
+  { prompt, sampling }: PromptRun,
+  request: Request,
+  body: Pick<SamplingFields, "priority" | "cache_salt">,
 ): RenderedPrompt {
   return {
     request_id: id,

@@ -24,12 +24,23 @@ export function checkRequestLimits(body: Readonly<Record<string, unknown>>, limi
     const words = `At most ${limits.maxPrompts} prompts fit in a request, got ${prompt.length}.`
     throw new RequestError(words, { param: "prompt" })
   }
-  if (Array.isArray(messages) && messages.length > limits.maxMessages) {
-    const words = `At most ${limits.maxMessages} messages fit in a request, got ${messages.length}.`
-    throw new RequestError(words, { param: "messages" })
-  }
+  if (Array.isArray(messages)) checkMessages(messages, limits)
   // Anthropic's clients have another word for it.
   for (const field of ["stop", "stop_sequences"]) checkStops(field, body[field], limits)
+}
+
+/** Of one conversation, or of several in a list each. */
+function checkMessages(messages: readonly unknown[], { maxMessages, maxPrompts }: RequestLimits): void {
+  const isBatch = Array.isArray(messages[0])
+  if (isBatch && messages.length > maxPrompts) {
+    const words = `At most ${maxPrompts} conversations fit in a request, got ${messages.length}.`
+    throw new RequestError(words, { param: "messages" })
+  }
+  for (const conversation of isBatch ? messages : [messages]) {
+    if (!Array.isArray(conversation) || conversation.length <= maxMessages) continue
+    const words = `At most ${maxMessages} messages fit in a ${isBatch ? "conversation" : "request"}`
+    throw new RequestError(`${words}, got ${conversation.length}.`, { param: "messages" })
+  }
 }
 
 function checkStops(field: string, stop: unknown, { maxStopStrings, maxStopLength }: RequestLimits): void {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import OpenAI from "openai"
 import { defaultModel } from "./models.ts"
-import { metric, serving, until } from "./serving.ts"
+import { metric, post, serving, until } from "./serving.ts"
 
 const { skip, server } = serving(defaultModel(), ["--served-model-name", "smollm2"])
 const client = (): OpenAI => new OpenAI({ baseURL: `${server().url}/v1`, apiKey: "none", maxRetries: 0 })
@@ -26,6 +26,19 @@ describe.skipIf(skip)("the openai client", () => {
     const answer = await client().chat.completions.create({ model: "smollm2", messages: question, temperature: 0 })
     expect(answer.choices[0]!.message.content).toBe("The capital of France is Paris.")
     expect(answer.choices[0]!.finish_reason).toBe("stop")
+  })
+
+  test("has many conversations answered at once, and either kind of request where hosts send both", async () => {
+    const other = [{ role: "user" as const, content: "What is the capital of Italy?" }]
+    const body = { messages: [question, other], temperature: 0 }
+    const batch = await client().post<OpenAI.ChatCompletion>("/chat/completions/batch", { body })
+    const alone = await client().chat.completions.create({ model: "smollm2", messages: other, temperature: 0 })
+    expect(batch.choices.map(({ index, message }) => [index, message.content]))
+      .toEqual([[0, "The capital of France is Paris."], [1, alone.choices[0]!.message.content]])
+    for (const asked of [{ messages: question }, { prompt: "The capital of France is" }]) {
+      const answer = await post(server(), "/invocations", { ...asked, temperature: 0 })
+      expect(await answer.text()).toContain("Paris")
+    }
   })
 
   test("streams what it would have answered at once", async () => {

@@ -35,6 +35,18 @@ describe.skipIf(skip)("responses of the openai client", () => {
     expect(next.usage!.input_tokens_details.cached_tokens).toBeGreaterThan(0)
   })
 
+  test("list what they were made from, page by page, and have their tokens counted before", async () => {
+    const input = [1, 2, 3].map((i) => ({ role: "user" as const, content: `Number ${i}.` }))
+    const counted = await client().responses.inputTokens.count({ model: body.model, input })
+    const response = await client().responses.create({ ...body, input })
+    expect(counted).toEqual({ object: "response.input_tokens", input_tokens: response.usage!.input_tokens })
+    const texts: unknown[] = []
+    for await (const item of client().responses.inputItems.list(response.id, { limit: 2, order: "asc" })) {
+      if (item.type === "message") texts.push(item.content[0])
+    }
+    expect(texts).toEqual(input.map(({ content }) => ({ type: "input_text", text: content })))
+  })
+
   test("are cut short with a reason", async () => {
     const response = await client().responses.create({ ...body, max_output_tokens: 2 })
     expect(response).toMatchObject({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" } })

@@ -9,6 +9,7 @@ export interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>
   readonly required?: readonly string[]
   readonly items?: Schema
+  readonly minItems?: number
   readonly additionalProperties?: boolean | Schema
   readonly minimum?: number
   readonly maximum?: number
@@ -16,8 +17,8 @@ export interface Schema {
 }
 
 const KEYWORDS = new Set([
-  "type", "const", "anyOf", "properties", "required", "items", "additionalProperties", "minimum",
-  "maximum", "pattern", "title", "description", "default", "x-strict",
+  "type", "const", "anyOf", "properties", "required", "items", "minItems", "additionalProperties",
+  "minimum", "maximum", "pattern", "title", "description", "default", "x-strict",
 ])
 
 /**
@@ -30,7 +31,7 @@ export function misfits(schema: Schema, value: unknown, path = ""): string[] {
   if (schema.anyOf !== undefined) return misfitsOfAll(schema.anyOf, value, path)
   if ("const" in schema) return value === schema.const ? [] : [wrong(path, JSON.stringify(schema.const), value)]
   if (schema.type !== undefined && !isOfType(schema.type, value)) return [wrong(path, schema.type, value)]
-  if (Array.isArray(value)) return value.flatMap((item, i) => misfits(schema.items ?? {}, item, `${path}[${i}]`))
+  if (Array.isArray(value)) return misfitsOfArray(schema, value, path)
   if (typeof value === "object" && value !== null) return misfitsOfObject(schema, value, path)
   if (typeof value === "number") {
     const { minimum = -Infinity, maximum = Infinity } = schema
@@ -38,6 +39,11 @@ export function misfits(schema: Schema, value: unknown, path = ""): string[] {
   }
   const { pattern } = schema
   return pattern === undefined || new RegExp(pattern, "u").test(String(value)) ? [] : [wrong(path, pattern, value)]
+}
+
+function misfitsOfArray({ items = {}, minItems = 0 }: Schema, value: readonly unknown[], path: string): string[] {
+  const missing = value.length >= minItems ? [] : [`${path}: at least ${minItems} items wanted, got ${value.length}`]
+  return [...missing, ...value.flatMap((item, i) => misfits(items, item, `${path}[${i}]`))]
 }
 
 /** Of the branch that fits best. */
@@ -119,12 +125,17 @@ export function sample(schema: Schema, random: Random): unknown {
     case "string":
       return schema.pattern === undefined ? pick(random, TEXTS) : pick(random, ["7", "-9007199254740993"])
     case "array":
-      return Array.from({ length: Math.floor(random() * 3) }, () => sample(schema.items ?? {}, random))
+      return sampleArray(schema, random)
     case "object":
       return sampleObject(schema, random)
     default:
       return pick(random, [...TEXTS, ...NUMBERS, null, true])
   }
+}
+
+function sampleArray({ items = {}, minItems = 0 }: Schema, random: Random): unknown[] {
+  const length = Math.max(minItems, Math.floor(random() * 3))
+  return Array.from({ length }, () => sample(items, random))
 }
 
 function sampleObject({ properties = {}, required = [], additionalProperties }: Schema, random: Random): object {

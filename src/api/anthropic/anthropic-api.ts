@@ -1,19 +1,19 @@
-/** POST /v1/messages and /v1/messages/count_tokens: Anthropic's Messages API, for text. */
+/** POST /v1/messages and below: Anthropic's Messages API, for text. */
 import { Elysia } from "elysia"
 import { planChat } from "../chat-plan.ts"
-import { chatPrompt } from "../chat-prompt.ts"
 import type { ApiContext } from "../context.ts"
+import { countPromptTokens } from "../count-tokens.ts"
 import { abortWith, collectAll } from "../generation.ts"
-import { checkModel } from "../model-name.ts"
 import { generationFor, jsonHandler, streamed } from "../opening.ts"
 import { operation } from "../openapi.ts"
+import { rendered } from "../render.ts"
 import { randomHex } from "../request-id.ts"
 import {
   AnthropicError, CountTokensRequest, CountTokensResponse, MessageEvent, MessageObject, MessagesRequest,
 } from "../schema/anthropic.ts"
+import { RenderedPrompt } from "../schema/render.ts"
 import { namedEvent } from "../sse.ts"
 import type { SseDialect } from "../sse.ts"
-import { readTools } from "../tools.ts"
 import type { UnknownFieldLog } from "../unknown-fields.ts"
 import { anthropicError, withAnthropicErrors } from "./anthropic-errors.ts"
 import { messageEvents, messageObject } from "./message.ts"
@@ -31,6 +31,10 @@ export function anthropicApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
   const tag = "Anthropic"
   const create = jsonHandler(MessagesRequest, context, noteUnknown, (request, body) => answer(context, request, body))
   const count = jsonHandler(CountTokensRequest, context, noteUnknown, (_, body) => countTokens(context, body))
+  const render = jsonHandler(MessagesRequest, context, noteUnknown, (request, body) => {
+    const { job, chat } = plan(context, request, body)
+    return Response.json(rendered(job, job.run, request, chat))
+  })
   return new Elysia()
     .post("/v1/messages", withAnthropicErrors(create, log), {
       parse: "none",
@@ -46,12 +50,23 @@ export function anthropicApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
         response: CountTokensResponse, refusal: AnthropicError, refusals: [404],
       }),
     })
+    .post("/v1/messages/render", withAnthropicErrors(render, log), {
+      parse: "none",
+      detail: operation({
+        summary: "Show what a message's conversation becomes", tag: "Tokens", request: MessagesRequest,
+        response: RenderedPrompt, refusal: AnthropicError, refusals: [404],
+      }),
+    })
+}
+
+function plan(context: ApiContext, request: Request, body: MessagesRequest) {
+  const chat = chatRequest(body)
+  return { chat, job: planChat(context, request, chat, { id: `msg_${randomHex(12)}` }) }
 }
 
 async function answer(context: ApiContext, request: Request, body: MessagesRequest): Promise<Response> {
   const { client } = context
-  const chat = chatRequest(body)
-  const job = planChat(context, request, chat, { id: `msg_${randomHex(12)}` })
+  const { chat, job } = plan(context, request, body)
   const generation = generationFor(request, chat, job.id, [job.run])
   const abort = abortWith(request)
   if (job.report.stream) {
@@ -62,10 +77,7 @@ async function answer(context: ApiContext, request: Request, body: MessagesReque
 }
 
 function countTokens(context: ApiContext, body: CountTokensRequest): Response {
-  checkModel(context.client.model, body.model)
-  const chat = promptPart(body)
-  const extras = { tools: readTools(chat), reasoningEffort: chat.reasoning_effort ?? null }
-  const input_tokens = chatPrompt(context, chat, extras, { limit: null, side: "left" }).tokenIds.length
+  const input_tokens = countPromptTokens(context, promptPart(body))
   const counts: CountTokensResponse = { input_tokens, context_management: { original_input_tokens: input_tokens } }
   return Response.json(counts)
 }

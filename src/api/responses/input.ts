@@ -1,10 +1,10 @@
 /** A response's input items as the chat messages that a template knows. */
 import { RequestError } from "../../base/errors.ts"
 import type { ChatMessage } from "../schema/messages.ts"
-import type { ResponseInputItem, ResponseInputPart } from "../schema/responses.ts"
+import type { OutputMessage, ResponseInputItem, ResponseInputPart } from "../schema/responses.ts"
 
-/** Finds the message of an item that an earlier response gave, or null. */
-export type FindItem = (id: string) => ChatMessage | null
+/** Finds an item that an earlier response gave, or null. */
+export type FindItem = (id: string) => OutputMessage | null
 
 const TEXT_PARTS: ReadonlySet<string> = new Set(["input_text", "output_text", "text", "summary_text", "reasoning_text"])
 
@@ -37,6 +37,11 @@ export function inputMessages(input: string | readonly ResponseInputItem[], find
   return messages
 }
 
+/** What a response said, as the conversation's next message. */
+export function outputMessage({ role, content }: OutputMessage): ChatMessage {
+  return { role, content: content.map(({ text }) => text).join("") }
+}
+
 function itemMessage(item: ResponseInputItem, type: string, path: string, findItem: FindItem): ChatMessage {
   switch (type) {
     case "message":
@@ -58,7 +63,7 @@ function itemMessage(item: ResponseInputItem, type: string, path: string, findIt
     case "item_reference": {
       const id = needed(item, "id", path)
       const found = findItem(id)
-      if (found !== null) return found
+      if (found !== null) return outputMessage(found)
       throw new RequestError(`${path}: there is no stored item ${quoted(id)}.`, { status: 404, param: `${path}.id` })
     }
     default:

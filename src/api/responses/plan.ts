@@ -7,10 +7,10 @@ import type { ApiContext } from "../context.ts"
 import { randomHex } from "../request-id.ts"
 import type { ChatRequest } from "../schema/chat.ts"
 import type { ChatMessage } from "../schema/messages.ts"
-import type { ResponsesRequest } from "../schema/responses.ts"
+import type { InputTokensRequest, ResponsesRequest } from "../schema/responses.ts"
 import type { Tools } from "../tools.ts"
 import { refuseUnsupported } from "../unsupported.ts"
-import { inputMessages } from "./input.ts"
+import { conversationOf } from "./conversation.ts"
 import { refuseUnsupportedFields } from "./refusals.ts"
 import type { ResponseJob } from "./response-job.ts"
 import type { ResponseStore } from "./store.ts"
@@ -27,16 +27,15 @@ export function planResponse(
   refuseUnsupportedFields(body)
   const isStored = checkStorage(body, store)
   const owner = ownerOf(request)
-  const earlier = body.previous_response_id == null ? [] : store.conversationAfter(body.previous_response_id, owner)
-  const own = inputMessages(body.input, (id) => store.findItem(id, owner))
-  const conversation = [...earlier, ...own]
+  const conversation = conversationOf(body, store, owner)
+  const { messages: whole } = conversation
   const id = `resp_${body.request_id ?? randomHex(16)}`
   if (isStored && store.has(id)) {
     throw new RequestError(`There is a response ${JSON.stringify(id)} already.`, { param: "request_id" })
   }
   const plan = (messages: readonly ChatMessage[]): ChatJob =>
     planChat(context, request, chatRequest(body, messages), { id, maxTokensField: "max_output_tokens" })
-  const chat = body.truncation === "auto" ? planTruncated(context, body, conversation, plan) : plan(conversation)
+  const chat = body.truncation === "auto" ? planTruncated(context, body, whole, plan) : plan(whole)
   return { id, owner, chat, body, conversation, wantsLogprobs: (body.include ?? []).includes(LOGPROBS), isStored }
 }
 
@@ -51,7 +50,10 @@ function checkStorage({ store: wanted, background }: ResponsesRequest, store: Re
   return isStored
 }
 
-function chatRequest(body: ResponsesRequest, conversation: readonly ChatMessage[]): ChatRequest {
+/** Errors: `RequestError` for tools that are not functions. */
+export function chatRequest(
+  body: Omit<ResponsesRequest, "input"> & Pick<InputTokensRequest, "input">, conversation: readonly ChatMessage[],
+): ChatRequest {
   const {
     input: _input, instructions, max_output_tokens, reasoning, tools, stream_options: _streamOptions,
     top_logprobs, include, tool_choice, ...rest

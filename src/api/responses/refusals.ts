@@ -1,6 +1,6 @@
 /** What a response request may not ask for: each field refused by its name. */
 import { RequestError } from "../../base/errors.ts"
-import type { ResponsesRequest } from "../schema/responses.ts"
+import type { InputTokensRequest, ResponsesRequest } from "../schema/responses.ts"
 import { refuseConstraints } from "../structured.ts"
 
 /** Fields of OpenAI's, of vLLM's and of the other endpoints that have no meaning here, and what to use instead. */
@@ -28,7 +28,7 @@ const INCLUDABLE: ReadonlySet<string> = new Set([
 const MAX_METADATA = { pairs: 16, keyLength: 64, valueLength: 512 }
 
 /** Errors: `RequestError` naming the first field that cannot be honoured. */
-export function refuseUnsupportedFields(body: ResponsesRequest): void {
+export function refuseUnsupportedFields(body: Omit<ResponsesRequest, "input"> & Pick<InputTokensRequest, "input">): void {
   const fields = body as Readonly<Record<string, unknown>>
   for (const [field, instead] of REFUSED) {
     if ((fields[field] ?? null) !== null) refuse(field, `${field} is not supported here: ${instead}.`)

@@ -1,6 +1,6 @@
 import type { ChatJob } from "../chat-job.ts"
-import type { ChatMessage } from "../schema/messages.ts"
 import type { ResponsesRequest } from "../schema/responses.ts"
+import type { Conversation } from "./store.ts"
 
 /** A response request, checked and planned. */
 export interface ResponseJob {
@@ -9,7 +9,7 @@ export interface ResponseJob {
   readonly chat: ChatJob
   readonly body: ResponsesRequest
   /** What the next response may go on from: earlier messages and this request's, without its instructions. */
-  readonly conversation: readonly ChatMessage[]
+  readonly conversation: Conversation
   readonly wantsLogprobs: boolean
   /** It is kept for others to ask for. */
   readonly isStored: boolean

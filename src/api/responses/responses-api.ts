@@ -3,12 +3,22 @@ import { Elysia } from "elysia"
 import { RequestError } from "../../base/errors.ts"
 import { ownerOf } from "../auth.ts"
 import type { ApiContext } from "../context.ts"
+import { countPromptTokens } from "../count-tokens.ts"
 import { jsonHandler } from "../opening.ts"
 import { operation } from "../openapi.ts"
 import { readFlag, readInteger } from "../query.ts"
+import { rendered } from "../render.ts"
+import { RenderedPrompt } from "../schema/render.ts"
 import { ResponseEvent } from "../schema/response-events.ts"
-import { DeletedResponse, ResponseObject, ResponsesRequest } from "../schema/responses.ts"
+import {
+  DeletedResponse, InputTokens, InputTokensRequest, ResponseItemList, ResponseObject, ResponsesRequest,
+} from "../schema/responses.ts"
 import type { UnknownFieldLog } from "../unknown-fields.ts"
+import { refuseUnsupported } from "../unsupported.ts"
+import { conversationOf } from "./conversation.ts"
+import { pageOfItems } from "./input-items.ts"
+import { chatRequest, planResponse } from "./plan.ts"
+import { refuseUnsupportedFields } from "./refusals.ts"
 import { follow, respond } from "./respond.ts"
 import { ResponseStore } from "./store.ts"
 import type { StoredResponse } from "./store.ts"
@@ -26,11 +36,39 @@ export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
   }
   const create = jsonHandler(ResponsesRequest, context, noteUnknown, (request, body) =>
     respond(context, store, request, body))
+  const count = jsonHandler(InputTokensRequest, context, noteUnknown, (request, body) =>
+    Response.json(countInput(context, store, request, body)))
+  const render = jsonHandler(ResponsesRequest, context, noteUnknown, (request, body) => {
+    const { chat } = planResponse(context, request, body, store)
+    return Response.json(rendered(chat, chat.run, request, body))
+  })
+  const listInput = (route: WithId): Response =>
+    Response.json(pageOfItems(find(route).conversation.items, new URL(route.request.url).searchParams))
   return new Elysia()
     .post("/v1/responses", create, {
       parse: "none",
       detail: operation({
         summary: "Make a response", tag, request: ResponsesRequest, response: ResponseObject, chunk: ResponseEvent,
+      }),
+    })
+    .post("/v1/responses/input_tokens", count, {
+      parse: "none",
+      detail: operation({
+        summary: "Count the tokens of a response's input", tag, request: InputTokensRequest, response: InputTokens,
+        refusals: [404],
+      }),
+    })
+    .post("/v1/responses/render", render, {
+      parse: "none",
+      detail: operation({
+        summary: "Show what a response's input becomes", tag: "Tokens", request: ResponsesRequest,
+        response: RenderedPrompt, refusals: [404],
+      }),
+    })
+    .get("/v1/responses/:response_id/input_items", listInput, {
+      detail: operation({
+        summary: "List the items that a stored response was made from", tag, response: ResponseItemList,
+        query: { limit: "integer", order: "string", after: "string" }, refusals: [404],
       }),
     })
     .get("/v1/responses/:response_id", (route: WithId) => retrieve(context, find(route), route.request), {
@@ -48,6 +86,15 @@ export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
         summary: "Cancel a response in the background", tag, response: ResponseObject, refusals: [400, 404],
       }),
     })
+}
+
+function countInput(
+  context: ApiContext, store: ResponseStore, request: Request, body: InputTokensRequest,
+): InputTokens {
+  refuseUnsupported(body)
+  refuseUnsupportedFields(body)
+  const { messages } = conversationOf(body, store, ownerOf(request))
+  return { object: "response.input_tokens", input_tokens: countPromptTokens(context, chatRequest(body, messages)) }
 }
 
 function retrieve(

@@ -9,8 +9,15 @@
  */
 import { RequestError } from "../../base/errors.ts"
 import type { ChatMessage } from "../schema/messages.ts"
-import type { ResponseObject } from "../schema/responses.ts"
+import type { OutputMessage, ResponseItem, ResponseObject } from "../schema/responses.ts"
 import type { EventLog } from "./event-log.ts"
+import { outputMessage } from "./input.ts"
+
+/** What a response goes on from, without its instructions: as a template wants it, and as the items clients list. */
+export interface Conversation {
+  readonly messages: readonly ChatMessage[]
+  readonly items: readonly ResponseItem[]
+}
 
 type RecordInit = Pick<StoredResponse, "owner" | "response" | "conversation" | "log" | "abort">
 
@@ -20,8 +27,8 @@ export class StoredResponse {
   readonly owner: string
   /** As it is now. */
   response: ResponseObject
-  /** The messages before the response. */
-  readonly conversation: readonly ChatMessage[]
+  /** What was before the response. */
+  readonly conversation: Conversation
   /** The events of a streamed background response; null for others. */
   readonly log: EventLog | null
   /** Ends a background response; null where the client's connection does. */
@@ -66,7 +73,7 @@ export class ResponseStore {
   readonly #records = new Map<string, StoredResponse>()
   readonly #sizes = new Map<string, number>()
   /** Output items of settled responses, by their id. */
-  readonly #items = new Map<string, { owner: string; message: ChatMessage }>()
+  readonly #items = new Map<string, { owner: string; item: OutputMessage }>()
   #numBytes = 0
 
   constructor(limits: ResponseStoreLimits) {
@@ -103,7 +110,7 @@ export class ResponseStore {
   }
 
   /** What was said up to and with a response. Errors: `RequestError` 404, or 400 while it is not finished. */
-  conversationAfter(id: string, owner: string): readonly ChatMessage[] {
+  conversationAfter(id: string, owner: string): Conversation {
     const record = this.get(id, owner, "previous_response_id")
     const { status } = record.response
     if (status !== "completed" && status !== "incomplete") {
@@ -111,12 +118,14 @@ export class ResponseStore {
         type: "invalid_request_error", param: "previous_response_id",
       })
     }
-    return [...record.conversation, ...outputMessages(record.response)]
+    const { messages, items } = record.conversation
+    const { output } = record.response
+    return { messages: [...messages, ...output.map(outputMessage)], items: [...items, ...output] }
   }
 
-  findItem(id: string, owner: string): ChatMessage | null {
+  findItem(id: string, owner: string): OutputMessage | null {
     const found = this.#items.get(id)
-    return found?.owner === owner ? found.message : null
+    return found?.owner === owner ? found.item : null
   }
 
   /** Errors: `RequestError` 503 when pending responses take all the room. */
@@ -136,7 +145,7 @@ export class ResponseStore {
     record.settle()
     if (this.#records.get(record.id) !== record) return
     const { owner, response } = record
-    for (const item of response.output) this.#items.set(item.id, { owner, message: outputMessage(item) })
+    for (const item of response.output) this.#items.set(item.id, { owner, item })
     this.#measure(record)
     this.#makeRoom()
   }
@@ -163,12 +172,4 @@ export class ResponseStore {
       if (isSettled) this.delete(id)
     }
   }
-}
-
-function outputMessages({ output }: ResponseObject): ChatMessage[] {
-  return output.map(outputMessage)
-}
-
-function outputMessage({ role, content }: ResponseObject["output"][number]): ChatMessage {
-  return { role, content: content.map(({ text }) => text).join("") }
 }

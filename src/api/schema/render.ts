@@ -1,4 +1,4 @@
-/** POST /v1/completions/render and /v1/chat/completions/render */
+/** POST .../render */
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, nullable } from "./kinds.ts"

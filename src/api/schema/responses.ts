@@ -56,34 +56,45 @@ export const ResponseTool = Type.Object(
 
 const Metadata = mapOf(Type.String())
 
+/** What decides how many tokens the prompt has. */
+const promptFields = {
+  model: samplingFields.model,
+  instructions: optional(Type.String({ description: "A system message for this response alone." })),
+  previous_response_id: optional(Type.String({ description: "Goes on after that response." })),
+  tools: optional(Type.Array(ResponseTool)),
+  tool_choice: optional(Type.Union([Type.String(), JsonObject])),
+  parallel_tool_calls: optional(Type.Boolean({ default: true })),
+  reasoning: optional(
+    Type.Object({
+      effort: optional(Type.Union(EFFORTS.map((effort) => Type.Literal(effort)))),
+      summary: optional(Type.String()),
+    }, { additionalProperties: true }),
+  ),
+  text: optional(
+    Type.Object({ format: optional(JsonObject), verbosity: optional(Type.String()) }, { additionalProperties: true }),
+  ),
+  truncation: optional(
+    Type.Union([Type.Literal("disabled"), Type.Literal("auto")], {
+      default: "disabled", description: "auto drops the oldest items of a conversation that is too long.",
+    }),
+  ),
+  documents: optional(Type.Array(JsonObject)),
+  chat_template: optional(Type.String()),
+  chat_template_kwargs: optional(JsonObject),
+}
+
+const ResponseInput = Type.Union([Type.String(), Type.Array(ResponseInputItem)])
+
 export const ResponsesRequest = Type.Object(
   {
     ...responseSampling,
-    input: Type.Union([Type.String(), Type.Array(ResponseInputItem)]),
-    instructions: optional(Type.String({ description: "A system message for this response alone." })),
-    previous_response_id: optional(Type.String({ description: "Goes on after that response." })),
+    ...promptFields,
+    input: ResponseInput,
     max_output_tokens: optional(Type.Integer()),
     max_tool_calls: optional(Type.Integer({ minimum: 1, description: "Of built-in tools, which there are none of." })),
-    tools: optional(Type.Array(ResponseTool)),
-    tool_choice: optional(Type.Union([Type.String(), JsonObject])),
-    parallel_tool_calls: optional(Type.Boolean({ default: true })),
-    reasoning: optional(
-      Type.Object({
-        effort: optional(Type.Union(EFFORTS.map((effort) => Type.Literal(effort)))),
-        summary: optional(Type.String()),
-      }, { additionalProperties: true }),
-    ),
     include_reasoning: optional(Type.Boolean({ default: true })),
-    text: optional(
-      Type.Object({ format: optional(JsonObject), verbosity: optional(Type.String()) }, { additionalProperties: true }),
-    ),
     include: optional(Type.Array(Type.String(), { description: "message.output_text.logprobs" })),
     top_logprobs: optional(Type.Integer({ minimum: 0, description: "Needs the log-probabilities in `include`." })),
-    truncation: optional(
-      Type.Union([Type.Literal("disabled"), Type.Literal("auto")], {
-        default: "disabled", description: "auto drops the oldest items of a conversation that is too long.",
-      }),
-    ),
     store: optional(Type.Boolean({ default: true })),
     background: optional(Type.Boolean({ default: false })),
     metadata: optional(Metadata),
@@ -93,13 +104,24 @@ export const ResponsesRequest = Type.Object(
     stream_options: optional(
       Type.Object({ include_obfuscation: optional(Type.Boolean()) }, { additionalProperties: true }),
     ),
-    documents: optional(Type.Array(JsonObject)),
-    chat_template: optional(Type.String()),
-    chat_template_kwargs: optional(JsonObject),
   },
   { title: "ResponsesRequest" },
 )
 export type ResponsesRequest = Static<typeof ResponsesRequest>
+
+export const InputTokensRequest = Type.Object(
+  { ...promptFields, input: optional(ResponseInput) }, { title: "InputTokensRequest" },
+)
+export type InputTokensRequest = Static<typeof InputTokensRequest>
+
+export const InputTokens = Type.Object(
+  {
+    object: Type.Literal("response.input_tokens"),
+    input_tokens: Type.Integer({ description: "Before `truncation` drops any." }),
+  },
+  { title: "InputTokens" },
+)
+export type InputTokens = Static<typeof InputTokens>
 
 const TopLogprob = Type.Object({
   token: Type.String(), logprob: Type.Number(), bytes: nullable(Type.Array(Type.Integer())),
@@ -198,6 +220,22 @@ export const ResponseObject = Type.Object(
   { title: "Response" },
 )
 export type ResponseObject = Static<typeof ResponseObject>
+
+/** An item of a response's input or output as it is listed: each kind has fields of its own. */
+export const ResponseItem = Type.Object({ id: Type.String(), type: Type.String() }, { additionalProperties: true })
+export type ResponseItem = Static<typeof ResponseItem> & Record<string, unknown>
+
+export const ResponseItemList = Type.Object(
+  {
+    object: Type.Literal("list"),
+    data: Type.Array(ResponseItem),
+    first_id: nullable(Type.String()),
+    last_id: nullable(Type.String()),
+    has_more: Type.Boolean(),
+  },
+  { title: "ResponseItemList" },
+)
+export type ResponseItemList = Static<typeof ResponseItemList>
 
 export const DeletedResponse = Type.Object(
   { id: Type.String(), object: Type.Literal("response"), deleted: Type.Literal(true) },

@@ -41,10 +41,16 @@ const GOOD: Readonly<Record<string, unknown>> = {
 
 /** A body that fits the schema; most of them are asked for something sensible. */
 function fittingBody(schema: Schema, random: Random): unknown {
+  if (schema.anyOf !== undefined) return fittingBody(pick(random, schema.anyOf), random)
   const body = sample(schema, random)
   if (typeof body !== "object" || body === null || random() < 0.2) return body
-  const known = Object.keys(schema.properties ?? {}).filter((name) => name in GOOD)
-  return { ...body, ...Object.fromEntries(known.map((name) => [name, GOOD[name]])) }
+  const known = Object.entries(schema.properties ?? {}).filter(([name]) => name in GOOD)
+  return { ...body, ...Object.fromEntries(known.map(([name, property]) => [name, goodValue(name, property)])) }
+}
+
+/** A batch has lists of what others have one of. */
+function goodValue(name: string, { items }: Schema): unknown {
+  return items?.type === "array" ? [GOOD[name], GOOD[name]] : GOOD[name]
 }
 
 function pathWith(path: string, parameters: readonly Parameter[], ids: readonly string[], random: Random): string {

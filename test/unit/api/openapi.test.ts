@@ -35,7 +35,10 @@ async function expectTold(api: Api, example: Example): Promise<void> {
 
 const COMPLETIONS = "POST /v1/completions"
 const CHAT = "POST /v1/chat/completions"
+const BATCH = "POST /v1/chat/completions/batch"
+const INVOCATIONS = "POST /invocations"
 const RESPONSES = "POST /v1/responses"
+const INPUT_ITEMS = "GET /v1/responses/{response_id}/input_items"
 const MESSAGES = "POST /v1/messages"
 
 const messages = [{ role: "user", content: "hi" }]
@@ -67,6 +70,17 @@ const EXAMPLES: readonly Example[] = [
   [CHAT, 400, { messages: "hi" }],
   [CHAT, 400, { messages, top_logprobs: 2 }],
   [CHAT, 404, { messages, model: "nope" }],
+  [BATCH, 200, { messages: [messages] }],
+  [BATCH, 200, { messages: [messages, messages], logprobs: true, top_logprobs: 2, echo: true, return_token_ids: true }],
+  [BATCH, 400, { messages }],
+  [BATCH, 400, { messages: [messages], n: 2 }],
+  [BATCH, 404, { messages: [messages], model: "nope" }],
+  [INVOCATIONS, 200, { messages }],
+  [INVOCATIONS, 200, { prompt: ["hi", "ho"], ...everything }],
+  [INVOCATIONS, 200, { messages, ...everythingInChat, ...stream }],
+  [INVOCATIONS, 200, { prompt: "hi", stream: true }],
+  [INVOCATIONS, 400, { prompt: "hi", best_of: 3 }],
+  [INVOCATIONS, 404, { messages, model: "nope" }],
   [RESPONSES, 200, { input: "hi" }],
   [RESPONSES, 200, { input: [{ role: "user", content: [{ type: "input_text", text: "hi" }] }], metadata: { a: "b" } }],
   [RESPONSES, 200, { input: "hi", include: ["message.output_text.logprobs"], top_logprobs: 2, return_metrics: true }],
@@ -76,7 +90,14 @@ const EXAMPLES: readonly Example[] = [
   [RESPONSES, 200, { input: "hi", background: true, stream: true }],
   [RESPONSES, 400, {}],
   [RESPONSES, 404, { input: "hi", previous_response_id: "resp_nope" }],
+  ["POST /v1/responses/input_tokens", 200, { input: "hi", instructions: "Be brief." }],
+  ["POST /v1/responses/input_tokens", 400, { tools: [{ type: "web_search" }], input: "hi" }],
+  ["POST /v1/responses/input_tokens", 404, { input: "hi", previous_response_id: "resp_nope" }],
+  ["POST /v1/responses/render", 200, { input: "hi", cache_salt: "a" }],
+  ["POST /v1/responses/render", 400, {}],
+  ["POST /v1/responses/render", 404, { input: "hi", model: "nope" }],
   ["GET /v1/responses/{response_id}", 404, undefined, "/v1/responses/resp_nope"],
+  [INPUT_ITEMS, 404],
   ["GET /v1/responses/{response_id}", 404],
   ["DELETE /v1/responses/{response_id}", 404],
   ["POST /v1/responses/{response_id}/cancel", 404],
@@ -88,6 +109,9 @@ const EXAMPLES: readonly Example[] = [
   ["POST /v1/messages/count_tokens", 200, { messages }],
   ["POST /v1/messages/count_tokens", 400, {}],
   ["POST /v1/messages/count_tokens", 404, { messages, model: "nope" }],
+  ["POST /v1/messages/render", 200, { messages, max_tokens: 5 }],
+  ["POST /v1/messages/render", 400, { messages }],
+  ["POST /v1/messages/render", 404, { messages, max_tokens: 5, model: "nope" }],
   ["POST /v1/completions/render", 200, { prompt: "hi", seed: 5, logit_bias: { 1: 2 } }],
   ["POST /v1/completions/render", 200, { prompt: [[1, 2], [3]], cache_salt: "a" }],
   ["POST /v1/completions/render", 400, { prompt: {} }],
@@ -186,6 +210,9 @@ describe("answers are as the document has them", () => {
     const kept = `/v1/responses/${id}`
     await expectTold(api, ["GET /v1/responses/{response_id}", 200, undefined, kept])
     await expectTold(api, ["GET /v1/responses/{response_id}", 400, undefined, `${kept}?stream=true`])
+    await expectTold(api, [INPUT_ITEMS, 200, undefined, `${kept}/input_items?limit=1`])
+    await expectTold(api, [INPUT_ITEMS, 400, undefined, `${kept}/input_items?limit=0`])
+    await expectTold(api, [INPUT_ITEMS, 404, undefined, `${kept}/input_items?after=nope`])
     await expectTold(api, ["POST /v1/responses/{response_id}/cancel", 400, undefined, `${kept}/cancel`])
     await expectTold(api, ["DELETE /v1/responses/{response_id}", 200, undefined, kept])
     const { text } = await ask(api, [RESPONSES, 200, { input: "hi", background: true, stream: true }])
@@ -255,7 +282,7 @@ describe("refusals that do not come from the body are as the document has them",
 
   const generating = [
     [COMPLETIONS, { prompt: "hi" }], [CHAT, { messages }], [RESPONSES, { input: "hi" }],
-    [MESSAGES, { messages, max_tokens: 9 }],
+    [MESSAGES, { messages, max_tokens: 9 }], [BATCH, { messages: [messages] }], [INVOCATIONS, { messages }],
   ] as const
 
   test("429 of a key that asks too much", async () => {

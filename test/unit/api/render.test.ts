@@ -33,9 +33,32 @@ describe("render", () => {
     expect([...Value.Errors(RenderedPrompt, json)]).toEqual([])
   })
 
+  test("shows a message's conversation and a response's, with what was before it", async () => {
+    const api = makeApi({ reply: "Hello<|eos|>" })
+    const conversation = { messages: [{ role: "user", content: "hi" }], system: "S", max_tokens: 7 }
+    const message = (await api.post("/v1/messages/render", { ...conversation, stop_sequences: ["x"] })).json
+    const system = "<|im_start|>system\nS<|im_end|>\n"
+    const asked = "<|im_start|>user\nhi<|im_end|>\n"
+    expect(message.prompt).toBe(`${system}${asked}<|im_start|>assistant\n`)
+    expect(message.sampling_params).toMatchObject({ max_tokens: 7, stop: ["x"] })
+
+    const { json: { id } } = await api.post("/v1/responses", { input: "hi" })
+    const body = { input: "you", previous_response_id: id, instructions: "S", cache_salt: "a", max_output_tokens: 7 }
+    const { json } = await api.post("/v1/responses/render", body)
+    const said = "<|im_start|>assistant\nHello<|im_end|>\n"
+    expect(json.prompt)
+      .toBe(`${system}${asked}${said}<|im_start|>user\nyou<|im_end|>\n<|im_start|>assistant\n`)
+    expect(json).toMatchObject({ cache_salt: "a", sampling_params: { max_tokens: 7 } })
+    expect((await api.send("GET", `/v1/responses/${json.request_id}`)).status).toBe(404)
+    for (const one of [message, json]) expect([...Value.Errors(RenderedPrompt, one)]).toEqual([])
+    expect(api.fake.core.added).toHaveLength(1)
+  })
+
   test("refuses what the endpoints themselves refuse", async () => {
     expect((await api.post("/v1/completions/render", { prompt: "" })).json.error.param).toBe("prompt")
     const chat = await api.post("/v1/chat/completions/render", { messages: [], model: "nope" })
     expect(chat.status).toBe(404)
+    expect((await api.post("/v1/messages/render", { messages: [] })).json.error.type).toBe("invalid_request_error")
+    expect((await api.post("/v1/responses/render", { input: [] })).json.error.param).toBe("input")
   })
 })

@@ -10,6 +10,8 @@ const refused: [string, string, object, string | null, RegExp][] = [
   ["prompts", "/v1/completions", { prompt: ["a", "b", "c"] }, "prompt", /At most 2 prompts .* got 3/],
   ["prompts as ids", "/v1/completions", { prompt: [[1], [2], [3]] }, "prompt", /At most 2 prompts/],
   ["messages", "/v1/chat/completions", { messages: [say, say, say] }, "messages", /At most 2 messages .* got 3/],
+  ["conversations", "/v1/chat/completions/batch", { messages: [[say], [say], [say]] }, "messages", /At most 2 .* got 3/],
+  ["one of them", "/v1/chat/completions/batch", { messages: [[say], [say, say, say]] }, "messages", /a conversation, got 3/],
   ["stop strings", "/v1/completions", { prompt: "a", stop: Array(6).fill("x") }, "body.stop", /at most 5 strings.* 6/],
   ["a long stop string", "/v1/completions", { prompt: "a", stop: "1234567" }, "body.stop", /at most 6 .* of 7/],
   ["one of several", "/v1/completions", { prompt: "a", stop: ["1", "1234567"] }, "body.stop", /at most 6 .* of 7/],
@@ -24,6 +26,7 @@ const allowed: [string, object][] = [
   ["/v1/completions", { prompt: [1, 2, 3, 4], n: 3, stop: Array(5).fill("123456") }],
   ["/v1/completions", { prompt: ["a", "b"] }],
   ["/v1/chat/completions", { messages: [say, say] }],
+  ["/v1/chat/completions/batch", { messages: [[say, say], [say, say]] }],
 ]
 test.each(allowed)("at its limit: %s %j", async (path, body) => {
   expect((await api.post(path, body)).status).not.toBe(400)

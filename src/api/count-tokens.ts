@@ -1,0 +1,13 @@
+/** Tokens of the prompt that a conversation makes, without answering it. */
+import { chatPrompt } from "./chat-prompt.ts"
+import type { ApiContext } from "./context.ts"
+import { checkModel } from "./model-name.ts"
+import type { ChatRequest } from "./schema/chat.ts"
+import { readTools } from "./tools.ts"
+
+/** Errors: `RequestError` for another model, and for what cannot be rendered. */
+export function countPromptTokens(context: ApiContext, chat: ChatRequest): number {
+  checkModel(context.client.model, chat.model)
+  const extras = { tools: readTools(chat), reasoningEffort: chat.reasoning_effort ?? null }
+  return chatPrompt(context, chat, extras, { limit: null, side: "left" }).tokenIds.length
+}
