@@ -22,7 +22,8 @@ export class StreamCounts {
     const choices = this.generated[promptIdx]!
     const isFirst = !choices.has(output.index)
     choices.set(output.index, output.numOutputTokens)
-    this.cached[promptIdx] = Math.max(this.cached[promptIdx] ?? 0, output.numCachedTokens)
+    // The first choice's, as in a whole answer: the others find in the cache what it has computed.
+    if (output.index === 0) this.cached[promptIdx] = output.numCachedTokens
     if (output.figures !== null) this.figures.push(output.figures)
     return isFirst
   }

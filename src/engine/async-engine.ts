@@ -143,7 +143,8 @@ export class AsyncEngine implements EngineClient {
   generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<ChoiceOutput, void, void> {
     const { outputKind: kind, sampling, beamSearch: search = null } = request
     if (search !== null) return beamSearch(this, request, search, signal)
-    const collector = new OutputCollector({ kind, numChoices: sampling.n })
+    const judgesPrompt = sampling.promptLogprobs !== null
+    const collector = new OutputCollector({ kind, numChoices: sampling.n, judgesPrompt })
     let admitted: Admitted | null = null
     const abort = () => stream.end()
     const stream: OutputStream = new OutputStream(collector, {

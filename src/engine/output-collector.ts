@@ -4,6 +4,9 @@
  * In `delta` kind a newer output of a choice is merged into the waiting one: texts, ids and log-probabilities are
  * joined, everything else is the newer one's. In `final` kind there is one output a choice, and all of them wait for
  * the last, so that they come in index order.
+ *
+ * Where the prompt is judged, one choice is told of it and every choice's first output tells it on: whoever is earlier
+ * waits for that.
  */
 import { assert } from "../base/assert.ts"
 import type { ChoiceOutput, GenerateRequest, PositionLogprobs } from "./engine-client.ts"
@@ -24,13 +27,18 @@ export interface MutableChoiceOutput extends ChoiceOutput {
 export class OutputCollector {
   readonly #kind: GenerateRequest["outputKind"]
   readonly #numChoices: number
+  readonly #judgesPrompt: boolean
   /** By order of arrival; in `final` kind by index once complete. */
   #waiting: MutableChoiceOutput[] = []
   #numFinished = 0
+  #promptLogprobs: ChoiceOutput["promptLogprobs"] = null
+  /** Choices whose first output has been taken. */
+  readonly #begun = new Set<number>()
 
-  constructor(options: { kind: GenerateRequest["outputKind"]; numChoices: number }) {
+  constructor(options: { kind: GenerateRequest["outputKind"]; numChoices: number; judgesPrompt?: boolean }) {
     this.#kind = options.kind
     this.#numChoices = options.numChoices
+    this.#judgesPrompt = options.judgesPrompt ?? false
   }
 
   /** Every choice's last output has been put. */
@@ -41,6 +49,7 @@ export class OutputCollector {
   put(output: MutableChoiceOutput): void {
     assert(!this.isFinished, () => `choice ${output.index} has an output after the last`)
     if (output.finishReason !== null) this.#numFinished += 1
+    this.#promptLogprobs ??= output.promptLogprobs
     const waiting = this.#waiting.find(({ index }) => index === output.index)
     if (waiting === undefined) this.#waiting.push(output)
     else merge(waiting, output)
@@ -49,8 +58,13 @@ export class OutputCollector {
 
   /** The next output to hand out, or null when there is none yet (or none any more). */
   take(): ChoiceOutput | null {
-    if (this.#kind === "final" && !this.isFinished) return null
-    return this.#waiting.shift() ?? null
+    const awaitsPrompt = this.#judgesPrompt && this.#promptLogprobs === null
+    if ((this.#kind === "final" || awaitsPrompt) && !this.isFinished) return null
+    const output = this.#waiting.shift()
+    if (output === undefined) return null
+    output.promptLogprobs = this.#begun.has(output.index) ? null : this.#promptLogprobs
+    this.#begun.add(output.index)
+    return output
   }
 
   clear(): void {
@@ -66,7 +80,6 @@ function merge(into: MutableChoiceOutput, newer: MutableChoiceOutput): void {
     assert(into.logprobs !== null, () => `choice ${newer.index} has log-probabilities for some tokens only`)
     for (const logprobs of newer.logprobs) into.logprobs.push(logprobs)
   }
-  into.promptLogprobs ??= newer.promptLogprobs
   into.finishReason = newer.finishReason
   into.stopReason = newer.stopReason
   into.numOutputTokens = newer.numOutputTokens

@@ -16,14 +16,17 @@ export interface ChildRequest {
 
 /**
  * The core requests of `request`. Ids get a random tail because callers may reuse theirs; choice i of a seeded request
- * draws with seed + i, one without a seed with a random one.
+ * draws with seed + i, one without a seed with a random one. The first alone judges the prompt, which is the same for
+ * all: the others find its blocks cached.
  */
 export function childRequests(requestId: string, sampling: SamplingParams, random: RandomSource): ChildRequest[] {
   const id = `${requestId}-${(random.uint64() & 0xffff_ffffn).toString(16).padStart(8, "0")}`
   const children: ChildRequest[] = []
   for (let index = 0; index < sampling.n; index++) {
     const seed = sampling.seed === null ? random.uint64() : BigInt.asUintN(64, sampling.seed + BigInt(index))
-    children.push({ id: sampling.n === 1 ? id : `${index}_${id}`, index, sampling: { ...sampling, n: 1, seed } })
+    const promptLogprobs = index === 0 ? sampling.promptLogprobs : null
+    const own = { ...sampling, n: 1, seed, promptLogprobs }
+    children.push({ id: sampling.n === 1 ? id : `${index}_${id}`, index, sampling: own })
   }
   return children
 }

@@ -48,6 +48,24 @@ describe.skipIf(skip)("sampling", () => {
     expect(again.json.choices[0].logprobs.token_logprobs.slice(-3)).toEqual(logprobs.token_logprobs)
   })
 
+  test("a prompt is judged once for all choices, which tell what one alone does", async () => {
+    const prompt = Array.from({ length: 200 }, (_, i) => 700 + ((i * 41) % 3000))
+    const fields = { prompt, max_tokens: 2, prompt_logprobs: 1, temperature: 1, seed: 3 }
+    const computed = async () => {
+      const text = await (await fetch(`${server().url}/metrics`)).text()
+      return Number(/^vllm:prompt_tokens_by_source_total\{.*local_compute.*\} (.*)$/m.exec(text)?.[1])
+    }
+    const before = await computed()
+    const { json } = await complete({ ...fields, n: 4 })
+    const spent = (await computed()) - before
+    expect(spent).toBeGreaterThanOrEqual(200)
+    expect(spent).toBeLessThan(300)
+    const alone = (await complete({ ...fields, cache_salt: "alone" })).json.choices[0]
+    const told = json.choices.map((choice: any) => choice.prompt_logprobs)
+    expect(told).toEqual(Array(4).fill(alone.prompt_logprobs))
+    expect(json.choices[0].text).toBe(alone.text)
+  })
+
   test("beam search finds texts at least as likely as the greedy one, best first", async () => {
     const fields = { prompt: "The capital of France is", max_tokens: 8, logprobs: 0, ignore_eos: true }
     const sum = (choice: any): number => choice.logprobs.token_logprobs.reduce((a: number, b: number) => a + b, 0)

@@ -40,6 +40,20 @@ describe("one request", () => {
     }
   })
 
+  test("a prompt is judged once, by the first choice, and every choice tells of it", async () => {
+    for (const outputKind of ["delta", "final"] as const) {
+      const { engine, core } = makeFakeEngine({ reply: "hi<|eos|>" })
+      const sampling = { promptLogprobs: 2, n: 3, temperature: 1 }
+      const outputs = await collect(start(engine, { outputKind, sampling, promptTokenIds: [97, 98, 99] }))
+      expect(core.added.map((added) => added.sampling.promptLogprobs)).toEqual([2, null, null])
+      for (const index of [0, 1, 2]) {
+        const [first, ...rest] = outputs.filter((output) => output.index === index)
+        expect(first?.promptLogprobs?.map(({ token }) => token)).toEqual(["b", "c"])
+        expect(rest.every(({ promptLogprobs }) => promptLogprobs === null)).toBe(true)
+      }
+    }
+  })
+
   test.each([[true, 400, "vllm_xargs"], [false, 500, null]] as const)(
     "a request that cannot go on ends in its own words (caller's fault: %p)", async (isCallersFault, status, param) => {
       const { engine, core } = makeFakeEngine({ stepMs: null })

@@ -74,6 +74,42 @@ describe("delta", () => {
   })
 })
 
+describe("a prompt that is judged", () => {
+  const judged = [{ tokenId: 7, token: "", bytes: [], logprob: -1, rank: 1, top: [] }]
+  const makeCollector = (kind: "delta" | "final") => new OutputCollector({ kind, numChoices: 3, judgesPrompt: true })
+
+  test("is told with the first output of every choice, and earlier ones wait for it", () => {
+    const collector = makeCollector("delta")
+    collector.put(output({ index: 2, text: "x" }))
+    collector.put(output({ index: 1, text: "a", finishReason: "stop" }))
+    collector.put(output({ index: 2, text: "y" }))
+    expect(collector.take()).toBeNull()
+    collector.put(output({ index: 0, text: "0", promptLogprobs: judged }))
+    const taken = [collector.take(), collector.take(), collector.take()]
+    expect(taken.map((one) => [one?.index, one?.text, one?.promptLogprobs]))
+      .toEqual([[2, "xy", judged], [1, "a", judged], [0, "0", judged]])
+    collector.put(output({ index: 2, text: "z" }))
+    expect(collector.take()).toMatchObject({ text: "z", promptLogprobs: null })
+    expect(collector.take()).toBeNull()
+  })
+
+  test("is told of all choices at the end", () => {
+    const collector = makeCollector("final")
+    for (const index of [2, 0, 1]) {
+      collector.put(output({ index, finishReason: "stop", promptLogprobs: index === 0 ? judged : null }))
+    }
+    expect([0, 1, 2].map(() => collector.take()?.promptLogprobs)).toEqual([judged, judged, judged])
+  })
+
+  test("keeps nobody waiting who has been aborted before", () => {
+    for (const kind of ["delta", "final"] as const) {
+      const collector = makeCollector(kind)
+      for (const index of [1, 2, 0]) collector.put(output({ index, finishReason: "abort" }))
+      expect([0, 1, 2].map(() => collector.take()?.promptLogprobs)).toEqual([null, null, null])
+    }
+  })
+})
+
 test("final: all choices wait for the last, then come in index order", () => {
   const collector = new OutputCollector({ kind: "final", numChoices: 3 })
   for (const index of [2, 0]) {
