@@ -3,6 +3,7 @@
  * told is null.
  */
 import { readdirSync, readFileSync } from "node:fs"
+import { groupMemories, groupProcessors } from "../base/control-group.ts"
 
 /** Reads a file below /proc or /sys, or null. Tests bring a machine of their own. */
 export interface HostFiles {
@@ -55,7 +56,7 @@ export function readProcessor({ read, list }: HostFiles): Processor {
     model: field("model name") ?? field("Model"),
     online: countList(read("/sys/devices/system/cpu/online")),
     usable: countList(allowed ?? null),
-    quota: cpuQuota(read),
+    quota: groupProcessors(read),
     numaNodes: Math.max(1, list("/sys/devices/system/node").filter((name) => /^node\d+$/.test(name)).length),
     caches,
     flags: new Set((field("flags") ?? field("Features") ?? "").split(/\s+/).filter((flag) => flag !== "")),
@@ -66,7 +67,7 @@ export interface HostMemory {
   readonly totalBytes: number | null
   readonly availableBytes: number | null
   readonly swapBytes: number | null
-  /** Of the control group, with what it uses; null is no limit. */
+  /** Of the control group that leaves least, with what it uses; null is no limit. */
   readonly groupLimitBytes: number | null
   readonly groupUsedBytes: number | null
   /** "always", "madvise" or "never". */
@@ -74,26 +75,20 @@ export interface HostMemory {
   readonly reservedHugePages: number | null
 }
 
-/** A control group of the first version writes this many, or a page less, for "no limit". */
-const NO_LIMIT = 2 ** 62
-
 export function readMemory({ read }: HostFiles): HostMemory {
   const meminfo = read("/proc/meminfo") ?? ""
   const kilobytes = (name: string): number | null => {
     const match = new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(meminfo)
     return match === null ? null : Number(match[1]) * 1024
   }
-  const group = (second: string, first: string): number | null => {
-    const number = Number((read(`/sys/fs/cgroup/${second}`) ?? read(`/sys/fs/cgroup/memory/${first}`) ?? "max").trim())
-    return Number.isFinite(number) && number < NO_LIMIT ? number : null
-  }
+  const [group] = groupMemories(read).sort((a, b) => a.limitBytes - a.usedBytes - (b.limitBytes - b.usedBytes))
   const reserved = /^HugePages_Total:\s+(\d+)/m.exec(meminfo)?.[1]
   return {
     totalBytes: kilobytes("MemTotal"),
     availableBytes: kilobytes("MemAvailable"),
     swapBytes: kilobytes("SwapTotal"),
-    groupLimitBytes: group("memory.max", "memory.limit_in_bytes"),
-    groupUsedBytes: group("memory.current", "memory.usage_in_bytes"),
+    groupLimitBytes: group?.limitBytes ?? null,
+    groupUsedBytes: group?.usedBytes ?? null,
     transparentHugePages: /\[(\w+)\]/.exec(read("/sys/kernel/mm/transparent_hugepage/enabled") ?? "")?.[1] ?? null,
     reservedHugePages: reserved === undefined ? null : Number(reserved),
   }
@@ -115,13 +110,6 @@ export function readLimits({ read }: HostFiles): Limits {
   const [openFiles = null, openFilesHard = null] = values("Max open files")
   const [lockedBytes = null] = values("Max locked memory")
   return { openFiles, openFilesHard, lockedBytes }
-}
-
-function cpuQuota(read: HostFiles["read"]): number | null {
-  const [quota, period] = (read("/sys/fs/cgroup/cpu.max") ?? "").trim().split(" ")
-  if (quota !== undefined && quota !== "max" && quota !== "") return Number(quota) / Number(period)
-  const old = Number(read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") ?? -1)
-  return old > 0 ? old / Number(read("/sys/fs/cgroup/cpu/cpu.cfs_period_us") ?? 100_000) : null
 }
 
 /** How many "0-3,8,10-11" names. */

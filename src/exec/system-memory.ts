@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs"
 import { freemem, totalmem } from "node:os"
+import { groupMemories } from "../base/control-group.ts"
+import type { ReadFile } from "../base/control-group.ts"
 
 export interface SystemMemory {
   readonly totalBytes: number
@@ -7,30 +9,24 @@ export interface SystemMemory {
   readonly availableBytes: number
 }
 
-/** The machine's memory as this process may use it: the smaller of the system's and the control group's. */
-export function systemMemory(): SystemMemory {
-  const available = meminfo("MemAvailable") ?? freemem()
-  const limit = cgroupNumber("/sys/fs/cgroup/memory.max")
-  const used = cgroupNumber("/sys/fs/cgroup/memory.current")
-  const total = totalmem()
-  if (limit === null || limit >= total) return { totalBytes: total, availableBytes: available }
-  return { totalBytes: limit, availableBytes: Math.min(available, Math.max(0, limit - (used ?? 0))) }
+/** The machine's memory as this process may use it: the least of the system's and of its control groups'. */
+export function systemMemory(read: ReadFile = readOrNull): SystemMemory {
+  const meminfo = read("/proc/meminfo") ?? ""
+  const kilobytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(meminfo)?.[1]) * 1024
+  const groups = groupMemories(read)
+  return {
+    totalBytes: Math.min(kilobytes("MemTotal") || totalmem(), ...groups.map(({ limitBytes }) => limitBytes)),
+    availableBytes: Math.min(
+      kilobytes("MemAvailable") || freemem(),
+      ...groups.map(({ limitBytes, usedBytes }) => Math.max(0, limitBytes - usedBytes)),
+    ),
+  }
 }
 
-function meminfo(field: string): number | null {
-  const match = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readOrEmpty("/proc/meminfo"))
-  return match === null ? null : Number(match[1]) * 1024
-}
-
-function cgroupNumber(path: string): number | null {
-  const text = readOrEmpty(path).trim()
-  return /^\d+$/.test(text) ? Number(text) : null
-}
-
-function readOrEmpty(path: string): string {
+function readOrNull(path: string): string | null {
   try {
     return readFileSync(path, "utf8")
   } catch {
-    return ""
+    return null
   }
 }

@@ -23,6 +23,7 @@ const SERVER = machine({
   [`${CPU0}/index0/level`]: "1\n", [`${CPU0}/index0/type`]: "Data\n", [`${CPU0}/index0/size`]: "32K\n",
   [`${CPU0}/index3/level`]: "3\n", [`${CPU0}/index3/type`]: "Unified\n", [`${CPU0}/index3/size`]: "32M\n",
   "/sys/devices/system/node/node0/x": "", "/sys/devices/system/node/node1/x": "",
+  "/proc/self/mountinfo": "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "/proc/self/cgroup": "0::/\n",
   "/sys/fs/cgroup/cpu.max": "250000 100000\n",
   "/sys/fs/cgroup/memory.max": "4294967296\n", "/sys/fs/cgroup/memory.current": "1073741824\n",
   "/proc/meminfo": "MemTotal: 16777216 kB\nMemAvailable: 8388608 kB\nSwapTotal: 0 kB\nHugePages_Total: 4\n",
@@ -43,14 +44,13 @@ test("a machine is read from its files", () => {
   expect(readLimits(SERVER)).toEqual({ openFiles: 1024, openFilesHard: 524288, lockedBytes: null })
 })
 
-test("control groups of the first version are read too, and their way to say no limit", () => {
-  const old = machine({
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
-    "/sys/fs/cgroup/memory/memory.usage_in_bytes": "123\n",
-    "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n", "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+test("of control groups around one another the one that leaves least counts", () => {
+  const nested = machine({
+    "/proc/self/mountinfo": "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "/proc/self/cgroup": "0::/a/b\n",
+    "/sys/fs/cgroup/a/memory.max": "5000\n", "/sys/fs/cgroup/a/memory.current": "4900\n",
+    "/sys/fs/cgroup/a/b/memory.max": "3000\n", "/sys/fs/cgroup/a/b/memory.current": "1000\n",
   })
-  expect(readMemory(old)).toMatchObject({ groupLimitBytes: null, groupUsedBytes: 123 })
-  expect(readProcessor(old).quota).toBeNull()
+  expect(readMemory(nested)).toMatchObject({ groupLimitBytes: 5000, groupUsedBytes: 4900 })
 })
 
 test("a machine that tells nothing is no error, and this one tells something", () => {
