@@ -216,3 +216,27 @@ describe("the door", () => {
     expect(phony.filter((target) => !explained.includes(target))).toEqual(["tools", "types"])
   })
 })
+
+describe("docs/conformance.md", () => {
+  const table = sourceFiles("docs/conformance.md")[0]!
+  const rows = table.lines.filter((line) => /^\| \d/.test(line)).map((line) => line.split(" | ").map((cell) => cell.trim()))
+
+  test("has the checks in order, each with tests or waiting for its feature", () => {
+    expect(rows.map(([number]) => Number(number!.slice(2)))).toEqual(Array.from({ length: 60 }, (_, i) => i + 1))
+    const proof = /^(with its feature|`\S+\.test\.ts`( "[^"]+",?)+(; `\S+\.test\.ts`( "[^"]+",?)+)*) \|$/
+    expect(rows.filter((cells) => cells.length !== 3 || !proof.test(cells[2]!)).map((cells) => cells.join(" | "))).toEqual([])
+  })
+
+  test("names tests that are there", () => {
+    const tests = new Map(scripts.map(({ path, text }) => [path, text]))
+    const missing = rows.flatMap(([, , proof]) => proof!.split(/; (?=`)/).flatMap((part) => {
+      const path = /`(.+?)`/.exec(part)?.[1]
+      const text = tests.get(`test/${path}`) ?? ""
+      const titles = [...part.matchAll(/"([^"]+)"/g)].map((match) => match[1]!)
+      // A title that is put together is named by its beginning.
+      const isThere = (title: string) => text.includes(`"${title}"`) || text.includes(`\`${title}`)
+      return titles.filter((title) => !isThere(title)).map((title) => `${path}: ${title}`)
+    }))
+    expect(missing).toEqual([])
+  })
+})

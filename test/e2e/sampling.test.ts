@@ -66,6 +66,22 @@ describe.skipIf(skip)("sampling", () => {
     expect(json.choices[0].text).toBe(alone.text)
   })
 
+  test("a reset of the prefix cache leaves nothing to find, and the answer as it was", async () => {
+    const fields = { prompt: `${"The sky is blue. ".repeat(20)}The sky is`, max_tokens: 8, logprobs: 0 }
+    const ask = async () => {
+      const { choices: [{ text, logprobs }], usage } = (await complete(fields)).json
+      return { text, logprobs, cached: usage.prompt_tokens_details.cached_tokens }
+    }
+    const first = await ask()
+    const cached = await ask()
+    const reset = await post(server(), "/reset_prefix_cache", {})
+    expect(await reset.json()).toEqual({ success: true })
+    const again = await ask()
+    expect(cached.cached).toBeGreaterThan(64)
+    expect([first.cached, again.cached]).toEqual([0, 0])
+    for (const { text, logprobs } of [cached, again]) expect([text, logprobs]).toEqual([first.text, first.logprobs])
+  })
+
   test("beam search finds texts at least as likely as the greedy one, best first", async () => {
     const fields = { prompt: "The capital of France is", max_tokens: 8, logprobs: 0, ignore_eos: true }
     const sum = (choice: any): number => choice.logprobs.token_logprobs.reduce((a: number, b: number) => a + b, 0)

@@ -141,6 +141,17 @@ describe("sample", () => {
     at.close()
   })
 
+  test.skipIf(!hasLibraries)("top-k keeps whatever ties with the last it keeps, top-p the likeliest at least", () => {
+    const logits = Float32Array.of(2, 3, 2, -1, 2, 1)
+    const rows: Row[] = [{ temperature: 1, topK: 1 }, { temperature: 1, topK: 2 }, { temperature: 1, topK: 5 },
+      { temperature: 1, topP: 0 }, { temperature: 1, topP: 1e-6 }, { temperature: 1, topK: 2, topP: 0.3 }]
+    const at = place(cpu!, { numThreads: 1 })
+    const { processed } = sampleAndTell(at, Float32Array.from(rows.flatMap(() => [...logits])), 6, rows)
+    at.close()
+    const kept = rows.map((_, r) => [...logits.keys()].filter((id) => processed[r * 6 + id]! > -Infinity))
+    expect(kept).toEqual([[1], [0, 1, 2, 4], [0, 1, 2, 4, 5], [1], [1], [1]])
+  })
+
   test.skipIf(!hasLibraries)("refuses NaN logits as a failure of the device", () => {
     const logits = normals(13, 200)
     logits[150] = NaN

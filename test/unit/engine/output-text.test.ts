@@ -93,6 +93,21 @@ describe("stop strings", () => {
   for (const [name, overrides, steps, expected] of rows)
     test(name, () => expect(run(overrides, steps)).toEqual(expected))
 
+  // The vectors of vLLM's own test of its search.
+  const vectors: [string[], string[], boolean, string, string][] = [
+    [[" The user", " is a"], ["a", "is"], false, "is", " The user "],
+    [[" The user", " is a"], ["a", "is"], true, "is", " The user is"],
+    [["abc"], ["abc", "b"], false, "b", "a"],
+    [["ab"], ["ab", "b"], false, "ab", ""],
+    [["ab"], ["b", "ab"], false, "b", "a"],
+    [["hello world", "."], ["."], false, ".", "hello world"],
+    [["hello world", "."], ["."], true, ".", "hello world."],
+  ]
+  test.each(vectors)("in %j, looking for %j (included: %p), find %j and leave %j", (steps, stop, include, found, text) => {
+    const { deltas, stop: hit } = run({ stop, includeStopStrInOutput: include }, steps)
+    expect([hit, deltas.join("")]).toEqual([found, text])
+  })
+
   test("one in the middle of a token cuts that token's text", () => {
     class Words extends ToyTokenizer {
       override decodeStream() {
