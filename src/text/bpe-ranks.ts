@@ -30,7 +30,7 @@ export interface BpeRanks {
 
 /**
  * Ranks that make tiktoken equal to `json`'s merges, or the reason why there are none.
- * Throws `ConfigError` on a merge of pieces outside the vocabulary.
+ * Throws `ConfigError` on a merge of pieces outside the vocabulary, unless `json` says to pass over those.
  */
 export function deriveBpeRanks(json: TokenizerJson): BpeRanks | string {
   const odd = oddModelField(json)
@@ -98,7 +98,7 @@ class MergeOrder {
   }
 
   readMerges(): void {
-    const { vocab, merges } = this.#json
+    const { vocab, merges, skipsUnknownMerges } = this.#json
     for (let position = 0; position < merges.length; position++) {
       const merge = merges[position]!
       const isText = typeof merge === "string"
@@ -111,6 +111,7 @@ class MergeOrder {
       const leftId = vocab.getPart(left, 0, leftEnd)
       const rightId = vocab.getPart(right, rightStart, right.length)
       if (leftEnd < 1 || id < 0 || leftId < 0 || rightId < 0) {
+        if (leftEnd >= 1 && skipsUnknownMerges === true) continue
         throw new ConfigError(
           `tokenizer: merge ${JSON.stringify(merge)} is not of two pieces of the vocabulary that join to a third`,
         )

@@ -55,6 +55,8 @@ function byteLevelJson(fields: GgufFields, base: Base): TokenizerJson {
     modelType: "BPE",
     model: { type: "BPE", ignore_merges: pre.ignoreMerges },
     merges: fields.texts("merges"),
+    // Files without merges of their own carry one of nothing, because llama.cpp wants the list. It gives no token there.
+    skipsUnknownMerges: true,
     normalizer: pre.normalizer,
     preTokenizer: pre.preTokenizer,
     postProcessor: bosEosFrame(fields, { bos: pre.addBos, eos: false }),

@@ -56,7 +56,7 @@ function createLibraryModel(json: TokenizerJson) {
   try {
     const vocab = json.model["vocab"] ?? vocabObject(json)
     library = new LibraryTokenizer(
-      { ...steps, model: { ...json.model, type: json.modelType, vocab, merges: json.merges } },
+      { ...steps, model: { ...json.model, type: json.modelType, vocab, merges: usableMerges(json) } },
       {},
     )
   } catch (error) {
@@ -64,6 +64,15 @@ function createLibraryModel(json: TokenizerJson) {
   }
   if (library.model === null) throw new ConfigError(`tokenizer: model ${json.modelType} cannot be used`)
   return library.model
+}
+
+/** The library would apply the others too, and give the unknown token for what they make. */
+function usableMerges({ vocab, merges, skipsUnknownMerges }: TokenizerJson): TokenizerJson["merges"] {
+  if (skipsUnknownMerges !== true) return merges
+  return merges.filter((merge) => {
+    const parts = typeof merge === "string" ? merge.split(" ") : merge
+    return [...parts, parts.join("")].every((piece) => vocab.has(piece))
+  })
 }
 
 /** For models that did not come from a tokenizer.json. */

@@ -30,6 +30,8 @@ export interface TokenizerJson {
   readonly vocab: PieceTable
   /** BPE alone; in order of priority. */
   readonly merges: readonly (string | Merge)[]
+  /** Merges of pieces outside the vocabulary, or that join to none, are passed over; else they are errors. */
+  readonly skipsUnknownMerges?: boolean
   readonly addedTokens: readonly AddedTokenConfig[]
   readonly normalizer: StepConfig | null
   readonly preTokenizer: StepConfig | null
