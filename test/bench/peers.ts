@@ -1,8 +1,9 @@
 /**
  * Baozi and its peers on the same weights, turn by turn, on this machine: medians and ratios.
  *
- *     bun test/bench/peers.ts --peers-dir DIR [--peers llama.cpp,vllm,openvino] [--shapes smollm2-135m,qwen2.5-0.5b]
- *         [--formats bf16,int8,int4] [--rounds 5] [--threads N] [--works 5] [--skip http|offline] [--json FILE]
+ *     bun test/bench/peers.ts --peers-dir DIR [--peers llama.cpp,vllm,openvino,mistral.rs] [--rounds 5] [--threads N]
+ *         [--shapes smollm2-135m,qwen2.5-0.5b] [--formats bf16,int8,int4] [--rows engine,served | prefill,256x16,itl,...]
+ *         [--output-share 0.25] [--engine-flags "--max-itl-ms 100"] [--no-baozi] [--json FILE]
  *     bun test/bench/peers.ts --model FILE.gguf     one model, without peers
  *
  * Peers are installed by tools/install_peers.sh; models are written and quantized here where they are not there yet.
@@ -17,21 +18,24 @@ import { findDefaultModel } from "../../src/cli/default-model.ts"
 import { executable } from "../e2e/executable.ts"
 import { SHAPES, writeBenchModel } from "./bench-model.ts"
 import {
-  baozi, cpuModel, llamaCpp, openvino, outputOf, vllm, type BenchModel, type Engine, type Format,
+  baozi, cpuModel, llamaCpp, mistralRs, openvino, outputOf, vllm, type BenchModel, type Engine, type Format, type Work,
 } from "./peers/engine.ts"
-import { servedFigures, type Figures } from "./peers/served.ts"
+import { nameOf, parseRows, SERVED_ROWS, type Row } from "./peers/rows.ts"
+import { freePort, measureServed } from "./peers/served.ts"
 
 const { values: flags } = parseArgs({
   options: {
     "peers-dir": { type: "string" }, peers: { type: "string", default: "llama.cpp" }, model: { type: "string" },
     shapes: { type: "string", default: Object.keys(SHAPES).join(",") },
-    formats: { type: "string", default: "bf16,int8,int4" },
-    rounds: { type: "string", default: "5" }, threads: { type: "string", default: String(availableParallelism()) },
-    works: { type: "string", default: "5" }, skip: { type: "string", default: "" }, "engine-flags": { type: "string" },
-    json: { type: "string" },
+    formats: { type: "string", default: "bf16,int8,int4" }, rows: { type: "string", default: "engine,served" },
+    "output-share": { type: "string", default: "1" }, rounds: { type: "string", default: "5" },
+    threads: { type: "string", default: String(availableParallelism()) }, "engine-flags": { type: "string" },
+    "no-baozi": { type: "boolean", default: false }, json: { type: "string" },
   },
 })
-const PEERS: Readonly<Record<string, (dir: string) => Engine>> = { "llama.cpp": llamaCpp, vllm, openvino }
+const PEERS: Readonly<Record<string, (dir: string) => Engine>> = {
+  "llama.cpp": llamaCpp, vllm, openvino, "mistral.rs": mistralRs,
+}
 const QUANTIZED = { int8: "Q8_0", int4: "Q4_0" } as const
 
 function makeModel(peersDir: string, name: string, formats: readonly Format[]): BenchModel {
@@ -47,45 +51,46 @@ function makeModel(peersDir: string, name: string, formats: readonly Format[]): 
   return { name, directory: join(root, name), gguf }
 }
 
-/** Each engine's figures of every round, by line of the table. */
-type Samples = Map<string, Map<string, number[]>>
+/** Each engine's figures of every round, by line of the table; and what failed, in words. */
+const samples = new Map<string, Map<string, number[]>>()
+const failures: string[] = []
 
-async function oneTurn(engine: Engine, model: BenchModel, format: Format, path: string): Promise<Figures> {
-  const threads = Number(flags.threads)
-  const figures: Figures = {}
-  if (engine.speeds !== null && flags.skip !== "offline") {
-    const { prefill, decode } = engine.speeds(model, format, threads)
-    Object.assign(figures, { "prefill 512, tok/s": prefill, "decode, tok/s": decode })
+async function oneTurn(engine: Engine, work: Work, rows: readonly Row[], path: string): Promise<void> {
+  const outputShare = Number(flags["output-share"])
+  const note = (row: Row, value: number | Error): void => {
+    const line = `${work.model.name}, ${work.format}: ${nameOf(row, outputShare)}`
+    if (value instanceof Error) return void failures.push(`${engine.name}, ${line}: ${value.message}`)
+    const byEngine = samples.get(line) ?? new Map<string, number[]>()
+    samples.set(line, byEngine.set(engine.name, [...(byEngine.get(engine.name) ?? []), value]))
   }
-  if (engine.serve(model, format, threads, 0).length > 0 && flags.skip !== "http")
-    Object.assign(figures, await servedFigures(engine, model, format, {
-      executable: path, threads, numWorks: Number(flags.works),
-    }))
-  return figures
+  const { inProcess, serve } = engine
+  const inside = rows.filter((row) => inProcess?.rows.includes(row))
+  try {
+    if (inside.length > 0) inProcess!.measure(work, inside, outputShare, note)
+  } catch (error) {
+    failures.push(`${engine.name}, ${work.model.name}, ${work.format}: ${(error as Error).message}`)
+  }
+  const served = rows.filter((row) => SERVED_ROWS.includes(row))
+  const port = freePort()
+  if (serve !== null && served.length > 0)
+    await measureServed(serve(work, port), { executable: path, port, rows: served, outputShare, note })
 }
 
 async function measure(
   engines: readonly Engine[], models: readonly BenchModel[], formats: readonly Format[], path: string,
-): Promise<Samples> {
-  const samples: Samples = new Map()
-  const rounds = Number(flags.rounds)
+): Promise<void> {
+  const [rounds, threads, rows] = [Number(flags.rounds), Number(flags.threads), parseRows(flags.rows)]
   for (let round = 0; round < rounds; round++)
     for (const model of models)
       for (const format of formats)
         for (const engine of engines.filter((one) => one.formats.includes(format))) {
           process.stderr.write(`round ${round + 1} of ${rounds}: ${model.name}, ${format}, ${engine.name}\n`)
-          const figures = await oneTurn(engine, model, format, path)
-          for (const [name, value] of Object.entries(figures)) {
-            const line = `${model.name}, ${format}: ${name}`
-            const byEngine = samples.get(line) ?? new Map<string, number[]>()
-            samples.set(line, byEngine.set(engine.name, [...(byEngine.get(engine.name) ?? []), value]))
-          }
+          await oneTurn(engine, { model, format, threads }, rows, path)
         }
-  return samples
 }
 
 /** Lines of medians, and what ours is over the best peer's: more is better for rates, less for times. */
-function describe(samples: Samples, engines: readonly Engine[]): string {
+function describe(engines: readonly Engine[]): string {
   const names = engines.map(({ name }) => name)
   const rows = [...samples].map(([line, byEngine]) => {
     const medians = names.map((name) => median(byEngine.get(name) ?? []))
@@ -93,14 +98,15 @@ function describe(samples: Samples, engines: readonly Engine[]): string {
     const best = line.endsWith("ms") ? Math.min(...peers) : Math.max(...peers)
     return [line, ...medians, peers.length > 0 ? (medians[0]! / best).toFixed(2) : "-"]
   })
-  return formatTable([["", ...names, "ours / best peer"], ...rows])
+  const failed = failures.map((failure) => `failed: ${failure}\n`)
+  return [formatTable([["", ...names, "ours / best peer"], ...rows]), ...failed].join("")
 }
 
 const path = executable()
 if (path === null) process.exit(1)
 const engineFlags = flags["engine-flags"]?.split(" ") ?? []
 const peersDir = flags["peers-dir"]
-const engines = [baozi(path, engineFlags)]
+const engines = flags["no-baozi"] ? [] : [baozi(path, engineFlags)]
 let models: BenchModel[]
 let formats: Format[]
 if (peersDir === undefined) {
@@ -116,11 +122,11 @@ if (peersDir === undefined) {
   formats = flags.formats.split(",") as Format[]
   models = flags.shapes.split(",").map((name) => makeModel(peersDir, name, formats))
 }
-const samples = await measure(engines, models, formats, path)
+await measure(engines, models, formats, path)
 const machine = { cpu: cpuModel(), threads: Number(flags.threads), date: new Date().toISOString() }
 process.stdout.write(`${machine.cpu}, ${machine.threads} threads, ${machine.date}, medians of ${flags.rounds}\n\n`)
-process.stdout.write(describe(samples, engines))
+process.stdout.write(describe(engines))
 if (flags.json !== undefined) {
   const lines = Object.fromEntries([...samples].map(([line, byEngine]) => [line, Object.fromEntries(byEngine)]))
-  writeFileSync(flags.json, `${JSON.stringify({ ...machine, samples: lines }, null, 2)}\n`)
+  writeFileSync(flags.json, `${JSON.stringify({ ...machine, samples: lines, failures }, null, 2)}\n`)
 }

@@ -1,6 +1,7 @@
-/** What the comparison needs of an engine: its speeds without HTTP, and how it is started as a server. */
+/** What the comparison needs of an engine: figures it makes in its own process, and how it is started as a server. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { ENGINE_ROWS, ROWS, type Row } from "./rows.ts"
 
 export type Format = "bf16" | "int8" | "int4"
 
@@ -11,88 +12,152 @@ export interface BenchModel {
   readonly gguf: Readonly<Partial<Record<Format, string>>>
 }
 
-export interface Speeds {
-  /** Tokens a second: a prompt of 512 into an empty cache, and 128 tokens after a short one. */
-  readonly prefill: number
-  readonly decode: number
+export interface Work {
+  readonly model: BenchModel
+  readonly format: Format
+  readonly threads: number
+}
+
+export interface InProcess {
+  readonly rows: readonly Row[]
+  /** Notes each figure as it comes. Errors: with the last words of the process that fails. */
+  readonly measure: (work: Work, rows: readonly Row[], outputShare: number, note: (row: Row, value: number) => void) => void
+}
+
+export interface ServerCommand {
+  readonly words: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface Engine {
   readonly name: string
+  /** What it is asked for. Its name says where it computes in something else. */
   readonly formats: readonly Format[]
-  /** Null: it is measured over HTTP alone. */
-  readonly speeds: ((model: BenchModel, format: Format, threads: number) => Speeds) | null
-  readonly serve: (model: BenchModel, format: Format, threads: number, port: number) => readonly string[]
-  readonly env: Readonly<Record<string, string>>
+  readonly inProcess: InProcess | null
+  readonly serve: ((work: Work, port: number) => ServerCommand) | null
 }
 
 /** What a command writes to standard output. Errors: with its last words, where it fails. */
-export function outputOf(command: readonly string[]): string {
-  const result = Bun.spawnSync([...command], { stdin: "ignore", stderr: "pipe" })
-  if (result.exitCode !== 0) throw new Error(`${command.join(" ")}:\n${result.stderr.toString().slice(-2000)}`)
-  return result.stdout.toString()
+export function outputOf(command: readonly string[], env: Readonly<Record<string, string>> = {}): string {
+  const { exitCode, stdout, stderr } = run(command, env)
+  if (exitCode !== 0) throw new Error(`${command.join(" ")}:\n${stderr.slice(-2000)}`)
+  return stdout
+}
+
+function run(command: readonly string[], env: Readonly<Record<string, string>>) {
+  const result = Bun.spawnSync([...command], { stdin: "ignore", stderr: "pipe", env: { ...process.env, ...env } })
+  return { exitCode: result.exitCode, stdout: result.stdout.toString(), stderr: result.stderr.toString() }
+}
+
+/** Of a script that prints {"row": ..., "value": ...} a line, among whatever else its engine says. */
+function scripted(script: string, python: string, pathOf: (work: Work) => string, rows: readonly Row[]): InProcess {
+  return {
+    rows,
+    measure: (work, wanted, outputShare, note) => {
+      const words = [join(import.meta.dir, script), pathOf(work), work.threads, wanted.join(","), outputShare, Date.now()]
+      const env = { RAYON_NUM_THREADS: String(work.threads) }
+      const { exitCode, stdout, stderr } = run([python, ...words.map(String)], env)
+      for (const line of stdout.split("\n").filter((text) => text.startsWith('{"row"'))) {
+        const { row, value } = JSON.parse(line) as { row: Row; value: number }
+        note(row, value)
+      }
+      if (exitCode !== 0) throw new Error(`${script} ended with ${exitCode}: ${stderr.trim().slice(-500)}`)
+    },
+  }
 }
 
 /** `engineFlags` are flags of `baozi serve` and of `baozi bench latency`. */
 export function baozi(executable: string, engineFlags: readonly string[]): Engine {
-  const latency = (gguf: string, threads: number, inputLen: number, outputLen: number) => {
+  const latency = ({ model, format, threads }: Work, inputLen: number, outputLen: number) => {
     const work = ["--input-len", inputLen, "--output-len", outputLen, "--batch-size", 1, "--seed", Date.now() % 2 ** 31]
     const runs = ["--num-iters", 1, "--num-iters-warmup", 1, "--max-model-len", 1024, "--threads", threads]
-    const words = [executable, "bench", "latency", gguf, ...work, ...runs, "--json", "-", ...engineFlags]
-    return JSON.parse(outputOf(words.map(String))) as Record<"prefill" | "decode", { tokensPerSecond: number }>
+    const words = [executable, "bench", "latency", model.gguf[format]!, ...work, ...runs, "--json", "-", ...engineFlags]
+    return JSON.parse(outputOf(words.map(String))) as Record<"prefill" | "decode", Phase>
   }
   return {
-    name: "baozi", formats: ["bf16", "int8", "int4"], env: {},
-    speeds: (model, format, threads) => ({
-      prefill: latency(model.gguf[format]!, threads, 512, 1).prefill.tokensPerSecond,
-      decode: latency(model.gguf[format]!, threads, 8, 129).decode.tokensPerSecond,
+    name: ["baozi", ...engineFlags].join(" "), formats: ["bf16", "int8", "int4"],
+    inProcess: {
+      rows: ENGINE_ROWS,
+      measure: (work, rows, _outputShare, note) => {
+        if (rows.includes("prefill")) note("prefill", latency(work, 512, 1).prefill.tokensPerSecond)
+        if (rows.includes("decode")) note("decode", latency(work, 8, 129).decode.tokensPerSecond)
+      },
+    },
+    serve: ({ model, format, threads }, port) => ({
+      words: [
+        executable, "serve", model.gguf[format]!, "--port", String(port), "--threads", String(threads),
+        "--max-model-len", "4096", "--log-level", "warning", ...engineFlags,
+      ],
     }),
-    serve: (model, format, threads, port) => [
-      executable, "serve", model.gguf[format]!, "--port", String(port), "--threads", String(threads),
-      "--max-model-len", "4096", "--log-level", "warning", ...engineFlags,
-    ],
   }
+}
+
+interface Phase {
+  readonly tokensPerSecond: number
 }
 
 export function llamaCpp(peersDir: string): Engine {
   const bin = join(peersDir, "lcpb/bin")
+  const bench = ({ model, format, threads }: Work, promptLen: number, outputLen: number): number => {
+    const work = ["-p", promptLen, "-n", outputLen, "-t", threads, "-r", 1, "-o", "json"]
+    const words = [join(bin, "llama-bench"), "-m", model.gguf[format]!, ...work]
+    return (JSON.parse(outputOf(words.map(String))) as [{ avg_ts: number }])[0].avg_ts
+  }
   return {
-    name: "llama.cpp", formats: ["bf16", "int8", "int4"], env: {},
-    speeds: (model, format, threads) => {
-      const work = ["-p", 512, "-n", 128, "-t", threads, "-r", 1, "-o", "json"]
-      const words = [join(bin, "llama-bench"), "-m", model.gguf[format]!, ...work]
-      const runs = JSON.parse(outputOf(words.map(String))) as { n_prompt: number; n_gen: number; avg_ts: number }[]
-      return {
-        prefill: runs.find((run) => run.n_prompt === 512 && run.n_gen === 0)!.avg_ts,
-        decode: runs.find((run) => run.n_gen === 128 && run.n_prompt === 0)!.avg_ts,
-      }
+    name: "llama.cpp", formats: ["bf16", "int8", "int4"],
+    inProcess: {
+      rows: ENGINE_ROWS,
+      measure: (work, rows, _outputShare, note) => {
+        if (rows.includes("prefill")) note("prefill", bench(work, 512, 0))
+        if (rows.includes("decode")) note("decode", bench(work, 0, 128))
+      },
     },
-    // One pool of cells for all slots: as many requests at once as the work asks for, whatever their lengths.
-    serve: (model, format, threads, port) => [
-      join(bin, "llama-server"), "-m", model.gguf[format]!, "-t", String(threads), "--port", String(port), "-np", "64",
-      "-c", "24576", "--kv-unified", "--no-webui",
-    ],
+    // One pool of cells for all slots: as many requests at once as the rows ask for, whatever their lengths. Slots keep
+    // what they computed, and a pool without room for all of it fails requests with "Context size has been exceeded".
+    serve: ({ model, format, threads }, port) => ({
+      words: [
+        join(bin, "llama-server"), "-m", model.gguf[format]!, "-t", String(threads), "--port", String(port),
+        "-np", "64", "-c", "32768", "--kv-unified", "--no-webui",
+      ],
+    }),
   }
 }
 
+/** It reads no int8 of GGUF: beside int8 it is measured with the same weights in bfloat16. */
 export function vllm(peersDir: string): Engine {
+  const home = join(peersDir, "v")
   return {
-    name: "vllm", formats: ["bf16"], speeds: null, env: { VLLM_CPU_KVCACHE_SPACE: "2" },
-    serve: (model, _format, _threads, port) => [
-      join(peersDir, "v/bin/vllm"), "serve", model.directory, "--port", String(port), "--dtype", "bfloat16",
-      "--max-model-len", "4096", "--max-num-seqs", "64",
-    ],
+    name: "vllm (bf16)", formats: ["bf16", "int8"], inProcess: null,
+    serve: ({ model, threads }, port) => ({
+      words: [
+        join(home, "bin/vllm"), "serve", model.directory, "--port", String(port), "--host", "127.0.0.1", "--dtype",
+        "bfloat16", "--max-model-len", "4096", "--max-num-seqs", "64",
+      ],
+      // As its documentation has it for CPUs: one thread a processor, and Intel's OpenMP, which its wheel brings.
+      env: {
+        VLLM_CPU_KVCACHE_SPACE: "2", VLLM_CPU_OMP_THREADS_BIND: `0-${threads - 1}`, HF_HUB_OFFLINE: "1",
+        VLLM_NO_USAGE_STATS: "1", LD_PRELOAD: join(home, "lib/libiomp5.so"),
+        PATH: `${join(home, "bin")}:${process.env["PATH"]}`,
+      },
+    }),
   }
 }
 
-/** OpenVINO GenAI has no server in its package: it is measured in its process. */
+/** OpenVINO GenAI has no server in its package: all rows are measured in its process, without HTTP. */
 export function openvino(peersDir: string): Engine {
-  const script = join(import.meta.dir, "openvino_speeds.py")
+  const gguf = ({ model, format }: Work) => model.gguf[format]!
   return {
-    name: "openvino", formats: ["int8"], env: {},
-    speeds: (model, format, threads) =>
-      JSON.parse(outputOf([join(peersDir, "ov/bin/python"), script, model.gguf[format]!, String(threads)])) as Speeds,
-    serve: () => [],
+    name: "openvino", formats: ["int8"], serve: null,
+    inProcess: scripted("openvino_rows.py", join(peersDir, "ov/bin/python"), gguf, ROWS),
+  }
+}
+
+/** Nor has mistral.rs in its Python package. It reads bfloat16 from safetensors alone. */
+export function mistralRs(peersDir: string): Engine {
+  const path = ({ model, format }: Work) => (format === "bf16" ? model.directory : model.gguf[format]!)
+  return {
+    name: "mistral.rs", formats: ["bf16", "int8", "int4"], serve: null,
+    inProcess: scripted("mistralrs_rows.py", join(peersDir, "ov/bin/python"), path, ENGINE_ROWS),
   }
 }
 

@@ -1,76 +1,105 @@
-/** An engine as a server: started, offered the works over HTTP by `baozi bench serve`, stopped. */
-import type { Engine, Format, BenchModel } from "./engine.ts"
+/** An engine as a server: started, offered the rows' loads over HTTP, stopped. */
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Prng } from "../../../src/base/prng.ts"
+import { randomTokens } from "../../../src/bench/datasets.ts"
+import { sendRequest, type Outcome } from "../../../src/bench/serve/request.ts"
+import { percentile } from "../../../src/bench/statistics.ts"
+import type { ServerCommand } from "./engine.ts"
+import { loadOf, LONG_PROMPT, type Load, type Row } from "./rows.ts"
 
-/** A figure's name to its value. Times in milliseconds, rates in output tokens a second. */
-export type Figures = Record<string, number>
-
-interface Work {
-  readonly name: string
-  readonly inputLen: number
-  readonly outputLen: number
-  readonly streams: number
-  readonly numPrompts: number
-}
-
-const WORKS: readonly Work[] = [
-  { name: "256 in, 64 out, 1 stream", inputLen: 256, outputLen: 64, streams: 1, numPrompts: 2 },
-  { name: "256 in, 64 out, 4 streams", inputLen: 256, outputLen: 64, streams: 4, numPrompts: 8 },
-  { name: "256 in, 64 out, 16 streams", inputLen: 256, outputLen: 64, streams: 16, numPrompts: 32 },
-  { name: "16 in, 256 out, 16 streams", inputLen: 16, outputLen: 256, streams: 16, numPrompts: 16 },
-  { name: "16 in, 256 out, 64 streams", inputLen: 16, outputLen: 256, streams: 64, numPrompts: 64 },
-]
 const READY_TIMEOUT_MS = 300_000
+const [FIRST_ID, NUM_IDS] = [100, 29_900]
 
 export interface ServedOptions {
   readonly executable: string
-  readonly threads: number
-  /** Of the works above, how many of the first; all where absent. */
-  readonly numWorks: number
+  readonly port: number
+  readonly rows: readonly Row[]
+  readonly outputShare: number
+  /** Each figure as it comes, or why there is none. */
+  readonly note: (row: Row, value: number | Error) => void
 }
 
-export async function servedFigures(
-  engine: Engine, model: BenchModel, format: Format, o: ServedOptions,
-): Promise<Figures> {
-  const port = freePort()
-  const url = `http://127.0.0.1:${port}`
+/** A row that fails is noted as such, and the others go on as long as the server lives. */
+export async function measureServed({ words, env }: ServerCommand, o: ServedOptions): Promise<void> {
+  const url = `http://127.0.0.1:${o.port}`
+  const log = join(tmpdir(), `bench-peer-${o.port}.log`)
   const started = performance.now()
-  const server = Bun.spawn([...engine.serve(model, format, o.threads, port)], {
-    stdin: "ignore", stdout: "ignore", stderr: "ignore", env: { ...process.env, ...engine.env },
+  const server = Bun.spawn([...words], {
+    stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(log), env: { ...process.env, ...env },
   })
   try {
     await untilReady(url, server)
-    const figures: Figures = { "start to ready, ms": performance.now() - started }
-    const drive = (work: Omit<Work, "name">) => driveServer(o.executable, url, work)
-    await drive({ inputLen: 16, outputLen: 8, streams: 1, numPrompts: 1 }) // warms up
-    figures["TTFT idle, 256 in, ms"] =
-      (await drive({ inputLen: 256, outputLen: 1, streams: 1, numPrompts: 3 }))["median_ttft_ms"]!
-    for (const work of WORKS.slice(0, o.numWorks))
-      figures[`${work.name}, tok/s`] = (await drive(work))["output_throughput"]!
-    const running = drive({ inputLen: 16, outputLen: 160, streams: 16, numPrompts: 16 })
-    await Bun.sleep(1500)
-    await drive({ inputLen: 1500, outputLen: 1, streams: 1, numPrompts: 1 })
-    figures["ITL p99 while a prompt of 1,500 arrives, ms"] = (await running)["p99_itl_ms"]!
-    return figures
+    if (o.rows.includes("start")) o.note("start", performance.now() - started)
+    await driveServer(o.executable, url, { inputLen: 16, outputLen: 8, streams: 1, numPrompts: 1 }) // warms up
+    for (const row of o.rows.filter((one) => one !== "start"))
+      o.note(row, await measureRow(row, url, o).catch((error: Error) => error))
+  } catch (error) {
+    const last = (await Bun.file(log).text()).trim().slice(-300)
+    o.note("start", new Error(`${(error as Error).message}; its last words: ${last}`))
   } finally {
     server.kill()
     await server.exited
+    await Bun.file(log).delete()
   }
 }
 
-async function driveServer(executable: string, url: string, work: Omit<Work, "name">): Promise<Figures> {
+async function measureRow(row: Row, url: string, { executable, outputShare }: ServedOptions): Promise<number> {
+  if (row === "itl") return await itlWhilePromptArrives(url)
+  const load = loadOf(row, outputShare)
+  if (load !== null) return (await driveServer(executable, url, load))["output_throughput"]!
+  const idle = { inputLen: 256, outputLen: 1, streams: 1, numPrompts: 3 }
+  return (await driveServer(executable, url, idle))["median_ttft_ms"]!
+}
+
+async function driveServer(executable: string, url: string, load: Load): Promise<Record<string, number>> {
   const words = [
-    executable, "bench", "serve", "--base-url", url, "--random-input-len", work.inputLen, "--random-output-len",
-    work.outputLen, "--num-prompts", work.numPrompts, "--max-concurrency", work.streams, "--seed", Date.now() % 2 ** 31,
+    executable, "bench", "serve", "--base-url", url, "--random-input-len", load.inputLen, "--random-output-len",
+    load.outputLen, "--num-prompts", load.numPrompts, "--max-concurrency", load.streams, "--seed", Date.now() % 2 ** 31,
     "--extra-body", JSON.stringify({ temperature: 0 }), "--json", "-",
   ]
   const client = Bun.spawn(words.map(String), { stdin: "ignore", stdout: "pipe", stderr: "pipe" })
   const [out, complaints, code] = await Promise.all([
     new Response(client.stdout).text(), new Response(client.stderr).text(), client.exited,
   ])
-  if (code !== 0) throw new Error(`bench serve against ${url}: ${complaints}`)
-  const result = JSON.parse(out) as Figures
-  if (result["failed"]! > 0) throw new Error(`${result["failed"]} requests to ${url} failed: ${complaints}`)
+  const said = complaints.trim().split("\n").at(-1)
+  if (code !== 0) throw new Error(`bench serve ended with ${code}: ${said}`)
+  const result = JSON.parse(out) as Record<string, number>
+  if (result["failed"]! > 0) throw new Error(`${result["failed"]} of ${load.numPrompts} requests failed: ${said}`)
   return result
+}
+
+/** Of the times between tokens of 16 streams that touch the time from the long prompt's arrival to its first token. */
+async function itlWhilePromptArrives(url: string): Promise<number> {
+  const { data } = (await (await fetch(`${url}/v1/models`)).json()) as { data: [{ id: string }] }
+  const prng = new Prng(Date.now() % 2 ** 31)
+  const ids = Array.from({ length: NUM_IDS }, (_, i) => FIRST_ID + i)
+  const send = (inputLen: number, outputLen: number) => sendRequest({
+    url: `${url}/v1/completions`, api: "completions", headers: {}, now: () => performance.now(),
+    body: {
+      model: data[0].id, prompt: randomTokens(inputLen, ids, prng), max_tokens: outputLen, ignore_eos: true,
+      temperature: 0, stream: true,
+    },
+  }, 0, inputLen)
+  const running = Promise.all(Array.from({ length: 16 }, () => send(16, 160)))
+  await Bun.sleep(2000)
+  const long = await send(LONG_PROMPT, 1)
+  const streams = await running
+  const failed = [long, ...streams].find(({ error }) => error !== null)
+  if (failed !== undefined) throw new Error(failed.error!)
+  const gaps = streams.flatMap((stream) => gapsDuring(stream, long.startMs, long.startMs + long.ttftMs))
+  if (gaps.length === 0) throw new Error("the streams had ended before the prompt arrived")
+  return percentile(gaps, 99)
+}
+
+/** The milliseconds between two tokens of a stream, where that time overlaps [fromMs, toMs]. */
+export function gapsDuring({ startMs, ttftMs, itlsMs }: Outcome, fromMs: number, toMs: number): number[] {
+  let last = startMs + ttftMs
+  return itlsMs.filter((gap) => {
+    const before = last
+    last += gap
+    return last > fromMs && before < toMs
+  })
 }
 
 async function untilReady(url: string, server: Bun.Subprocess): Promise<void> {
@@ -87,7 +116,7 @@ async function untilReady(url: string, server: Bun.Subprocess): Promise<void> {
   }
 }
 
-function freePort(): number {
+export function freePort(): number {
   const server = Bun.serve({ port: 0, fetch: () => new Response() })
   const port = server.port!
   server.stop(true)

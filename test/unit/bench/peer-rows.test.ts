@@ -1,0 +1,26 @@
+import { expect, test } from "bun:test"
+import { loadOf, nameOf, parseRows, ROWS } from "../../bench/peers/rows.ts"
+import { gapsDuring } from "../../bench/peers/served.ts"
+
+test("rows are chosen by name or by kind", () => {
+  expect(parseRows("engine,itl")).toEqual(["prefill", "decode", "itl"])
+  expect(new Set(parseRows("engine,served"))).toEqual(new Set(ROWS))
+  expect(() => parseRows("prefil")).toThrow(/unknown row prefil; there are prefill/)
+})
+
+test("a row tells the answers that were really asked for", () => {
+  expect(loadOf("16x64", 0.25)).toEqual({ inputLen: 16, outputLen: 64, streams: 64, numPrompts: 64 })
+  expect(nameOf("16x64", 0.25)).toBe("16 in, 64 out, 64 streams, tok/s")
+  expect(new Set(ROWS.map((row) => nameOf(row, 1))).size).toBe(ROWS.length)
+})
+
+test("gaps during a prompt are those that overlap its time, whole", () => {
+  // Tokens at 100, 110, 410, 420 and 430.
+  const outcome = {
+    error: null, startMs: 0, queueMs: 0, ttftMs: 100, itlsMs: [10, 300, 10, 10], latencyMs: 430, promptTokens: 16,
+    outputTokens: 5, text: "",
+  }
+  expect(gapsDuring(outcome, 200, 300)).toEqual([300])
+  expect(gapsDuring(outcome, 105, 415)).toEqual([10, 300, 10])
+  expect(gapsDuring(outcome, 500, 600)).toEqual([])
+})
