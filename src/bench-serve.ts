@@ -6,6 +6,7 @@ import type { Goodput } from "./bench/serve/metrics.ts"
 import { describeServe } from "./bench/serve/report.ts"
 import { resultFileName, resultObject, type RunInfo } from "./bench/serve/result-file.ts"
 import { runServeBench } from "./bench/serve/run.ts"
+import { describeShares, measureShares } from "./bench-serve-shares.ts"
 import type { BenchConfig } from "./cli/bench-options.ts"
 import { resolveModel } from "./model/resolve.ts"
 import { tokenizerOf } from "./start-engine.ts"
@@ -33,14 +34,17 @@ export async function benchServe(config: BenchConfig<"serve">): Promise<number> 
     tokens: plainTokens(tokenizer, config.vocabSize), codec: tokenizer === null ? null : codecOf(tokenizer),
     onNotice: (line: string) => process.stderr.write(`${line}\n`),
   }
-  const { model, outcomes, metrics } = await runServeBench(options)
+  const run = await runServeBench(options)
+  const { model, outcomes, metrics } = run
   const info: RunInfo = {
     ...config, modelId: model, tokenizerId: config.tokenizer, metadata: pairsOf(config.metadata),
     isDetailed: config.saveDetailed,
   }
   const date = new Date()
   const result = resultObject(info, metrics, outcomes, date)
-  writeReport(describeServe(metrics, options, config), result, config.json)
+  const found = config.shareOfLimits && metrics.completed > 0 ? await measureShares(run, { ...config, ...options }) : null
+  const words = describeServe(metrics, options, config) + (found === null ? "" : describeShares(found))
+  writeReport(words, { ...result, share_of_limits: found }, config.json)
   if (config.saveResult || config.saveDetailed) {
     const directory = config.resultDir ?? "."
     mkdirSync(directory, { recursive: true })

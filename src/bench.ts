@@ -13,18 +13,16 @@ import { benchServe } from "./bench-serve.ts"
 import { makeSamples } from "./bench/datasets.ts"
 import { describeLatency, measureLatency } from "./bench/latency.ts"
 import { describeLimits } from "./bench/limits-report.ts"
-import {
-  largestRead, measureLimits, measureProducts, measureReads, readSizes, summarize, type MachineLimits,
-} from "./bench/machine-limits.ts"
+import { largestRead, measureProducts, measureReads, readSizes, summarize } from "./bench/machine-limits.ts"
 import { describePerplexity, perplexityOf } from "./bench/perplexity.ts"
 import { writeReport } from "./bench/report.ts"
-import { StepEngine } from "./bench/step-engine.ts"
 import { describeThroughput, measureThroughput } from "./bench/throughput.ts"
 import type { BenchActions, BenchConfig } from "./cli/bench-options.ts"
 import { locateLibraries } from "./cli/libraries.ts"
 import type { ServeConfig } from "./cli/serve-options.ts"
 import { systemMemory } from "./exec/system-memory.ts"
-import { engineConfig, modelPathOf } from "./serve.ts"
+import { loadStepEngine, withStepEngine } from "./load-step-engine.ts"
+import { modelPathOf } from "./serve.ts"
 import { tokenizerOf } from "./start-engine.ts"
 
 export const benchActions: BenchActions = {
@@ -51,26 +49,10 @@ async function limits({ engine, maxBytes, json }: BenchConfig<"limits">): Promis
   return 0
 }
 
-function loadEngine(config: ServeConfig): StepEngine {
-  const options = engineConfig(config, modelPathOf(config))
-  preloadLibraries(options.libraries.preload)
-  return StepEngine.load(options)
-}
-
-/** Runs `measure` with the engine loaded and the machine's limits just measured. */
-function withEngine<T>(config: ServeConfig, measure: (engine: StepEngine, limits: MachineLimits) => T): T {
-  const engine = loadEngine(config)
-  try {
-    return measure(engine, measureLimits(engine.model.stream, systemMemory().availableBytes))
-  } finally {
-    engine.dispose()
-  }
-}
-
 async function latency(config: BenchConfig<"latency">): Promise<number> {
   const { engine: engineFlags, json, ...options } = config
   const wanted = { ...engineFlags, maxNumSeqs: Math.max(engineFlags.maxNumSeqs, options.batchSize) }
-  const figures = withEngine(wanted, (engine, limits) => measureLatency(engine, options, limits))
+  const figures = withStepEngine(wanted, (engine, limits) => measureLatency(engine, options, limits))
   writeReport(describeLatency(options, figures), { ...options, ...figures }, json)
   return 0
 }
@@ -79,7 +61,7 @@ async function throughput(config: BenchConfig<"throughput">): Promise<number> {
   const { engine: engineFlags, json, seed, ...options } = config
   const needsTokenizer = options.datasetName === "custom"
   const tokenizer = needsTokenizer ? await tokenizerOf(engineFlags.tokenizer, modelPathOf(engineFlags)) : null
-  const figures = withEngine(engineFlags, (engine, limits) => {
+  const figures = withStepEngine(engineFlags, (engine, limits) => {
     const tokens = Array.from({ length: engine.model.config.vocabSize }, (_, id) => id)
     const requests = makeSamples(options, tokens, new Prng(seed)).map(({ prompt, outputLen }) => ({
       tokenIds: typeof prompt === "string" ? present(tokenizer, "tokenizer").encode(prompt) : prompt, outputLen,
@@ -97,7 +79,7 @@ async function perplexity(config: BenchConfig<"perplexity">): Promise<number> {
   const tokenizer = await tokenizerOf(engineFlags.tokenizer, modelPathOf(engineFlags))
   const tokenIds = tokenizer.encode(readText(file)).slice(0, maxTokens ?? undefined)
   const wanted = { ...engineFlags, maxModelLen: engineFlags.maxModelLen ?? contextLen + 1 }
-  const engine = loadEngine(wanted)
+  const engine = loadStepEngine(wanted)
   try {
     const figures = perplexityOf(tokenIds, { contextLen, stride }, (window) => engine.score(window))
     writeReport(describePerplexity(figures), { contextLen, stride, ...figures }, json)

@@ -4,7 +4,7 @@
  */
 import { ConfigError } from "../base/errors.ts"
 import type { CommandSpec } from "./add-command.ts"
-import { optional, several, toggle, value, type Flag, type ValuesOf } from "./flags.ts"
+import { optional, several, toggle, toggleOn, value, type Flag, type ValuesOf } from "./flags.ts"
 import { integer, jsonObject, oneOf, text, type ParseValue } from "./parse-values.ts"
 import { MACHINE, MEMORY, MODEL, SCHEDULER, type ServeConfig } from "./serve-options.ts"
 
@@ -196,6 +196,10 @@ export const BENCH_COMMANDS = {
       ignoreEos: toggle(WORK, "--ignore-eos", "answers go on to their full length; always so with random prompts"),
       ...DATASET, seed,
 
+      shareOfLimits: toggleOn(OUTPUT, "--share-of-limits",
+        "hold the figures of a server on this machine against what memory and products allow, measured right after"),
+      weights: optional(OUTPUT, "--weights <path>", text,
+        "the served model's files, for what a token costs (default: where the server says they are)"),
       percentileMetrics: value<readonly ServeMetricName[]>(OUTPUT, "--percentile-metrics <names>",
         ["ttft", "tpot", "itl"], listOf(serveMetric), "which of ttft, tpot, itl, e2el, client_queue_time, " +
           "e2el_including_client_queue to show (default: ttft,tpot,itl)"),

@@ -2,7 +2,6 @@
  * What a step costs at least: the bytes it has to read and the multiply-adds it has to do, whatever computes it. For
  * holding measured times against what the machine allows.
  */
-import type { SchedulePlan } from "../core/schedule-plan.ts"
 import type { ModelConfig } from "../model/config.ts"
 import type { WeightMap } from "../model/weights.ts"
 
@@ -63,8 +62,15 @@ function pairsUpTo(length: number, most: number): number {
   return (grown * (grown + 1)) / 2 + (length > most ? (length - most) * most : 0)
 }
 
+/** As a `SchedulePlan` has them. */
+export interface StepRequest {
+  readonly numScheduledTokens: number
+  readonly numComputedTokens: number
+  readonly samples: boolean
+}
+
 /** Weights once, each request's keys and values once, every product. */
-export function stepCost(model: ModelCost, plan: SchedulePlan): StepCost {
+export function stepCost(model: ModelCost, plan: { readonly requests: readonly StepRequest[] }): StepCost {
   let [tokens, samples, kvTokens, pairs] = [0, 0, 0, 0]
   for (const { numScheduledTokens: scheduled, numComputedTokens: computed, samples: doesSample } of plan.requests) {
     tokens += scheduled

@@ -56,7 +56,7 @@ async function driveServer(executable: string, url: string, load: Load): Promise
   const words = [
     executable, "bench", "serve", "--base-url", url, "--random-input-len", load.inputLen, "--random-output-len",
     load.outputLen, "--num-prompts", load.numPrompts, "--max-concurrency", load.streams, "--seed", Date.now() % 2 ** 31,
-    "--extra-body", JSON.stringify({ temperature: 0 }), "--json", "-",
+    "--extra-body", JSON.stringify({ temperature: 0 }), "--no-share-of-limits", "--json", "-",
   ]
   const client = Bun.spawn(words.map(String), { stdin: "ignore", stdout: "pipe", stderr: "pipe" })
   const [out, complaints, code] = await Promise.all([
