@@ -58,7 +58,8 @@ export function describeShares(found: ServerShares | string): string {
 
 /** What the server calls the model's root: Baozi and vLLM tell it, llama.cpp names the model by its path. */
 async function rootOf(model: string, { baseUrl, headers }: SharesOptions): Promise<string | null> {
-  const answer = (await getJson(`${baseUrl}/v1/models`, headers)) as { data?: { id?: unknown; root?: unknown }[] } | null
+  type Models = { data?: { id?: unknown; root?: unknown }[] } | null
+  const answer = (await getJson(`${baseUrl}/v1/models`, headers)) as Models
   const card = answer?.data?.find(({ id }) => id === model)
   const root = card?.root ?? card?.id
   return typeof root === "string" ? root : null

@@ -42,7 +42,8 @@ export async function benchServe(config: BenchConfig<"serve">): Promise<number> 
   }
   const date = new Date()
   const result = resultObject(info, metrics, outcomes, date)
-  const found = config.shareOfLimits && metrics.completed > 0 ? await measureShares(run, { ...config, ...options }) : null
+  const isShared = config.shareOfLimits && metrics.completed > 0
+  const found = isShared ? await measureShares(run, { ...config, ...options }) : null
   const words = describeServe(metrics, options, config) + (found === null ? "" : describeShares(found))
   writeReport(words, { ...result, share_of_limits: found }, config.json)
   if (config.saveResult || config.saveDetailed) {

@@ -55,7 +55,7 @@ function byteLevelJson(fields: GgufFields, base: Base): TokenizerJson {
     modelType: "BPE",
     model: { type: "BPE", ignore_merges: pre.ignoreMerges },
     merges: fields.texts("merges"),
-    // Files without merges of their own carry one of nothing, because llama.cpp wants the list. It gives no token there.
+    // Files without merges of their own carry one of nothing, because llama.cpp wants the list.
     skipsUnknownMerges: true,
     normalizer: pre.normalizer,
     preTokenizer: pre.preTokenizer,

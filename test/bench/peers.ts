@@ -2,7 +2,7 @@
  * Baozi and its peers on the same weights, turn by turn, on this machine: medians and ratios.
  *
  *     bun test/bench/peers.ts --peers-dir DIR [--peers llama.cpp,vllm,openvino,mistral.rs] [--rounds 5] [--threads N]
- *         [--shapes smollm2-135m,qwen2.5-0.5b] [--formats bf16,int8,int4] [--rows engine,served | prefill,256x16,itl,...]
+ *         [--shapes smollm2-135m,qwen2.5-0.5b] [--formats bf16,int8,int4] [--rows engine,served,256x16,itl]
  *         [--output-share 0.25] [--engine-flags "--max-itl-ms 100"] [--no-baozi] [--json FILE]
  *     bun test/bench/peers.ts --model FILE.gguf     one model, without peers
  *

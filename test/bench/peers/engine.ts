@@ -21,7 +21,7 @@ export interface Work {
 export interface InProcess {
   readonly rows: readonly Row[]
   /** Notes each figure as it comes. Errors: with the last words of the process that fails. */
-  readonly measure: (work: Work, rows: readonly Row[], outputShare: number, note: (row: Row, value: number) => void) => void
+  measure(work: Work, rows: readonly Row[], outputShare: number, note: (row: Row, value: number) => void): void
 }
 
 export interface ServerCommand {
@@ -54,7 +54,8 @@ function scripted(script: string, python: string, pathOf: (work: Work) => string
   return {
     rows,
     measure: (work, wanted, outputShare, note) => {
-      const words = [join(import.meta.dir, script), pathOf(work), work.threads, wanted.join(","), outputShare, Date.now()]
+      const options = [work.threads, wanted.join(","), outputShare, Date.now()]
+      const words = [join(import.meta.dir, script), pathOf(work), ...options]
       const env = { RAYON_NUM_THREADS: String(work.threads) }
       const { exitCode, stdout, stderr } = run([python, ...words.map(String)], env)
       for (const line of stdout.split("\n").filter((text) => text.startsWith('{"row"'))) {

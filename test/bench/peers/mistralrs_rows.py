@@ -30,7 +30,7 @@ def main():
         )
         usage = runner.send_completion_request(request).usage
         if (usage.prompt_tokens, usage.completion_tokens) != (input_len, output_len):
-            raise SystemExit(f"{usage.prompt_tokens} in, {usage.completion_tokens} out; {input_len}, {output_len} wanted")
+            raise SystemExit(f"{usage.prompt_tokens} tokens in, {usage.completion_tokens} out, not what was asked for")
         return usage
 
     run(64, 4)

@@ -69,7 +69,8 @@ class Engine:
         return 128 / (times[-1] - times[1])
 
     def ttft(self, input_len):
-        return float(numpy.median([first - arrival for ((arrival, first),) in (self.run(input_len, 1) for _ in range(3))]))
+        runs = [self.run(input_len, 1)[0] for _ in range(3)]
+        return float(numpy.median([first - arrival for arrival, first in runs]))
 
     def load(self, row, output_share):
         input_len, output_len, streams, requests = LOADS[row]
