@@ -4,7 +4,7 @@ import type { Prng } from "../../src/base/prng.ts"
 export type Behaviour = "reads" | "leaves at once" | "leaves while it reads" | "reads slowly" | "comes back"
 
 export interface RandomRequest {
-  readonly path: "/v1/completions" | "/v1/chat/completions"
+  readonly path: string
   readonly body: Readonly<Record<string, unknown>>
   readonly behaviour: Behaviour
 }
@@ -13,23 +13,57 @@ const VOCAB_SIZE = 512
 const WORDS = ["the", "quick", " brown", "é", "😀", "\n", "fox ", "0", " ", "jumps"]
 
 export function drawRequest(prng: Prng): RandomRequest {
+  return prng.chance(0.75) ? drawOpenAi(prng) : prng.pick([drawBatch, drawMessage, drawResponse])(prng)
+}
+
+function drawOpenAi(prng: Prng): RandomRequest {
   const isChat = prng.chance(0.4)
   const stream = prng.chance(0.6)
   const behaviour = drawBehaviour(prng, stream)
   const body = { ...(isChat ? drawChat(prng) : drawCompletion(prng)), ...drawSampling(prng), stream }
   const options = { include_usage: prng.chance(0.5), resumable: behaviour === "comes back" }
   const isBroken = prng.chance(0.05)
+  const own = isChat ? "/v1/chat/completions" : "/v1/completions"
   return {
-    path: isChat ? "/v1/chat/completions" : "/v1/completions",
+    path: prng.chance(0.1) ? "/invocations" : own,
     body: { ...body, ...(stream ? { stream_options: options } : {}), ...(isBroken ? drawMistake(prng) : {}) },
     behaviour,
   }
 }
 
-function drawBehaviour(prng: Prng, stream: boolean): Behaviour {
+function drawBatch(prng: Prng): RandomRequest {
+  const { n: _n, ...sampling } = drawSampling(prng)
+  const messages = Array.from({ length: prng.int(1, 4) }, () => drawMessages(prng))
+  return {
+    path: "/v1/chat/completions/batch", body: { ...sampling, messages }, behaviour: drawBehaviour(prng, false, false),
+  }
+}
+
+function drawMessage(prng: Prng): RandomRequest {
+  const { temperature, max_tokens, top_p = null, top_k = null, stop: stop_sequences = null } = drawSampling(prng)
+  const stream = prng.chance(0.6)
+  const body = { messages: drawMessages(prng), temperature, max_tokens, top_p, top_k, stop_sequences, stream }
+  return { path: "/v1/messages", body, behaviour: drawBehaviour(prng, stream, false) }
+}
+
+/** Stored or not, and in the background or not, which goes on when its client has left. */
+function drawResponse(prng: Prng): RandomRequest {
+  const { temperature, max_tokens: max_output_tokens, top_p = null, ignore_eos } = drawSampling(prng)
+  const stream = prng.chance(0.6)
+  const store = prng.chance(0.7)
+  const body = {
+    input: prng.pick<unknown>([drawText(prng, 20), drawMessages(prng)]), temperature, max_output_tokens, top_p, ignore_eos,
+    stream, store, background: store && prng.chance(0.3),
+  }
+  return { path: "/v1/responses", body, behaviour: drawBehaviour(prng, stream, false) }
+}
+
+function drawBehaviour(prng: Prng, stream: boolean, isResumable = true): Behaviour {
   if (prng.chance(0.15)) return "leaves at once"
   if (!stream) return "reads"
-  return prng.pick(["reads", "reads", "reads", "leaves while it reads", "reads slowly", "comes back"])
+  const behaviour = prng.pick<Behaviour>(
+    ["reads", "reads", "reads", "leaves while it reads", "reads slowly", "comes back"])
+  return behaviour === "comes back" && !isResumable ? "reads" : behaviour
 }
 
 function drawText(prng: Prng, maxWords: number): string {
@@ -45,11 +79,14 @@ function drawCompletion(prng: Prng): Record<string, unknown> {
   return { prompt, ...(hasLogprobs ? { logprobs: prng.int(0, 5) } : { echo: prng.chance(0.2) }) }
 }
 
-function drawChat(prng: Prng): Record<string, unknown> {
-  const messages = Array.from({ length: prng.int(1, 4) }, (_, i) => ({
+function drawMessages(prng: Prng): object[] {
+  return Array.from({ length: prng.int(1, 4) }, (_, i) => ({
     role: i % 2 === 0 ? "user" : "assistant", content: drawText(prng, 20),
   }))
-  return { messages, ...(prng.chance(0.3) ? { logprobs: true, top_logprobs: prng.int(0, 5) } : {}) }
+}
+
+function drawChat(prng: Prng): Record<string, unknown> {
+  return { messages: drawMessages(prng), ...(prng.chance(0.3) ? { logprobs: true, top_logprobs: prng.int(0, 5) } : {}) }
 }
 
 function drawSampling(prng: Prng): Record<string, unknown> {
