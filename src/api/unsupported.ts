@@ -65,6 +65,7 @@ export function refuseForeign(body: Readonly<Record<string, unknown>>, own: TObj
 /** The value is what a request without the field has. */
 function saysNothing(value: unknown, schema: TSchema): boolean {
   if (value === null || value === undefined) return true
+  if (typeof value === "object") return Object.keys(value).length === 0
   const [{ default: byDefault } = {} as TSchema] = (schema["anyOf"] ?? [schema]) as TSchema[]
   return value === (byDefault ?? false)
 }

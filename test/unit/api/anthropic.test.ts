@@ -173,6 +173,7 @@ describe("refusals are in Anthropic's form, and name the field", () => {
     ["a field that is supported nowhere", { watermarking: true }, /watermarking is not supported yet/],
     ["a chat's penalty", { presence_penalty: 1 }, /presence_penalty is not a field of this endpoint/],
     ["a chat's seed", { seed: 0 }, /seed is not a field/],
+    ["a chat's default reversed", { skip_special_tokens: false }, /skip_special_tokens is not a field/],
     ["a chat's limit", { max_completion_tokens: 5 }, /max_completion_tokens is not a field/],
     ["a chat's choices", { n: 2 }, /n is not a field/],
     ["a chat's format", { response_format: { type: "json_object" } }, /response_format is not a field/],
@@ -186,7 +187,10 @@ describe("refusals are in Anthropic's form, and name the field", () => {
   })
 
   test("other endpoints' fields that change nothing pass, and those nobody knows", async () => {
-    const body = { user: "u", n: 1, echo: false, seed: null, top_logprobs: 0, request_id: "r", wibble: 5 }
+    const body = {
+      user: "u", n: 1, echo: false, seed: null, top_logprobs: 0, request_id: "r", wibble: 5, presence_penalty: 0,
+      logit_bias: {}, stop: [], skip_special_tokens: true,
+    }
     expect((await api.post(PATH, { max_tokens: 5, messages: hi, ...body })).status).toBe(200)
   })
 
