@@ -9,6 +9,7 @@ import { makeSchedulerConfig } from "./core/scheduler-config.ts"
 import { Scheduler } from "./core/scheduler.ts"
 import { EngineCore } from "./engine/engine-core.ts"
 import type { EngineReady } from "./engine/engine-ready.ts"
+import { OutputEncoder } from "./engine/output-codec.ts"
 import { StepPacer } from "./engine/step-pacer.ts"
 import type { FromWorker, ToWorker } from "./engine/worker-protocol.ts"
 import type { EngineStart } from "./exec/engine-config.ts"
@@ -55,10 +56,12 @@ async function start({ libraries: choice, ...rest }: EngineStart): Promise<void>
   const share = config.kvCacheMetricsSample ?? null
   const watching = share === null ? {} : { residency: new BlockResidency(share, clock) }
   const scheduler = new Scheduler(schedulerConfig, kv, { clock, ...watching })
+  const encoder = new OutputEncoder()
   core = new EngineCore({
     pacer: config.maxItlMs === null ? null : new StepPacer(config.maxItlMs / 1000),
     scheduler, runner: loaded, clock, yieldThen: setImmediate,
-    emit: (outputs) => post({ type: "outputs", outputs }), onError: die,
+    emit: ({ outputs, ...rest }) => post({ type: "outputs", batch: { ...rest, outputs: encoder.encode(outputs) } }),
+    onError: die,
   })
   post({
     type: "ready",

@@ -1,6 +1,7 @@
 import { assert, unreachable } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCorePort, EngineCoreRequest } from "./engine-core-port.ts"
+import { OutputDecoder } from "./output-codec.ts"
 import type { FromWorker, ToWorker } from "./worker-protocol.ts"
 
 interface PendingCall {
@@ -15,6 +16,7 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
   readonly #calls = new Map<number, PendingCall>()
   #ready = Promise.withResolvers<Ready>()
   #closed = Promise.withResolvers<void>()
+  #decoder = new OutputDecoder()
   #nextCallId = 1
   #onOutputs: (outputs: EngineCoreOutputs) => void = () => {}
   #onDeath: (error: Error) => void = () => {}
@@ -47,6 +49,7 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
     this.#death = null
     this.#ready = Promise.withResolvers()
     this.#closed = Promise.withResolvers()
+    this.#decoder = new OutputDecoder()
     this.#start()
     await this.#ready.promise
   }
@@ -97,7 +100,7 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
       case "ready":
         return this.#ready.resolve(message.ready)
       case "outputs":
-        return this.#onOutputs(message.outputs)
+        return this.#onOutputs({ ...message.batch, outputs: this.#decoder.decode(message.batch.outputs) })
       case "result":
         return this.#settle(message.callId, (call) => call.resolve(message.value))
       case "failed":

@@ -1,5 +1,6 @@
 /** Messages between the main thread and the engine's thread. Plain data: they are cloned on the way. */
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./engine-core-port.ts"
+import type { PackedOutputs } from "./output-codec.ts"
 
 export type ToWorker<Config> =
   | { readonly type: "start"; readonly config: Config }
@@ -13,10 +14,12 @@ export type ToWorker<Config> =
     }
   | { readonly type: "close" }
 
+type PackedBatch = Omit<EngineCoreOutputs, "outputs"> & { readonly outputs: PackedOutputs }
+
 export type FromWorker<Ready> =
   | { readonly type: "notice"; readonly lines: readonly string[] }
   | { readonly type: "ready"; readonly ready: Ready }
-  | { readonly type: "outputs"; readonly outputs: EngineCoreOutputs }
+  | { readonly type: "outputs"; readonly batch: PackedBatch }
   | { readonly type: "result"; readonly callId: number; readonly value: boolean }
   | { readonly type: "failed"; readonly callId: number; readonly message: string }
   /** `isConfigError`: the start was refused because of what the user asked for. */

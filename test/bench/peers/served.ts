@@ -103,10 +103,11 @@ export function gapsDuring({ startMs, ttftMs, itlsMs }: Outcome, fromMs: number,
 }
 
 async function untilReady(url: string, server: Bun.Subprocess): Promise<void> {
-  const end = performance.now() + READY_TIMEOUT_MS
+  const deadline = performance.now() + READY_TIMEOUT_MS
   for (;;) {
-    if (server.exitCode !== null) throw new Error(`the server ended with ${server.exitCode} before it was ready`)
-    if (performance.now() > end) throw new Error(`not ready within ${READY_TIMEOUT_MS / 1000} s`)
+    const end = server.exitCode ?? server.signalCode
+    if (end !== null) throw new Error(`the server ended with ${end} before it was ready`)
+    if (performance.now() > deadline) throw new Error(`not ready within ${READY_TIMEOUT_MS / 1000} s`)
     try {
       if ((await fetch(`${url}/health`)).ok) return
     } catch {
