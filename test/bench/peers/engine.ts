@@ -134,11 +134,11 @@ export function vllm(peersDir: string): Engine {
         join(home, "bin/vllm"), "serve", model.directory, "--port", String(port), "--host", "127.0.0.1", "--dtype",
         "bfloat16", "--max-model-len", "4096", "--max-num-seqs", "64",
       ],
-      // As its documentation has it for CPUs: one thread a processor, and Intel's OpenMP, which its wheel brings. Without
-      // the first variable it takes a library that needs AVX-512.
+      // As its documentation has it for CPUs: one thread a processor, and Intel's OpenMP, which its wheel brings.
+      // Without the first variable it takes a library that needs AVX-512.
       env: {
-        VLLM_TARGET_DEVICE: "cpu", VLLM_CPU_KVCACHE_SPACE: "2", VLLM_CPU_OMP_THREADS_BIND: `0-${threads - 1}`, HF_HUB_OFFLINE: "1",
-        VLLM_NO_USAGE_STATS: "1", LD_PRELOAD: join(home, "lib/libiomp5.so"),
+        VLLM_TARGET_DEVICE: "cpu", VLLM_CPU_KVCACHE_SPACE: "2", VLLM_CPU_OMP_THREADS_BIND: `0-${threads - 1}`,
+        HF_HUB_OFFLINE: "1", VLLM_NO_USAGE_STATS: "1", LD_PRELOAD: join(home, "lib/libiomp5.so"),
         PATH: `${join(home, "bin")}:${process.env["PATH"]}`,
       },
     }),

@@ -54,7 +54,8 @@ export function parseRows(words: string): Row[] {
   return words.split(",").flatMap((word): readonly Row[] => {
     if (word === "engine") return ENGINE_ROWS
     if (word === "served") return SERVED_ROWS
-    if (!ROWS.includes(word as Row)) throw new Error(`unknown row ${word}; there are ${ROWS.join(", ")}, engine, served`)
+    const known = `engine, served, ${ROWS.join(", ")}`
+    if (!ROWS.includes(word as Row)) throw new Error(`unknown row ${word}; there are ${known}`)
     return [word as Row]
   })
 }

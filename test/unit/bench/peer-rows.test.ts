@@ -5,7 +5,7 @@ import { gapsDuring } from "../../bench/peers/served.ts"
 test("rows are chosen by name or by kind", () => {
   expect(parseRows("engine,itl")).toEqual(["prefill", "decode", "itl"])
   expect(new Set(parseRows("engine,served"))).toEqual(new Set(ROWS))
-  expect(() => parseRows("prefil")).toThrow(/unknown row prefil; there are prefill/)
+  expect(() => parseRows("prefil")).toThrow(/unknown row prefil; there are engine, served, prefill/)
 })
 
 test("a row tells the answers that were really asked for", () => {
