@@ -86,8 +86,8 @@ describe("a server", () => {
 
   test.skipIf(skip)("is measured by completions of token ids, and the result is written as vLLM writes it", () => {
     const work = ["--num-prompts", "4", "--random-input-len", "12", "--random-output-len", "5", "--max-concurrency", "2"]
-    const result = bench("serve", "--base-url", server().url, ...work, "--goodput", "ttft:1000000", "--save-detailed",
-      "--result-filename", "result.json")
+    const { share_of_limits: found, ...result } = bench("serve", "--base-url", server().url, ...work, "--goodput",
+      "ttft:1000000", "--save-detailed", "--result-filename", "result.json")
     expect(result).toMatchObject({
       backend: "openai", completed: 4, failed: 0, total_input_tokens: 48, total_output_tokens: 20, max_concurrency: 2,
     })
@@ -95,13 +95,16 @@ describe("a server", () => {
     for (const key of ["mean_ttft_ms", "median_tpot_ms", "p99_itl_ms"]) expect(result[key]).toBeGreaterThan(0)
     expect((result["itls"] as number[][]).map((itls) => itls.length)).toEqual([4, 4, 4, 4])
     expect(JSON.parse(readFileSync(join(directory, "result.json"), "utf8"))).toEqual(result)
+    // The server says where its model is, and so what a token costs.
+    const { shares } = found as { shares: Record<"prefill" | "decode" | "run", number> }
+    for (const part of ["prefill", "decode", "run"] as const) expect(shares[part]).toBeGreaterThan(0)
   }, TIMEOUT_MS)
 
   test.skipIf(skip)("is measured by chats, with texts that its own tokenizer fits", () => {
     const lengths = ["--prefix-repetition-prefix-len", "20", "--prefix-repetition-suffix-len", "10",
       "--prefix-repetition-output-len", "3", "--prefix-repetition-num-prefixes", "1"]
     const result = bench("serve", "--backend", "openai-chat", "--base-url", server().url, "--dataset-name",
-      "shared-prefix", ...lengths, "--num-prompts", "2", "--ignore-eos", "--request-rate", "50")
+      "shared-prefix", ...lengths, "--num-prompts", "2", "--ignore-eos", "--request-rate", "50", "--no-share-of-limits")
     expect(result).toMatchObject({ completed: 2, failed: 0, total_output_tokens: 6, request_rate: 50 })
     expect(result["total_input_tokens"]).toBeGreaterThan(60)
   }, TIMEOUT_MS)
