@@ -104,7 +104,8 @@ describe("a server", () => {
     const lengths = ["--prefix-repetition-prefix-len", "20", "--prefix-repetition-suffix-len", "10",
       "--prefix-repetition-output-len", "3", "--prefix-repetition-num-prefixes", "1"]
     const result = bench("serve", "--backend", "openai-chat", "--base-url", server().url, "--dataset-name",
-      "shared-prefix", ...lengths, "--num-prompts", "2", "--ignore-eos", "--request-rate", "50", "--no-share-of-limits")
+      "shared-prefix", ...lengths, "--num-prompts", "2", "--ignore-eos",
+      "--request-rate", "50", "--no-share-of-limits")
     expect(result).toMatchObject({ completed: 2, failed: 0, total_output_tokens: 6, request_rate: 50 })
     expect(result["total_input_tokens"]).toBeGreaterThan(60)
   }, TIMEOUT_MS)

@@ -8,7 +8,7 @@ import { percentile } from "../../../src/bench/statistics.ts"
 import type { ServerCommand } from "./engine.ts"
 import { loadOf, LONG_PROMPT, type Load, type Row } from "./rows.ts"
 
-const READY_TIMEOUT_MS = 300_000
+const READY_TIMEOUT_MS = 600_000
 const [FIRST_ID, NUM_IDS] = [100, 29_900]
 
 export interface ServedOptions {
