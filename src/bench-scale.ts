@@ -33,9 +33,10 @@ function describeCurve({ of, points, exponent }: ScaleCurve): string {
   return formatTable([[of, "step, ms", "us each"], ...rows]) + grows
 }
 
-function writePlot(directory: string, { name, of, points }: ScaleCurve): void {
+function writePlot(directory: string, { name, of, points, exponent }: ScaleCurve): void {
   mkdirSync(directory, { recursive: true })
   const line = points.map(({ size, stepMs }) => [size, stepMs] as const)
-  const plot = { title: `Cost of a step against ${name}`, xLabel: of, yLabel: "ms", series: [{ name, points: line }] }
+  const series = [{ name: Number.isFinite(exponent) ? `power ${exponent.toFixed(2)} at the end` : name, points: line }]
+  const plot = { title: `Cost of a step against ${name}`, xLabel: of, yLabel: "ms", series }
   writeFileSync(join(directory, `scale-${name}.svg`), plotSvg(plot))
 }

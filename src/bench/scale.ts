@@ -68,30 +68,38 @@ export function scaleBatch(config: EngineConfig, o: ScaleOptions): ScaleCurve {
   const draw = drawer(engine, o.seed)
   try {
     return curve("batch", "requests in a decode step", measureEach(sizes(1, o.maxBatch, 2), (size) => {
-      for (let i = 0; i < size; i++) engine.add(draw(16), o.numSteps + 2)
-      const steps = engine.run().filter((step) => step.isDecode && step.numRequests === size)
-      return medianMs(steps)
+      engine.addComputed(Array.from({ length: size }, () => draw(16)), o.numSteps + 2)
+      return medianMs(engine.run().filter((step) => step.numRequests === size))
     }))
   } finally {
     engine.dispose()
   }
 }
 
-/** Decode steps of one request over so many tokens. Prompts repeat their beginnings: each is computed once. */
+/** Decode steps of one request over so many tokens, whose values are whatever the cache holds. */
 export function scaleContext(config: EngineConfig, o: ScaleOptions): ScaleCurve {
-  const engine = StepEngine.load({ ...config, enablePrefixCaching: true })
+  const numBlocks = Math.ceil((o.maxContext + o.numSteps + 2) / config.blockSize) + 2
+  const fitted = { enablePrefixCaching: false, numBlocksOverride: numBlocks, maxModelLen: null }
+  const engine = StepEngine.load({ ...config, ...fitted })
   const room = engine.model.plan.maxModelLen - o.numSteps - 2
   const largest = Math.min(o.maxContext, room)
   if (largest < 128) throw new ConfigError(`no room for a context of 128 tokens and ${o.numSteps} steps`)
-  const tokens = drawer(engine, o.seed)(largest)
+  const draw = drawer(engine, o.seed)
   try {
+    writeEveryBlock(engine, draw)
     return curve("context", "tokens of context of one request", measureEach(sizes(128, largest, 2), (size) => {
-      engine.add(tokens.slice(0, size), o.numSteps + 1)
-      return medianMs(engine.run().filter((step) => step.isDecode))
+      engine.addComputed([draw(size)], o.numSteps + 1)
+      return medianMs(engine.run())
     }))
   } finally {
     engine.dispose()
   }
+}
+
+/** A token to each block: memory that was never written is not memory to the system, and reads like a cache. */
+function writeEveryBlock(engine: StepEngine, draw: (count: number) => number[]): void {
+  for (let block = 0; block < engine.model.plan.numBlocks; block++) engine.add(draw(1), 1)
+  engine.run()
 }
 
 /** Decode steps of one running request while so many wait. `config` names the library that computes nothing. */

@@ -55,6 +55,21 @@ export class StepEngine {
     this.#add(tokenIds, outputLen, null)
   }
 
+  /**
+   * The same for several, as if their prompts had been computed: their part of the KV cache holds what was there
+   * before. For timing what comes after prompts that take long themselves.
+   */
+  addComputed(prompts: readonly (readonly number[])[], outputLen: number): void {
+    for (const prompt of prompts) this.#add(prompt, outputLen, null)
+    for (let numLeft = prompts.length; numLeft > 0; ) {
+      const plan = this.#scheduler.schedule()
+      const sampling = plan.requests.filter(({ samples }) => samples)
+      numLeft -= sampling.filter((r) => r.numComputedTokens < r.numPromptTokens).length
+      const sampledTokenIds = new Map(sampling.map(({ requestId }) => [requestId, [0]]))
+      this.#scheduler.updateFromOutput(plan, { sampledTokenIds, logprobs: new Map(), promptLogprobs: new Map() })
+    }
+  }
+
   /** The log-probability of each token but the first, given those before it. */
   score(tokenIds: readonly number[]): number[] {
     this.#add(tokenIds, 1, 0)
