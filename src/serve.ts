@@ -15,6 +15,7 @@ import { StatsLog } from "./engine/stats-log.ts"
 import type { EngineConfig, EngineStart } from "./exec/engine-config.ts"
 import { resolveModel } from "./model/resolve.ts"
 import { isLocal, serverInfo } from "./server-info.ts"
+import { REASONING_FORMATS } from "./text/answer/reasoning-formats.ts"
 import { startTraceExport } from "./trace-export.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
 
@@ -58,6 +59,9 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     quietPaths: config.disableAccessLogForEndpoints,
     devMode: config.enableDevEndpoints ?? (config.apiKey.length > 0 || isLocal(config)),
     enableTokenizerInfo: config.enableTokenizerInfoEndpoint, serverInfo: serverInfo(config),
+    reasoningParser: config.reasoningParser,
+    toolParser: config.enableAutoToolChoice ? config.toolCallParser : null,
+    excludeToolsWhenToolChoiceNone: config.excludeToolsWhenToolChoiceNone,
     requestLimits: config, maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,
     defaultChatTemplateKwargs: config.defaultChatTemplateKwargs,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
@@ -109,11 +113,18 @@ export function startOptions(config: ServeConfig, log: Log): StartEngineOptions 
     tokenizerPath: config.tokenizer, chatTemplate: config.chatTemplate, generationConfig: config.generationConfig,
     overrideGenerationConfig: config.overrideGenerationConfig, limits: config,
     onNotice: (line) => log.info(line), seed: config.seed, streamInterval: config.streamInterval,
-    reasoningConfig: config.reasoningConfig,
+    reasoningConfig: { ...parserMarks(config), ...config.reasoningConfig },
     onRequest: (request) => config.enableLogRequests && logRequest(request, log),
     histogramBuckets: config.customHistogramBuckets,
     onStats: config.disableLogStats ? () => {} : statsListener(config.logStatsInterval, log),
   }
+}
+
+/** What the parser looks for is what reasoning begins and ends with, as `--reasoning-config` has it. */
+function parserMarks({ reasoningParser }: ServeConfig): Readonly<Record<string, string>> {
+  if (reasoningParser === null) return {}
+  const { starts, ends } = REASONING_FORMATS[reasoningParser]
+  return { reasoning_start_str: starts[0]!, reasoning_end_str: ends[0]! }
 }
 
 function statsListener(intervalSeconds: number, log: Log): (stats: SchedulerStats) => void {

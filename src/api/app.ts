@@ -1,6 +1,7 @@
 /** All endpoints in one application, with what holds for every request: keys, errors, unknown paths and methods. */
 import { Elysia } from "elysia"
 import type { EngineClient } from "../engine/engine-client.ts"
+import { answerKinds } from "./answer-kinds.ts"
 import { ApiKeys } from "./auth.ts"
 import { anthropicApi } from "./anthropic/anthropic-api.ts"
 import { chatBatchApi } from "./chat-batch.ts"
@@ -43,7 +44,8 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   const httpMetrics = new HttpMetrics()
   const keys = new ApiKeys(merged.apiKeys, merged.guardsEveryRoute ? [] : OPEN_PATHS)
   const streams = new StreamStore(merged.streamResume)
-  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams })
+  const answers = answerKinds(merged, client.tokenizer)
+  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams, answers })
   const methods = methodsByPath(routes)
   const patternOf = patternFinder([...methods.keys()])
 

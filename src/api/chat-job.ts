@@ -1,3 +1,4 @@
+import type { AnswerPlan } from "./answer.ts"
 import type { PromptRun } from "./generation.ts"
 import type { ReportOptions } from "./request-options.ts"
 
@@ -8,6 +9,8 @@ export interface ChatJob {
   readonly model: string
   readonly fingerprint: string
   readonly run: PromptRun
+  /** How its answers are parsed; null where they are content as they are. */
+  readonly answer: AnswerPlan | null
   readonly report: ReportOptions
   readonly numTopLogprobs: number
   /** Of the generated messages. */

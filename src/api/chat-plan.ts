@@ -1,8 +1,9 @@
 /** Checks a chat request and turns it into a job. All endpoints whose requests are conversations come through here. */
 import { RequestError } from "../base/errors.ts"
+import { planAnswer } from "./answer-plan.ts"
 import { beamSearchFor } from "./beam-search.ts"
 import type { ChatJob } from "./chat-job.ts"
-import { chatPrompt } from "./chat-prompt.ts"
+import { chatPrompt, templateVariables } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
 import { numListed } from "./logprobs.ts"
 import { messageText } from "./messages.ts"
@@ -14,7 +15,7 @@ import { fitSampling, samplingFor } from "./sampling.ts"
 import type { SamplingChoices } from "./sampling.ts"
 import type { ChatRequest } from "./schema/chat.ts"
 import { refuseConstraints } from "./structured.ts"
-import { readTools } from "./tools.ts"
+import { planTools } from "./tools.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 
 /** How an endpoint that is not the chat's own names things. */
@@ -33,12 +34,15 @@ export function planChat(
   const report = reportOptions(body, context)
   refuseUnsupported(body)
   refuseConstraints(body.response_format ?? null, body.structured_outputs ?? null)
-  const tools = readTools(body)
-  const choices = samplingChoices(body, options.maxTokensField)
+  const tools = planTools(context, body)
+  const kind = tools.areParsed ? context.answers.withTools : context.answers.withoutTools
+  const choices = { ...samplingChoices(body, options.maxTokensField), keptTokenIds: kind?.keptTokenIds ?? [] }
   const sampling = samplingFor(body, choices, client)
   const beamSearch = beamSearchFor(body, sampling, client)
   const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
-  const prompt = chatPrompt(context, body, { tools, reasoningEffort: body.reasoning_effort ?? null }, truncation)
+  const reasoningEffort = body.reasoning_effort ?? null
+  const prompt = chatPrompt(context, body, { tools: tools.shown, reasoningEffort }, truncation)
+  const variables = templateVariables(context, body, reasoningEffort)
   const role = answerRole(context, body)
   const last = body.messages.at(-1)
   return {
@@ -47,6 +51,7 @@ export function planChat(
     model: servedName(client.model),
     fingerprint: context.fingerprint,
     run: { prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) },
+    answer: kind === null ? null : planAnswer(kind, body, prompt, { tokenizer: client.tokenizer, variables }),
     report,
     numTopLogprobs: numListed(sampling, client.model.vocabSize),
     role,
@@ -57,7 +62,7 @@ export function planChat(
 
 function samplingChoices(
   body: ChatRequest, newerField: SamplingChoices["maxTokensField"] = "max_completion_tokens",
-): SamplingChoices {
+): Omit<SamplingChoices, "keptTokenIds"> {
   const wantsLogprobs = body.logprobs ?? false
   const top = body.top_logprobs ?? 0
   const param = "top_logprobs"

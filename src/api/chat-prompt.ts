@@ -111,7 +111,8 @@ function checkTemplateFields({ options }: ApiContext, fields: TemplateFields): v
   }
 }
 
-function templateVariables(
+/** What the template is told beside the messages. */
+export function templateVariables(
   { options }: ApiContext,
   fields: TemplateFields,
   reasoningEffort: string | null,

@@ -1,16 +1,20 @@
 /** The whole answer to a chat request that is not streamed, and to a batch of conversations. */
 import type { ChoiceOutput } from "../engine/engine-client.ts"
+import {
+  Answer, hidesTokens, reasoningTokens, replyItems, textOfKind, type ReplyCall, type ReplyItem,
+} from "./answer.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { chatLogprobs } from "./logprobs.ts"
 import { promptLogprobs } from "./prompt-logprobs.ts"
 import { requestMetrics } from "./request-metrics.ts"
-import type { ChatChoice, ChatResponse } from "./schema/chat.ts"
+import type { ChatChoice, ChatResponse, FunctionCall } from "./schema/chat.ts"
 import { countTokens, fullUsage } from "./usage.ts"
 
 export function chatResponse(job: ChatJob, outputs: readonly ChoiceOutput[]): ChatResponse {
   const { prompt } = job.run
+  const answers = outputs.map((output) => answerTo(job, output.index, output))
   return {
-    ...answerOf([job], [outputs], outputs.map((output) => choiceOf(job, output.index, output))),
+    ...responseOf([job], [outputs], answers),
     prompt_logprobs: promptLogprobs(outputs[0]?.promptLogprobs ?? null),
     prompt_token_ids: job.report.tokenIds ? [...prompt.tokenIds] : null,
     prompt_text: job.returnPromptText ? prompt.text : null,
@@ -21,48 +25,69 @@ export function chatResponse(job: ChatJob, outputs: readonly ChoiceOutput[]): Ch
 export function batchResponse(
   jobs: readonly ChatJob[], outputs: readonly (readonly ChoiceOutput[])[],
 ): ChatResponse {
-  const choices = jobs.map((job, i) => choiceOf(job, i, outputs[i]![0]!))
+  const answers = jobs.map((job, i) => answerTo(job, i, outputs[i]![0]!))
   // What is told of a prompt has no place for several.
-  return { ...answerOf(jobs, outputs, choices), prompt_logprobs: null, prompt_token_ids: null, prompt_text: null }
+  return { ...responseOf(jobs, outputs, answers), prompt_logprobs: null, prompt_token_ids: null, prompt_text: null }
 }
 
-function answerOf(
-  jobs: readonly ChatJob[], outputs: readonly (readonly ChoiceOutput[])[], choices: ChatChoice[],
+interface WholeAnswer {
+  readonly answer: Answer
+  readonly choice: ChatChoice
+}
+
+function responseOf(
+  jobs: readonly ChatJob[], outputs: readonly (readonly ChoiceOutput[])[], answers: readonly WholeAnswer[],
 ): Omit<ChatResponse, "prompt_logprobs" | "prompt_token_ids" | "prompt_text"> {
   const { id, created, model, fingerprint, report } = jobs[0]!
-  const promptLengths = jobs.map(({ run }) => run.prompt.tokenIds.length)
+  const counts = countTokens(jobs.map(({ run }) => run.prompt.tokenIds.length), outputs)
   return {
     id,
     object: "chat.completion",
     created,
     model,
-    choices,
+    choices: answers.map(({ choice }) => choice),
     service_tier: null,
     system_fingerprint: fingerprint,
-    usage: fullUsage(countTokens(promptLengths, outputs), "chat"),
+    usage: fullUsage({ ...counts, reasoningTokens: reasoningTokens(answers.map(({ answer }) => answer)) }, "chat"),
     kv_transfer_params: null,
     ec_transfer_params: null,
     metrics: report.metrics ? requestMetrics(outputs.flat().map(({ figures }) => figures)) : null,
   }
 }
 
-function choiceOf(job: ChatJob, index: number, output: ChoiceOutput): ChatChoice {
+function answerTo(job: ChatJob, index: number, output: ChoiceOutput): WholeAnswer {
   const form = { numTop: job.numTopLogprobs, asTokenIds: job.report.tokensAsIds }
-  return {
+  const isHiding = hidesTokens(job.answer)
+  const answer = new Answer(job.answer)
+  const choice: ChatChoice = {
     index,
-    message: {
-      role: job.role,
-      content: job.echo + output.text,
-      refusal: null,
-      annotations: null,
-      audio: null,
-      function_call: null,
-      reasoning: null,
-    },
-    logprobs: output.logprobs === null ? null : chatLogprobs(output.logprobs, form),
-    finish_reason: output.finishReason,
+    message: messageOf(job, replyItems(answer.take(output))),
+    logprobs: output.logprobs === null || isHiding ? null : chatLogprobs(output.logprobs, form),
+    finish_reason: answer.finishReason(output),
     stop_reason: output.stopReason,
-    token_ids: job.report.tokenIds ? [...output.tokenIds] : null,
+    token_ids: job.report.tokenIds && !isHiding ? [...output.tokenIds] : null,
     routed_experts: null,
   }
+  return { answer, choice }
+}
+
+function messageOf(job: ChatJob, items: readonly ReplyItem[]): ChatChoice["message"] {
+  const content = job.echo + textOfKind(items, "content")
+  const calls = items.filter((item) => item.type === "call")
+  // Without a text beside reasoning or calls there is none, rather than an empty one.
+  const isBeside = items.some(({ type }) => type !== "content")
+  return {
+    role: job.role,
+    content: content === "" && isBeside ? null : content,
+    refusal: null,
+    annotations: null,
+    audio: null,
+    function_call: null,
+    ...(calls.length > 0 ? { tool_calls: calls.map(functionCall) } : {}),
+    reasoning: textOfKind(items, "reasoning") || null,
+  }
+}
+
+function functionCall(call: ReplyCall): FunctionCall {
+  return { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }
 }

@@ -3,13 +3,14 @@
  * one an output, then the usage if it was asked for.
  */
 import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
+import { Answer, hidesTokens, reasoningTokens, type ReplyPart } from "./answer.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { FlatMap } from "./flat-map.ts"
 import { generateAll } from "./generation.ts"
 import type { Generation, RunOutput } from "./generation.ts"
 import { chatLogprobs } from "./logprobs.ts"
 import { chunkMetrics } from "./request-metrics.ts"
-import type { ChatChunk, ChatStreamChoice } from "./schema/chat.ts"
+import type { ChatChunk, ChatStreamChoice, FunctionCallDelta } from "./schema/chat.ts"
 import { StreamCounts } from "./stream-counts.ts"
 import { finalChunkUsage, runningUsage } from "./usage.ts"
 
@@ -20,17 +21,19 @@ export function chatEvents(
   signal: AbortSignal,
 ): AsyncGenerator<ChatChunk, void, void> {
   const counts = new StreamCounts([job.run.prompt.tokenIds.length])
+  const answers = Array.from({ length: job.run.sampling.n }, () => new Answer(job.answer))
   let hasBegun = false
   const each = ({ output }: RunOutput): ChatChunk[] => {
     counts.add(0, output)
-    const chunk = deltaChunk(job, output, counts)
-    if (hasBegun) return [chunk]
+    const chunk = deltaChunk(job, output, answers[output.index]!, counts)
+    const chunks = chunk === null ? [] : [chunk]
+    if (hasBegun) return chunks
     hasBegun = true
-    return [...openingChunks(job, output), chunk]
+    return [...openingChunks(job, output), ...chunks]
   }
   const last = (): ChatChunk[] => {
     if (!job.report.includeUsage || signal.aborted) return []
-    const usage = finalChunkUsage(counts.total(), "chat")
+    const usage = finalChunkUsage({ ...counts.total(), reasoningTokens: reasoningTokens(answers) }, "chat")
     return [{ ...header(job), choices: [], usage, ...closing(job, counts) }]
   }
   return new FlatMap(generateAll(client, generation, "delta", signal), { each, last })
@@ -65,23 +68,45 @@ function* openingChunks(job: ChatJob, first: ChoiceOutput): Generator<ChatChunk,
   }
 }
 
-function deltaChunk(job: ChatJob, output: ChoiceOutput, counts: StreamCounts): ChatChunk {
+/** Null where a parser holds everything back and there is nothing else to tell. */
+function deltaChunk(job: ChatJob, output: ChoiceOutput, answer: Answer, counts: StreamCounts): ChatChunk | null {
   const { report } = job
   const isLast = output.finishReason !== null
+  const isHiding = hidesTokens(job.answer)
+  const parts = answer.take(output)
+  const tellsTokens = (output.logprobs !== null || report.tokenIds) && !isHiding
+  if (job.answer !== null && parts.length === 0 && !isLast && !tellsTokens) return null
   const form = { numTop: job.numTopLogprobs, asTokenIds: report.tokensAsIds }
   const choice: ChatStreamChoice = {
     index: output.index,
     // A last chunk without text says nothing new.
-    delta: isLast && output.text === "" ? {} : { content: output.text },
-    logprobs: output.logprobs === null ? null : chatLogprobs(output.logprobs, form),
-    finish_reason: output.finishReason,
+    delta: job.answer === null && !isLast ? { content: output.text } : deltaOf(parts),
+    logprobs: output.logprobs === null || isHiding ? null : chatLogprobs(output.logprobs, form),
+    finish_reason: answer.finishReason(output),
     ...(isLast ? { stop_reason: output.stopReason } : {}),
-    token_ids: report.tokenIds ? [...output.tokenIds] : null,
+    token_ids: report.tokenIds && !isHiding ? [...output.tokenIds] : null,
   }
+  const running = { ...counts.ofChoice(0, output), reasoningTokens: answer.numReasoningTokens }
   return {
     ...header(job),
     choices: [choice],
-    ...(report.continuousUsage ? { usage: runningUsage(counts.ofChoice(0, output), "chat") } : {}),
+    ...(report.continuousUsage ? { usage: runningUsage(running, "chat") } : {}),
     ...(isLast && !report.includeUsage ? closing(job, counts) : {}),
   }
+}
+
+/** Only what is new has a key. */
+function deltaOf(parts: readonly ReplyPart[]): ChatStreamChoice["delta"] {
+  const delta: ChatStreamChoice["delta"] = {}
+  for (const part of parts) {
+    if (part.type === "call" || part.type === "arguments") (delta.tool_calls ??= []).push(callDelta(part))
+    else delta[part.type] = (delta[part.type] ?? "") + part.text
+  }
+  return delta
+}
+
+function callDelta(part: Extract<ReplyPart, { type: "call" | "arguments" }>): FunctionCallDelta {
+  const { index } = part
+  if (part.type === "arguments") return { index, function: { arguments: part.text } }
+  return { index, id: part.id, type: "function", function: { name: part.name, arguments: "" } }
 }

@@ -72,7 +72,7 @@ export function planCompletion(context: ApiContext, request: Request, body: Comp
   const echoOnly = echo && body.max_tokens === 0
   const maxTokens = echoOnly ? 1 : (body.max_tokens ?? DEFAULT_MAX_TOKENS)
   const logprobs = body.logprobs ?? null
-  const choices = { maxTokens, maxTokensField: "max_tokens", logprobs } as const
+  const choices = { maxTokens, maxTokensField: "max_tokens", logprobs, keptTokenIds: [] } as const
   const sampling = echoedLogprobs(samplingFor(body, choices, client), echo)
   const prompts = readPrompts(context, body, maxTokens)
   checkNumChoices(prompts.length, sampling.n)

@@ -3,6 +3,7 @@ import packageJson from "../../package.json" with { type: "json" }
 import { makeLog } from "../base/log.ts"
 import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
+import type { AnswerKinds, ParserNames } from "./answer-kinds.ts"
 import type { CorsOptions } from "./cors.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
 import type { RecordListener } from "./request-record.ts"
@@ -11,7 +12,7 @@ import type { RequestLimits } from "./request-limits.ts"
 import type { ResumeLimits, StreamStore } from "./resumable.ts"
 import type { ResponseStoreLimits } from "./responses/store.ts"
 
-export interface ApiOptions {
+export interface ApiOptions extends ParserNames {
   /** Of this program; part of `system_fingerprint` and of /version. */
   readonly version: string
   /** Any of them opens every route. Empty: no key is asked for. */
@@ -27,6 +28,8 @@ export interface ApiOptions {
   readonly rootPath: string
   /** The role of generated chat messages. */
   readonly responseRole: string
+  /** Shows the model no tools where `tool_choice` is "none". */
+  readonly excludeToolsWhenToolChoiceNone: boolean
   /** Lets a request bring its own chat template. */
   readonly trustRequestChatTemplate: boolean
   /** Writes tokens of log-probabilities as "token_id:123" where the request does not say. */
@@ -68,6 +71,9 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   requestLimits: DEFAULT_REQUEST_LIMITS,
   rootPath: "",
   responseRole: "assistant",
+  reasoningParser: null,
+  toolParser: null,
+  excludeToolsWhenToolChoiceNone: false,
   trustRequestChatTemplate: false,
   returnTokensAsTokenIds: false,
   defaultChatTemplateKwargs: {},
@@ -91,4 +97,5 @@ export interface ApiContext {
   readonly fingerprint: string
   readonly httpMetrics: HttpMetrics
   readonly streams: StreamStore
+  readonly answers: AnswerKinds
 }

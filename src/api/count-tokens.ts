@@ -3,11 +3,11 @@ import { chatPrompt } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
 import { checkModel } from "./model-name.ts"
 import type { ChatRequest } from "./schema/chat.ts"
-import { readTools } from "./tools.ts"
+import { planTools } from "./tools.ts"
 
 /** Errors: `RequestError` for another model, and for what cannot be rendered. */
 export function countPromptTokens(context: ApiContext, chat: ChatRequest): number {
   checkModel(context.client.model, chat.model)
-  const extras = { tools: readTools(chat), reasoningEffort: chat.reasoning_effort ?? null }
+  const extras = { tools: planTools(context, chat).shown, reasoningEffort: chat.reasoning_effort ?? null }
   return chatPrompt(context, chat, extras, { limit: null, side: "left" }).tokenIds.length
 }

@@ -4,6 +4,15 @@ export function randomHex(numBytes: number): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(numBytes))).toString("hex")
 }
 
+export function toolCallId(): string {
+  return `chatcmpl-tool-${randomHex(8)}`
+}
+
+/** What Mistral's templates take: nine letters and digits. */
+export function mistralCallId(): string {
+  return randomHex(5).slice(0, 9)
+}
+
 /** The X-Request-Id header wins over the body's `request_id`; without either, 16 hexadecimal digits. */
 export function requestId(prefix: "cmpl" | "chatcmpl", request: Request, fromBody: string | null | undefined): string {
   return `${prefix}-${request.headers.get("x-request-id") || fromBody || randomHex(8)}`

@@ -21,6 +21,8 @@ export interface SamplingChoices {
   readonly maxTokensField: "max_tokens" | "max_completion_tokens" | "max_output_tokens"
   /** Likeliest tokens to report with each output token, -1 for all; null none. */
   readonly logprobs: number | null
+  /** Special tokens that are part of the text: what a parser looks for. */
+  readonly keptTokenIds: readonly number[]
 }
 
 /** Everything but `maxTokens`, which depends on each prompt's length. */
@@ -57,6 +59,7 @@ export function samplingFor(fields: SamplingFields, choices: SamplingChoices, cl
     streamInterval: fields.stream_interval ?? 1,
     detokenize: true,
     skipSpecialTokens: fields.skip_special_tokens ?? true,
+    keptTokenIds: [...choices.keptTokenIds],
     spacesBetweenSpecialTokens: fields.spaces_between_special_tokens ?? true,
   }
 }

@@ -1,28 +1,49 @@
-/** Which tools a chat request offers, and whether the model has to call one. */
+/** Which tools a chat request offers, and whether the model may call them. */
 import { RequestError } from "../base/errors.ts"
+import type { ApiContext } from "./context.ts"
 import { isRecord } from "./schema/coerce.ts"
 import type { ChatRequest } from "./schema/chat.ts"
 
 export type Tools = NonNullable<ChatRequest["tools"]>
 
+export interface ToolPlan {
+  /** What the template is to show; null shows nothing. */
+  readonly shown: Tools | null
+  /** Calls are told apart from the text. */
+  readonly areParsed: boolean
+}
+
+const NO_TOOLS: ToolPlan = { shown: null, areParsed: false }
+
 /**
- * The tools that the template is to show, or null. They are shown whatever `tool_choice` is, "none" included.
+ * Without `tool_choice` the model decides; a null shows it the tools, and parses calls where the server can.
  *
- * Errors: `RequestError` for a choice that does not fit the tools, and for one that forces a call: that needs grammars.
+ * Errors: `RequestError` for a choice that does not fit the tools, for calls where no parser was chosen, and for a
+ * choice that forces a call: that needs grammars.
  */
-export function readTools(body: ChatRequest): Tools | null {
+export function planTools({ options }: ApiContext, body: Pick<ChatRequest, "tools" | "tool_choice">): ToolPlan {
   const tools = body.tools ?? null
-  const choice = body.tool_choice ?? null
+  const choice = body.tool_choice
   if (tools === null) {
-    if (choice !== null && choice !== "none") refuse("When using `tool_choice`, `tools` must be set.")
-    return null
+    if (choice !== null && choice !== undefined && choice !== "none") {
+      refuse("When using `tool_choice`, `tools` must be set.")
+    }
+    return NO_TOOLS
   }
   if (tools.length === 0) {
-    throw new RequestError(
-      "tools must not be an empty list: leave the field out.", { param: "tools" },
-    )
+    throw new RequestError("tools must not be an empty list: leave the field out.", { param: "tools" })
   }
-  if (choice === null || choice === "none" || choice === "auto") return tools
+  const hasParser = options.toolParser !== null
+  if (choice === null) return { shown: tools, areParsed: hasParser }
+  if (choice === "none") return { shown: options.excludeToolsWhenToolChoiceNone ? null : tools, areParsed: false }
+  if (choice === undefined || choice === "auto") {
+    if (hasParser) return { shown: tools, areParsed: true }
+    refuse("\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set.")
+  }
+  refuseForced(choice, tools)
+}
+
+function refuseForced(choice: NonNullable<ChatRequest["tool_choice"]>, tools: Tools): never {
   if (choice === "required") refuse("tool_choice \"required\" is not supported yet: use \"auto\" or \"none\".")
   if (typeof choice === "string") {
     const got = JSON.stringify(choice.slice(0, 40))

@@ -9,6 +9,8 @@ export interface TokenCounts {
   readonly promptTokens: number
   readonly completionTokens: number
   readonly cachedTokens: number
+  /** Undefined where reasoning is not told apart. */
+  readonly reasoningTokens?: number | undefined
 }
 
 /** Counts over prompts (each once, however many choices it has). `outputs` is `[promptIdx][choice index]`. */
@@ -33,19 +35,28 @@ export function fullUsage(counts: TokenCounts, kind: ApiKind): Usage {
       created_cache_tokens: kind === "chat" ? 0 : null,
       multimodal_tokens: null,
     },
-    completion_tokens_details: null,
+    completion_tokens_details: completionDetails(counts),
   }
 }
 
 /** Of a stream's last chunk: nulls left out. */
 export function finalChunkUsage(counts: TokenCounts, kind: ApiKind): Usage {
   const created = kind === "chat" ? { created_cache_tokens: 0 } : {}
-  return { ...sums(counts), prompt_tokens_details: { cached_tokens: counts.cachedTokens, ...created } }
+  const details = completionDetails(counts)
+  return {
+    ...sums(counts),
+    prompt_tokens_details: { cached_tokens: counts.cachedTokens, ...created },
+    ...(details === null ? {} : { completion_tokens_details: details }),
+  }
 }
 
 /** Of one choice while it streams (`continuous_usage_stats`). */
 export function runningUsage(counts: TokenCounts, kind: ApiKind): Usage {
-  return { ...sums(counts), ...(kind === "chat" ? { completion_tokens_details: null } : {}) }
+  return { ...sums(counts), ...(kind === "chat" ? { completion_tokens_details: completionDetails(counts) } : {}) }
+}
+
+function completionDetails({ reasoningTokens }: TokenCounts): Usage["completion_tokens_details"] & (object | null) {
+  return reasoningTokens === undefined ? null : { reasoning_tokens: reasoningTokens }
 }
 
 function sums({ promptTokens, completionTokens }: TokenCounts): Usage {

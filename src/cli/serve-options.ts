@@ -5,6 +5,8 @@
 import { ConfigError } from "../base/errors.ts"
 import { LOGPROBS_MODES, type LogprobsMode } from "../core/logprobs-mode.ts"
 import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
+import { REASONING_PARSERS, type ReasoningParserName } from "../text/answer/reasoning-formats.ts"
+import { TOOL_PARSERS, type ToolParserName } from "../text/answer/tool-formats.ts"
 import { optional, several, toggle, toggleAuto, toggleOn, value, type Flag, type ValuesOf } from "./flags.ts"
 import { commaSeparated, integer, jsonObject, jsonStrings, oneOf, orAuto, share, text } from "./parse-values.ts"
 
@@ -128,7 +130,7 @@ export const SERVE_FLAGS = {
   reasoningConfig: value<Readonly<Record<string, unknown>>>(REQUESTS, "--reasoning-config <json>", {}, jsonObject,
     "what the model's reasoning begins and ends with, for thinking_token_budget: " +
       "{\"reasoning_start_str\": \"<think>\", \"reasoning_end_str\": \"</think>\"} " +
-      "(default: these, where the vocabulary has them)"),
+      "(default: the reasoning parser's, else these, where the vocabulary has them)"),
   seed: optional(REQUESTS, "--seed <number>", integer({ min: 0, max: 2 ** 32 - 1 }),
     "makes requests that bring no seed repeat from start to start (default: they differ)"),
   maxN: value(REQUESTS, "--max-n <number>", 16384, integer({ min: 1, max: 16384 }), "largest `n` of a request"),
@@ -154,10 +156,14 @@ export const SERVE_FLAGS = {
     "report cached prompt tokens in `usage`; always on here"),
   enablePerRequestMetrics: toggle(REQUESTS, "--enable-per-request-metrics",
     "tell times and counts in every answer's `metrics`; without it where a request has return_metrics"),
+  reasoningParser: optional<ReasoningParserName>(REQUESTS, "--reasoning-parser <name>", oneOf(...REASONING_PARSERS),
+    `how the model marks its reasoning, which chats then tell apart from the answer: ${REASONING_PARSERS.join(", ")}`),
   enableAutoToolChoice: toggle(REQUESTS, "--enable-auto-tool-choice",
-    "for clients that ask for it; tools are shown to the model, its calls stay in the text"),
-  toolCallParser: optional(REQUESTS, "--tool-call-parser <name>", oneOf("hermes"),
-    "format of the model's tool calls: hermes; checked, and not used yet"),
+    "let the model decide whether it calls tools; needs --tool-call-parser"),
+  toolCallParser: optional<ToolParserName>(REQUESTS, "--tool-call-parser <name>", oneOf(...TOOL_PARSERS),
+    `how the model writes its tool calls: ${TOOL_PARSERS.join(", ")}`),
+  excludeToolsWhenToolChoiceNone: toggle(REQUESTS, "--exclude-tools-when-tool-choice-none",
+    "show the model no tools where a request's tool_choice is none"),
 
   threads: value(MACHINE, "--threads <number>", 0, integer({ min: 0, max: 1024 }),
     "threads that compute; 0 is as many as the processors this process may use"),

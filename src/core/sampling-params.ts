@@ -55,6 +55,8 @@ export interface SamplingParams {
   streamInterval: number
   detokenize: boolean
   skipSpecialTokens: boolean
+  /** Special tokens that are text even where others are skipped: marks that are looked for. */
+  keptTokenIds: number[]
   spacesBetweenSpecialTokens: boolean
 }
 
@@ -109,6 +111,7 @@ export function defaultSamplingParams(overrides: Partial<SamplingParams> = {}): 
     streamInterval: 1,
     detokenize: true,
     skipSpecialTokens: true,
+    keptTokenIds: [],
     spacesBetweenSpecialTokens: true,
     ...overrides,
   }

@@ -27,8 +27,9 @@ export class OutputText {
   #unread = ""
 
   constructor(tokenizer: Tokenizer, sampling: SamplingParams, promptIds: readonly number[]) {
-    const { skipSpecialTokens, spacesBetweenSpecialTokens } = sampling
-    this.#stream = tokenizer.decodeStream({ skipSpecialTokens, spacesBetweenSpecialTokens, promptIds })
+    const { skipSpecialTokens, keptTokenIds, spacesBetweenSpecialTokens } = sampling
+    this.#stream =
+      tokenizer.decodeStream({ skipSpecialTokens, keptTokenIds, spacesBetweenSpecialTokens, promptIds })
     this.#stops = sampling.stop
     this.#scanner = sampling.stop.length === 0 ? null : new MarkerScanner(markerSetOf(sampling.stop))
     this.#isStopIncluded = sampling.includeStopStrInOutput

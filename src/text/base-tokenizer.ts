@@ -104,8 +104,9 @@ export class BaseTokenizer implements Tokenizer {
   decodeStream(options: DecodeStreamOptions = {}): DecodeStream {
     const { decoder, vocabulary } = this.#parts
     const skips = options.skipSpecialTokens === true
+    const kept = options.keptTokenIds ?? []
     const isText = (id: number): boolean =>
-      vocabulary.pieceOf[id] !== undefined && !(skips && vocabulary.specialIds.has(id))
+      vocabulary.pieceOf[id] !== undefined && !(skips && vocabulary.specialIds.has(id) && !kept.includes(id))
     const context = lastMatching(options.promptIds ?? [], isText, CONTEXT_TOKENS)
     const stream = decoder.stream(context)
     const push = (id: number): string => (isText(id) ? stream.push(id) : "")

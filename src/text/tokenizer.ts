@@ -9,6 +9,8 @@ export interface EncodeOptions {
 export interface DecodeOptions {
   /** Leaves special tokens out of the text; false when absent. */
   skipSpecialTokens?: boolean
+  /** Special tokens that are not left out with the others. */
+  keptTokenIds?: readonly number[]
 }
 
 export interface DecodeStreamOptions extends DecodeOptions {

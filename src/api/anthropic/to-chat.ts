@@ -11,6 +11,8 @@ import { refuseForeign, refuseUnsupported } from "../unsupported.ts"
 /** Fields that would change the answer in a way that is not known here. */
 const REFUSED = ["mcp_servers", "container", "context_management", "speed"] as const
 
+const MIN_THINKING_BUDGET = 1024
+
 /** Errors: `RequestError` whose param is the path of what cannot be honoured. */
 export function chatRequest(body: MessagesRequest): ChatRequest {
   refuseForeign(body, MessagesRequest, ChatRequest)
@@ -27,6 +29,7 @@ export function chatRequest(body: MessagesRequest): ChatRequest {
     cache_salt: cache_salt ?? null,
     vllm_xargs: vllm_xargs ?? null,
     user: body.metadata?.user_id ?? null,
+    thinking_token_budget: thinkingBudget(body),
   }
 }
 
@@ -50,7 +53,8 @@ export function promptPart(body: CountTokensRequest): ChatRequest {
     model: body.model ?? null,
     messages,
     tools: chatTools(body.tools ?? []),
-    tool_choice: chatToolChoice(body),
+    ...(body.tool_choice == null ? {} : { tool_choice: chatToolChoice(body.tool_choice) }),
+    parallel_tool_calls: body.tool_choice?.disable_parallel_tool_use !== true,
     reasoning_effort: readEffort(effort ?? null),
     chat_template_kwargs: { ...thinkingVariables(body.thinking ?? null), ...body.chat_template_kwargs },
     ...(continues ? { continue_final_message: true, add_generation_prompt: false } : {}),
@@ -131,8 +135,7 @@ function chatTools(tools: NonNullable<CountTokensRequest["tools"]>): Tools | nul
 
 type ToolChoice = NonNullable<ChatRequest["tool_choice"]>
 
-function chatToolChoice({ tool_choice: choice }: CountTokensRequest): ToolChoice | null {
-  if (choice === null || choice === undefined) return null
+function chatToolChoice(choice: NonNullable<CountTokensRequest["tool_choice"]>): ToolChoice {
   switch (choice.type) {
     case "auto":
     case "none":
@@ -158,7 +161,7 @@ function thinkingVariables(thinking: CountTokensRequest["thinking"] | null): Rec
     case "disabled":
       return { enable_thinking: false }
     case "enabled":
-      throw new RequestError("thinking of type enabled is not supported yet: leave it out.", { param: "thinking" })
+      return { enable_thinking: true }
     default: {
       const got = JSON.stringify(thinking?.type.slice(0, 60))
       throw new RequestError(`thinking.type must be disabled, adaptive or enabled, got ${got}.`, {
@@ -166,6 +169,18 @@ function thinkingVariables(thinking: CountTokensRequest["thinking"] | null): Rec
       })
     }
   }
+}
+
+/** Errors: `RequestError` for a budget that Anthropic's API would not take either. */
+function thinkingBudget({ thinking, max_tokens }: MessagesRequest): number | null {
+  if (thinking?.type !== "enabled") return null
+  const budget = thinking.budget_tokens ?? null
+  if (budget !== null && budget >= MIN_THINKING_BUDGET && budget < max_tokens) return budget
+  throw new RequestError(
+    `thinking.budget_tokens must be at least ${MIN_THINKING_BUDGET} and less than max_tokens=${max_tokens}, got ` +
+      `${budget}.`,
+    { param: "thinking.budget_tokens" },
+  )
 }
 
 function readEffort(effort: string | null): (typeof EFFORTS)[number] | null {

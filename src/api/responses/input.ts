@@ -1,10 +1,10 @@
 /** A response's input items as the chat messages that a template knows. */
 import { RequestError } from "../../base/errors.ts"
 import type { ChatMessage } from "../schema/messages.ts"
-import type { OutputMessage, ResponseInputItem, ResponseInputPart } from "../schema/responses.ts"
+import type { OutputItem, ResponseInputItem, ResponseInputPart } from "../schema/responses.ts"
 
 /** Finds an item that an earlier response gave, or null. */
-export type FindItem = (id: string) => OutputMessage | null
+export type FindItem = (id: string) => OutputItem | null
 
 const TEXT_PARTS: ReadonlySet<string> = new Set(["input_text", "output_text", "text", "summary_text", "reasoning_text"])
 
@@ -12,17 +12,33 @@ const TEXT_PARTS: ReadonlySet<string> = new Set(["input_text", "output_text", "t
 export function inputMessages(input: string | readonly ResponseInputItem[], findItem: FindItem): ChatMessage[] {
   if (typeof input === "string") return [{ role: "user", content: input }]
   if (input.length === 0) throw new RequestError("input must not be an empty list.", { param: "input" })
+  const messages = itemMessages(input.map((item, i) => resolved(item, `input.${i}`, findItem)))
+  if (messages.length === 0) throw new RequestError("input must have a message.", { param: "input" })
+  return messages
+}
+
+/** The item itself, or the one that it refers to. */
+function resolved(item: ResponseInputItem, path: string, findItem: FindItem): ResponseInputItem {
+  if (item.type !== "item_reference") return item
+  const id = needed(item, "id", path)
+  const found = findItem(id)
+  if (found !== null) return found
+  throw new RequestError(`${path}: there is no stored item ${quoted(id)}.`, { status: 404, param: `${path}.id` })
+}
+
+/** Reasoning that no message follows is left out. Errors: as those of `inputMessages`. */
+export function itemMessages(items: readonly ResponseInputItem[]): ChatMessage[] {
   const messages: ChatMessage[] = []
   /** Goes with the assistant's next message. */
   let reasoning: string | null = null
-  input.forEach((item, i) => {
+  items.forEach((item, i) => {
     const path = `input.${i}`
     const type = item.type ?? "message"
     if (type === "reasoning") {
       reasoning = reasoningText(item, path)
       return
     }
-    const message = itemMessage(item, type, path, findItem)
+    const message = itemMessage(item, type, path)
     const last = messages.at(-1)
     if (message.tool_calls != null && last?.role === "assistant" && reasoning === null) {
       // Calls of one turn are items of their own here, and one message to a template.
@@ -33,16 +49,10 @@ export function inputMessages(input: string | readonly ResponseInputItem[], find
     messages.push(thinks ? { ...message, reasoning } : message)
     reasoning = null
   })
-  if (messages.length === 0) throw new RequestError("input must have a message.", { param: "input" })
   return messages
 }
 
-/** What a response said, as the conversation's next message. */
-export function outputMessage({ role, content }: OutputMessage): ChatMessage {
-  return { role, content: content.map(({ text }) => text).join("") }
-}
-
-function itemMessage(item: ResponseInputItem, type: string, path: string, findItem: FindItem): ChatMessage {
+function itemMessage(item: ResponseInputItem, type: string, path: string): ChatMessage {
   switch (type) {
     case "message":
       return { role: needed(item, "role", path), content: plainContent(item.content, `${path}.content`) }
@@ -60,12 +70,6 @@ function itemMessage(item: ResponseInputItem, type: string, path: string, findIt
         tool_call_id: needed(item, "call_id", path),
         content: plainContent(item.output, `${path}.output`),
       }
-    case "item_reference": {
-      const id = needed(item, "id", path)
-      const found = findItem(id)
-      if (found !== null) return outputMessage(found)
-      throw new RequestError(`${path}: there is no stored item ${quoted(id)}.`, { status: 404, param: `${path}.id` })
-    }
     default:
       throw new RequestError(`${path} is of type ${quoted(type)}, which is not supported.`, { param: `${path}.type` })
   }

@@ -66,7 +66,7 @@ export function chatRequest(
     max_completion_tokens: max_output_tokens ?? null,
     reasoning_effort: reasoning?.effort ?? null,
     tools: chatTools(tools ?? []),
-    tool_choice: tool_choice ?? null,
+    ...(tool_choice == null ? {} : { tool_choice }),
     logprobs: wantsLogprobs,
     top_logprobs: wantsLogprobs ? (top_logprobs ?? 0) : 0,
   }

@@ -1,55 +1,100 @@
 /** A response while it is being made: takes the engine's outputs in, and says what the response looks like now. */
+import { present } from "../../base/assert.ts"
 import type { ChoiceOutput } from "../../engine/engine-client.ts"
+import { Answer, hidesTokens, type ReplyPart } from "../answer.ts"
 import { chatLogprobs } from "../logprobs.ts"
-import { randomHex } from "../request-id.ts"
 import { requestMetrics } from "../request-metrics.ts"
-import type {
-  OutputMessage, OutputText, ResponseLogprob, ResponseObject, ResponseStatus, ResponseUsage,
-} from "../schema/responses.ts"
+import type { UnnumberedEvent } from "../schema/response-events.ts"
+import type { ItemStatus, ResponseLogprob, ResponseObject, ResponseStatus, ResponseUsage } from "../schema/responses.ts"
+import { CallItem, MessageItem, ReasoningItem, type GrowingItem } from "./output-items.ts"
 import type { ResponseJob } from "./response-job.ts"
 
 export class ResponseDraft {
-  readonly itemId = `msg_${randomHex(8)}`
   readonly #job: ResponseJob
-  readonly #logprobs: ResponseLogprob[] = []
+  readonly #answer: Answer
+  readonly #items: GrowingItem[] = []
+  /** Of tokens whose text has not been given out. */
+  #logprobs: ResponseLogprob[] = []
   /** What every state of the response says. */
   readonly #constant: ReturnType<typeof constantFields>
   #last: ChoiceOutput | null = null
-  #text = ""
 
   constructor(job: ResponseJob) {
     this.#job = job
+    this.#answer = new Answer(job.chat.answer)
     this.#constant = constantFields(job)
   }
 
-  get text(): string {
-    return this.#text
-  }
-
-  get logprobs(): ResponseLogprob[] {
-    return this.#logprobs
-  }
-
-  /** Takes in a delta. Returns its log-probabilities, [] where none were asked for. */
-  take(output: ChoiceOutput): ResponseLogprob[] {
+  /** Takes in an output of the engine. Returns the events of what is new. */
+  take(output: ChoiceOutput): UnnumberedEvent[] {
     this.#last = output
-    this.#text += output.text
-    if (!this.#job.wantsLogprobs || output.logprobs === null) return []
-    const form = { numTop: this.#job.chat.numTopLogprobs, asTokenIds: false }
-    const { content } = chatLogprobs(output.logprobs, form)
-    this.#logprobs.push(...content)
-    return content
+    this.#logprobs.push(...this.#logprobsOf(output))
+    const parts = this.#answer.take(output)
+    // Without a parser there is one message, from the first token on.
+    const isFirst = this.#items.length === 0 && this.#job.chat.answer === null
+    const begun = isFirst ? this.#open(new MessageItem(0, this.#tellsLogprobs)) : []
+    return [...begun, ...parts.flatMap((part) => this.#write(part)), ...this.#writeLogprobs()]
   }
 
-  /** The text as far as it goes. */
-  part(): OutputText {
-    const logprobs = this.#job.wantsLogprobs ? [...this.#logprobs] : null
-    return { type: "output_text", text: this.#text, annotations: [], logprobs }
+  /** The answer has ended: returns the events that close its last item; an answer of nothing is an empty message. */
+  end(): UnnumberedEvent[] {
+    const begun = this.#items.length === 0 ? this.#open(new MessageItem(0, this.#tellsLogprobs)) : []
+    // What came behind the last message belongs to it all the same: the whole answer's are in one list.
+    const events = [...begun, ...this.#writeLogprobs(), ...this.#close()]
+    const message = this.#items.findLast((item) => item instanceof MessageItem)
+    message?.logprobs?.push(...this.#logprobs)
+    return events
   }
 
-  item(status: OutputMessage["status"]): OutputMessage {
-    const content = status === "in_progress" ? [] : [this.part()]
-    return { id: this.itemId, type: "message", role: "assistant", status, content, phase: null }
+  get #tellsLogprobs(): boolean {
+    return this.#job.wantsLogprobs && !hidesTokens(this.#job.chat.answer)
+  }
+
+  #logprobsOf({ logprobs }: ChoiceOutput): ResponseLogprob[] {
+    if (!this.#tellsLogprobs || logprobs === null) return []
+    return chatLogprobs(logprobs, { numTop: this.#job.chat.numTopLogprobs, asTokenIds: false }).content
+  }
+
+  #write(part: ReplyPart): UnnumberedEvent[] {
+    const index = this.#items.length
+    if (part.type === "call") return this.#open(new CallItem(index, part.id, part.name))
+    const kind = part.type === "arguments" ? "call" : part.type
+    const begun = this.#current?.kind === kind ? [] : this.#open(
+      part.type === "reasoning" ? new ReasoningItem(index) : new MessageItem(index, this.#tellsLogprobs),
+    )
+    const item = present(this.#current, "an open item")
+    const events = item instanceof MessageItem ? item.append(part.text, this.#takeLogprobs()) : item.append(part.text)
+    return [...begun, ...events]
+  }
+
+  /** Of tokens that have no text: in a message, at once. */
+  #writeLogprobs(): UnnumberedEvent[] {
+    const item = this.#current
+    return item instanceof MessageItem && this.#logprobs.length > 0 ? item.append("", this.#takeLogprobs()) : []
+  }
+
+  #takeLogprobs(): ResponseLogprob[] {
+    const logprobs = this.#logprobs
+    this.#logprobs = []
+    return logprobs
+  }
+
+  /** The item that has not ended. */
+  get #current(): GrowingItem | null {
+    const last = this.#items.at(-1)
+    return last?.status === "in_progress" ? last : null
+  }
+
+  #open(item: GrowingItem): UnnumberedEvent[] {
+    const closed = this.#close()
+    this.#items.push(item)
+    return [...closed, ...item.begin()]
+  }
+
+  #close(): UnnumberedEvent[] {
+    const item = this.#current
+    if (item === null) return []
+    return item.end(item.kind === "call" && this.#answer.isCutOff ? "incomplete" : "completed")
   }
 
   /** The response in a state that ends it, or one that does not. */
@@ -64,7 +109,7 @@ export class ResponseDraft {
       completed_at: status === "completed" ? Math.floor(Date.now() / 1000) : null,
       error: failure === null ? null : { code: "server_error", message: failure },
       incomplete_details: status === "incomplete" ? { reason: "max_output_tokens" } : null,
-      output: hasOutput ? [this.item(isWhole ? "completed" : "incomplete")] : [],
+      output: hasOutput ? this.#items.map((item) => item.item(endedStatus(item))) : [],
       usage: hasOutput ? this.#usage() : null,
       ...(isWhole && this.#job.chat.report.metrics ? { metrics: requestMetrics([this.#last?.figures ?? null]) } : {}),
       ...this.#constant,
@@ -84,7 +129,7 @@ export class ResponseDraft {
       },
       output_tokens: outputTokens,
       output_tokens_details: {
-        reasoning_tokens: 0,
+        reasoning_tokens: this.#answer.numReasoningTokens ?? 0,
         tool_output_tokens: 0,
         output_tokens_per_turn: [],
         tool_output_tokens_per_turn: [],
@@ -92,6 +137,11 @@ export class ResponseDraft {
       total_tokens: inputTokens + outputTokens,
     }
   }
+}
+
+/** An item that has not ended never will. */
+function endedStatus({ status }: GrowingItem): ItemStatus {
+  return status === "in_progress" ? "incomplete" : status
 }
 
 function constantFields({ chat, body, isStored }: ResponseJob) {

@@ -9,9 +9,9 @@
  */
 import { RequestError } from "../../base/errors.ts"
 import type { ChatMessage } from "../schema/messages.ts"
-import type { OutputMessage, ResponseItem, ResponseObject } from "../schema/responses.ts"
+import type { OutputItem, ResponseItem, ResponseObject } from "../schema/responses.ts"
 import type { EventLog } from "./event-log.ts"
-import { outputMessage } from "./input.ts"
+import { itemMessages } from "./input.ts"
 
 /** What a response goes on from, without its instructions: as a template wants it, and as the items clients list. */
 export interface Conversation {
@@ -73,7 +73,7 @@ export class ResponseStore {
   readonly #records = new Map<string, StoredResponse>()
   readonly #sizes = new Map<string, number>()
   /** Output items of settled responses, by their id. */
-  readonly #items = new Map<string, { owner: string; item: OutputMessage }>()
+  readonly #items = new Map<string, { owner: string; item: OutputItem }>()
   #numBytes = 0
 
   constructor(limits: ResponseStoreLimits) {
@@ -120,10 +120,10 @@ export class ResponseStore {
     }
     const { messages, items } = record.conversation
     const { output } = record.response
-    return { messages: [...messages, ...output.map(outputMessage)], items: [...items, ...output] }
+    return { messages: [...messages, ...itemMessages(output)], items: [...items, ...output] }
   }
 
-  findItem(id: string, owner: string): OutputMessage | null {
+  findItem(id: string, owner: string): OutputItem | null {
     const found = this.#items.get(id)
     return found?.owner === owner ? found.item : null
   }

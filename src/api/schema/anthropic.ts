@@ -59,7 +59,12 @@ const promptFields = {
       { additionalProperties: true },
     ),
   ),
-  thinking: optional(Type.Object({ type: Type.String() }, { additionalProperties: true })),
+  thinking: optional(
+    Type.Object(
+      { type: Type.String({ description: "enabled, adaptive or disabled" }), budget_tokens: optional(Type.Integer()) },
+      { additionalProperties: true },
+    ),
+  ),
   output_config: optional(
     Type.Object({ effort: optional(Type.String()), format: optional(JsonObject) }, { additionalProperties: true }),
   ),
@@ -98,9 +103,26 @@ export const AnthropicUsage = Type.Object({
 export type AnthropicUsage = Static<typeof AnthropicUsage>
 
 const TextBlock = Type.Object({ type: Type.Literal("text"), text: Type.String(), citations: Type.Null() })
+const ThinkingBlock = Type.Object({
+  type: Type.Literal("thinking"), thinking: Type.String(),
+  signature: Type.String({ description: "Says nothing here; clients send it back." }),
+})
+const ToolUseBlock = Type.Object({
+  type: Type.Literal("tool_use"), id: Type.String(), name: Type.String(), input: JsonObject,
+})
+export const ContentBlock = Type.Union([TextBlock, ThinkingBlock, ToolUseBlock])
+export type ContentBlock = Static<typeof ContentBlock>
+
+const BlockDelta = Type.Union([
+  Type.Object({ type: Type.Literal("text_delta"), text: Type.String() }),
+  Type.Object({ type: Type.Literal("thinking_delta"), thinking: Type.String() }),
+  Type.Object({ type: Type.Literal("signature_delta"), signature: Type.String() }),
+  Type.Object({ type: Type.Literal("input_json_delta"), partial_json: Type.String() }),
+])
+export type BlockDelta = Static<typeof BlockDelta>
 
 export const StopReason = Type.Union([
-  Type.Literal("end_turn"), Type.Literal("max_tokens"), Type.Literal("stop_sequence"),
+  Type.Literal("end_turn"), Type.Literal("max_tokens"), Type.Literal("stop_sequence"), Type.Literal("tool_use"),
 ])
 export type StopReason = Static<typeof StopReason>
 
@@ -110,7 +132,7 @@ export const MessageObject = Type.Object(
     type: Type.Literal("message"),
     role: Type.Literal("assistant"),
     model: Type.String(),
-    content: Type.Array(TextBlock),
+    content: Type.Array(ContentBlock),
     stop_reason: nullable(StopReason),
     stop_sequence: nullable(Type.String()),
     usage: AnthropicUsage,
@@ -124,12 +146,9 @@ const inBlock = { index: Type.Integer() }
 export const MessageEvent = Type.Union(
   [
     Type.Object({ type: Type.Literal("message_start"), message: MessageObject }),
-    Type.Object({ type: Type.Literal("content_block_start"), ...inBlock, content_block: TextBlock }),
+    Type.Object({ type: Type.Literal("content_block_start"), ...inBlock, content_block: ContentBlock }),
     Type.Object({ type: Type.Literal("ping") }),
-    Type.Object({
-      type: Type.Literal("content_block_delta"), ...inBlock,
-      delta: Type.Object({ type: Type.Literal("text_delta"), text: Type.String() }),
-    }),
+    Type.Object({ type: Type.Literal("content_block_delta"), ...inBlock, delta: BlockDelta }),
     Type.Object({ type: Type.Literal("content_block_stop"), ...inBlock }),
     Type.Object({
       type: Type.Literal("message_delta"),

@@ -52,6 +52,22 @@ export type ChatLogprobs = Static<typeof ChatLogprobs>
 const FinishReason = nullable(Type.String({ description: "stop, length, tool_calls, abort or repetition" }))
 const StopReason = nullable(Type.Union([Type.String(), Type.Integer()]))
 
+const FunctionCall = Type.Object({
+  id: Type.String(),
+  type: Type.Literal("function"),
+  function: Type.Object({ name: Type.String(), arguments: Type.String({ description: "JSON" }) }),
+})
+export type FunctionCall = Static<typeof FunctionCall>
+
+/** A call's first has its id and name; its arguments are to be joined. */
+const FunctionCallDelta = Type.Object({
+  index: Type.Integer(),
+  id: Type.Optional(Type.String()),
+  type: Type.Optional(Type.Literal("function")),
+  function: Type.Object({ name: Type.Optional(Type.String()), arguments: Type.String() }),
+})
+export type FunctionCallDelta = Static<typeof FunctionCallDelta>
+
 export const ChatChoice = Type.Object({
   index: Type.Integer(),
   message: Type.Object({
@@ -61,6 +77,7 @@ export const ChatChoice = Type.Object({
     annotations: Type.Null(),
     audio: Type.Null(),
     function_call: Type.Null(),
+    tool_calls: Type.Optional(Type.Array(FunctionCall)),
     reasoning: nullable(Type.String()),
   }),
   logprobs: nullable(ChatLogprobs),
@@ -94,7 +111,12 @@ export type ChatResponse = Static<typeof ChatResponse>
 
 export const ChatStreamChoice = Type.Object({
   index: Type.Integer(),
-  delta: Type.Object({ role: Type.Optional(Type.String()), content: Type.Optional(Type.String()) }),
+  delta: Type.Object({
+    role: Type.Optional(Type.String()),
+    content: Type.Optional(Type.String()),
+    reasoning: Type.Optional(Type.String()),
+    tool_calls: Type.Optional(Type.Array(FunctionCallDelta)),
+  }),
   logprobs: nullable(ChatLogprobs),
   finish_reason: FinishReason,
   stop_reason: Type.Optional(StopReason),

@@ -139,6 +139,7 @@ export const OutputText = Type.Object({
 export type OutputText = Static<typeof OutputText>
 
 const ItemStatus = Type.Union([Type.Literal("in_progress"), Type.Literal("completed"), Type.Literal("incomplete")])
+export type ItemStatus = Static<typeof ItemStatus>
 
 export const OutputMessage = Type.Object({
   id: Type.String(),
@@ -149,6 +150,35 @@ export const OutputMessage = Type.Object({
   phase: Type.Null(),
 })
 export type OutputMessage = Static<typeof OutputMessage>
+
+export const ReasoningText = Type.Object({ type: Type.Literal("reasoning_text"), text: Type.String() })
+export type ReasoningText = Static<typeof ReasoningText>
+
+export const OutputReasoning = Type.Object({
+  id: Type.String(),
+  type: Type.Literal("reasoning"),
+  summary: Type.Array(JsonObject),
+  content: Type.Array(ReasoningText),
+  encrypted_content: Type.Null(),
+  status: ItemStatus,
+})
+export type OutputReasoning = Static<typeof OutputReasoning>
+
+export const OutputCall = Type.Object({
+  id: Type.String(),
+  type: Type.Literal("function_call"),
+  call_id: Type.String(),
+  name: Type.String(),
+  arguments: Type.String({ description: "JSON" }),
+  async: Type.Null(),
+  caller: Type.Null(),
+  namespace: Type.Null(),
+  status: ItemStatus,
+})
+export type OutputCall = Static<typeof OutputCall>
+
+export const OutputItem = Type.Union([OutputMessage, OutputReasoning, OutputCall])
+export type OutputItem = Static<typeof OutputItem>
 
 const PerTurn = Type.Array(Type.Integer())
 
@@ -188,7 +218,7 @@ export const ResponseObject = Type.Object(
     instructions: nullable(Type.String()),
     metadata: nullable(Metadata),
     model: Type.String(),
-    output: Type.Array(OutputMessage),
+    output: Type.Array(OutputItem),
     parallel_tool_calls: Type.Boolean(),
     temperature: Type.Number(),
     top_p: Type.Number(),

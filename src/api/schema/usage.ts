@@ -13,6 +13,6 @@ export const Usage = Type.Object({
   total_tokens: Type.Integer(),
   completion_tokens: Type.Integer(),
   prompt_tokens_details: Type.Optional(nullable(PromptTokensDetails)),
-  completion_tokens_details: Type.Optional(Type.Null()),
+  completion_tokens_details: Type.Optional(nullable(Type.Object({ reasoning_tokens: Type.Integer() }))),
 })
 export type Usage = Static<typeof Usage>

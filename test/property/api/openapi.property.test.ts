@@ -20,6 +20,8 @@ const TEMPLATE =
   "{% if tools %}{{ tools | tojson }}{% endif %}{% if documents %}{{ documents | tojson }}{% endif %}" +
   "{% if add_generation_prompt %}assistant:{% endif %}"
 
+const REPLY = "hm</think> Hello <tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call><|eos|>"
+
 const document: Json = (await makeApi().send("GET", "/docs/json")).json
 
 /** Mulberry32. */
@@ -81,7 +83,8 @@ async function fuzz(api: Api, operation: Operation, ids: readonly string[], rand
 describe(`every operation, with SEED=${SEED}`, () => {
   for (const [i, operation] of operationsOf(document).entries()) {
     test(`${operation.method} ${operation.path}`, async () => {
-      const api = makeApi({ chatTemplate: ChatTemplate.parse(TEMPLATE) })
+      const parsers = i % 2 === 0 ? {} : { reasoningParser: "qwen3", toolParser: "hermes" } as const
+      const api = makeApi({ reply: REPLY, chatTemplate: ChatTemplate.parse(TEMPLATE), api: parsers })
       const stored = { input: "hi", background: true, stream: true }
       const ids = [/resp_\w+/.exec((await api.post("/v1/responses", stored)).text)![0]]
       const random = randomFrom(SEED * 1000 + i)

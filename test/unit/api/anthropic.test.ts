@@ -82,7 +82,7 @@ describe("the conversation", () => {
       "{% if m.tool_call_id %} {{ m.tool_call_id }}{% endif %} {{ m.content }}){% endfor %}" +
       "{% for t in tools or [] %}[{{ t.function.name }} {{ t.function.description }}]{% endfor %}"
     const chat_template_kwargs = { chat_template: template }
-    const api = makeApi({ reply: WHOLE, api: { trustRequestChatTemplate: true } })
+    const api = makeApi({ reply: WHOLE, api: { trustRequestChatTemplate: true, toolParser: "hermes" } })
     const thinking = { type: "thinking", thinking: "hm", signature: "x" }
     const messages = [
       { role: "user", content: "q" },
@@ -261,7 +261,7 @@ describe("every refusal is in Anthropic's form", () => {
 
 describe("count_tokens", () => {
   test("counts what the message would be made of", async () => {
-    const api = makeApi({ reply: WHOLE })
+    const api = makeApi({ reply: WHOLE, api: { toolParser: "hermes" } })
     const body = { messages: hi, system: "S", tools: [tool] }
     const { json } = await api.post(`${PATH}/count_tokens`, body)
     const { usage } = (await api.post(PATH, { ...body, max_tokens: 1 })).json

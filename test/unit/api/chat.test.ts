@@ -56,11 +56,15 @@ describe("whole answers", () => {
 
   test("tools go into the template, whether or not they may be called", async () => {
     const tools = [{ type: "function", function: { name: "f", parameters: {} } }]
-    for (const tool_choice of ["none", "auto", undefined]) {
-      const { status } = await api.post(PATH, { messages, tools, tool_choice })
+    const server = makeApi({ api: { toolParser: "hermes" } })
+    for (const tool_choice of ["none", "auto", undefined, null]) {
+      const { status } = await server.post(PATH, { messages, tools, tool_choice })
       expect(status).toBe(200)
-      expect(lastPrompt()).toContain("[1 tools]")
+      expect(lastPrompt(server)).toContain("[1 tools]")
     }
+    const excluding = makeApi({ api: { excludeToolsWhenToolChoiceNone: true } })
+    await excluding.post(PATH, { messages, tools, tool_choice: "none" })
+    expect(lastPrompt(excluding)).not.toContain("tools]")
   })
 
   test("template variables: the request's win over the server's, effort decides about thinking", async () => {

@@ -197,8 +197,22 @@ describe("the document", () => {
   })
 })
 
+/** A thought, a call and some text. */
+const PARTS = "hm</think>\n\n<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}}</tool_call> So.<|eos|>"
+const IN_PARTS: readonly Example[] = [false, true].flatMap((stream) => [
+  [CHAT, 200, { messages, tools, stream }],
+  [CHAT, 200, { messages, tools, stream, logprobs: true, top_logprobs: 1, return_token_ids: true }],
+  [CHAT, 200, { messages, tools, stream, ...(stream ? { stream_options: { include_usage: true } } : {}) }],
+  [CHAT, 200, { messages, tools, stream, include_reasoning: false }],
+  [RESPONSES, 200, { input: "hi", stream, tools: [{ type: "function", name: "f" }] }],
+  [MESSAGES, 200, { messages, max_tokens: 200, stream, tools: [{ name: "f", input_schema: {} }] }],
+])
+
 describe("answers are as the document has them", () => {
-  const api = makeApi()
+  const api = makeApi({ api: { toolParser: "hermes" } })
+  const parting = makeApi({ reply: PARTS, api: { toolParser: "hermes", reasoningParser: "qwen3" } })
+  for (const [i, example] of IN_PARTS.entries())
+    test(`${example[0]} in parts, ${i}`, () => expectTold(parting, example))
   for (const example of EXAMPLES) {
     const [name, status, body, path] = example
     const what = JSON.stringify(body ?? path ?? "").slice(0, 100)

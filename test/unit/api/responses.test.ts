@@ -89,7 +89,7 @@ describe("input items", () => {
       "{% for c in m.tool_calls or [] %} {{ c.function.name }}:{{ c.function.arguments.a }}{% endfor %}" +
       " {{ m.content }}){% endfor %}" +
       "{% for t in tools %}[{{ t.function.name }}]{% endfor %}"
-    const api = makeApi({ reply: WHOLE, api: { trustRequestChatTemplate: true } })
+    const api = makeApi({ reply: WHOLE, api: { trustRequestChatTemplate: true, toolParser: "hermes" } })
     const input = [
       { role: "user", content: "q" },
       { type: "reasoning", id: "rs_1", summary: [], content: [{ type: "reasoning_text", text: "hm" }] },

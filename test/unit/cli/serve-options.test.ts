@@ -68,7 +68,8 @@ describe("serve", () => {
       gpuMemoryUtilization: null, maxNumBatchedTokens: 2048, maxNumSeqs: 128, longPrefillTokenThreshold: 0,
       schedulingPolicy: "fcfs", enablePrefixCaching: true, enableChunkedPrefill: true, seed: null, chatTemplate: null,
       generationConfig: "auto", overrideGenerationConfig: {}, maxLogprobs: 20, tokenizer: null, apiKey: [],
-      enableAutoToolChoice: false, toolCallParser: null, threads: 0, isa: null, libDir: null, logLevel: "info",
+      reasoningParser: null, enableAutoToolChoice: false, toolCallParser: null, excludeToolsWhenToolChoiceNone: false,
+      threads: 0, isa: null, libDir: null, logLevel: "info",
       logFormat: "text", uds: null, rootPath: "", shutdownTimeout: 30, responseRole: "assistant", offline: false,
     })
     expect(Object.keys(config).sort()).toEqual(["model", ...Object.keys(SERVE_FLAGS)].sort())
@@ -139,6 +140,8 @@ describe("serve", () => {
     [["--quantization", "int8", "--dtype", "float32"], 1, /--quantization and --dtype.* give one of them/],
     [["--tool-call-parser", "nope"], 1, /must be one of hermes/],
     [["--enable-auto-tool-choice"], 1, /needs --tool-call-parser/],
+    [["--tool-call-parser", "nope"], 1, /--tool-call-parser is "nope".*hermes, llama3_json/],
+    [["--reasoning-parser", "nope"], 1, /--reasoning-parser is "nope".*deepseek_r1.*qwen3/],
     [["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], 1, /--max-num-seqs 9 is more than .* 8/],
     [["--kv-cache-memory-bytes", "1G", "--gpu-memory-utilization", "0.5"], 1, /give one of them/],
     [["--allowed-origins", "[1]"], 1, /must be a JSON list of texts/],

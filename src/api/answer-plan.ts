@@ -1,0 +1,39 @@
+/** How a chat's answers are to be parsed: by the server's parsers, its tools, and how its prompt ends. */
+import { beginsWithReasoning } from "../text/answer/reasoning-formats.ts"
+import type { ToolSchemas } from "../text/answer/tool-format.ts"
+import type { Tokenizer } from "../text/tokenizer.ts"
+import type { AnswerKind } from "./answer-kinds.ts"
+import type { AnswerPlan } from "./answer.ts"
+import type { Prompt } from "./prompt.ts"
+import type { ChatRequest } from "./schema/chat.ts"
+import { isRecord } from "./schema/coerce.ts"
+import type { Tools } from "./tools.ts"
+
+/** `variables`: those of the chat template. */
+export function planAnswer(
+  kind: AnswerKind, body: ChatRequest, prompt: Prompt,
+  { tokenizer, variables }: { tokenizer: Tokenizer; variables: Readonly<Record<string, unknown>> },
+): AnswerPlan {
+  const { reasoning } = kind.format
+  const begins = reasoning !== null && beginsWithReasoning(reasoning, lastTurn(kind, prompt, tokenizer), variables)
+  return {
+    kind,
+    start: { beginsWithReasoning: begins, tools: toolSchemas(body.tools ?? []) },
+    showsReasoning: body.include_reasoning ?? true,
+    isOneCall: body.parallel_tool_calls === false,
+  }
+}
+
+/** The prompt behind its last special token, which begins the answer's turn; marks of reasoning do not count. */
+function lastTurn({ keptTokenIds }: AnswerKind, { tokenIds }: Prompt, tokenizer: Tokenizer): string {
+  const start = tokenIds.findLastIndex((id) => tokenizer.isSpecial(id) && !keptTokenIds.includes(id))
+  return tokenizer.decode(tokenIds.slice(start + 1))
+}
+
+function toolSchemas(tools: Tools): ToolSchemas {
+  const schemas = tools.map(({ function: tool }) => {
+    const parameters = (tool as { parameters?: unknown }).parameters
+    return [tool.name, isRecord(parameters) ? parameters : {}] as const
+  })
+  return new Map(schemas)
+}

@@ -1,0 +1,63 @@
+/** What a model's answers are made of: which markers matter in which part of one, and what each of them does. */
+import { MarkerSet } from "../marker-scanner.ts"
+import type { ReasoningFormat } from "./reasoning-formats.ts"
+import type { ToolFormat } from "./tool-format.ts"
+
+/** content: before any call. after: content behind a call. */
+export type Mode = "reasoning" | "content" | "after"
+
+/** What a marker does: the text goes on in another mode, or in a call; or it is dropped. */
+export type MarkerAction = "reasoning" | "content" | "call" | "drop"
+
+export interface ModeMarkers {
+  readonly set: MarkerSet
+  /** Parallel to the set's markers. */
+  readonly actions: readonly MarkerAction[]
+}
+
+/** Made once, and shared by the parsers of all answers. */
+export class AnswerFormat {
+  readonly reasoning: ReasoningFormat | null
+  readonly tools: ToolFormat | null
+  readonly modes: Readonly<Record<Mode, ModeMarkers>>
+
+  constructor(reasoning: ReasoningFormat | null, tools: ToolFormat | null) {
+    this.reasoning = reasoning
+    this.tools = tools
+    const content = contentActions(reasoning, tools)
+    this.modes = {
+      reasoning: modeMarkers(reasoningActions(reasoning, tools)),
+      content: modeMarkers(content),
+      after: modeMarkers([...content, ...actions(tools?.closers, "drop")]),
+    }
+  }
+
+  /** Everything that a parser looks for. */
+  get markers(): readonly string[] {
+    return [...new Set(Object.values(this.modes).flatMap(({ set }) => set.markers))]
+  }
+}
+
+type MarkerActions = readonly (readonly [marker: string, action: MarkerAction])[]
+
+function reasoningActions(reasoning: ReasoningFormat | null, tools: ToolFormat | null): MarkerActions {
+  if (reasoning === null) return []
+  const openers = reasoning.endsAtCall ? actions(tools?.openers, "call") : []
+  return [...actions(reasoning.starts, "drop"), ...actions(reasoning.ends, "content"), ...openers]
+}
+
+function contentActions(reasoning: ReasoningFormat | null, tools: ToolFormat | null): MarkerActions {
+  return [
+    ...(reasoning?.opensInContent === true ? actions(reasoning.starts, "reasoning") : []),
+    ...(reasoning?.dropsStrayEnds === true ? actions(reasoning.ends, "drop") : []),
+    ...actions(tools?.openers, "call"),
+  ]
+}
+
+function actions(markers: readonly string[] | undefined, action: MarkerAction): MarkerActions {
+  return (markers ?? []).map((marker) => [marker, action] as const)
+}
+
+function modeMarkers(all: MarkerActions): ModeMarkers {
+  return { set: new MarkerSet(all.map(([marker]) => marker)), actions: all.map(([, action]) => action) }
+}

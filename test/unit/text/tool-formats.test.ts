@@ -1,0 +1,236 @@
+import { describe, expect, test } from "bun:test"
+import type { ToolParserName } from "../../../src/text/answer/tool-formats.ts"
+import { cuts, parseInPieces, parserFor } from "../../tools/answers.ts"
+import type { JoinedAnswer } from "../../tools/answers.ts"
+
+type Row = readonly [text: string, expected: JoinedAnswer]
+
+const schemas = new Map([["get_weather", { properties: {
+  city: { type: "string" }, days: { type: "integer" }, ratio: { type: "number" }, metric: { type: "boolean" },
+  where: { type: "object" }, tags: { type: "array", items: {} },
+  maybe: { anyOf: [{ type: "integer" }, { type: "null" }] },
+  unit: { enum: ["c", "f", 1] }, id: { type: ["string", "integer"] },
+} }]])
+
+const DALLAS = "{\"city\": \"Dallas\", \"state\": \"TX\"}"
+const call = (name: string, json = DALLAS) => `{"name": "${name}", "arguments": ${json}}`
+const dallas: [string, string] = ["get_weather", DALLAS]
+/** A text without calls is content as it is. */
+const plain = (text: string): Row => [text, { content: text }]
+
+const HERMES: Row[] = [
+  [`<tool_call>\n${call("get_weather")}\n</tool_call>`, { calls: [dallas] }],
+  [`Well:\n<tool_call>${call("f", "{}")}</tool_call>`, { content: "Well:\n", calls: [["f", "{}"]] }],
+  [`<tool_call>${call("f")}</tool_call>\n<tool_call>\n${call("g")}\n</tool_call>\n`, {
+    calls: [["f", DALLAS], ["g", DALLAS]],
+  }],
+  [`\n\n<tool_call>${call("f", "[1]")}`, { calls: [["f", "[1]"]] }],
+  [`<tool_call>{"arguments": {"a": "}\\"]"}, "name": "f"}</tool_call>`, { calls: [["f", "{\"a\": \"}\\\"]\"}"]] }],
+  ["<tool_call>{\"name\": \"f\"}</tool_call>", { calls: [["f", "{}"]] }],
+  [`<tool_call>{"id": [1, {"name": "no"}], "name": "f", "arguments": -1.5e3}</tool_call>`, {
+    calls: [["f", "-1.5e3"]],
+  }],
+  ["<tool_call>{\"name\": \"f\", \"arguments\": {\"code\": \"</tool_call>\"}}</tool_call>", {
+    calls: [["f", "{\"code\": \"</tool_call>\"}"]],
+  }],
+  // Cut short, and brackets forgotten.
+  ["<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"b", { calls: [["f", "{\"a\": \"b"]] }],
+  ["<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}</tool_call>x", {
+    content: "x", calls: [["f", "{\"a\": 1}"]],
+  }],
+  ["<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1</tool_call><tool_call>{\"name\": \"g\"}", {
+    calls: [["f", "{\"a\": 1"], ["g", "{}"]],
+  }],
+  // Text between and behind calls is not lost, but for white space.
+  [`a <tool_call>${call("f", "{}")}</tool_call> b </tool_call> c\n`, { content: "a  b  c\n", calls: [["f", "{}"]] }],
+  plain("no call"),
+  plain("  \n"),
+  plain("<tool_call></tool_call>"),
+  plain("<tool_call>{\"name\": \"\", \"arguments\": {}}</tool_call>"),
+  plain("<tool_call>{\"name\": 5, \"arguments\": {}}</tool_call>"),
+  plain("<tool_call>{\"name\": \"f\", \"arguments\"</tool_call>"),
+  plain("<tool_call>{'name': 'f'}</tool_call> and <tool_call>"),
+  plain("<tool_call>{\"a\": \"<tool_call>{\\\"name\\\""),
+  [`<tool_call>oh <tool_call>${call("f", "{}")}`, { content: "<tool_call>oh ", calls: [["f", "{}"]] }],
+]
+
+const LLAMA: Row[] = [
+  [`{"name": "get_weather", "parameters": ${DALLAS}}`, { calls: [dallas] }],
+  [` <|python_tag|>${call("get_weather")}`, { calls: [dallas] }],
+  [`${call("f", "{}")}; ${call("g", "{}")}`, { calls: [["f", "{}"], ["g", "{}"]] }],
+  [`Sure. <|python_tag|>${call("f", "{}")}`, { content: "Sure. ", calls: [["f", "{}"]] }],
+  [`${call("f", "{\"a\": {\"b\": [1, {}]}}")} done`, { content: " done", calls: [["f", "{\"a\": {\"b\": [1, {}]}}"]] }],
+  [`${call("f", "{}")}; ok`, { content: "; ok", calls: [["f", "{}"]] }],
+  plain("{\"name\": \"Bob\", \"age\": 3}"),
+  plain("{ not JSON"),
+  plain("<|python_tag|>brave_search.call(query=\"x\")"),
+  plain(`Here: ${call("f")}`),
+]
+
+const MISTRAL: Row[] = [
+  ["[TOOL_CALLS]add{\"a\": 3.5, \"b\": 4}", { calls: [["add", "{\"a\": 3.5, \"b\": 4}"]] }],
+  ["Hi[TOOL_CALLS]add[ARGS]{\"a\": 1}[TOOL_CALLS]get_weather[ARGS]{\"c\": \"{\"}", {
+    content: "Hi", calls: [["add", "{\"a\": 1}"], ["get_weather", "{\"c\": \"{\"}"]],
+  }],
+  [`[TOOL_CALLS] [${call("f", "{}")}, {"arguments": {"a": []}, "name": "g"}]`, {
+    calls: [["f", "{}"], ["g", "{\"a\": []}"]],
+  }],
+  [`[TOOL_CALLS] ${call("f", "{}")} tail`, { content: " tail", calls: [["f", "{}"]] }],
+  ["[TOOL_CALLS]f{\"a\": 1} tail", { content: " tail", calls: [["f", "{\"a\": 1}"]] }],
+  ["[TOOL_CALLS]f{\"a\": [\"", { calls: [["f", "{\"a\": [\""]] }],
+  plain("[TOOL_CALLS]"),
+  plain("[TOOL_CALLS] are calls: x"),
+  plain("[TOOL_CALLS][]"),
+  plain("[TOOL_CALLS]f[ARG]{}"),
+]
+
+const parameter = (key: string, value: string) => `<parameter=${key}>\n${value}\n</parameter>\n`
+const qwen = (name: string, ...parameters: string[]) => `<function=${name}>\n${parameters.join("")}</function>`
+const weather = (key: string, value: string, json: string): Row => [
+  qwen("get_weather", parameter(key, value)), { calls: [["get_weather", `{"${key}": ${json}}`]] },
+]
+
+const QWEN: Row[] = [
+  [`<tool_call>\n${qwen("get_weather", parameter("city", "Dallas"), parameter("days", "5"))}\n</tool_call>`, {
+    calls: [["get_weather", "{\"city\": \"Dallas\", \"days\": 5}"]],
+  }],
+  [`I look.\n\n<tool_call>\n${qwen("f")}\n</tool_call>\n<tool_call>\n${qwen("g", parameter("x", "1"))}\n</tool_call>`, {
+    content: "I look.\n\n", calls: [["f", "{}"], ["g", "{\"x\": \"1\"}"]],
+  }],
+  weather("city", "a\n\"b\" <c> é😀\n", "\"a\\n\\\"b\\\" <c> é😀\\n\""),
+  weather("days", "-007", "-7"),
+  weather("days", "five", "\"five\""),
+  weather("ratio", "2.50", "2.5"),
+  weather("ratio", "1e999", "\"1e999\""),
+  weather("metric", "True", "true"),
+  weather("where", "{\"x\": [1]}", "{\"x\": [1]}"),
+  weather("where", "[1]", "[1]"),
+  weather("tags", "[\"a\", 2]", "[\"a\", 2]"),
+  weather("maybe", "null", "null"),
+  weather("maybe", "12", "12"),
+  weather("unit", "c", "\"c\""),
+  weather("unit", "1", "1"),
+  weather("id", "x9", "\"x9\""),
+  weather("other", "5", "\"5\""),
+  // End tags forgotten, and the outer ones.
+  ["<function=f><parameter=a>1<parameter=b>2</function>", { calls: [["f", "{\"a\": \"1\", \"b\": \"2\"}"]] }],
+  ["<tool_call><function=f><parameter=a>1</parameter></tool_call> x", {
+    content: " x", calls: [["f", "{\"a\": \"1\"}"]],
+  }],
+  ["<tool_call><function=f><parameter=a>1</parameter>", { calls: [["f", "{\"a\": \"1\"}"]] }],
+  ["<tool_call><function=f><parameter=a>1\n</param", { calls: [["f", "{\"a\": \"1\\n</param"]] }],
+  plain("<tool_call>{\"name\": \"f\"}</tool_call>"),
+  plain("<function=f and </function>"),
+  plain("<function=>"),
+  plain("a <tool_call> \n<functio"),
+]
+
+const PYTHONIC: Row[] = [
+  ["[get_weather(city='San Francisco', metric='celsius')]", {
+    calls: [["get_weather", "{\"city\": \"San Francisco\", \"metric\": \"celsius\"}"]],
+  }],
+  ["[get_weather(), a.b(x={}, y=[])]", { calls: [["get_weather", "{}"], ["a.b", "{\"x\": {}, \"y\": []}"]] }],
+  ["[r(name='Doe, (', age=37, address={'city': 'SF', 1: (1, 2)}, role=None, ok=True, aliases=['J', \"K\"])]", {
+    calls: [["r",
+      "{\"name\": \"Doe, (\", \"age\": 37, \"address\": {\"city\": \"SF\", \"1\": [1, 2]}, \"role\": null, " +
+        "\"ok\": true, \"aliases\": [\"J\", \"K\"]}"]],
+  }],
+  ["[g(city='Martha\\'s', unit='\\\"cool\\\"')]", {
+    calls: [["g", "{\"city\": \"Martha's\", \"unit\": \"\\\"cool\\\"\"}"]],
+  }],
+  ["[f(a=-1.5, b=1_000, c='', d=\"\"\"x\"y\"\"\", e=r'\\d', f='\\x41' 'b', g=(3,), h=(4), i={1, 2})] ok", {
+    content: " ok",
+    calls: [["f", "{\"a\": -1.5, \"b\": 1000, \"c\": \"\", \"d\": \"x\\\"y\", \"e\": \"\\\\d\", \"f\": \"Ab\", " +
+      "\"g\": [3], \"h\": 4, \"i\": [1, 2]}"]],
+  }],
+  ["[f(a=1), ]", { calls: [["f", "{\"a\": 1}"]] }],
+  ["[f(a=1, b='cut", { calls: [["f", "{\"a\": 1"]] }],
+  plain("[f](http://x.y)"),
+  plain("[f(2)]"),
+  plain("[f(a=b+c)]"),
+  plain("[f(a=1"),
+  plain("[]"),
+  plain("see [f(a=1)]"),
+]
+
+const TABLES: Record<string, [ToolParserName, Row[]]> = {
+  hermes: ["hermes", HERMES], llama3_json: ["llama3_json", LLAMA], mistral: ["mistral", MISTRAL],
+  qwen3_coder: ["qwen3_coder", QWEN], pythonic: ["pythonic", PYTHONIC],
+}
+
+describe.each(Object.values(TABLES))("%s, however the text is cut", (tools, rows) => {
+  test.each(rows)("%j", (text, expected) => {
+    for (const pieces of cuts(text)) expect(parseInPieces({ tools, schemas }, pieces)).toEqual(expected)
+  })
+})
+
+describe("reasoning and calls", () => {
+  const text = `hm <tool_call>${call("f", "{}")}</tool_call>`
+  test("a call ends the reasoning where the format has it so", () => {
+    const setup = { reasoning: "qwen3", tools: "hermes" } as const
+    for (const pieces of cuts(text))
+      expect(parseInPieces(setup, pieces)).toEqual({ reasoning: "hm ", calls: [["f", "{}"]] })
+    for (const pieces of cuts("hm <tool_call> or</think>so"))
+      expect(parseInPieces(setup, pieces)).toEqual({ reasoning: "hm <tool_call> or", content: "so" })
+  })
+
+  test("else it is a thought", () => {
+    const setup = { reasoning: "deepseek_r1", tools: "hermes" } as const
+    for (const pieces of cuts(`${text}</think>\n${text}`))
+      expect(parseInPieces(setup, pieces)).toEqual({ reasoning: text, content: "\nhm ", calls: [["f", "{}"]] })
+  })
+
+  test("white space between them is dropped", () => {
+    const setup = { reasoning: "qwen3", tools: "hermes" } as const
+    for (const pieces of cuts(`hm</think>\n\n<tool_call>${call("f", "{}")}`))
+      expect(parseInPieces(setup, pieces)).toEqual({ reasoning: "hm", calls: [["f", "{}"]] })
+  })
+})
+
+describe("what is held back", () => {
+  test("is what may still become a marker, and nothing else", () => {
+    const parser = parserFor({ reasoning: "qwen3", tools: "hermes" })
+    expect(parser.push("a < b </")).toEqual([{ type: "reasoning", text: "a < b " }])
+    expect(parser.push("thin")).toEqual([])
+    expect(parser.push("gs")).toEqual([{ type: "reasoning", text: "</things" }])
+    expect(parser.push("</think>x<tool")).toEqual([{ type: "content", text: "x" }])
+    expect(parser.end()).toEqual([{ type: "content", text: "<tool" }])
+  })
+
+  test("of a call is its text until its name and arguments begin; arguments come as they are written", () => {
+    const parser = parserFor({ tools: "hermes" })
+    expect(parser.push("<tool_call>{\"name\": \"f\", \"arguments\": ")).toEqual([])
+    expect(parser.push("{\"a")).toEqual([
+      { type: "call", index: 0, name: "f" }, { type: "arguments", index: 0, text: "{\"a" },
+    ])
+    expect(parser.push("\": 1}")).toEqual([{ type: "arguments", index: 0, text: "\": 1}" }])
+    expect(parser.push("}</tool_call>")).toEqual([])
+    expect([parser.end(), parser.isCutOff, parser.numCalls]).toEqual([[], false, 1])
+  })
+
+  test("long strings of tagged parameters come while they are written", () => {
+    const parser = parserFor({ tools: "qwen3_coder", schemas })
+    expect(parser.push("<function=get_weather><parameter=city>\nDal").at(-1))
+      .toEqual({ type: "arguments", index: 0, text: "{\"city\": \"Dal" })
+    expect(parser.push("las\n")).toEqual([{ type: "arguments", index: 0, text: "las" }])
+    expect(parser.push("</parameter>")).toEqual([{ type: "arguments", index: 0, text: "\"" }])
+  })
+
+  test("a call that ends in its arguments is cut off", () => {
+    const cutOff = (tools: ToolParserName, text: string) => {
+      const parser = parserFor({ tools })
+      parser.push(text)
+      parser.end()
+      return parser.isCutOff
+    }
+    expect(cutOff("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\"")).toBe(true)
+    expect(cutOff("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}")).toBe(false)
+    expect(cutOff("mistral", "[TOOL_CALLS]f[ARGS]{")).toBe(true)
+    expect(cutOff("mistral", "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {")).toBe(true)
+    expect(cutOff("mistral", "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {}}")).toBe(false)
+    expect(cutOff("qwen3_coder", "<function=f><parameter=a>x")).toBe(true)
+    expect(cutOff("qwen3_coder", "<function=f><parameter=a>x</parameter>")).toBe(false)
+    expect(cutOff("pythonic", "[f(a=1, b=")).toBe(true)
+    expect(cutOff("pythonic", "[f(a=1)")).toBe(false)
+  })
+})
