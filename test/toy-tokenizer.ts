@@ -39,10 +39,11 @@ export class ToyTokenizer implements Tokenizer {
 
   decodeStream(options: DecodeStreamOptions = {}): DecodeStream {
     const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
+    const isSkipped = (id: number) => options.skipSpecialTokens === true && !(options.keptTokenIds ?? []).includes(id)
     return {
       push: (id) => {
         if (id < NUM_BYTES) return utf8.decode(Uint8Array.of(id), { stream: true })
-        return utf8.decode() + (options.skipSpecialTokens === true ? "" : (this.tokenString(id) ?? ""))
+        return utf8.decode() + (isSkipped(id) ? "" : (this.tokenString(id) ?? ""))
       },
       flush: () => utf8.decode(),
     }

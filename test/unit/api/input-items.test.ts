@@ -5,7 +5,7 @@ import { makeApi } from "./harness.ts"
 import type { Api, Json } from "./harness.ts"
 
 const PATH = "/v1/responses"
-const makeResponses = () => makeApi({ reply: "Hello<|eos|>" })
+const makeResponses = () => makeApi({ reply: "Hello<|eos|>", api: { toolParser: "hermes" } })
 
 async function create(api: Api, body: object): Promise<Json> {
   const { status, json, text } = await api.post(PATH, body)

@@ -35,6 +35,7 @@ test("special tokens are skipped on demand, others never", () => {
   const ids = tokenizer.encode("x<a>が")
   expect(tokenizer.decode(ids)).toBe("x<a>が")
   expect(tokenizer.decode(ids, { skipSpecialTokens: true })).toBe("xが")
+  expect(tokenizer.decode(ids, { skipSpecialTokens: true, keptTokenIds: [ids[1]!] })).toBe("x<a>が")
   expect(ids.map((id) => tokenizer.isSpecial(id))).toEqual([false, true, false])
 })
 
