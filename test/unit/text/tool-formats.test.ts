@@ -184,6 +184,9 @@ describe("reasoning and calls", () => {
     const setup = { reasoning: "qwen3", tools: "hermes" } as const
     for (const pieces of cuts(`hm</think>\n\n<tool_call>${call("f", "{}")}`))
       expect(parseInPieces(setup, pieces)).toEqual({ reasoning: "hm", calls: [["f", "{}"]] })
+    const again = { reasoning: "mistral", tools: "mistral" } as const
+    for (const pieces of cuts("x[THINK]hm[/THINK]\n[TOOL_CALLS]f{}"))
+      expect(parseInPieces(again, pieces)).toEqual({ reasoning: "hm", content: "x", calls: [["f", "{}"]] })
   })
 })
 
