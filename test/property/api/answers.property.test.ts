@@ -12,8 +12,8 @@ import type { Answer, Api, Json } from "../../unit/api/harness.ts"
 
 const PIECES = [
   "<think>", "</think>", "[THINK]", "[/THINK]", "<tool_call>", "</tool_call>", "<|python_tag|>", "[TOOL_CALLS]",
-  "{\"name\": \"f\", \"arguments\": {\"a\": \"é\"}}", "f{\"b\": 😀}", "{\"name\": \"f\"}", "[f(a='é'), g()]", "\n", " ", "; ",
-  "<function=f>\n<parameter=a>\n5\n</parameter>\n</function>", "é", "😀", "text", "<", "{",
+  "{\"name\": \"f\", \"arguments\": {\"a\": \"é\"}}", "f{\"b\": 😀}", "{\"name\": \"f\"}", "[f(a='é'), g()]", "\n", " ",
+  "; ", "<function=f>\n<parameter=a>\n5\n</parameter>\n</function>", "é", "😀", "text", "<", "{",
 ]
 const STOPS = ["</th", "nk>\n", "é", "<tool_call>{", "}}", "\"a\"", "\n\n", "> ", "[TOOL", "call>\n", "text", "😀\n"]
 
@@ -54,7 +54,8 @@ const said = ({ reasoning = "", content = "", calls = [] }: JoinedAnswer): Parts
 
 function saidInChat({ message, finish_reason, stop_reason }: Json): Said {
   const calls = (message.tool_calls ?? []).map((call: Json) => [call.function.name, call.function.arguments])
-  return { reasoning: message.reasoning ?? "", content: message.content ?? "", calls, finish: [finish_reason, stop_reason] }
+  const { reasoning, content } = message
+  return { reasoning: reasoning ?? "", content: content ?? "", calls, finish: [finish_reason, stop_reason] }
 }
 
 function saidInChunks(chunks: readonly Json[]): Said {

@@ -211,14 +211,16 @@ describe("responses", () => {
   })
 
   test("stream their items one after the other", async () => {
-    const all = events(await serving(FULL, { tokensPerStep: 4 }).post(RESPONSES, { input, tools: [tool], stream: true }))
+    const api = serving(FULL, { tokensPerStep: 4 })
+    const all = events(await api.post(RESPONSES, { input, tools: [tool], stream: true }))
     const types = all.map(({ type }) => type.replace("response.", ""))
     const inTurn = types.filter((type, i) => !type.endsWith(".delta") || type !== types[i - 1])
     const call = [
       "output_item.added", "function_call_arguments.delta", "function_call_arguments.done", "output_item.done",
     ]
     const part = (kind: string) => [
-      "output_item.added", "content_part.added", `${kind}.delta`, `${kind}.done`, "content_part.done", "output_item.done",
+      "output_item.added", "content_part.added", `${kind}.delta`,
+      `${kind}.done`, "content_part.done", "output_item.done",
     ]
     expect(inTurn).toEqual([
       "created", "in_progress", ...part("reasoning_text"), ...part("output_text"), ...call, ...call, "completed",
