@@ -15,13 +15,16 @@ struct LinearKernels {
 // A level is one int8, or with two planes 16 * first + second, first in [-127, 127] and second in [-8, 7]; at the AVX2
 // level it is one int16 in either case.
 struct Activations {
-  uint32_t tile, groups, planes;
+  uint32_t num_tokens, tile, groups, planes;
   int8_t *levels;      // [tiles][groups][tile][planes][32]
   float *scale;        // [tiles][groups][tile]: largest magnitude / largest level
   float *sum;          // scale * sum of the group's levels
   int32_t *minus_sum;  // -(sum of the group's levels)
   float *half_sum;     // the same of each half group, for formats with a scale each 16: [tiles][2 groups][tile]
   int32_t *minus_half_sum;
+
+  // Groups of all tokens of all tiles.
+  uint64_t cells() const { return uint64_t{(num_tokens + tile - 1) / tile} * tile * groups; }
 };
 
 constexpr uint32_t TOKEN_TILE = 16;
@@ -30,14 +33,10 @@ constexpr float MAX_LEVEL = 127, MAX_FINE_LEVEL = (127 << PLANE_SHIFT) + 7;
 
 static inline uint32_t activation_planes(const bz_linear_args &a) { return a.flags & BZ_LINEAR_FINE ? 2 : 1; }
 
-static inline uint32_t activation_tile(uint32_t num_tokens) {
-  return num_tokens < TOKEN_TILE ? num_tokens : TOKEN_TILE;
-}
-
-// Bytes of the activations of num_tokens rows, a multiple of 64.
+// Bytes of the activations of num_tokens rows, a multiple of 64; whatever a level's tile is, whole ones fit.
 static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c) {
-  const uint64_t tile = activation_tile(num_tokens), groups = (uint64_t{c} + GROUP - 1) / GROUP;
-  const uint64_t cells = (num_tokens + tile - 1) / tile * tile * groups;
+  const uint64_t rows = num_tokens == 1 ? 1 : (uint64_t{num_tokens} + TOKEN_TILE - 1) / TOKEN_TILE * TOKEN_TILE;
+  const uint64_t cells = rows * ((uint64_t{c} + GROUP - 1) / GROUP);
   constexpr uint64_t level_bytes = 2 * GROUP; // of a group: two planes, or a word each
   const uint64_t slack = 64 + TOKEN_TILE * level_bytes; // tile loads may read a whole tile
   return cells * (level_bytes + 4 + 4 + 4 + 8 + 8) / 64 * 64 + slack;

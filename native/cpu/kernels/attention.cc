@@ -187,12 +187,21 @@ static void begin_item([[maybe_unused]] Args &a, [[maybe_unused]] const Item &it
 #endif
 }
 
-// The partial result of every vector over the keys of one chunk.
+// The first tile that an item reads, where it is worth asking memory for early: a lone row passes once over its keys,
+// and memory sets the pace. With more rows it is the products.
+template <class Kv> static bool find_first_tile(Args &a, const Item &item, Worker &worker, Tile<Kv> &tile) {
+  if (item.rows != 1) return false;
+  const Span sees = visible(a, item, item.first);
+  return find_tile<Kv>(a, item, sees.begin / TILE_KEYS * TILE_KEYS, sees, worker.team, tile);
+}
+
+// The partial result of every vector over the keys of one chunk. `after`: the tile that is read after them, or NULL.
 template <class Kv>
-static void attend_chunk(Args &a, const Item &item, int64_t chunk, Worker &worker, const Partial &out) {
+static void attend_chunk(Args &a, const Item &item, int64_t chunk, const Tile<Kv> *after, Worker &worker,
+                         const Partial &out) {
   const uint64_t row = padded_dim(a.head_dim);
   for (uint32_t i = 0; i < item.count; i++) out.m[i] = -INFINITY, out.l[i] = 0;
-  std::memset(out.acc, 0, MAX_QUERIES * row * 4);
+  std::memset(out.acc, 0, (item.count + 15) / 16 * 16 * row * 4); // products in tiles work on whole ones
   const Span lowest = visible(a, item, item.first), highest = visible(a, item, item.first + item.count - 1);
   int64_t begin = chunk * int64_t{CHUNK_KEYS}, end = begin + int64_t{CHUNK_KEYS};
   if (begin < lowest.begin) begin = lowest.begin / TILE_KEYS * TILE_KEYS;
@@ -204,12 +213,11 @@ static void attend_chunk(Args &a, const Item &item, int64_t chunk, Worker &worke
     if (to < from) to = from;
     while (to < item.count && visible(a, item, item.first + to).begin < tile + int64_t{TILE_KEYS}) to++;
     if (from == to) continue;
-    // A lone row passes once over its keys, and memory sets the pace. With more rows it is the products.
-    const Span after = {tile + int64_t{TILE_KEYS}, highest.end};
+    const Span rest = {tile + int64_t{TILE_KEYS}, highest.end};
     Tile<Kv> next;
-    const bool has_next = item.rows == 1 && after.begin < after.end &&
-                          find_tile<Kv>(a, item, after.begin, after, worker.team, next);
-    attend_tile<Kv>(a, item, tile, from, to, has_next ? &next : nullptr, worker, out);
+    const bool has_next =
+      item.rows == 1 && rest.begin < rest.end && find_tile<Kv>(a, item, rest.begin, rest, worker.team, next);
+    attend_tile<Kv>(a, item, tile, from, to, has_next ? &next : after, worker, out);
   }
 }
 
@@ -243,17 +251,17 @@ static Span chunks_of(Args &a, const Item &item) {
   return {lowest.begin / CHUNK_KEYS, (highest.end + CHUNK_KEYS - 1) / CHUNK_KEYS};
 }
 
-// All chunks of an item, one after the other.
-template <class Kv> static void attend_item(Args &a, const Item &item, Worker &worker) {
+// All chunks of an item, one after the other. `after`: the first tile of the thread's next item, or NULL.
+template <class Kv> static void attend_item(Args &a, const Item &item, const Tile<Kv> *after, Worker &worker) {
   alignas(64) float memory[2][MAX_QUERIES * MAX_ROW];
   float m[2][MAX_QUERIES], l[2][MAX_QUERIES];
   const Partial whole = {m[0], l[0], memory[0]}, part = {m[1], l[1], memory[1]};
   const uint64_t row = padded_dim(a.head_dim);
   const Span chunks = chunks_of(a, item);
   begin_item(a, item, worker);
-  attend_chunk<Kv>(a, item, chunks.begin, worker, whole);
+  attend_chunk<Kv>(a, item, chunks.begin, after, worker, whole);
   for (int64_t chunk = chunks.begin + 1; chunk < chunks.end; chunk++) {
-    attend_chunk<Kv>(a, item, chunk, worker, part);
+    attend_chunk<Kv>(a, item, chunk, after, worker, part);
     for (uint32_t i = 0; i < item.count; i++)
       merge(whole.m[i], whole.l[i], whole.acc + i * row, part.m[i], part.l[i], part.acc + i * row, row);
   }
@@ -345,7 +353,7 @@ template <class Kv> static void attend_shared(Args &a, Worker &worker, const Sha
     parts.find(number, item);
     begin_item(a, item, worker);
     const int64_t chunk = chunks_of(a, item).begin + static_cast<int64_t>(n - plan.first_part[number]);
-    attend_chunk<Kv>(a, item, chunk, worker, part_at(n));
+    attend_chunk<Kv>(a, item, chunk, static_cast<const Tile<Kv> *>(nullptr), worker, part_at(n));
   }
   team.barrier();
   ItemCursor items(a);
@@ -366,8 +374,13 @@ template <class Kv> static void attend(Args &a, Worker worker) {
   SharedPlan plan;
   if (plan_shared(a, worker.team, plan)) return attend_shared<Kv>(a, worker, plan);
   ItemCursor items(a);
-  Item item;
-  while (items.find(worker.team.claim(), item)) attend_item<Kv>(a, item, worker);
+  Item item, next;
+  Tile<Kv> after; // a thread claims an item ahead, to ask memory for it while it works on the one before
+  for (bool found = items.find(worker.team.claim(), item); found; item = next) {
+    found = items.find(worker.team.claim(), next);
+    const bool has_after = found && find_first_tile<Kv>(a, next, worker, after);
+    attend_item<Kv>(a, item, has_after ? &after : nullptr, worker);
+  }
 }
 
 void attention(Args &a, Team &team) {

@@ -12,7 +12,7 @@ constexpr uint32_t TILE_KEYS = 64; // keys a tile; tiles start at multiples of i
 constexpr uint32_t TILE_GROUPS = TILE_KEYS / GROUP_TOKENS, TILE_VECTORS = TILE_KEYS / W;
 // Register tile: at most QUERIES query vectors by tile_columns registers of keys or dimensions.
 constexpr uint32_t QUERIES = NUM_REGISTERS == 32 ? 6 : W == 8 ? 5 : 2;
-constexpr uint32_t tile_columns(uint32_t queries) { return W == 8 ? (queries > 2 ? 2 : queries > 1 ? 4 : 8) : 4; }
+constexpr uint32_t tile_columns(uint32_t queries) { return W == 8 ? (queries > 3 ? 2 : queries > 1 ? 4 : 8) : 4; }
 
 // acc[n][j] += rows(j) * weights(n). The fewer of both are held in registers while the others pass by.
 template <uint32_t N, uint32_t C, class Rows, class Weights>

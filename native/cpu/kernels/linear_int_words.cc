@@ -14,7 +14,6 @@
 namespace bz::BZ_LEVEL {
 namespace {
 
-constexpr uint32_t MAX_TOKENS = 4;    // their int32 sums fill half of the 16 registers
 constexpr uint32_t WIDEN_TOKENS = 24; // fewest tokens for which a panel of words pays. Measured.
 constexpr uint32_t SLAB_TOKENS = 128;
 constexpr uint32_t PANEL_GROUPS = 20; // 20 KiB of words: less than the first cache
@@ -77,7 +76,7 @@ template <uint32_t N> struct Dots {
   __m256i a[N], b[N];
 
   template <class Step> [[gnu::always_inline]] inline void start(const int32_t *minus_sum) {
-#pragma GCC unroll MAX_TOKENS
+#pragma GCC unroll WORD_TILE
     for (uint32_t t = 0; t < N; t++) {
       const __m256i sum = _mm256_set1_epi32(minus_sum[t]);
       a[t] = b[t] = Step::shift < 0 ? _mm256_setzero_si256() : _mm256_slli_epi32(sum, Step::shift);
@@ -86,7 +85,7 @@ template <uint32_t N> struct Dots {
 
   template <class Step, int I> [[gnu::always_inline]] inline void add_pair(const std::byte *weights, const int16_t *x) {
     const Pair w = Step::template pair<I>(weights);
-#pragma GCC unroll MAX_TOKENS
+#pragma GCC unroll WORD_TILE
     for (uint32_t t = 0; t < N; t++) {
       int32_t two;
       std::memcpy(&two, x + t * GROUP + 2 * I, 4);
@@ -114,7 +113,7 @@ template <uint32_t N> struct Sums {
   __m256 a[N], b[N];
 
   [[gnu::always_inline]] inline void scale(const Dots<N> &dots, __m256 scale_a, __m256 scale_b, const float *x_scale) {
-#pragma GCC unroll MAX_TOKENS
+#pragma GCC unroll WORD_TILE
     for (uint32_t t = 0; t < N; t++) {
       const __m256 x = _mm256_set1_ps(x_scale[t]);
       a[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots.a[t]), _mm256_mul_ps(scale_a, x), a[t]);
@@ -123,7 +122,7 @@ template <uint32_t N> struct Sums {
   }
 
   [[gnu::always_inline]] inline void add_min(__m256 min_a, __m256 min_b, const float *x_sum) {
-#pragma GCC unroll MAX_TOKENS
+#pragma GCC unroll WORD_TILE
     for (uint32_t t = 0; t < N; t++) {
       const __m256 x = _mm256_set1_ps(x_sum[t]);
       a[t] = _mm256_fmadd_ps(min_a, x, a[t]);
@@ -144,10 +143,11 @@ template <class F, class Step, bool WIDE_SCALES> struct Block {
     else return load_f32(reinterpret_cast<const float *>(p) + group * LANES);
   }
 
-  // Adds the products of activation groups [begin, end) with this block's groups, from its first.
+  // Adds the products of activation groups [begin, end) with this block's groups, from its first. `ahead`: asks memory
+  // for the weights that come.
   template <uint32_t N>
   [[gnu::always_inline]] inline void add_to(Sums<N> &sums, const Activations &a, uint32_t token, uint32_t begin,
-                                            uint32_t end) const {
+                                            uint32_t end, bool ahead) const {
     const uint32_t lane = token % a.tile;
     const uint64_t first = uint64_t{token / a.tile} * a.groups * a.tile + lane;
     const auto *words = reinterpret_cast<const int16_t *>(a.levels);
@@ -158,7 +158,7 @@ template <class F, class Step, bool WIDE_SCALES> struct Block {
       for (uint32_t p = 0; p < parts; p++, wg++) {
         const uint64_t sum_at = parts == 1 ? at : (at - lane) * 2 + p * a.tile + lane;
         const std::byte *group = values + wg * group_bytes;
-        if constexpr (!WIDE_SCALES)
+        if (ahead)
           for (uint64_t i = 0; i < group_bytes; i += 64) __builtin_prefetch(group + PREFETCH_BYTES + i);
         Dots<N> dots;
         dots.template start<Step>((parts == 1 ? a.minus_sum : a.minus_half_sum) + sum_at);
@@ -177,29 +177,35 @@ template <class F, class Step, bool WIDE_SCALES> struct Block {
 // ---- Few tokens -----------------------------------------------------------------------------------------------------
 
 template <class F, uint32_t N>
-void packed_product(const Segment &s, const Activations &a, const Output &out, uint32_t block, uint32_t token) {
+void packed_product(const Segment &s, const Activations &a, const Output &out, uint32_t block, uint32_t token,
+                    bool ahead) {
   const uint64_t scales_at = block * s.block_scale_bytes();
   const Block<F, PackedStep<F>, false> weights = {s.values + block * s.block_value_bytes(), s.scales + scales_at,
                                                   s.mins + scales_at};
   Sums<N> sums;
   for (uint32_t t = 0; t < N; t++) sums.a[t] = sums.b[t] = _mm256_setzero_ps();
-  weights.template add_to<N>(sums, a, token, 0, a.groups);
+  weights.template add_to<N>(sums, a, token, 0, a.groups, ahead);
   for (uint32_t t = 0; t < N; t++) store_block(out, s, block, token + t, Floats{sums.a[t], sums.b[t]});
 }
 
-// The rest of a tile in falling powers of two.
+// Tokens [token, end), a tile at most, in falling powers of two.
 template <class F, uint32_t N>
 void packed_products(const Segment &s, const Activations &a, const Output &out, uint32_t block, uint32_t token,
-                     uint32_t end) {
-  for (; token + N <= end; token += N) packed_product<F, N>(s, a, out, block, token);
-  if constexpr (N > 1) packed_products<F, N / 2>(s, a, out, block, token, end);
+                     uint32_t end, bool ahead) {
+  if (token + N <= end) {
+    packed_product<F, N>(s, a, out, block, token, ahead);
+    token += N;
+    ahead = false;
+  }
+  if constexpr (N > 1) packed_products<F, N / 2>(s, a, out, block, token, end, ahead);
 }
 
-template <class F> void packed_share(const Segment &s, const Activations &a, const Output &out, const Share &share) {
+template <class F>
+void packed_share(const Segment &s, const Activations &a, const Output &out, const Share &share) {
   for (uint32_t block = share.block_begin; block < share.block_end; block++)
-    for (uint32_t token = share.token_begin; token < share.token_end; token += a.tile) {
-      const uint32_t end = token + a.tile < share.token_end ? token + a.tile : share.token_end;
-      packed_products<F, MAX_TOKENS>(s, a, out, block, token, end);
+    for (uint32_t token = share.token_begin; token < share.token_end; token += WORD_TILE) {
+      const uint32_t end = token + WORD_TILE < share.token_end ? token + WORD_TILE : share.token_end;
+      packed_products<F, WORD_TILE>(s, a, out, block, token, end, token == share.token_begin);
     }
 }
 
@@ -237,25 +243,26 @@ template <class F> struct Panel {
     }
   }
 
-  // Activation groups [begin, end) of tokens [token, last), which lie in one tile; the first of the slab is `first`.
+  // Activation groups [begin, end) of the slab's tokens [token, last), a tile at most; `at` are the sums of the first.
   template <uint32_t N>
-  void add_tokens(const Activations &a, uint32_t begin, uint32_t end, uint32_t first, uint32_t token, uint32_t last) {
+  void add_tokens(const Activations &a, uint32_t begin, uint32_t end, uint32_t token, uint32_t last, float *at) {
     const Block<F, WordStep, true> weights = {words, reinterpret_cast<const std::byte *>(scales),
                                               reinterpret_cast<const std::byte *>(mins)};
-    for (; token + N <= last; token += N) {
-      float *at = sums + (token - first) * LANES;
+    if (token + N <= last) {
       Sums<N> mine;
       for (uint32_t t = 0; t < N; t++) {
         mine.a[t] = _mm256_loadu_ps(at + t * LANES);
         mine.b[t] = _mm256_loadu_ps(at + t * LANES + 8);
       }
-      weights.template add_to<N>(mine, a, token, begin, end);
+      weights.template add_to<N>(mine, a, token, begin, end, false);
       for (uint32_t t = 0; t < N; t++) {
         _mm256_storeu_ps(at + t * LANES, mine.a[t]);
         _mm256_storeu_ps(at + t * LANES + 8, mine.b[t]);
       }
+      token += N;
+      at += N * LANES;
     }
-    if constexpr (N > 1) add_tokens<N / 2>(a, begin, end, first, token, last);
+    if constexpr (N > 1) add_tokens<N / 2>(a, begin, end, token, last, at);
   }
 
   // Tokens [first, last), at most a slab of them, against one block.
@@ -265,17 +272,17 @@ template <class F> struct Panel {
     for (uint32_t i = 0; i < pieces; i++) {
       const uint32_t begin = a.groups * i / pieces, end = a.groups * (i + 1) / pieces;
       widen(s, block, begin, end);
-      for (uint32_t token = first; token < last;) {
-        const uint32_t tile_end = token - token % a.tile + a.tile, stop = tile_end < last ? tile_end : last;
-        add_tokens<MAX_TOKENS>(a, begin, end, first, token, stop);
-        token = stop;
+      for (uint32_t token = first; token < last; token += WORD_TILE) {
+        const uint32_t stop = token + WORD_TILE < last ? token + WORD_TILE : last;
+        add_tokens<WORD_TILE>(a, begin, end, token, stop, sums + (token - first) * LANES);
       }
     }
     for (uint32_t t = first; t < last; t++) store_block(out, s, block, t, load_f32(sums + (t - first) * LANES));
   }
 };
 
-template <class F> void widened_share(const Segment &s, const Activations &a, const Output &out, const Share &share) {
+template <class F>
+void widened_share(const Segment &s, const Activations &a, const Output &out, const Share &share) {
   Panel<F> panel;
   for (uint32_t first = share.token_begin; first < share.token_end; first += SLAB_TOKENS) {
     const uint32_t last = first + SLAB_TOKENS < share.token_end ? first + SLAB_TOKENS : share.token_end;

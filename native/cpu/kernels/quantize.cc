@@ -114,16 +114,17 @@ template <bool FINE> float quantize_group(const float *x, int8_t *levels, int32_
 
 } // namespace
 
-void quantize(const float *x, uint64_t x_stride, uint32_t c, Activations &out, uint64_t item_begin, uint64_t item_end) {
-  for (uint64_t item = item_begin; item < item_end; item++) {
-    const uint64_t token = item / out.groups, g = item % out.groups;
+void quantize(const float *x, uint64_t x_stride, uint32_t c, Activations &out, uint64_t begin, uint64_t end) {
+  for (uint64_t at = begin; at < end; at++) {
+    const uint64_t block = at / out.tile, lane = at % out.tile, g = block % out.groups;
+    const uint64_t token = block / out.groups * out.tile + lane;
+    if (token >= out.num_tokens) continue; // the last tile may have fewer
     const float *from = x + token * x_stride + g * GROUP;
     float padded[GROUP];
     if ((g + 1) * GROUP > c) { // the last group of a row may be short
       for (uint64_t i = 0; i < GROUP; i++) padded[i] = g * GROUP + i < c ? from[i] : 0;
       from = padded;
     }
-    const uint64_t block = (token / out.tile * out.groups + g), lane = token % out.tile, at = block * out.tile + lane;
     int32_t lo, hi;
     int8_t *levels = out.levels + at * level_bytes(out.planes) * GROUP;
     const float scale =

@@ -36,15 +36,36 @@ static void rotate_interleaved(float *x, const float *cos_sin, uint32_t rot_dim)
   }
 }
 
+// A key goes to as many lines as it has pairs of dimensions. They are asked for so many items before.
+constexpr uint64_t LOOK_AHEAD = 8;
+
+template <class Kv> static typename Kv::Element *key_group(const bz_rope_kv_args &a, uint64_t slot, uint32_t kv_head) {
+  const uint64_t block = slot / a.block_size, offset = slot % a.block_size;
+  return static_cast<typename Kv::Element *>(a.k_cache) +
+         block_offset(block, kv_head, a.num_kv_heads, a.block_size, a.head_dim) +
+         offset / GROUP_TOKENS * GROUP_TOKENS * a.head_dim;
+}
+
+static void expect_write(const std::byte *line) {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" ::"m"(*line)); // g++ emits it for newer processors only; older ones do nothing
+#else
+  __builtin_prefetch(line, 1);
+#endif
+}
+
+template <class Kv> static void expect_key(const bz_rope_kv_args &a, uint64_t slot, uint32_t kv_head) {
+  const auto *group = reinterpret_cast<const std::byte *>(key_group<Kv>(a, slot, kv_head));
+  constexpr uint64_t group_bytes = GROUP_TOKENS * sizeof(typename Kv::Element); // of a dimension
+  for (uint64_t i = 0; i < a.head_dim * group_bytes; i += 64) expect_write(group + i);
+}
+
 template <class Kv> static void store_head(const bz_rope_kv_args &a, uint64_t slot, uint32_t kv_head, const float *k,
                                            const float *v) {
-  const uint64_t block = slot / a.block_size, offset = slot % a.block_size;
   if (k != nullptr) {
-    auto *keys = static_cast<typename Kv::Element *>(a.k_cache) +
-                 block_offset(block, kv_head, a.num_kv_heads, a.block_size, a.head_dim);
-    Kv::store_key(keys + offset / GROUP_TOKENS * GROUP_TOKENS * a.head_dim, offset % GROUP_TOKENS, k, a.head_dim);
+    Kv::store_key(key_group<Kv>(a, slot, kv_head), slot % GROUP_TOKENS, k, a.head_dim);
   } else {
-    const uint64_t row = padded_dim(a.head_dim);
+    const uint64_t block = slot / a.block_size, offset = slot % a.block_size, row = padded_dim(a.head_dim);
     auto *values = static_cast<typename Kv::Element *>(a.v_cache) +
                    block_offset(block, kv_head, a.num_kv_heads, a.block_size, row);
     Kv::store_value(values + offset / GROUP_TOKENS * GROUP_TOKENS * row, offset % GROUP_TOKENS, row, v, a.head_dim);
@@ -71,9 +92,17 @@ void rope_kv(const bz_rope_kv_args &a, Team &team) {
   if (!check(a, team)) return; // every thread sees the same
   const uint32_t h = a.num_heads, k = a.num_kv_heads, d = a.head_dim, heads = h + 2 * k;
   const auto store = a.kv_dtype == BZ_F32 ? store_head<KvF32> : store_head<KvBf16>;
+  const auto expect = a.kv_dtype == BZ_F32 ? expect_key<KvF32> : expect_key<KvBf16>;
   const auto turn = a.interleaved != 0 ? rotate_interleaved : rotate;
   const Range items = split(uint64_t{a.num_tokens} * heads, team);
+  const auto look_ahead = [&](uint64_t item) {
+    const uint64_t t = item / heads, head = item % heads;
+    if (item >= items.end || head < h || head >= h + k || a.k_cache == nullptr || a.slots[t] < 0) return;
+    expect(a, static_cast<uint64_t>(a.slots[t]), static_cast<uint32_t>(head - h));
+  };
+  for (uint64_t item = items.begin; item < items.begin + LOOK_AHEAD; item++) look_ahead(item);
   for (uint64_t item = items.begin; item < items.end; item++) {
+    look_ahead(item + LOOK_AHEAD);
     const uint64_t t = item / heads;
     const uint32_t head = static_cast<uint32_t>(item % heads);
     float *x = a.qkv + t * a.qkv_stride + uint64_t{head} * d;
