@@ -23,11 +23,12 @@ export interface SoakReport {
   readonly requests: number
   readonly byStatus: Record<string, number>
   readonly seconds: number
-  /** Resident memory in MiB: at the start, after each tenth of the requests, and at the end. */
+  /** Resident memory in MiB: at the start, after each fortieth of the requests, and at the end. */
   readonly memory: readonly number[]
 }
 
 const CONCURRENCY = 24
+const NUM_SAMPLES = 40
 const MEGABYTE = 2 ** 20
 
 /** Errors: whatever of the requests is left, or an answer that no request may get. */
@@ -46,7 +47,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
       const status = await play(options.url, drawRequest(own), own)
       byStatus[status] = (byStatus[status] ?? 0) + 1
       numDone += 1
-      if (numDone % Math.ceil(options.count / 10) === 0) memory.push(residentMegabytes(options.pid))
+      if (numDone % Math.ceil(options.count / NUM_SAMPLES) === 0) memory.push(residentMegabytes(options.pid))
     }
   }
   await Promise.all(Array.from({ length: CONCURRENCY }, client))
