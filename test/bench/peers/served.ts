@@ -109,9 +109,9 @@ async function untilReady(url: string, server: Bun.Subprocess): Promise<void> {
     if (end !== null) throw new Error(`the server ended with ${end} before it was ready`)
     if (performance.now() > deadline) throw new Error(`not ready within ${READY_TIMEOUT_MS / 1000} s`)
     try {
-      if ((await fetch(`${url}/health`)).ok) return
+      if ((await fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) })).ok) return
     } catch {
-      // not listening yet
+      // Not listening yet, or listening long before it answers.
     }
     await Bun.sleep(10)
   }
