@@ -53,7 +53,7 @@ export class Answer {
   /** The parts that an output has made certain. */
   take(output: ChoiceOutput): readonly ReplyPart[] {
     if (this.#parser === null) return output.text === "" ? [] : [{ type: "content", text: output.text }]
-    this.#counter?.push(output.tokenIds)
+    this.#counter?.push(endsWithStopToken(output) ? output.tokenIds.slice(0, -1) : output.tokenIds)
     const parts = this.#parser.push(output.text)
     if (output.finishReason !== null && !this.#hasEnded) {
       this.#hasEnded = true
@@ -78,6 +78,11 @@ export class Answer {
   finishReason({ finishReason }: ChoiceOutput): string | null {
     return finishReason === "stop" && this.hasWholeCalls ? "tool_calls" : finishReason
   }
+}
+
+/** A token that ends an answer is no part of it. */
+function endsWithStopToken({ finishReason, stopReason }: ChoiceOutput): boolean {
+  return finishReason === "stop" && typeof stopReason !== "string"
 }
 
 /** Tokens and their log-probabilities would tell of reasoning that is left out. */

@@ -54,6 +54,7 @@ describe("chat", () => {
     const { choices: [plain] } = await ask("hm</think>Hello<|eos|>")
     expect(plain).toMatchObject({ finish_reason: "stop", message: { content: "Hello", reasoning: "hm" } })
     expect("tool_calls" in plain.message).toBe(false)
+    expect((await ask("hmm<|eos|>")).usage.completion_tokens_details).toEqual({ reasoning_tokens: 3 })
     const { choices: [thinking] } = await ask("hmmm", { max_tokens: 4 })
     expect(thinking).toMatchObject({ finish_reason: "length", message: { content: null, reasoning: "hmmm" } })
   })
