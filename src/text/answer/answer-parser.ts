@@ -20,6 +20,9 @@ import { addPart, type AnswerPart } from "./answer-part.ts"
 import { MarkedText } from "./marked-text.ts"
 import type { CallReader, CallSink, ToolSchemas } from "./tool-format.ts"
 
+/** UTF-16 units. */
+const MAX_PIECE = 256
+
 export interface AnswerStart {
   readonly beginsWithReasoning: boolean
   readonly tools: ToolSchemas
@@ -87,7 +90,14 @@ export class AnswerParser {
   }
 
   #read(text: string): void {
-    for (let rest = text; rest !== ""; ) rest = this.#calls === null ? this.#readText(rest) : this.#readCalls(rest)
+    /** Last first. A long text is read bit by bit: what is read again, behind a call that is none, stays short. */
+    const unread = [text]
+    for (let next = unread.pop(); next !== undefined; next = unread.pop()) {
+      const [head, tail] = splitBehind(next, MAX_PIECE)
+      if (tail !== "") unread.push(tail)
+      if (head === "") continue
+      unread.push(this.#calls === null ? this.#readText(head) : this.#readCalls(head))
+    }
   }
 
   /** False where something was held that is now to be read in another way. */
@@ -198,4 +208,11 @@ export class AnswerParser {
   #add(type: "reasoning" | "content", text: string): void {
     if (text !== "") addPart(this.#parts, { type, text })
   }
+}
+
+/** The first `length` units, or one more where they would end within a character, and the rest. */
+function splitBehind(text: string, length: number): [string, string] {
+  if (text.length <= length) return [text, ""]
+  const end = (text.codePointAt(length - 1) ?? 0) > 0xffff ? length + 1 : length
+  return [text.slice(0, end), text.slice(end)]
 }

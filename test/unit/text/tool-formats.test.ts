@@ -190,6 +190,18 @@ describe("reasoning and calls", () => {
   })
 })
 
+test("long texts, read bit by bit, give the same at once", () => {
+  const text = `x${"😀".repeat(300)}<tool_call>${call("f", JSON.stringify({ a: "é😀".repeat(500) }))}</tool_call>`
+  for (const padding of ["", "a"]) {
+    const whole = `${padding}${`${text}<tool_call>no`.repeat(5)}`
+    const setup = { reasoning: "qwen3", beginsWithReasoning: false, tools: "hermes" } as const
+    const atOnce = parseInPieces(setup, [whole])
+    expect(atOnce.calls).toHaveLength(5)
+    expect(JSON.stringify(atOnce).isWellFormed()).toBe(true)
+    expect(parseInPieces(setup, [...whole])).toEqual(atOnce)
+  }
+})
+
 describe("what is held back", () => {
   test("is what may still become a marker, and nothing else", () => {
     const parser = parserFor({ reasoning: "qwen3", tools: "hermes" })
