@@ -3,7 +3,7 @@
  *
  *     bun test/bench/peers.ts --peers-dir DIR [--peers llama.cpp,vllm,openvino,mistral.rs] [--rounds 5] [--threads N]
  *         [--shapes smollm2-135m,qwen2.5-0.5b] [--formats bf16,int8,int4] [--rows engine,served,256x16,itl]
- *         [--output-share 0.25] [--engine-flags "--max-itl-ms 100"] [--no-baozi] [--json FILE]
+ *         [--long-answer 64] [--engine-flags "--max-itl-ms 100"] [--no-baozi] [--json FILE]
  *     bun test/bench/peers.ts --model FILE.gguf     one model, without peers
  *
  * Peers are installed by tools/install_peers.sh; models are written and quantized here where they are not there yet.
@@ -20,7 +20,7 @@ import { SHAPES, writeBenchModel } from "./bench-model.ts"
 import {
   baozi, cpuModel, llamaCpp, mistralRs, openvino, outputOf, vllm, type BenchModel, type Engine, type Format, type Work,
 } from "./peers/engine.ts"
-import { nameOf, parseRows, SERVED_ROWS, type Row } from "./peers/rows.ts"
+import { LONG_ANSWER, nameOf, parseRows, SERVED_ROWS, type Row } from "./peers/rows.ts"
 import { freePort, measureServed } from "./peers/served.ts"
 
 const { values: flags } = parseArgs({
@@ -28,7 +28,7 @@ const { values: flags } = parseArgs({
     "peers-dir": { type: "string" }, peers: { type: "string", default: "llama.cpp" }, model: { type: "string" },
     shapes: { type: "string", default: Object.keys(SHAPES).join(",") },
     formats: { type: "string", default: "bf16,int8,int4" }, rows: { type: "string", default: "engine,served" },
-    "output-share": { type: "string", default: "1" }, rounds: { type: "string", default: "5" },
+    "long-answer": { type: "string", default: String(LONG_ANSWER) }, rounds: { type: "string", default: "5" },
     threads: { type: "string", default: String(availableParallelism()) }, "engine-flags": { type: "string" },
     "no-baozi": { type: "boolean", default: false }, json: { type: "string" },
   },
@@ -56,9 +56,9 @@ const samples = new Map<string, Map<string, number[]>>()
 const failures: string[] = []
 
 async function oneTurn(engine: Engine, work: Work, rows: readonly Row[], path: string): Promise<void> {
-  const outputShare = Number(flags["output-share"])
+  const longAnswer = Number(flags["long-answer"])
   const note = (row: Row, value: number | Error): void => {
-    const line = `${work.model.name}, ${work.format}: ${nameOf(row, outputShare)}`
+    const line = `${work.model.name}, ${work.format}: ${nameOf(row, longAnswer)}`
     if (value instanceof Error) return void failures.push(`${engine.name}, ${line}: ${value.message}`)
     const byEngine = samples.get(line) ?? new Map<string, number[]>()
     samples.set(line, byEngine.set(engine.name, [...(byEngine.get(engine.name) ?? []), value]))
@@ -66,14 +66,14 @@ async function oneTurn(engine: Engine, work: Work, rows: readonly Row[], path: s
   const { inProcess, serve } = engine
   const inside = rows.filter((row) => inProcess?.rows.includes(row))
   try {
-    if (inside.length > 0) inProcess!.measure(work, inside, outputShare, note)
+    if (inside.length > 0) inProcess!.measure(work, inside, longAnswer, note)
   } catch (error) {
     failures.push(`${engine.name}, ${work.model.name}, ${work.format}: ${(error as Error).message}`)
   }
   const served = rows.filter((row) => SERVED_ROWS.includes(row))
   const port = freePort()
   if (serve !== null && served.length > 0)
-    await measureServed(serve(work, port), { executable: path, port, rows: served, outputShare, note })
+    await measureServed(serve(work, port), { executable: path, port, rows: served, longAnswer, note })
 }
 
 async function measure(

@@ -21,7 +21,7 @@ export interface Work {
 export interface InProcess {
   readonly rows: readonly Row[]
   /** Notes each figure as it comes. Errors: with the last words of the process that fails. */
-  measure(work: Work, rows: readonly Row[], outputShare: number, note: (row: Row, value: number) => void): void
+  measure(work: Work, rows: readonly Row[], longAnswer: number, note: (row: Row, value: number) => void): void
 }
 
 export interface ServerCommand {
@@ -53,8 +53,8 @@ function run(command: readonly string[], env: Readonly<Record<string, string>>) 
 function scripted(script: string, python: string, pathOf: (work: Work) => string, rows: readonly Row[]): InProcess {
   return {
     rows,
-    measure: (work, wanted, outputShare, note) => {
-      const options = [work.threads, wanted.join(","), outputShare, Date.now()]
+    measure: (work, wanted, longAnswer, note) => {
+      const options = [work.threads, wanted.join(","), longAnswer, Date.now()]
       const words = [join(import.meta.dir, script), pathOf(work), ...options]
       const env = { RAYON_NUM_THREADS: String(work.threads) }
       const { exitCode, stdout, stderr } = run([python, ...words.map(String)], env)
@@ -79,7 +79,7 @@ export function baozi(executable: string, engineFlags: readonly string[]): Engin
     name: ["baozi", ...engineFlags].join(" "), formats: ["bf16", "int8", "int4"],
     inProcess: {
       rows: ENGINE_ROWS,
-      measure: (work, rows, _outputShare, note) => {
+      measure: (work, rows, _longAnswer, note) => {
         if (rows.includes("prefill")) note("prefill", latency(work, 512, 1).prefill.tokensPerSecond)
         if (rows.includes("decode")) note("decode", latency(work, 8, 129).decode.tokensPerSecond)
       },
@@ -108,7 +108,7 @@ export function llamaCpp(peersDir: string): Engine {
     name: "llama.cpp", formats: ["bf16", "int8", "int4"],
     inProcess: {
       rows: ENGINE_ROWS,
-      measure: (work, rows, _outputShare, note) => {
+      measure: (work, rows, _longAnswer, note) => {
         if (rows.includes("prefill")) note("prefill", bench(work, 512, 0))
         if (rows.includes("decode")) note("decode", bench(work, 0, 128))
       },

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Rows of the comparison with mistral.rs, in its process: a line {"row": ..., "value": ...} each.
 
-    mistralrs_rows.py MODEL THREADS ROWS OUTPUT_SHARE STARTED_MS     MODEL: a GGUF file, or a directory in bfloat16
+    mistralrs_rows.py MODEL THREADS ROWS LONG_ANSWER STARTED_MS     MODEL: a GGUF file, or a directory in bfloat16
 
 Prompts are texts of letters: the bench models' vocabulary has a token for each and none for two.
 """

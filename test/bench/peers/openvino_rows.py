@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Rows of the comparison with OpenVINO GenAI, in its process: a line {"row": ..., "value": ...} each.
 
-    openvino_rows.py MODEL.gguf THREADS ROWS OUTPUT_SHARE STARTED_MS
+    openvino_rows.py MODEL.gguf THREADS ROWS LONG_ANSWER STARTED_MS
 
 STARTED_MS is when this process was started, in Unix milliseconds. Loads and definitions are those of rows.ts and
 served.ts beside this file.
@@ -15,12 +15,12 @@ import numpy
 import openvino
 import openvino_genai as genai
 
-LOADS = {  # tokens in, tokens out, streams, requests
+LOADS = {  # tokens in, tokens out (None: LONG_ANSWER), streams, requests
     "256x1": (256, 64, 1, 2),
     "256x4": (256, 64, 4, 8),
     "256x16": (256, 64, 16, 16),
-    "16x16": (16, 256, 16, 16),
-    "16x64": (16, 256, 64, 64),
+    "16x16": (16, None, 16, 16),
+    "16x64": (16, None, 64, 64),
 }
 
 
@@ -72,9 +72,9 @@ class Engine:
         runs = [self.run(input_len, 1)[0] for _ in range(3)]
         return float(numpy.median([first - arrival for arrival, first in runs]))
 
-    def load(self, row, output_share):
+    def load(self, row, long_answer):
         input_len, output_len, streams, requests = LOADS[row]
-        output_len = max(1, round(output_len * output_share))
+        output_len = output_len or long_answer
         started = time.perf_counter()
         self.run(input_len, output_len, streams, requests)
         return requests * output_len / (time.perf_counter() - started)
@@ -98,7 +98,7 @@ class Engine:
 
 
 def main():
-    path, threads, rows, output_share, started_ms = sys.argv[1:]
+    path, threads, rows, long_answer, started_ms = sys.argv[1:]
     engine = Engine(path, int(threads))
     start_ms = time.time() * 1000 - float(started_ms)
     engine.run(64, 4)
@@ -110,7 +110,7 @@ def main():
         "itl": engine.itl_while_prompt_arrives,
     }
     for row in rows.split(","):
-        value = engine.load(row, float(output_share)) if row in LOADS else works[row]()
+        value = engine.load(row, int(long_answer)) if row in LOADS else works[row]()
         print(json.dumps({"row": row, "value": value}), flush=True)
 
 

@@ -8,13 +8,16 @@ export interface Load {
   readonly numPrompts: number
 }
 
+/** Tokens of a long answer, unless the command line says otherwise. */
+export const LONG_ANSWER = 256
+
 /** Closed loops of requests, told by their output tokens a second. */
 const LOADS = {
   "256x1": { inputLen: 256, outputLen: 64, streams: 1, numPrompts: 2 },
   "256x4": { inputLen: 256, outputLen: 64, streams: 4, numPrompts: 8 },
   "256x16": { inputLen: 256, outputLen: 64, streams: 16, numPrompts: 16 },
-  "16x16": { inputLen: 16, outputLen: 256, streams: 16, numPrompts: 16 },
-  "16x64": { inputLen: 16, outputLen: 256, streams: 64, numPrompts: 64 },
+  "16x16": { inputLen: 16, outputLen: LONG_ANSWER, streams: 16, numPrompts: 16 },
+  "16x64": { inputLen: 16, outputLen: LONG_ANSWER, streams: 64, numPrompts: 64 },
 } as const satisfies Record<string, Load>
 
 export type LoadRow = keyof typeof LOADS
@@ -26,16 +29,16 @@ export const ROWS: readonly Row[] = [...ENGINE_ROWS, ...SERVED_ROWS]
 
 export const LONG_PROMPT = 1500
 
-/** `outputShare`: of the answers' lengths, for machines on which whole ones take too long. */
-export function loadOf(row: Row, outputShare: number): Load | null {
+/** `longAnswer`: tokens of one, fewer on machines on which whole ones take too long. */
+export function loadOf(row: Row, longAnswer: number): Load | null {
   if (!(row in LOADS)) return null
   const load = LOADS[row as LoadRow]
-  return { ...load, outputLen: Math.max(1, Math.round(load.outputLen * outputShare)) }
+  return { ...load, outputLen: load.outputLen === LONG_ANSWER ? longAnswer : load.outputLen }
 }
 
 /** Of times less is better, of rates more: the name ends with the unit. */
-export function nameOf(row: Row, outputShare: number): string {
-  const load = loadOf(row, outputShare)
+export function nameOf(row: Row, longAnswer: number): string {
+  const load = loadOf(row, longAnswer)
   if (load !== null) {
     const { inputLen, outputLen, streams } = load
     return `${inputLen} in, ${outputLen} out, ${streams} stream${streams > 1 ? "s" : ""}, tok/s`

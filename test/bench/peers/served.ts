@@ -15,7 +15,7 @@ export interface ServedOptions {
   readonly executable: string
   readonly port: number
   readonly rows: readonly Row[]
-  readonly outputShare: number
+  readonly longAnswer: number
   /** Each figure as it comes, or why there is none. */
   readonly note: (row: Row, value: number | Error) => void
 }
@@ -44,9 +44,9 @@ export async function measureServed({ words, env }: ServerCommand, o: ServedOpti
   }
 }
 
-async function measureRow(row: Row, url: string, { executable, outputShare }: ServedOptions): Promise<number> {
+async function measureRow(row: Row, url: string, { executable, longAnswer }: ServedOptions): Promise<number> {
   if (row === "itl") return await itlWhilePromptArrives(url)
-  const load = loadOf(row, outputShare)
+  const load = loadOf(row, longAnswer)
   if (load !== null) return (await driveServer(executable, url, load))["output_throughput"]!
   const idle = { inputLen: 256, outputLen: 1, streams: 1, numPrompts: 3 }
   return (await driveServer(executable, url, idle))["median_ttft_ms"]!

@@ -9,9 +9,10 @@ test("rows are chosen by name or by kind", () => {
 })
 
 test("a row tells the answers that were really asked for", () => {
-  expect(loadOf("16x64", 0.25)).toEqual({ inputLen: 16, outputLen: 64, streams: 64, numPrompts: 64 })
-  expect(nameOf("16x64", 0.25)).toBe("16 in, 64 out, 64 streams, tok/s")
-  expect(new Set(ROWS.map((row) => nameOf(row, 1))).size).toBe(ROWS.length)
+  expect(loadOf("16x64", 64)).toEqual({ inputLen: 16, outputLen: 64, streams: 64, numPrompts: 64 })
+  expect(nameOf("16x64", 64)).toBe("16 in, 64 out, 64 streams, tok/s")
+  expect(nameOf("256x4", 32)).toBe("256 in, 64 out, 4 streams, tok/s")
+  expect(new Set(ROWS.map((row) => nameOf(row, 256))).size).toBe(ROWS.length)
 })
 
 test("gaps during a prompt are those that overlap its time, whole", () => {
