@@ -3,7 +3,7 @@
  *
  *     bun test/bench/peers.ts --peers-dir DIR [--peers llama.cpp,vllm,openvino,mistral.rs] [--rounds 5] [--threads N]
  *         [--shapes smollm2-135m,qwen2.5-0.5b] [--formats bf16,int8,int4] [--rows engine,served,256x16,itl]
- *         [--long-answer 64] [--engine-flags "--max-itl-ms 100"] [--no-baozi] [--json FILE]
+ *         [--long-answer 64] [--engine-flags="--max-itl-ms 100"] [--no-baozi] [--json FILE]
  *     bun test/bench/peers.ts --model FILE.gguf     one model, without peers
  *
  * Peers are installed by tools/install_peers.sh; models are written and quantized here where they are not there yet.
