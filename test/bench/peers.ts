@@ -12,7 +12,7 @@ import { existsSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { formatTable } from "../../src/bench/report.ts"
+import { formatNumber, formatTable } from "../../src/bench/report.ts"
 import { median } from "../../src/bench/statistics.ts"
 import { findDefaultModel } from "../../src/cli/default-model.ts"
 import { executable } from "../e2e/executable.ts"
@@ -60,6 +60,7 @@ async function oneTurn(engine: Engine, work: Work, rows: readonly Row[], path: s
   const note = (row: Row, value: number | Error): void => {
     const line = `${work.model.name}, ${work.format}: ${nameOf(row, longAnswer)}`
     if (value instanceof Error) return void failures.push(`${engine.name}, ${line}: ${value.message}`)
+    process.stderr.write(`  ${nameOf(row, longAnswer)}: ${formatNumber(value)}\n`)
     const byEngine = samples.get(line) ?? new Map<string, number[]>()
     samples.set(line, byEngine.set(engine.name, [...(byEngine.get(engine.name) ?? []), value]))
   }
