@@ -42,7 +42,6 @@ export function planChat(
   const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
   const reasoningEffort = body.reasoning_effort ?? null
   const prompt = chatPrompt(context, body, { tools: tools.shown, reasoningEffort }, truncation)
-  const variables = templateVariables(context, body, reasoningEffort)
   const role = answerRole(context, body)
   const last = body.messages.at(-1)
   return {
@@ -51,7 +50,9 @@ export function planChat(
     model: servedName(client.model),
     fingerprint: context.fingerprint,
     run: { prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) },
-    answer: kind === null ? null : planAnswer(kind, body, prompt, { tokenizer: client.tokenizer, variables }),
+    answer: kind === null ? null : planAnswer(kind, body, prompt, {
+      tokenizer: client.tokenizer, variables: templateVariables(context, body, reasoningEffort),
+    }),
     report,
     numTopLogprobs: numListed(sampling, client.model.vocabSize),
     role,

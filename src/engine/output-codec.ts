@@ -31,9 +31,10 @@ export class OutputEncoder {
   #requestIds: readonly string[] = []
 
   encode(outputs: readonly EngineCoreOutput[]): PackedOutputs {
-    const plain = outputs.filter(isPlain)
+    const plain: EngineCoreOutput[] = []
+    const others: EngineCoreOutput[] = []
+    for (const output of outputs) (isPlain(output) ? plain : others).push(output)
     const tokenIds = Int32Array.from(plain, ({ newTokenIds }) => newTokenIds[0]!)
-    const others = plain.length === outputs.length ? [] : outputs.filter((output) => !isPlain(output))
     const last = this.#requestIds
     if (plain.length === last.length && plain.every(({ requestId }, i) => requestId === last[i]))
       return { requestIds: null, tokenIds, others }

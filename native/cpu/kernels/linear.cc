@@ -34,8 +34,8 @@ static uint32_t token_threads(const bz_weight &w, uint32_t num_tokens, const Tea
   return n;
 }
 
-static Share share_of(const bz_weight &w, uint32_t num_tokens, const Team &team) {
-  const uint32_t along = token_threads(w, num_tokens, team);
+// `along`: token_threads.
+static Share share_of(const bz_weight &w, uint32_t num_tokens, uint32_t along, const Team &team) {
   const Team by_block = {team.tid / along, team.n / along, nullptr}, by_token = {team.tid % along, along, nullptr};
   const Range blocks = split(w.num_blocks, by_block), tokens = split(num_tokens, by_token, TOKEN_TILE);
   return {static_cast<uint32_t>(blocks.begin), static_cast<uint32_t>(blocks.end), static_cast<uint32_t>(tokens.begin),
@@ -78,8 +78,9 @@ static void linear(const bz_linear_args &a, Team &team) {
       if (part.block_begin < part.block_end) multiply(s, a, act, out, part, panel);
     }
   };
-  if (a.num_tokens < CLAIM_TOKENS || token_threads(w, a.num_tokens, team) > 1) {
-    const Share share = share_of(w, a.num_tokens, team);
+  const uint32_t along = token_threads(w, a.num_tokens, team);
+  if (a.num_tokens < CLAIM_TOKENS || along > 1) {
+    const Share share = share_of(w, a.num_tokens, along, team);
     if (share.token_begin < share.token_end) run(share);
     return;
   }

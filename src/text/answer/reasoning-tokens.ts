@@ -4,11 +4,14 @@ import type { AnswerFormat } from "./answer-format.ts"
 
 type Mark = readonly number[]
 
-/** The marks as the model writes them. */
+/** The marks as the model writes them: made once, and shared by the counters of all answers. */
 export interface ReasoningMarks {
   readonly starts: readonly Mark[]
-  readonly ends: readonly Mark[]
-  readonly opensInContent: boolean
+  /** What is looked for within reasoning, and within content. */
+  readonly inReasoning: readonly Mark[]
+  readonly inContent: readonly Mark[]
+  /** Tokens. */
+  readonly longest: number
 }
 
 /** Null where the format has no reasoning. */
@@ -16,8 +19,10 @@ export function reasoningMarks({ reasoning, tools }: AnswerFormat, tokenizer: To
   if (reasoning === null) return null
   const encoded = (marks: readonly string[]) => marks.map((mark) => tokenizer.encode(mark, { addSpecialTokens: false }))
   const openers = reasoning.endsAtCall ? (tools?.openers ?? []) : []
-  const { starts, ends, opensInContent } = reasoning
-  return { starts: encoded(starts), ends: encoded([...ends, ...openers]), opensInContent }
+  const starts = encoded(reasoning.starts)
+  const inReasoning = [...starts, ...encoded([...reasoning.ends, ...openers])]
+  const longest = Math.max(...inReasoning.map(({ length }) => length))
+  return { starts, inReasoning, inContent: reasoning.opensInContent ? starts : [], longest }
 }
 
 export class ReasoningTokenCounter {
@@ -37,13 +42,12 @@ export class ReasoningTokenCounter {
   }
 
   push(tokenIds: readonly number[]): void {
-    const { starts, ends, opensInContent } = this.#marks
-    const longest = Math.max(...[...starts, ...ends].map(({ length }) => length))
+    const { starts, inReasoning, inContent, longest } = this.#marks
     for (const id of tokenIds) {
       this.#tail.push(id)
       if (this.#tail.length > longest) this.#tail.shift()
       if (this.#isReasoning) this.#count += 1
-      const marks = this.#isReasoning ? [...starts, ...ends] : opensInContent ? starts : []
+      const marks = this.#isReasoning ? inReasoning : inContent
       const mark = marks.find((each) => this.#endsWith(each))
       if (mark === undefined) continue
       if (this.#isReasoning) this.#count -= mark.length

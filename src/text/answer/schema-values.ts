@@ -1,4 +1,6 @@
 /** Values that a model wrote as plain text, made into the JSON that a tool's schema asks for. */
+import { isObject } from "../tokenizer-json.ts"
+
 type Schema = Readonly<Record<string, unknown>>
 
 const ALIASES: readonly (readonly [names: RegExp, type: string])[] = [
@@ -16,7 +18,7 @@ const READERS: Readonly<Record<string, (text: string) => string | null>> = {
   integer: (text) => (/^\s*[+-]?\d{1,400}\s*$/.test(text) ? String(BigInt(text.trim().replace(/^\+/, ""))) : null),
   number: readNumber,
   boolean: readBoolean,
-  object: (text) => jsonOf(text, (value) => isSchema(value)),
+  object: (text) => jsonOf(text, isObject),
   array: (text) => jsonOf(text, Array.isArray),
   string: (text) => JSON.stringify(text),
 }
@@ -24,8 +26,8 @@ const READERS: Readonly<Record<string, (text: string) => string | null>> = {
 /** The schema of one of a tool's parameters, or null where nobody knows it. */
 export function parameterSchema(parameters: Schema | undefined, name: string): Schema | null {
   const properties = parameters?.["properties"]
-  const schema = isSchema(properties) && Object.hasOwn(properties, name) ? properties[name] : null
-  return isSchema(schema) ? schema : null
+  const schema = isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : null
+  return isObject(schema) ? schema : null
 }
 
 /** Whether a value is a string whatever it says, so that it can be given out while it comes. */
@@ -46,7 +48,7 @@ export function jsonValue(text: string, schema: Schema | null): string {
 
 function schemaTypes(schema: unknown): ReadonlySet<string> {
   const types = new Set<string>()
-  if (isSchema(schema)) addTypes(schema, types, 0)
+  if (isObject(schema)) addTypes(schema, types, 0)
   return types.size > 0 ? types : new Set(["string"])
 }
 
@@ -57,7 +59,7 @@ function addTypes(schema: Schema, types: Set<string>, depth: number): void {
   for (const field of ["anyOf", "oneOf", "allOf"]) {
     const choices = schema[field]
     if (!Array.isArray(choices)) continue
-    for (const choice of choices) if (isSchema(choice)) addTypes(choice, types, depth + 1)
+    for (const choice of choices) if (isObject(choice)) addTypes(choice, types, depth + 1)
   }
 }
 
@@ -91,8 +93,4 @@ function jsonOf(text: string, isWanted: (value: unknown) => boolean): string | n
   } catch {
     return null
   }
-}
-
-function isSchema(value: unknown): value is Schema {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
 }
