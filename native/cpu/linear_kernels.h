@@ -11,25 +11,11 @@ struct LinearKernels {
   void (*linear)(const bz_linear_args &args, Team &team);
 };
 
-// Each row of x in 8 or 12 bits, a scale a group of 32 columns, laid out for the products. Tokens go in tiles of `tile`.
-// A level is one int8, or with two planes 16 * first + second, first in [-127, 127] and second in [-8, 7]; at the AVX2
-// level it is one int16 in either case.
-struct Activations {
-  uint32_t num_tokens, tile, groups, planes;
-  int8_t *levels;      // [tiles][groups][tile][planes][32]
-  float *scale;        // [tiles][groups][tile]: largest magnitude / largest level
-  float *sum;          // scale * sum of the group's levels
-  int32_t *minus_sum;  // -(sum of the group's levels)
-  float *half_sum;     // the same of each half group, for formats with a scale each 16: [tiles][2 groups][tile]
-  int32_t *minus_half_sum;
-
-  // Groups of all tokens of all tiles.
-  uint64_t cells() const { return uint64_t{(num_tokens + tile - 1) / tile} * tile * groups; }
-};
-
 constexpr uint32_t TOKEN_TILE = 16;
-constexpr int PLANE_SHIFT = 4;
-constexpr float MAX_LEVEL = 127, MAX_FINE_LEVEL = (127 << PLANE_SHIFT) + 7;
+
+// Levels of activations are whole numbers up to these. The fine one is the largest m for which 17 m is a 16-bit word:
+// kernels/activation_words.h.
+constexpr float MAX_LEVEL = 127, MAX_FINE_LEVEL = 1927;
 
 static inline uint32_t activation_planes(const bz_linear_args &a) { return a.flags & BZ_LINEAR_FINE ? 2 : 1; }
 
@@ -38,8 +24,9 @@ static inline uint64_t activation_bytes(uint32_t num_tokens, uint32_t c) {
   const uint64_t rows = num_tokens == 1 ? 1 : (uint64_t{num_tokens} + TOKEN_TILE - 1) / TOKEN_TILE * TOKEN_TILE;
   const uint64_t cells = rows * ((uint64_t{c} + GROUP - 1) / GROUP);
   constexpr uint64_t level_bytes = 2 * GROUP; // of a group: two planes, or a word each
+  constexpr uint64_t cell_bytes = 2 * level_bytes + 4 + 4 + 8 + 3 * (4 + 8); // activation_words.h, which needs the most
   const uint64_t slack = 64 + TOKEN_TILE * level_bytes; // tile loads may read a whole tile
-  return cells * (level_bytes + 4 + 4 + 4 + 8 + 8) / 64 * 64 + slack;
+  return cells * cell_bytes / 64 * 64 + slack;
 }
 
 // Few values are quantized by every thread for itself: that costs less than waiting for each other.

@@ -216,7 +216,7 @@ BZ_API bz_status bz_rms_norm(bz_stream *stream, const bz_rms_norm_args *args);
 /* bz_linear: y[t, n] = sum_c x[t, c] * W[n, c] + bias[n]; with BZ_LINEAR_ACCUMULATE the result is added to y.
 ** Shapes  x [T, C], y [T, N] with strides; bias [N] or NULL. y may not overlap x.
 ** Int8 and int4 weights: each row of x is quantized to 8 bits, a scale (its largest magnitude / 127) a group of 32
-** columns, or with BZ_LINEAR_FINE to 12 bits (largest magnitude / 2039), which costs more arithmetic, no more memory
+** columns, or with BZ_LINEAR_FINE to 12 bits (largest magnitude / 1927), which costs more arithmetic, no more memory
 ** traffic, and keeps the result about as close to float32 as the weights are. Integer sums inside a group, float32 over
 ** groups. Other weights ignore the flag. Source: arXiv:2208.07339 for the idea, GGUF for the groups. */
 enum { BZ_LINEAR_ACCUMULATE = 1, BZ_LINEAR_FINE = 2 };

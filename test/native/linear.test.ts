@@ -10,9 +10,9 @@ const FLOAT_BOUND = 1e-10
 // Activations in int8: an error uniform over 1/127 of the group's largest value (2.1 standard deviations for 32
 // normals), whose mean square is (2.1 / 127)^2 / 12 = 2.3e-5 of theirs; twice that, as the largest value varies.
 const INT8_BOUND = 5e-5
-// The same with 2039 levels instead of 127; four times that, as a lone row's errors do not average out where weights
+// The same with 1927 levels instead of 127; four times that, as a lone row's errors do not average out where weights
 // share a mean (formats with a minimum).
-const FINE_BOUND = 4 * INT8_BOUND * (127 / 2039) ** 2
+const FINE_BOUND = 4 * INT8_BOUND * (127 / 1927) ** 2
 // bfloat16 on the tile unit: activations are split in two bfloat16 halves, good to 2^-17.
 const SPLIT_BOUND = 1e-9
 

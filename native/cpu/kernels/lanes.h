@@ -4,6 +4,7 @@
 // the code says so. `Bytes` of full-range weights are kept as the level's dot product wants them: with 2^SIGNED_SHIFT
 // added to each, or with nothing where SIGNED_SHIFT is -1.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 

@@ -1,7 +1,7 @@
 // Reads and products with nothing else in their way.
 //
-// A product keeps as many sums as hide the latency of its instruction; `opaque` hides from the compiler that operands
-// do not change, so that nothing is done once instead of every time.
+// A product keeps as many sums as hide the latency of its instruction. `opaque` hides from the compiler that operands do
+// not change and that sums are equal, so that nothing is done once instead of every time.
 #include "../kernels.h"
 #include "../limit_kernels.h"
 #include "vec.h"
@@ -31,19 +31,20 @@ void read(const std::byte *data, uint64_t bytes) {
 
 constexpr uint32_t CHAINS = 12;
 
-// `step` adds a * b to one of CHAINS sums; `products` are the multiply-adds it does.
+// `step` adds a * b to one of CHAINS sums, with all of them, its operands and what it needs in between in registers;
+// `products` are the multiply-adds it does.
 template <class Sum, class Operand, class Step>
 BZ_INLINE uint64_t multiply(Sum zero, Operand a, Operand b, uint32_t products, Step step) {
   Sum sums[CHAINS];
 #pragma GCC unroll 12
   for (uint32_t i = 0; i < CHAINS; i++) sums[i] = zero;
   for (uint32_t round = 0; round < ROUNDS; round++) {
-    opaque(a);
 #pragma GCC unroll 12
-    for (uint32_t i = 0; i < CHAINS; i++) step(sums[i], a, b);
+    for (uint32_t i = 0; i < CHAINS; i++) {
+      step(sums[i], a, b);
+      opaque(sums[i]);
+    }
   }
-#pragma GCC unroll 12
-  for (uint32_t i = 0; i < CHAINS; i++) opaque(sums[i]);
   return uint64_t{ROUNDS} * CHAINS * products;
 }
 
@@ -110,7 +111,7 @@ uint64_t int8() {
 
 uint64_t int8() {
   const __m512i one = _mm512_set1_epi8(1), words = _mm512_set1_epi16(1);
-  return multiply(_mm512_setzero_si512(), one, one, 64, [words](__m512i &sum, __m512i a, __m512i b) {
+  return multiply(_mm512_setzero_si512(), one, one, 64, [words](__m512i &sum, __m512i &a, __m512i b) {
     opaque(a);
     sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(a, b), words));
   });
@@ -120,7 +121,7 @@ uint64_t int8() {
 
 uint64_t int8() {
   const __m256i one = _mm256_set1_epi8(1), words = _mm256_set1_epi16(1);
-  return multiply(_mm256_setzero_si256(), one, one, 32, [words](__m256i &sum, __m256i a, __m256i b) {
+  return multiply(_mm256_setzero_si256(), one, one, 32, [words](__m256i &sum, __m256i &a, __m256i b) {
     opaque(a);
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), words));
   });
@@ -138,7 +139,7 @@ uint64_t int8() {
 
 // Without an instruction for bytes: 32-bit lanes.
 uint64_t int8() {
-  return multiply(I{}, I{} + 1, I{} + 1, W, [](I &sum, I a, I b) {
+  return multiply(I{}, I{} + 1, I{} + 1, W, [](I &sum, I &a, I b) {
     opaque(a);
     sum += a * b;
   });

@@ -4,26 +4,18 @@
 namespace bz::BZ_LEVEL {
 
 // Fewest tokens for which a tile unit's product is the faster one. Measured.
-[[maybe_unused]] static constexpr uint32_t AMX_TOKENS = 16, AMX_FINE_TOKENS = 8;
+[[maybe_unused]] constexpr uint32_t AMX_TOKENS = 16, AMX_FINE_TOKENS = 8;
 
 // With few tokens a thread reads its own part of the weights in a row: memory is faster so. From so many on arithmetic
-// sets the pace, and threads claim about so many pieces each: one that has to share its processor gets fewer.
-constexpr uint32_t CLAIM_TOKENS = 16, CLAIMS = 8;
+// sets the pace, and threads claim pieces: one that has to share its processor gets fewer. Pieces are large at first,
+// as activations are read once a piece, and at last of so many products, some 20 us: that short is the wait at the end.
+constexpr uint32_t CLAIM_TOKENS = 16, LEAST_PRODUCTS = 1 << 20;
 
-static Activations place_activations(std::byte *at, uint32_t num_tokens, uint32_t c, uint32_t planes) {
-  Activations a;
-  a.num_tokens = num_tokens;
-  a.planes = planes;
-  a.tile = num_tokens < ACTIVATION_TILE ? num_tokens : ACTIVATION_TILE;
-  a.groups = (c + GROUP - 1) / GROUP;
-  const uint64_t cells = a.cells();
-  a.scale = reinterpret_cast<float *>(at);
-  a.sum = a.scale + cells;
-  a.minus_sum = reinterpret_cast<int32_t *>(a.sum + cells);
-  a.half_sum = reinterpret_cast<float *>(a.minus_sum + cells);
-  a.minus_half_sum = reinterpret_cast<int32_t *>(a.half_sum + 2 * cells);
-  a.levels = reinterpret_cast<int8_t *>(a.minus_half_sum + 2 * cells); // last: tile loads may read past them
-  return a;
+// Blocks of the piece that begins at block `begin`.
+static uint32_t piece_blocks(const bz_weight &w, uint32_t num_tokens, const Team &team, uint32_t begin) {
+  const uint64_t least = LEAST_PRODUCTS / (uint64_t{num_tokens} * w.c * LANES) + 1;
+  const uint64_t left = w.num_blocks - begin, share = left / (2 * team.n), blocks = share > least ? share : least;
+  return static_cast<uint32_t>(blocks < left ? blocks : left);
 }
 
 // Threads side by side along the tokens: more than one only where blocks are too few.
@@ -42,32 +34,9 @@ static Share share_of(const bz_weight &w, uint32_t num_tokens, uint32_t along, c
           static_cast<uint32_t>(tokens.end)};
 }
 
-static void multiply(const Segment &s, const bz_linear_args &a, const Activations &act, const Output &out,
-                     const Share &share, [[maybe_unused]] std::byte *panel) {
-  if (s.format.is_float()) return linear_float(s, a.x, a.x_stride, a.weight->c, out, share);
-#if defined(__AMX_INT8__)
-  const uint32_t fewest = act.planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS;
-  if (a.num_tokens >= fewest) return linear_int_amx(s, act, out, share, panel);
-#endif
-  linear_int(s, act, out, share);
-}
-
-static void linear(const bz_linear_args &a, Team &team) {
+// multiply(segment, its blocks and tokens), until this thread has no more to do.
+template <class Multiply> static void for_each_share(const bz_linear_args &a, Team &team, Multiply multiply) {
   const bz_weight &w = *a.weight;
-  const uint32_t planes = activation_planes(a);
-  const uint64_t bytes = w.is_float ? 0 : activation_bytes(a.num_tokens, w.c);
-  const bool alone = quantize_alone(a.num_tokens, w.c);
-  Activations act = {};
-  if (!w.is_float) {
-    act = place_activations(team.scratch() + (alone ? team.tid * bytes : 0), a.num_tokens, w.c, planes);
-    // In the order of memory: what two threads write lies in different cache lines.
-    const uint64_t cells = act.cells();
-    const Range mine = alone ? Range{0, cells} : split(cells, team, act.tile);
-    quantize(a.x, a.x_stride, w.c, act, mine.begin, mine.end);
-    if (!alone) team.barrier();
-  }
-  std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes(w.c, planes);
-  const Output out = {a.y, a.y_stride, a.bias, (a.flags & BZ_LINEAR_ACCUMULATE) != 0};
   const auto run = [&](const Share &share) {
     for (uint32_t i = 0; i < w.num_segments; i++) {
       const Segment &s = w.segments[i];
@@ -75,7 +44,7 @@ static void linear(const bz_linear_args &a, Team &team) {
       part.block_begin = share.block_begin > s.first_block ? share.block_begin - s.first_block : 0;
       part.block_end = share.block_end > s.first_block ? share.block_end - s.first_block : 0;
       if (part.block_end > s.num_blocks) part.block_end = s.num_blocks;
-      if (part.block_begin < part.block_end) multiply(s, a, act, out, part, panel);
+      if (part.block_begin < part.block_end) multiply(s, part);
     }
   };
   const uint32_t along = token_threads(w, a.num_tokens, team);
@@ -84,9 +53,38 @@ static void linear(const bz_linear_args &a, Team &team) {
     if (share.token_begin < share.token_end) run(share);
     return;
   }
-  const uint32_t piece = (w.num_blocks + CLAIMS * team.n - 1) / (CLAIMS * team.n);
-  for (uint32_t begin; (begin = team.claim() * piece) < w.num_blocks;)
-    run({begin, begin + piece < w.num_blocks ? begin + piece : w.num_blocks, 0, a.num_tokens});
+  uint32_t begin = 0, number = 0; // of the piece that I came to
+  for (;;) {
+    for (const uint32_t claimed = team.claim(); number < claimed && begin < w.num_blocks; number++)
+      begin += piece_blocks(w, a.num_tokens, team, begin);
+    if (begin == w.num_blocks) return;
+    run({begin, begin + piece_blocks(w, a.num_tokens, team, begin), 0, a.num_tokens});
+  }
+}
+
+static void linear(const bz_linear_args &a, Team &team) {
+  const bz_weight &w = *a.weight;
+  const Output out = {a.y, a.y_stride, a.bias, (a.flags & BZ_LINEAR_ACCUMULATE) != 0};
+  const auto multiply_float = [&](const Segment &s, const Share &share) {
+    linear_float(s, a.x, a.x_stride, w.c, out, share);
+  };
+  if (w.is_float) return for_each_share(a, team, multiply_float);
+  const uint32_t planes = activation_planes(a);
+  const uint64_t bytes = activation_bytes(a.num_tokens, w.c);
+  const bool alone = quantize_alone(a.num_tokens, w.c);
+  const Activations act(team.scratch() + (alone ? team.tid * bytes : 0), w, a.num_tokens, planes);
+  // In the order of memory: what two threads write lies in different cache lines.
+  const Range mine = alone ? Range{0, act.cells()} : split(act.cells(), team, act.tile);
+  quantize(a.x, a.x_stride, w.c, act, mine.begin, mine.end);
+  if (!alone) team.barrier();
+  for_each_share(a, team, [&](const Segment &s, const Share &share) {
+    if (s.format.is_float()) return multiply_float(s, share);
+#if defined(__AMX_INT8__)
+    std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes(w.c, planes);
+    if (a.num_tokens >= (planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS)) return linear_int_amx(s, act, out, share, panel);
+#endif
+    linear_int(s, act, out, share);
+  });
 }
 
 extern const LinearKernels linear_kernels = {linear};
