@@ -8,7 +8,7 @@ import { makeLog, type Log } from "./base/log.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
 import { VERSION } from "./cli/index.ts"
 import { locateLibraries } from "./cli/libraries.ts"
-import type { ServeConfig } from "./cli/serve-options.ts"
+import { itlTargetMs, type ServeConfig } from "./cli/serve-options.ts"
 import type { SchedulerStats } from "./core/scheduler-stats.ts"
 import type { EngineClient, GenerateRequest } from "./engine/engine-client.ts"
 import { StatsLog } from "./engine/stats-log.ts"
@@ -157,7 +157,7 @@ function engineStart(config: ServeConfig, modelPath: string): EngineStart {
     activationBits: config.activationBits, blockSize: config.blockSize,
     maxModelLen: config.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
     schedulingPolicy: config.schedulingPolicy, priorityAgeingSeconds: config.priorityAgeingSeconds,
-    maxItlMs: config.maxItlMs, enablePrefixCaching: config.enablePrefixCaching,
+    maxItlMs: itlTargetMs(config), enablePrefixCaching: config.enablePrefixCaching,
     enableChunkedPrefill: config.enableChunkedPrefill, longPrefillTokenThreshold: config.longPrefillTokenThreshold,
     numBlocksOverride: config.numGpuBlocksOverride,
     kvCacheMetricsSample: config.kvCacheMetrics ? config.kvCacheMetricsSample : null,

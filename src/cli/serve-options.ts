@@ -18,6 +18,9 @@ const REQUESTS = "Requests:"
 export const MACHINE = "Machine:"
 const LOGGING = "Logging:"
 
+/** What people still take for a pause; a piece of a prompt that takes so long is computed as fast as the whole. */
+const DEFAULT_MAX_ITL_MS = 1000
+
 export const SERVE_FLAGS = {
   servedModelName: several(MODEL, "--served-model-name <names...>", text,
     "names that requests may use; responses carry the first (default: the model as given)"),
@@ -93,8 +96,9 @@ export const SERVE_FLAGS = {
     oneOf("fcfs", "priority"), "fcfs, in order of arrival; priority, by the request's `priority`, lowest first"),
   priorityAgeingSeconds: value(SCHEDULER, "--priority-ageing-seconds <seconds>", 60, integer({ min: 0, max: 86400 }),
     "waiting that is worth a priority of one, so that nothing waits for ever under the priority policy; 0 is none"),
-  maxItlMs: optional(SCHEDULER, "--max-itl-ms <milliseconds>", integer({ min: 1, max: 600_000 }),
-    "target for the time between two tokens of a running stream: long prompts are computed in pieces that fit into it"),
+  maxItlMs: optional(SCHEDULER, "--max-itl-ms <milliseconds>", integer({ min: 0, max: 600_000 }),
+    "target for the time between two tokens of a running stream: long prompts are computed in pieces that fit into " +
+      `it; 0 is none (default: ${DEFAULT_MAX_ITL_MS} with chunked prefill)`),
   enablePrefixCaching: toggleOn(SCHEDULER, "--enable-prefix-caching", "reuse the KV blocks of prompts seen before"),
   enableChunkedPrefill: toggleOn(SCHEDULER, "--enable-chunked-prefill", "compute a long prompt over several steps"),
   maxWaitingRequests: value(SCHEDULER, "--max-waiting-requests <requests>", 1024, integer({ min: 1 }),
@@ -264,9 +268,15 @@ export function checkServeConfig(config: ServeConfig): ServeConfig {
     throw new ConfigError("--ssl-ca-certs needs --ssl-certfile and --ssl-keyfile")
   if (config.sslCertfile !== null && config.uds !== null)
     throw new ConfigError("--ssl-certfile and --uds: give one of them; a Unix socket is as safe as its directory")
-  if (config.maxItlMs !== null && !config.enableChunkedPrefill)
+  if (config.maxItlMs !== null && config.maxItlMs > 0 && !config.enableChunkedPrefill)
     throw new ConfigError("--max-itl-ms needs --enable-chunked-prefill: it computes prompts in pieces")
   if (config.kvCacheMemoryBytes !== null && config.gpuMemoryUtilization !== null)
     throw new ConfigError("--kv-cache-memory-bytes and --gpu-memory-utilization: give one of them")
   return config
+}
+
+/** The target that these flags set; null: there is none. */
+export function itlTargetMs({ maxItlMs, enableChunkedPrefill }: ServeConfig): number | null {
+  if (maxItlMs === null) return enableChunkedPrefill ? DEFAULT_MAX_ITL_MS : null
+  return maxItlMs === 0 ? null : maxItlMs
 }

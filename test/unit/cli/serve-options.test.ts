@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { runCli, VERSION } from "../../../src/cli/index.ts"
-import { SERVE_FLAGS, type ServeConfig } from "../../../src/cli/serve-options.ts"
+import { itlTargetMs, SERVE_FLAGS, type ServeConfig } from "../../../src/cli/serve-options.ts"
 
 interface Outcome {
   code: number
@@ -127,6 +127,13 @@ describe("serve", () => {
     } finally {
       rmSync(dir, { recursive: true })
     }
+  })
+
+  test.each<[string[], number | null]>([
+    [[], 1000], [["--max-itl-ms", "50"], 50], [["--max-itl-ms", "0"], null], [["--no-enable-chunked-prefill"], null],
+    [["--max-itl-ms", "0", "--no-enable-chunked-prefill"], null],
+  ])("%j aims at %p ms between tokens", async (words, target) => {
+    expect(itlTargetMs((await run("serve", ...words)).config as ServeConfig)).toBe(target)
   })
 
   const refused: [string[], number, RegExp][] = [
