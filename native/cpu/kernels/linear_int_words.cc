@@ -120,17 +120,21 @@ template <uint32_t N> struct Sums {
   }
 };
 
+struct Block {
+  uint32_t number;
+  const std::byte *values, *scales, *mins;
+};
+
 // Tokens [token, token + N) of one tile against one block. `ahead`: asks memory for the weights that come.
 template <class F, uint32_t N>
-void block_product(const Segment &s, const Activations &a, const Output &out, uint32_t block, uint32_t token,
+void block_product(const Segment &s, const Activations &a, const Output &out, const Block &block, uint32_t token,
                    bool ahead) {
   constexpr uint32_t parts = GROUP / F::format.group; // weight groups an activation group
   const int16_t *words = PackedStep<F>::is_codes ? a.code_words : a.words;
   const int32_t *start = parts == 1 ? a.start[F::format.offset / 4] : a.half_start[F::format.offset / 4];
   const float *x_sum = parts == 1 ? a.sum : a.half_sum;
-  const std::byte *values = s.values + block * s.block_value_bytes();
-  const std::byte *scales = s.scales + block * s.block_scale_bytes(), *mins = s.mins + block * s.block_scale_bytes();
-  const uint64_t first = uint64_t{token / a.tile} * a.groups * a.tile;
+  const std::byte *values = block.values;
+  const uint64_t first = uint64_t{token / WORD_TILE} * a.groups * a.tile;
   Sums<N> sums;
   for (uint32_t g = 0; g < a.groups; g++) {
     const uint64_t cell = first + uint64_t{g} * a.tile; // of the tile's first token, as `token` is
@@ -142,16 +146,16 @@ void block_product(const Segment &s, const Activations &a, const Output &out, ui
       Dots<F, N> dots;
       dots.start(start, part);
       dots.add_group(values, words + cell * GROUP + p * F::format.group);
-      sums.scale(dots, F::scales(scales, group), a.scale + cell);
-      if constexpr (F::format.has_min) sums.add_min(F::scales(mins, group), x_sum + part);
+      sums.scale(dots, F::scales(block.scales, group), a.scale + cell);
+      if constexpr (F::format.has_min) sums.add_min(F::scales(block.mins, group), x_sum + part);
     }
   }
-  for (uint32_t t = 0; t < N; t++) store_block(out, s, block, token + t, Floats{sums.a[t], sums.b[t]});
+  for (uint32_t t = 0; t < N; t++) store_block(out, s, block.number, token + t, {sums.a[t], sums.b[t]});
 }
 
 // A tile's tokens, from its first.
 template <class F>
-void tile_product(const Segment &s, const Activations &a, const Output &out, uint32_t block, uint32_t token,
+void tile_product(const Segment &s, const Activations &a, const Output &out, const Block &block, uint32_t token,
                   uint32_t tokens, bool ahead) {
   static_assert(WORD_TILE == 4);
   switch (tokens) {
@@ -165,12 +169,15 @@ void tile_product(const Segment &s, const Activations &a, const Output &out, uin
 } // namespace
 
 void linear_int(const Segment &s, const Activations &a, const Output &out, const Share &share) {
+  const uint64_t value_bytes = s.block_value_bytes(), scale_bytes = s.block_scale_bytes();
   visit_format(s.format, [&]<class F>() {
     for (uint32_t first = share.token_begin; first < share.token_end; first += SLAB_TOKENS) {
       const uint32_t last = first + SLAB_TOKENS < share.token_end ? first + SLAB_TOKENS : share.token_end;
-      for (uint32_t block = share.block_begin; block < share.block_end; block++)
+      for (uint32_t i = share.block_begin; i < share.block_end; i++) {
+        const Block block = {i, s.values + i * value_bytes, s.scales + i * scale_bytes, s.mins + i * scale_bytes};
         for (uint32_t token = first; token < last; token += WORD_TILE)
           tile_product<F>(s, a, out, block, token, last - token, token == share.token_begin);
+      }
     }
   });
 }
