@@ -69,7 +69,8 @@ bz_status check_embedding(const bz_embedding_args *args, uint32_t c) {
 
 bz_status check_linear(const bz_linear_args *args, uint32_t n, uint32_t c) {
   BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "linear: reserved is %u, must be 0", args->reserved);
-  BZ_REQUIRE((args->flags & ~uint32_t{BZ_LINEAR_ACCUMULATE | BZ_LINEAR_FINE}) == 0, BZ_EINVAL, "linear: unknown flags %#x", args->flags);
+  BZ_REQUIRE((args->flags & ~uint32_t{BZ_LINEAR_ACCUMULATE | BZ_LINEAR_FINE}) == 0, BZ_EINVAL,
+             "linear: unknown flags %#x", args->flags);
   if (args->num_tokens == 0) return BZ_OK;
   BZ_REQUIRE(args->num_tokens <= (1u << 24), BZ_EINVAL, "linear: num_tokens is %u, the limit is 16777216",
              args->num_tokens);

@@ -67,7 +67,8 @@ function product(at: Place, options: Product): Float32Array {
   const y = at.put(normals(9, t * (n + padding)))
   const b = at.put(normals(8, n))
   at.run("bz_linear", {
-    num_tokens: t, flags: (accumulate ? LINEAR_ACCUMULATE : 0) | (fine ? LINEAR_FINE : 0), weight: Number(weight.address), x: rows.at,
+    num_tokens: t, flags: (accumulate ? LINEAR_ACCUMULATE : 0) | (fine ? LINEAR_FINE : 0),
+    weight: Number(weight.address), x: rows.at,
     bias: bias ? b.at : 0, y: y.at, x_stride: c + padding, y_stride: n + padding,
   })
   weight.destroy()

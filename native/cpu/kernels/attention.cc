@@ -201,7 +201,8 @@ static void attend_chunk(Args &a, const Item &item, int64_t chunk, const Tile<Kv
                          const Partial &out) {
   const uint64_t row = padded_dim(a.head_dim);
   for (uint32_t i = 0; i < item.count; i++) out.m[i] = -INFINITY, out.l[i] = 0;
-  std::memset(out.acc, 0, (item.count + 15) / 16 * 16 * row * 4); // products in tiles work on whole ones
+  const uint32_t rows = worker.matrix == nullptr ? item.count : (item.count + 15) / 16 * 16; // whole tiles
+  std::memset(out.acc, 0, rows * row * 4);
   const Span lowest = visible(a, item, item.first), highest = visible(a, item, item.first + item.count - 1);
   int64_t begin = chunk * int64_t{CHUNK_KEYS}, end = begin + int64_t{CHUNK_KEYS};
   if (begin < lowest.begin) begin = lowest.begin / TILE_KEYS * TILE_KEYS;

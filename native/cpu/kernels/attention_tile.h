@@ -4,6 +4,8 @@
 // number of query vectors that share the loads: a vector's result does not depend on its neighbours. The loops are kept
 // out of line: inside a larger function the compiler puts sums into memory.
 #pragma once
+#include <type_traits>
+
 #include "kv_cache.h"
 
 namespace bz::BZ_LEVEL {
@@ -13,6 +15,9 @@ constexpr uint32_t TILE_GROUPS = TILE_KEYS / GROUP_TOKENS, TILE_VECTORS = TILE_K
 // Register tile: at most QUERIES query vectors by tile_columns registers of keys or dimensions.
 constexpr uint32_t QUERIES = NUM_REGISTERS == 32 ? 6 : W == 8 ? 5 : 2;
 constexpr uint32_t tile_columns(uint32_t queries) { return W == 8 ? (queries > 3 ? 2 : queries > 1 ? 4 : 8) : 4; }
+
+// Whether sums, the operands that are held, and one that passes by take every register.
+constexpr bool crowded(uint32_t n, uint32_t c) { return n * c + (n < c ? n : c) + 1 >= NUM_REGISTERS; }
 
 // acc[n][j] += rows(j) * weights(n). The fewer of both are held in registers while the others pass by.
 template <uint32_t N, uint32_t C, class Rows, class Weights>
@@ -57,7 +62,7 @@ template <class Kv, uint32_t N, bool AHEAD>
           __builtin_prefetch(ahead[(first + j) * W / GROUP_TOKENS] + i * GROUP_TOKENS);
 #pragma GCC unroll 2
       for (uint32_t odd = 0; odd < 2; odd++) {
-        add_product(acc, [&](uint32_t j) { return Kv::load_key(keys[j], i, odd != 0); },
+        add_product(acc, [&](uint32_t j) { return Kv::template load_key<crowded(N, C)>(keys[j], i, odd != 0); },
                     [&](uint32_t n) { return vectors[n][i + odd]; });
         asm volatile("" ::: "memory"); // else loads of the next dimension come early and take registers
       }
@@ -75,18 +80,24 @@ template <class Kv, uint32_t N, uint32_t C, bool AHEAD>
   F acc[N][C];
   for (uint32_t n = 0; n < N; n++)
     for (uint32_t j = 0; j < C; j++) acc[n][j] = load(out + n * row + column + j * W);
-  for (uint32_t t = begin / 2 * 2; t < end; t += 2) {
-    const uint64_t offset = t % GROUP_TOKENS * row + column * Kv::VALUE_STEP;
+  const auto add = [&](uint32_t t, auto odd) __attribute__((always_inline)) {
+    const uint64_t offset = t % GROUP_TOKENS / 2 * 2 * row + column * Kv::VALUE_STEP;
     const typename Kv::Element *pair = values[t / GROUP_TOKENS] + offset;
-    if constexpr (AHEAD)
+    if constexpr (AHEAD && !odd)
       for (uint32_t i = 0; i < C * W; i += GROUP_TOKENS)
         __builtin_prefetch(ahead[t / GROUP_TOKENS] + offset + i * Kv::VALUE_STEP);
-#pragma GCC unroll 2
-    for (uint32_t odd = 0; odd < 2; odd++)
-      if (t + odd >= begin && t + odd < end)
-        add_product(acc, [&](uint32_t j) { return Kv::load_value(pair + j * W * Kv::VALUE_STEP, row, odd != 0); },
-                    [&](uint32_t n) { return p[n * TILE_KEYS + t + odd]; });
+    const auto load_row = [&](uint32_t j) {
+      return Kv::template load_value<crowded(N, C)>(pair + j * W * Kv::VALUE_STEP, row, odd);
+    };
+    add_product(acc, load_row, [&](uint32_t n) { return p[n * TILE_KEYS + t]; });
+  };
+  uint32_t t = begin;
+  if (t % 2 != 0) add(t++, std::true_type{});
+  for (; t + 2 <= end; t += 2) {
+    add(t, std::false_type{});
+    add(t + 1, std::true_type{});
   }
+  if (t < end) add(t, std::false_type{});
   for (uint32_t n = 0; n < N; n++)
     for (uint32_t j = 0; j < C; j++) store(out + n * row + column + j * W, acc[n][j]);
 }

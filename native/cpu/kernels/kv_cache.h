@@ -16,16 +16,30 @@ constexpr uint32_t GROUP_TOKENS = 16; // the block size is a multiple of it
 
 static inline uint64_t padded_dim(uint32_t d) { return (d + 15) / 16 * 16; }
 
+// The first or the second of pairs of bfloat16. CROWDED: no register is free for the mask, and it stays in memory, where
+// the compiler does not see that it is always the same.
+template <bool CROWDED> BZ_INLINE F one_of_pairs(U both, bool is_odd) {
+  constexpr uint32_t m = 0xffff0000u;
+  if (!is_odd) return (F)(both << 16);
+  if constexpr (!CROWDED) return (F)(both & m);
+  alignas(64) static constexpr uint32_t masks[16] = {m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m};
+  const uint32_t *at = masks;
+  asm("" : "+r"(at));
+  return (F)(both & load_bits(at));
+}
+
 struct KvF32 {
   typedef float Element;
   static constexpr uint32_t KEY_STEP = 1; // elements from a key to the next in its group
   // Dimension `pair`, even, or the next one of W keys, the first of which is at `key`.
-  BZ_INLINE F load_key(const float *key, uint64_t pair, bool is_odd) {
+  template <bool> BZ_INLINE F load_key(const float *key, uint64_t pair, bool is_odd) {
     return load(key + (pair + is_odd) * GROUP_TOKENS);
   }
   static constexpr uint32_t VALUE_STEP = 1; // elements from a dimension to the next of one token
   // W dimensions of an even token, the first of which is at `pair`, or of the token after it.
-  BZ_INLINE F load_value(const float *pair, uint64_t row, bool is_odd) { return load(pair + (is_odd ? row : 0)); }
+  template <bool> BZ_INLINE F load_value(const float *pair, uint64_t row, bool is_odd) {
+    return load(pair + (is_odd ? row : 0));
+  }
   static void store_key(float *group, uint32_t token, const float *k, uint32_t d) {
     for (uint32_t i = 0; i < d; i++) group[i * GROUP_TOKENS + token] = k[i];
   }
@@ -37,14 +51,12 @@ struct KvF32 {
 struct KvBf16 {
   typedef uint16_t Element;
   static constexpr uint32_t KEY_STEP = 2;
-  BZ_INLINE F load_key(const uint16_t *key, uint64_t pair, bool is_odd) {
-    const U both = load_bits(key + pair * GROUP_TOKENS);
-    return is_odd ? (F)(both & 0xffff0000u) : (F)(both << 16);
+  template <bool CROWDED> BZ_INLINE F load_key(const uint16_t *key, uint64_t pair, bool is_odd) {
+    return one_of_pairs<CROWDED>(load_bits(key + pair * GROUP_TOKENS), is_odd);
   }
   static constexpr uint32_t VALUE_STEP = 2;
-  BZ_INLINE F load_value(const uint16_t *pair, uint64_t, bool is_odd) {
-    const U both = load_bits(pair);
-    return is_odd ? (F)(both & 0xffff0000u) : (F)(both << 16);
+  template <bool CROWDED> BZ_INLINE F load_value(const uint16_t *pair, uint64_t, bool is_odd) {
+    return one_of_pairs<CROWDED>(load_bits(pair), is_odd);
   }
   static void store_key(uint16_t *group, uint32_t token, const float *k, uint32_t d) {
     for (uint32_t i = 0; i < d; i += 2) {

@@ -124,15 +124,19 @@ export function llamaCpp(peersDir: string): Engine {
   }
 }
 
-/** It reads no int8 of GGUF: beside int8 it is measured with the same weights in bfloat16. */
+/**
+ * It reads no int8 of GGUF: beside int8 it is measured with the same weights in bfloat16, or in float32 where the
+ * processor has no instruction for bfloat16 and that is the faster one by far.
+ */
 export function vllm(peersDir: string): Engine {
   const home = join(peersDir, "v")
+  const dtype = /\b(avx512_bf16|amx_bf16|bf16)\b/.test(readFileSync("/proc/cpuinfo", "utf8")) ? "bfloat16" : "float32"
   return {
-    name: "vllm (bf16)", formats: ["bf16", "int8"], inProcess: null,
+    name: `vllm (${dtype})`, formats: ["bf16", "int8"], inProcess: null,
     serve: ({ model, threads }, port) => ({
       words: [
         join(home, "bin/vllm"), "serve", model.directory, "--port", String(port), "--host", "127.0.0.1", "--dtype",
-        "bfloat16", "--max-model-len", "4096", "--max-num-seqs", "64",
+        dtype, "--max-model-len", "4096", "--max-num-seqs", "64",
       ],
       // As its documentation has it for CPUs: one thread a processor, and Intel's OpenMP, which its wheel brings.
       // Without the first variable it takes a library that needs AVX-512.
