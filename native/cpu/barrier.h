@@ -24,8 +24,9 @@ static inline void spin_pause() {
 
 class Barrier {
  public:
-  // The last of n threads to arrive runs `last` before the others go on.
-  template <class Last> void wait(uint32_t n, uint32_t spins, Last last) {
+  // The last of n threads to arrive runs `last` before the others go on. Those call `meanwhile` over and over:
+  // something short to do while there is time, false once there is nothing left.
+  template <class Last, class Meanwhile> void wait(uint32_t n, uint32_t spins, Last last, Meanwhile meanwhile) {
     const uint32_t phase = phase_.load(std::memory_order_relaxed);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == n) {
       arrived_.store(0, std::memory_order_relaxed);
@@ -37,6 +38,7 @@ class Barrier {
     }
     for (uint32_t i = 0; i < spins; i++) {
       if (phase_.load(std::memory_order_acquire) != phase) return;
+      if (meanwhile()) continue;
       spin_pause();
       if (i >= PAUSES_ALONE && i % PAUSES_A_YIELD == 0) sched_yield();
     }

@@ -14,7 +14,10 @@ extern "C" bz_status bz_linear(bz_stream *stream, const bz_linear_args *args) {
     BZ_TRY(bz::onednn_prepare(*stream, *args, &scratch_bytes));
     return bz::submit(stream, bz::onednn_linear, *args, {.scratch_bytes = scratch_bytes, .serial = true});
   }
-  return bz::submit(stream, stream->kernels->linear->linear, *args,
+  const bz::LinearKernels &kernels = *stream->kernels->linear;
+  return bz::submit(stream, kernels.linear, *args,
                     {.work = uint64_t{args->num_tokens} * w.n * w.c / 16,
-                     .scratch_bytes = bz::linear_scratch_bytes(*args, stream->num_threads)});
+                     .scratch_bytes = kernels.scratch_bytes(*args, stream->num_threads),
+                     .weight = &w,
+                     .num_tokens = args->num_tokens});
 }

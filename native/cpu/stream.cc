@@ -7,6 +7,7 @@
 #include <new>
 
 #include "../common/cpus.h"
+#include "weights_ahead.h"
 
 namespace bz {
 
@@ -33,13 +34,34 @@ static bz_status reserve_scratch(bz_stream *stream, uint64_t bytes) {
   return BZ_OK;
 }
 
+// The first product from op i on; count: there is none.
+static size_t next_product(const Op *ops, size_t count, size_t i) {
+  while (i < count && ops[i].traits.weight == nullptr) i++;
+  return i;
+}
+
+static WeightsAhead ahead_of(const OpTraits &product, const Team &team) {
+  return team.n == 1 ? WeightsAhead() : WeightsAhead(*product.weight, product.num_tokens, team.tid, team.n);
+}
+
+constexpr uint32_t ASKS_FIRST = 16; // before a thread waits
+
 // Runs ops that share one region. Threads: at most n; the calling thread is one of them.
 static void run_region(TeamState &state, const Op *ops, size_t count, uint32_t n) {
   state.next.store(0, std::memory_order_relaxed);
   const auto run = [&](Team team) {
-    for (size_t i = 0; i < count; i++) {
-      if (i > 0) team.barrier();
+    WeightsAhead ahead;
+    team.ahead = &ahead;
+    for (size_t i = 0, next = 0; i < count; i++) {
       ops[i].call(ops[i].fn, ops[i].args, team);
+      if (i + 1 == count) return;
+      if (next <= i) {
+        next = next_product(ops, count, i + 1);
+        ahead = next < count ? ahead_of(ops[next].traits, team) : WeightsAhead();
+      }
+      // Even the last to arrive does not start with nothing.
+      for (uint32_t asks = 0; asks < ASKS_FIRST && ahead.ask(); asks++) {}
+      team.barrier();
     }
   };
   if (n == 1) return run(Team{0, 1, &state});

@@ -1,4 +1,5 @@
 #include "team_state.h"
+#include "weights_ahead.h"
 
 #include <cstdarg>
 #include <cstdio>
@@ -10,7 +11,8 @@ void Team::barrier() {
     state->next.store(0, std::memory_order_relaxed);
     return;
   }
-  state->barrier.wait(n, state->spins, [this] { state->next.store(0, std::memory_order_relaxed); });
+  const auto reset = [this] { state->next.store(0, std::memory_order_relaxed); };
+  state->barrier.wait(n, state->spins, reset, [this] { return ahead != nullptr && ahead->ask(); });
 }
 
 uint32_t Team::claim() { return state->next.fetch_add(1, std::memory_order_relaxed); }

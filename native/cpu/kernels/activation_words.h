@@ -20,8 +20,8 @@ struct Activations : ActivationTiles {
   int16_t *words;         // [tiles][groups][tile][32]: levels
   int16_t *code_words;    // the same, for packed codes: differences of levels
   int32_t *start[3], *half_start[3]; // what a sum of packed codes starts from, by the format's offset / 4
+  uint64_t bytes;         // from `at` on; a null `at` asks for this alone
 
-  // `at`: activation_bytes.
   Activations(std::byte *at, const bz_weight &w, uint32_t num_tokens, uint32_t planes);
 };
 

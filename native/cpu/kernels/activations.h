@@ -41,9 +41,3 @@ inline void for_each_cell(const ActivationTiles &a, const float *x, uint64_t x_s
 }
 
 } // namespace bz::BZ_LEVEL
-
-#if defined(BZ_LEVEL_avx2)
-#include "activation_words.h"
-#else
-#include "activation_planes.h"
-#endif

@@ -1,22 +1,11 @@
 // bz_linear of one instruction set level: quantize the activations, split the output over the team, multiply.
+#include "../linear_pieces.h"
 #include "linear_parts.h"
 
 namespace bz::BZ_LEVEL {
 
 // Fewest tokens for which a tile unit's product is the faster one. Measured.
 [[maybe_unused]] constexpr uint32_t AMX_TOKENS = 16, AMX_FINE_TOKENS = 8;
-
-// With few tokens a thread reads its own part of the weights in a row: memory is faster so. From so many on arithmetic
-// sets the pace, and threads claim pieces: one that has to share its processor gets fewer. Pieces are large at first,
-// as activations are read once a piece, and at last of so many products, some 20 us: that short is the wait at the end.
-constexpr uint32_t CLAIM_TOKENS = 16, LEAST_PRODUCTS = 1 << 20;
-
-// Blocks of the piece that begins at block `begin`.
-static uint32_t piece_blocks(const bz_weight &w, uint32_t num_tokens, const Team &team, uint32_t begin) {
-  const uint64_t least = LEAST_PRODUCTS / (uint64_t{num_tokens} * w.c * LANES) + 1;
-  const uint64_t left = w.num_blocks - begin, share = left / (2 * team.n), blocks = share > least ? share : least;
-  return static_cast<uint32_t>(blocks < left ? blocks : left);
-}
 
 // Threads side by side along the tokens: more than one only where blocks are too few.
 static uint32_t token_threads(const bz_weight &w, uint32_t num_tokens, const Team &team) {
@@ -48,18 +37,39 @@ template <class Multiply> static void for_each_share(const bz_linear_args &a, Te
     }
   };
   const uint32_t along = token_threads(w, a.num_tokens, team);
-  if (a.num_tokens < CLAIM_TOKENS || along > 1) {
+  if (along > 1) {
     const Share share = share_of(w, a.num_tokens, along, team);
     if (share.token_begin < share.token_end) run(share);
     return;
   }
-  uint32_t begin = 0, number = 0; // of the piece that I came to
+  const Pieces pieces(w, a.num_tokens, team.n);
+  if (pieces.own > 0) run({pieces.own * team.tid, pieces.own * (team.tid + 1), 0, a.num_tokens});
+  uint32_t begin = pieces.own * team.n, number = 0; // of the piece that I came to
   for (;;) {
     for (const uint32_t claimed = team.claim(); number < claimed && begin < w.num_blocks; number++)
-      begin += piece_blocks(w, a.num_tokens, team, begin);
+      begin += pieces.size(begin);
     if (begin == w.num_blocks) return;
-    run({begin, begin + piece_blocks(w, a.num_tokens, team, begin), 0, a.num_tokens});
+    run({begin, begin + pieces.size(begin), 0, a.num_tokens});
   }
+}
+
+// Few values are quantized by every thread for itself: that costs less than waiting for each other.
+static bool quantize_alone(const bz_linear_args &a) {
+  constexpr uint64_t MOST = 4096;
+  return uint64_t{a.num_tokens} * a.weight->c <= MOST;
+}
+
+static uint32_t activation_planes(const bz_linear_args &a) { return a.flags & BZ_LINEAR_FINE ? 2 : 1; }
+
+// Of one copy of the activations.
+static uint64_t activation_bytes(const bz_linear_args &a) {
+  return (Activations(nullptr, *a.weight, a.num_tokens, activation_planes(a)).bytes + 63) / 64 * 64;
+}
+
+static uint64_t scratch_bytes(const bz_linear_args &a, uint32_t num_threads) {
+  if (a.weight->is_float) return 0;
+  const uint64_t copies = quantize_alone(a) ? num_threads : 1;
+  return copies * activation_bytes(a) + num_threads * panel_bytes(a.weight->c, activation_planes(a));
 }
 
 static void linear(const bz_linear_args &a, Team &team) {
@@ -70,8 +80,8 @@ static void linear(const bz_linear_args &a, Team &team) {
   };
   if (w.is_float) return for_each_share(a, team, multiply_float);
   const uint32_t planes = activation_planes(a);
-  const uint64_t bytes = activation_bytes(a.num_tokens, w.c);
-  const bool alone = quantize_alone(a.num_tokens, w.c);
+  const uint64_t bytes = activation_bytes(a);
+  const bool alone = quantize_alone(a);
   const Activations act(team.scratch() + (alone ? team.tid * bytes : 0), w, a.num_tokens, planes);
   // In the order of memory: what two threads write lies in different cache lines.
   const Range mine = alone ? Range{0, act.cells()} : split(act.cells(), team, act.tile);
@@ -87,6 +97,6 @@ static void linear(const bz_linear_args &a, Team &team) {
   });
 }
 
-extern const LinearKernels linear_kernels = {linear};
+extern const LinearKernels linear_kernels = {linear, scratch_bytes};
 
 } // namespace bz::BZ_LEVEL

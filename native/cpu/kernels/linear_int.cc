@@ -22,14 +22,7 @@ constexpr uint32_t MAX_TOKENS = 8; // sums of 8 tokens and a group's weights fit
 constexpr uint32_t MAX_TOKENS = 1; // lanes are loops: more of them only cost the compiler's time
 #endif
 
-// With few tokens memory sets the pace, and the processor alone does not look far enough ahead: asking for weights this
-// early brought 10.5 GB/s a thread to 13 on a Sapphire Rapids. Past the end a prefetch does nothing.
-constexpr uint32_t PREFETCH_TOKENS = 4;
-constexpr uint64_t PREFETCH_BYTES = 4096;
-
-inline void prefetch(const std::byte *from, uint64_t bytes) {
-  for (uint64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + PREFETCH_BYTES + i);
-}
+constexpr uint32_t PREFETCH_TOKENS = 4; // with so few memory sets the pace
 
 // One group's weights as operands of the dot product.
 template <class F> struct Weights {
@@ -93,7 +86,7 @@ void block_product(const Segment &s, const Activations &a, const Output &out, ui
   const uint64_t first = uint64_t{token / tile} * a.groups * tile + lane;
   const std::byte *values = s.values + block * s.block_value_bytes();
   const std::byte *scales = s.scales + block * s.block_scale_bytes();
-  [[maybe_unused]] const std::byte *mins = s.mins + block * s.block_scale_bytes();
+  const std::byte *mins = s.mins + block * s.block_scale_bytes();
   Floats sums[N];
   for (uint32_t t = 0; t < N; t++) sums[t] = zeros();
   for (uint32_t g = 0; g < a.groups; g++) {
@@ -102,7 +95,7 @@ void block_product(const Segment &s, const Activations &a, const Output &out, ui
       const uint64_t wg = uint64_t{g} * parts + p, sum_at = parts == 1 ? at : (at - lane) * 2 + p * tile + lane;
       GroupOperands<F, PLANES> w;
       w.load(values + wg * F::group_bytes);
-      if constexpr (N <= PREFETCH_TOKENS) prefetch(values + wg * F::group_bytes, F::group_bytes);
+      if constexpr (N <= PREFETCH_TOKENS) F::ask_ahead(values, scales, mins, wg);
       const Floats scale = F::scales(scales, wg);
       [[maybe_unused]] Floats min;
       if constexpr (F::format.has_min) min = F::scales(mins, wg);

@@ -14,9 +14,6 @@ namespace {
 constexpr uint32_t SLAB_TOKENS = 128; // their activations stay in the second cache while blocks pass by
 constexpr uint32_t STEP = 8; // columns, in 4 pairs
 
-// Memory alone does not look far enough ahead: see linear_int.cc. Past the end a prefetch does nothing.
-constexpr uint64_t PREFETCH_BYTES = 4096;
-
 // Two columns of 16 rows as words.
 struct Pair {
   __m256i a, b;
@@ -141,8 +138,7 @@ void block_product(const Segment &s, const Activations &a, const Output &out, co
 #pragma GCC unroll 2
     for (uint32_t p = 0; p < parts; p++, values += F::group_bytes) {
       const uint64_t group = uint64_t{g} * parts + p, part = cell * parts + p * a.tile;
-      if (ahead)
-        for (uint64_t i = 0; i < F::group_bytes; i += 64) __builtin_prefetch(values + PREFETCH_BYTES + i);
+      if (ahead) F::ask_ahead(block.values, block.scales, block.mins, group);
       Dots<F, N> dots;
       dots.start(start, part);
       dots.add_group(values, words + cell * GROUP + p * F::format.group);

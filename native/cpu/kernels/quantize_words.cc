@@ -9,7 +9,7 @@ Activations::Activations(std::byte *at, const bz_weight &w, uint32_t num_tokens,
     : ActivationTiles(num_tokens, w.c, planes, WORD_TILE), scale(reinterpret_cast<float *>(at)), sum(nullptr),
       half_sum(nullptr), words(nullptr), code_words(nullptr), start(), half_start() {
   const uint64_t n = cells();
-  std::byte *next = at + 4 * n;
+  auto next = reinterpret_cast<uintptr_t>(at) + n * sizeof(float);
   const auto place = [&]<class T>(T *&to, uint64_t count) {
     if (to != nullptr) return;
     to = reinterpret_cast<T *>(next);
@@ -17,6 +17,7 @@ Activations::Activations(std::byte *at, const bz_weight &w, uint32_t num_tokens,
   };
   for (uint32_t i = 0; i < w.num_segments; i++) {
     const PackedFormat &format = w.segments[i].format;
+    if (format.is_float()) continue;
     const bool halves = format.group < GROUP;
     if (format.has_min) halves ? place(half_sum, 2 * n) : place(sum, n);
     if (!has_packed_codes(format)) {
@@ -26,6 +27,7 @@ Activations::Activations(std::byte *at, const bz_weight &w, uint32_t num_tokens,
     place(code_words, n * GROUP);
     halves ? place(half_start[format.offset / 4], 2 * n) : place(start[format.offset / 4], n);
   }
+  bytes = next - reinterpret_cast<uintptr_t>(at);
 }
 
 namespace {
