@@ -1,6 +1,6 @@
 import type { FFIFunction } from "bun:ffi"
 
-export const ABI_VERSION = 2
+export const ABI_VERSION = 3
 
 /** Status codes of baozi.h. */
 export const STATUS = { ok: 0, invalid: 1, unsupported: 2, noMemory: 3, abi: 4, io: 5, device: 6 } as const
@@ -45,6 +45,7 @@ export const SYMBOLS = {
   bz_mem_alloc: create,
   bz_mem_free: { args: ["ptr", "ptr"], returns: "void" },
   bz_mem_copy: op,
+  bz_mem_touch: op,
   bz_file_map: one,
   bz_file_release: one,
   bz_file_unmap: one,

@@ -155,6 +155,7 @@ export class NativeStream {
   readonly address: Pointer
   readonly #out = new Args("memAlloc")
   readonly #copyArgs = new Args("memCopy")
+  readonly #touchArgs = new Args("memTouch")
   readonly #readArgs = new Args("measureRead")
   readonly #productsArgs = new Args("measureProducts")
 
@@ -187,6 +188,12 @@ export class NativeStream {
   copy(dst: number, src: number, bytes: number): void {
     this.#copyArgs.set({ bytes, dst, src })
     this.library.check(this.library.symbols.bz_mem_copy(this.address, this.#copyArgs.address), "bz_mem_copy")
+  }
+
+  /** Has the system give pages now that it would give at their first use. */
+  touch(address: number, bytes: number): void {
+    this.#touchArgs.set({ bytes, data: address })
+    this.library.check(this.library.symbols.bz_mem_touch(this.address, this.#touchArgs.address), "bz_mem_touch")
   }
 
   /** Bytes a second that all threads read, from a buffer of `bytes`. */

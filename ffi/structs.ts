@@ -43,6 +43,7 @@ export const STRUCTS = {
   }),
   memAlloc: struct("bz_mem_alloc_args", { args_bytes: "u32", kind: "u32", bytes: "u64" }),
   memCopy: struct("bz_mem_copy_args", { args_bytes: "u32", reserved: "u32", bytes: "u64", dst: "ptr", src: "ptr" }),
+  memTouch: struct("bz_mem_touch_args", { args_bytes: "u32", reserved: "u32", bytes: "u64", data: "ptr" }),
   fileMap: struct("bz_file_map_args", {
     args_bytes: "u32", reserved: "u32", path: "ptr", out_data: "ptr", out_bytes: "u64",
   }),

@@ -71,6 +71,7 @@ async function start({ libraries: choice, ...rest }: EngineStart): Promise<void>
       logitsProcessors: loaded.logitsProcessors,
     },
   })
+  core.start()
 }
 
 async function call(message: Extract<ToWorker<EngineStart>, { type: "call" }>): Promise<void> {

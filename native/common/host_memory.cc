@@ -57,6 +57,19 @@ bz_status check_mem_alloc(const bz_mem_alloc_args *args, void **out) {
   return BZ_OK;
 }
 
+void host_touch(void *data, uint64_t bytes) {
+  constexpr uint64_t PAGE = 4096;
+  auto *at = static_cast<volatile std::byte *>(data); // volatile: a store of what is there already is not left out
+  for (uint64_t i = 0; i < bytes; i += PAGE) at[i] = at[i];
+}
+
+bz_status check_mem_touch(const bz_mem_touch_args *args) {
+  BZ_CHECK_ARGS("mem_touch", args);
+  BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "mem_touch: reserved is %u, must be 0", args->reserved);
+  BZ_REQUIRE(args->bytes == 0 || args->data != nullptr, BZ_EINVAL, "mem_touch: data is NULL");
+  return BZ_OK;
+}
+
 bz_status check_mem_copy(const bz_mem_copy_args *args) {
   BZ_CHECK_ARGS("mem_copy", args);
   BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "mem_copy: reserved is %u, must be 0", args->reserved);

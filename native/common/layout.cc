@@ -40,6 +40,11 @@ static void describe_system_structs(Layout &layout) {
     layout.close();
   }
   {
+    BZ_STRUCT(bz_mem_touch_args, 24)
+    F(args_bytes) F(reserved) F(bytes) F(data)
+    layout.close();
+  }
+  {
     BZ_STRUCT(bz_file_map_args, 32)
     F(args_bytes) F(reserved) F(path) F(out_data) F(out_bytes)
     layout.close();

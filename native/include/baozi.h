@@ -31,7 +31,7 @@ extern "C" {
 #define BZ_API
 #endif
 
-#define BZ_ABI_VERSION 2u
+#define BZ_ABI_VERSION 3u
 
 typedef int32_t bz_status;
 enum {
@@ -105,6 +105,15 @@ typedef struct bz_mem_copy_args {
   const void *src;        /* host or device, either side; must not overlap */
 } bz_mem_copy_args;
 BZ_API bz_status bz_mem_copy(bz_stream *stream, const bz_mem_copy_args *args);
+/* bz_mem_touch: pages that the system would give at their first use are given now; what is in them stays. A large page
+** takes up to milliseconds, which a step would wait for. Requires: no op that writes there is running. */
+typedef struct bz_mem_touch_args {
+  uint32_t args_bytes;
+  uint32_t reserved;
+  uint64_t bytes;
+  void *data;
+} bz_mem_touch_args;
+BZ_API bz_status bz_mem_touch(bz_stream *stream, const bz_mem_touch_args *args);
 
 /* bz_file_map: maps a whole file read-only. Errors BZ_EIO with the system's words. */
 typedef struct bz_file_map_args {

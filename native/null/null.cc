@@ -71,6 +71,12 @@ bz_status bz_mem_alloc(bz_stream *, const bz_mem_alloc_args *args, void **out) {
 
 void bz_mem_free(bz_stream *, void *ptr) { bz::host_free(ptr); }
 
+bz_status bz_mem_touch(bz_stream *, const bz_mem_touch_args *args) {
+  BZ_TRY(bz::check_mem_touch(args));
+  bz::host_touch(args->data, args->bytes);
+  return BZ_OK;
+}
+
 bz_status bz_mem_copy(bz_stream *, const bz_mem_copy_args *args) {
   BZ_TRY(bz::check_mem_copy(args));
   if (args->bytes > 0) std::memcpy(args->dst, args->src, args->bytes);

@@ -185,6 +185,11 @@ export class Scheduler {
     return this.#kv.pool.usage
   }
 
+  /** The blocks that will be taken next, in that order: `count` of them where so many are free. */
+  nextFreeBlocks(count: number): number[] {
+    return this.#kv.pool.nextFree(count)
+  }
+
   /** The counts since the last call, and the present state. Whoever calls it owns the counts: have one caller. */
   makeStats(): SchedulerStats {
     const counters = this.#counters

@@ -4,7 +4,8 @@
  * Invariants
  *   1. One step at a time. Between two steps the thread's event loop runs once, so that requests and aborts that arrived
  *      during a step take effect before the next.
- *   2. No timer and no polling: with no work nothing is scheduled, and an idle engine uses no processor time.
+ *   2. No timer and no polling: with no work nothing is scheduled but the preparation of memory for the next requests,
+ *      which ends, and then an idle engine uses no processor time.
  *   3. An error in a step is the end: it is reported once and no further step runs.
  */
 import { assert } from "../base/assert.ts"
@@ -14,6 +15,9 @@ import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./en
 import type { SchedulePlan } from "../core/schedule-plan.ts"
 import type { Runner } from "./runner.ts"
 import type { StepPacer, StepTime } from "./step-pacer.ts"
+
+/** Free blocks whose memory is kept ready. */
+const READY_BLOCKS = 32
 
 export interface EngineCoreDeps {
   readonly scheduler: Scheduler
@@ -33,10 +37,16 @@ export class EngineCore {
   /** Who waits for a pause. */
   readonly #onRest: ((isAtRest: boolean) => void)[] = []
   #isLooping = false
+  #isPreparing = false
   #isStopped = false
 
   constructor(deps: EngineCoreDeps) {
     this.#deps = deps
+  }
+
+  /** From now on idle time is used. Before that, it is not. */
+  start(): void {
+    this.#prepare()
   }
 
   add(request: EngineCoreRequest): void {
@@ -115,9 +125,7 @@ export class EngineCore {
     try {
       if (scheduler.hasWork()) this.#step()
     } catch (error) {
-      this.#isStopped = true
-      this.#deps.onError(error instanceof Error ? error : new Error(String(error)))
-      return
+      return this.#fail(error)
     }
     if (scheduler.hasWork()) {
       this.#deps.yieldThen(() => this.#loop())
@@ -125,7 +133,29 @@ export class EngineCore {
       this.#isLooping = false
       this.#emit([])
       this.#settlePauses(true)
+      this.#prepare()
     }
+  }
+
+  /** Gets memory ready for the next requests, a little between any two turns of the event loop. */
+  #prepare(): void {
+    const { scheduler, runner, yieldThen } = this.#deps
+    if (this.#isLooping || this.#isStopped || this.#isPreparing) return
+    try {
+      if (!runner.prepare(scheduler.nextFreeBlocks(READY_BLOCKS))) return
+    } catch (error) {
+      return this.#fail(error)
+    }
+    this.#isPreparing = true
+    yieldThen(() => {
+      this.#isPreparing = false
+      this.#prepare()
+    })
+  }
+
+  #fail(error: unknown): void {
+    this.#isStopped = true
+    this.#deps.onError(error instanceof Error ? error : new Error(String(error)))
   }
 
   #step(): void {

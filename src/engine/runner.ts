@@ -5,6 +5,11 @@ export interface Runner {
   /** Errors: any; the engine is dead afterwards. */
   execute(plan: SchedulePlan): StepResult
   /**
+   * Gets memory ready that blocks of the KV cache will use, a few milliseconds' worth of it. False: it is all ready.
+   * Errors: as those of `execute`.
+   */
+  prepare(blockIds: readonly number[]): boolean
+  /**
    * Gives memory back: that of the weights, and at level 2 the KV cache's too, with what is in it. Only empty plans are
    * executed until it is woken.
    */

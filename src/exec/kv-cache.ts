@@ -19,12 +19,19 @@ export function bytesPerBlock(device: Device, config: ModelConfig, shape: KVCach
   return layer * 2 * config.numLayers
 }
 
+/** A large page: the system gives so much at a time, and takes up to milliseconds to clear it. */
+const PAGE_BYTES = 2 * 1024 * 1024
+
 /** The paged cache: a key and a value pool a layer, addressed by the scheduler's block ids. Outlives the weights. */
 export class KVMemory {
   readonly #device: Device
   readonly #config: ModelConfig
   readonly #shape: KVCacheShape
   #layers: readonly KVLayer[] | null = null
+  /** Bytes of a pool; all are alike. */
+  #poolBytes = 0
+  /** By page of a pool: in how many of the pools it is ready. */
+  readonly #readyPools = new Map<number, number>()
 
   /** `device`: for this alone. */
   constructor(device: Device, config: ModelConfig, shape: KVCacheShape) {
@@ -42,15 +49,39 @@ export class KVMemory {
     const { numKvHeads, headDim, numLayers } = this.#config
     const shape = { ...this.#shape, numBlocks }
     const bytes = this.#device.library.kvCacheBytes({ numKvHeads, headDim, ...shape })
+    this.#poolBytes = bytes
     this.#layers ??= Array.from({ length: numLayers }, () => ({
       key: this.#device.alloc(bytes), value: this.#device.alloc(bytes), ...shape,
     }))
     return this.#layers
   }
 
+  /**
+   * Gets one page ready that these blocks have their keys or values in, so that no step has to wait for it. False: all
+   * of them are ready. Errors: `NativeError`.
+   */
+  prepare(blockIds: readonly number[]): boolean {
+    if (this.#layers === null) return false
+    const pools = this.#layers.flatMap(({ key, value }) => [key, value])
+    const blockBytes = this.#poolBytes / this.#layers[0]!.numBlocks
+    for (const id of blockIds) {
+      const last = Math.floor(((id + 1) * blockBytes - 1) / PAGE_BYTES)
+      for (let page = Math.floor((id * blockBytes) / PAGE_BYTES); page <= last; page++) {
+        const ready = this.#readyPools.get(page) ?? 0
+        if (ready === pools.length) continue
+        const at = page * PAGE_BYTES
+        this.#device.stream.touch(pools[ready]! + at, Math.min(PAGE_BYTES, this.#poolBytes - at))
+        this.#readyPools.set(page, ready + 1)
+        return true
+      }
+    }
+    return false
+  }
+
   /** Gives the memory back; what is in it is lost. */
   free(): void {
     this.#device.dispose()
     this.#layers = null
+    this.#readyPools.clear()
   }
 }

@@ -41,6 +41,8 @@ export interface LoadedModel {
   readonly stream: NativeStream
   /** Errors: those of `ModelRunner.execute`. Requires: awake, or an empty plan. */
   execute(plan: SchedulePlan): StepResult
+  /** Errors: `NativeError`. */
+  prepare(blockIds: readonly number[]): boolean
   /** At level 2 the KV cache goes too. */
   sleep(level: 1 | 2): void
   /** Errors: `ConfigError`, `NativeError`; it sleeps on then. */
@@ -118,13 +120,14 @@ function load(
     assert(steps.requests.length === 0, "a model that sleeps was asked to compute")
     return { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
   }
+  const prepare = (blockIds: readonly number[]): boolean => parts !== null && kv.prepare(blockIds)
   const dispose = (): void => {
     sleep(2)
     stream.destroy()
   }
   const cost = modelCost(config, first.map, shape.dtype)
   const logitsProcessors = processors.map(({ name }) => name)
-  return { config, groups, plan, cost, logitsProcessors, stream, execute, sleep, wake, dispose }
+  return { config, groups, plan, cost, logitsProcessors, stream, execute, prepare, sleep, wake, dispose }
 }
 
 /** Errors: `ConfigError` when others have taken the memory meanwhile. */

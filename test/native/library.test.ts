@@ -66,6 +66,24 @@ describe.skipIf(!hasLibraries)("the host libraries", () => {
     at.close()
   })
 
+  test("have the system give pages early, and keep what is in them", () => {
+    const bytes = 32 << 20
+    for (const library of libraries) {
+      const at = place(library)
+      const address = at.stream.alloc(bytes, "device")
+      const view = new Uint8Array(toArrayBuffer(address as Pointer, 0, bytes))
+      view[5] = 7
+      const before = process.memoryUsage.rss()
+      at.stream.touch(address, bytes)
+      expect(process.memoryUsage.rss() - before).toBeGreaterThan(bytes * 0.8)
+      expect([view[5], view.subarray(6).some((byte) => byte !== 0)]).toEqual([7, false])
+      at.stream.touch(address, 0)
+      expect(() => at.stream.touch(0, 1)).toThrow(/data is NULL/)
+      at.stream.free(address)
+      at.close()
+    }
+  })
+
   test("map files, and say why they cannot", () => {
     for (const library of libraries) {
       const file = library.mapFile(resolve(import.meta.dir, "library.test.ts"))

@@ -136,6 +136,11 @@ export class BlockPool {
     return true
   }
 
+  /** Ids of the blocks to be taken next. */
+  nextFree(count: number): number[] {
+    return this.#free.firstN(count).map((block) => block.id)
+  }
+
   /** Ids in eviction order. For tests. */
   freeBlockIds(): number[] {
     return this.#free.toArray().map((block) => block.id)

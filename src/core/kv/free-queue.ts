@@ -63,11 +63,17 @@ export class FreeQueue {
     for (const block of blocks) this.#insertBefore(first, block)
   }
 
+  /** The first blocks in eviction order, without taking them: fewer where fewer are free. */
+  firstN(count: number): KVBlock[] {
+    const blocks: KVBlock[] = []
+    for (let b = this.#head.nextFree; b !== null && b !== this.#tail && blocks.length < count; b = b.nextFree)
+      blocks.push(b)
+    return blocks
+  }
+
   /** In eviction order. For tests and checks: it walks the whole list. */
   toArray(): KVBlock[] {
-    const blocks: KVBlock[] = []
-    for (let b = this.#head.nextFree; b !== null && b !== this.#tail; b = b.nextFree) blocks.push(b)
-    return blocks
+    return this.firstN(this.#size)
   }
 
   #insertBefore(next: KVBlock, block: KVBlock): void {

@@ -17,6 +17,7 @@ function countingRunner() {
       counts.tokens += plan.requests.length
       return letterRunner.execute(plan)
     },
+    prepare: () => false,
     sleep: (level) => void counts.sleeps.push(level),
     wake() {
       if (!counts.mayWake) throw new Error("no memory")

@@ -26,6 +26,7 @@ export const letterRunner: Runner = {
     }
     return result
   },
+  prepare: () => false,
   sleep: () => {},
   wake: () => {},
 }

@@ -33,6 +33,15 @@ describe("FreeQueue", () => {
     expect(ids(queue.toArray())).toEqual([2, 0, 4, 5, 3, 1])
   })
 
+  test("shows the first blocks and keeps them", () => {
+    const { queue, at } = makeQueue(4)
+    queue.remove(at(1)[0] as KVBlock)
+    expect(ids(queue.firstN(2))).toEqual([0, 2])
+    expect(ids(queue.firstN(9))).toEqual([0, 2, 3])
+    expect(ids(queue.popFirstN(3))).toEqual([0, 2, 3])
+    expect(queue.firstN(1)).toEqual([])
+  })
+
   test("popping nothing gives nothing", () => {
     const { queue } = makeQueue(1)
     expect(queue.popFirstN(0)).toEqual([])

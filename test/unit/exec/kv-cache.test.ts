@@ -1,0 +1,61 @@
+import { describe, expect, test } from "bun:test"
+import { KVMemory } from "../../../src/exec/kv-cache.ts"
+import type { ModelConfig } from "../../../src/model/config.ts"
+import type { Device } from "../../../src/tensor/device.ts"
+
+const MIB = 1024 * 1024
+
+/** A cache of two layers, whose blocks take `blockBytes` in each of the four pools; pool p begins at p * 2^40. */
+function makeCache(blockBytes: number) {
+  const touched: [pool: number, offset: number, bytes: number][] = []
+  let pools = 0
+  const device = {
+    library: { kvCacheBytes: ({ numBlocks }: { numBlocks: number }) => numBlocks * blockBytes },
+    alloc: () => pools++ * 2 ** 40,
+    stream: {
+      touch: (address: number, bytes: number) =>
+        touched.push([Math.floor(address / 2 ** 40), address % 2 ** 40, bytes]),
+    },
+    dispose: () => (pools = 0),
+  } as unknown as Device
+  const config = { numKvHeads: 1, headDim: 64, numLayers: 2 } as ModelConfig
+  return { cache: new KVMemory(device, config, { blockSize: 16, dtype: "BF16" }), touched }
+}
+
+function prepareAll(cache: KVMemory, ids: number[]): number {
+  let pieces = 0
+  while (cache.prepare(ids)) pieces += 1
+  return pieces
+}
+
+describe("preparing blocks", () => {
+  test("touches each page of each pool that they lie in, once, a page at a time", () => {
+    const { cache, touched } = makeCache(MIB)
+    cache.layers(5)
+    expect(cache.prepare([0, 1])).toBe(true)
+    expect(touched).toEqual([[0, 0, 2 * MIB]])
+    expect(prepareAll(cache, [0, 1])).toBe(3)
+    expect(touched.map(([pool]) => pool)).toEqual([0, 1, 2, 3])
+    expect(prepareAll(cache, [1, 0])).toBe(0)
+    expect(prepareAll(cache, [1, 4])).toBe(4)
+    expect(touched.slice(4)).toEqual([0, 1, 2, 3].map((pool) => [pool, 4 * MIB, MIB])) // a pool's last page is short
+  })
+
+  test("sees blocks that lie across pages", () => {
+    const { cache, touched } = makeCache(1.5 * MIB)
+    cache.layers(8)
+    expect(prepareAll(cache, [1])).toBe(8)
+    expect([...new Set(touched.map(([, offset]) => offset))]).toEqual([0, 2 * MIB])
+  })
+
+  test("has nothing to do without memory, and starts over with new memory", () => {
+    const { cache } = makeCache(MIB)
+    expect(cache.prepare([0])).toBe(false)
+    cache.layers(4)
+    expect(prepareAll(cache, [0])).toBe(4)
+    cache.free()
+    expect(cache.prepare([0])).toBe(false)
+    cache.layers(4)
+    expect(prepareAll(cache, [0])).toBe(4)
+  })
+})
