@@ -23,7 +23,7 @@ struct Pieces {
     if (w.is_float) least = (least + FLOAT_BLOCKS - 1) / FLOAT_BLOCKS * FLOAT_BLOCKS;
   }
 
-  // Blocks of the piece to claim that begins at block `begin`: the activations are read once a piece, so large at first.
+  // Blocks of the piece to claim that begins at block `begin`. Large at first: the activations are read once a piece.
   uint32_t size(uint32_t begin) const {
     const uint32_t left = num_blocks - begin, share = left / (2 * num_threads), blocks = share > least ? share : least;
     return blocks < left ? blocks : left;

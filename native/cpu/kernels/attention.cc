@@ -48,6 +48,7 @@ static uint64_t query_offset(Args &a, const Item &item, uint32_t index, uint64_t
 struct Worker {
   Team &team;
   MatrixScratch *matrix;
+  float *q; // the item's query vectors, QUERY_STRIDE apart
 };
 
 // The cache rows of one tile. Groups past `end` repeat the first one: they are computed and masked.
@@ -159,13 +160,12 @@ template <class Kv> static void attend_tile(Args &a, const Item &item, int64_t t
     }
   }
 #endif
-  const float *q[MAX_QUERIES];
-  for (uint32_t i = from; i < to; i++) q[i] = a.q + query_offset(a, item, item.first + i, a.q_stride);
   for_query_groups(to - from, [&](uint32_t at, auto n) {
+    const float *q = worker.q + (from + at) * QUERY_STRIDE;
     float *to_scores = scores + at * TILE_KEYS;
     if (next != nullptr && at == 0)
-      score_tile<Kv, decltype(n)::value, true>(q + from, tile.keys, next->keys, a.head_dim, to_scores);
-    else score_tile<Kv, decltype(n)::value, false>(q + from + at, tile.keys, nullptr, a.head_dim, to_scores);
+      score_tile<Kv, decltype(n)::value, true>(q, tile.keys, next->keys, a.head_dim, to_scores);
+    else score_tile<Kv, decltype(n)::value, false>(q, tile.keys, nullptr, a.head_dim, to_scores);
   });
   soften_tile(a, item, tile_begin, from, to, from, scores, out);
   for_query_groups(to - from, [&](uint32_t at, auto n) {
@@ -177,14 +177,14 @@ template <class Kv> static void attend_tile(Args &a, const Item &item, int64_t t
   });
 }
 
-// What the matrix products need of an item before its first tile.
-static void begin_item([[maybe_unused]] Args &a, [[maybe_unused]] const Item &item, [[maybe_unused]] Worker &worker) {
-#if defined(__AMX_BF16__)
-  if (worker.matrix == nullptr) return;
+// What the products need of an item before its first tile.
+static void begin_item(Args &a, const Item &item, Worker &worker) {
   const float *q[MAX_QUERIES];
   for (uint32_t i = 0; i < item.count; i++) q[i] = a.q + query_offset(a, item, item.first + i, a.q_stride);
-  split_queries(q, item.count, a.head_dim, *worker.matrix);
+#if defined(__AMX_BF16__)
+  if (worker.matrix != nullptr) return split_queries(q, item.count, a.head_dim, *worker.matrix);
 #endif
+  for (uint32_t i = 0; i < item.count; i++) std::memcpy(worker.q + i * QUERY_STRIDE, q[i], a.head_dim * 4);
 }
 
 // The first tile that an item reads, where it is worth asking memory for early: a lone row passes once over its keys,
@@ -386,17 +386,18 @@ template <class Kv> static void attend(Args &a, Worker worker) {
 
 void attention(Args &a, Team &team) {
   if (!check(a, team)) return; // every thread sees the same
-  if (a.kv_dtype == BZ_F32) return attend<KvF32>(a, {team, nullptr});
+  alignas(64) float q[MAX_QUERIES * QUERY_STRIDE];
+  if (a.kv_dtype == BZ_F32) return attend<KvF32>(a, {team, nullptr, q});
 #if defined(__AMX_BF16__)
   if (a.head_dim % TILE_DEPTH == 0) { // tiles of whole depth
     MatrixScratch matrix;
     begin_tiles();
-    attend<KvBf16>(a, {team, &matrix});
+    attend<KvBf16>(a, {team, &matrix, q});
     end_tiles();
     return;
   }
 #endif
-  attend<KvBf16>(a, {team, nullptr});
+  attend<KvBf16>(a, {team, nullptr, q});
 }
 
 } // namespace bz::BZ_LEVEL

@@ -6,12 +6,15 @@
 #pragma once
 #include <type_traits>
 
+#include "../attention_plan.h"
 #include "kv_cache.h"
 
 namespace bz::BZ_LEVEL {
 
 constexpr uint32_t TILE_KEYS = 64; // keys a tile; tiles start at multiples of it
 constexpr uint32_t TILE_GROUPS = TILE_KEYS / GROUP_TOKENS, TILE_VECTORS = TILE_KEYS / W;
+// From a query vector to the next: known to the compiler, and such that all of an item's fit the first cache.
+constexpr uint64_t QUERY_STRIDE = MAX_ROW + 16;
 // Register tile: at most QUERIES query vectors by tile_columns registers of keys or dimensions.
 constexpr uint32_t QUERIES = NUM_REGISTERS == 32 ? 6 : W == 8 ? 5 : 2;
 constexpr uint32_t tile_columns(uint32_t queries) { return W == 8 ? (queries > 3 ? 2 : queries > 1 ? 4 : 8) : 4; }
@@ -43,14 +46,13 @@ BZ_INLINE void add_product(F (&acc)[N][C], Rows rows, Weights weights) {
   }
 }
 
-// scores[q][0, 64) = q k^T for N query vectors. `ahead`: keys to ask memory for meanwhile, if AHEAD.
+// scores[n][0, 64) = q k^T for N query vectors; rows of q are QUERY_STRIDE apart. `ahead`: keys to ask memory for
+// meanwhile, if AHEAD.
 template <class Kv, uint32_t N, bool AHEAD>
-[[gnu::noinline]] static void score_tile(const float *const *q, const typename Kv::Element *const *groups,
+[[gnu::noinline]] static void score_tile(const float *q, const typename Kv::Element *const *groups,
                                          [[maybe_unused]] const typename Kv::Element *const *ahead, uint32_t d,
                                          float *scores) {
   constexpr uint32_t C = tile_columns(N);
-  const float *vectors[N];
-  for (uint32_t n = 0; n < N; n++) vectors[n] = q[n];
   for (uint32_t first = 0; first < TILE_VECTORS; first += C) {
     F acc[N][C] = {};
     const typename Kv::Element *keys[C]; // W of each, where they lie side by side
@@ -63,13 +65,24 @@ template <class Kv, uint32_t N, bool AHEAD>
 #pragma GCC unroll 2
       for (uint32_t odd = 0; odd < 2; odd++) {
         add_product(acc, [&](uint32_t j) { return Kv::template load_key<crowded(N, C)>(keys[j], i, odd != 0); },
-                    [&](uint32_t n) { return vectors[n][i + odd]; });
+                    [&](uint32_t n) { return q[n * QUERY_STRIDE + i + odd]; });
         asm volatile("" ::: "memory"); // else loads of the next dimension come early and take registers
       }
     }
     for (uint32_t n = 0; n < N; n++)
       for (uint32_t j = 0; j < C; j++) store(scores + n * TILE_KEYS + (first + j) * W, acc[n][j]);
   }
+}
+
+// acc += weights V for the first or the second of a pair of tokens.
+template <class Kv, uint32_t N, uint32_t C>
+BZ_INLINE void add_token(F (&acc)[N][C], const typename Kv::Element *pair, uint64_t row, const float *weights,
+                         bool odd) {
+  add_product(acc,
+              [&](uint32_t j) {
+                return Kv::template load_value<crowded(N, C)>(pair + j * W * Kv::VALUE_STEP, row, odd);
+              },
+              [&](uint32_t n) { return weights[n * TILE_KEYS + odd]; });
 }
 
 // out[q][0, C * W) += p[q][begin, end) V[begin, end) for N query vectors. Rows of out and V are `row` elements.
@@ -80,24 +93,32 @@ template <class Kv, uint32_t N, uint32_t C, bool AHEAD>
   F acc[N][C];
   for (uint32_t n = 0; n < N; n++)
     for (uint32_t j = 0; j < C; j++) acc[n][j] = load(out + n * row + column + j * W);
-  const auto add = [&](uint32_t t, auto odd) __attribute__((always_inline)) {
-    const uint64_t offset = t % GROUP_TOKENS / 2 * 2 * row + column * Kv::VALUE_STEP;
-    const typename Kv::Element *pair = values[t / GROUP_TOKENS] + offset;
-    if constexpr (AHEAD && !odd)
-      for (uint32_t i = 0; i < C * W; i += GROUP_TOKENS)
-        __builtin_prefetch(ahead[t / GROUP_TOKENS] + offset + i * Kv::VALUE_STEP);
-    const auto load_row = [&](uint32_t j) {
-      return Kv::template load_value<crowded(N, C)>(pair + j * W * Kv::VALUE_STEP, row, odd);
-    };
-    add_product(acc, load_row, [&](uint32_t n) { return p[n * TILE_KEYS + t]; });
-  };
-  uint32_t t = begin;
-  if (t % 2 != 0) add(t++, std::true_type{});
-  for (; t + 2 <= end; t += 2) {
-    add(t, std::false_type{});
-    add(t + 1, std::true_type{});
+  for (uint32_t first = begin / GROUP_TOKENS * GROUP_TOKENS; first < end; first += GROUP_TOKENS) {
+    const uint32_t from = begin > first ? begin - first : 0;
+    const uint32_t to = end - first < GROUP_TOKENS ? end - first : GROUP_TOKENS;
+    const uint64_t offset = from / 2 * 2 * row + column * Kv::VALUE_STEP;
+    const typename Kv::Element *pair = values[first / GROUP_TOKENS] + offset;
+    [[maybe_unused]] const typename Kv::Element *later = AHEAD ? ahead[first / GROUP_TOKENS] + offset : nullptr;
+    const float *weights = p + first + from / 2 * 2;
+    uint32_t t = from;
+    if (t % 2 != 0) {
+      add_token<Kv>(acc, pair, row, weights, true);
+      pair += 2 * row;
+      if constexpr (AHEAD) later += 2 * row;
+      weights += 2;
+      t++;
+    }
+    for (; t + 2 <= to; t += 2, pair += 2 * row, weights += 2) {
+      if constexpr (AHEAD) {
+        for (uint32_t i = 0; i < C * W; i += GROUP_TOKENS) __builtin_prefetch(later + i * Kv::VALUE_STEP);
+        later += 2 * row;
+      }
+      add_token<Kv>(acc, pair, row, weights, false);
+      asm("" : "+r"(pair), "+r"(weights)); // else the second token's loads come early and take registers
+      add_token<Kv>(acc, pair, row, weights, true);
+    }
+    if (t < to) add_token<Kv>(acc, pair, row, weights, false);
   }
-  if (t < end) add(t, std::false_type{});
   for (uint32_t n = 0; n < N; n++)
     for (uint32_t j = 0; j < C; j++) store(out + n * row + column + j * W, acc[n][j]);
 }
