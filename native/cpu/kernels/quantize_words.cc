@@ -7,7 +7,7 @@ namespace bz::BZ_LEVEL {
 
 Activations::Activations(std::byte *at, const bz_weight &w, uint32_t num_tokens, uint32_t planes)
     : ActivationTiles(num_tokens, w.c, planes, WORD_TILE), scale(reinterpret_cast<float *>(at)), sum(nullptr),
-      half_sum(nullptr), words(nullptr), code_words(nullptr), start(), half_start() {
+      half_sum(nullptr), words(nullptr), code_words(nullptr), code_bytes(nullptr), start(), half_start() {
   const uint64_t n = cells();
   auto next = reinterpret_cast<uintptr_t>(at) + n * sizeof(float);
   const auto place = [&]<class T>(T *&to, uint64_t count) {
@@ -24,7 +24,7 @@ Activations::Activations(std::byte *at, const bz_weight &w, uint32_t num_tokens,
       place(words, n * GROUP);
       continue;
     }
-    place(code_words, n * GROUP);
+    planes == 2 ? place(code_words, n * GROUP) : place(code_bytes, n * GROUP);
     halves ? place(half_start[format.offset / 4], 2 * n) : place(start[format.offset / 4], n);
   }
   bytes = next - reinterpret_cast<uintptr_t>(at);
@@ -92,12 +92,21 @@ void store_words(int16_t *to, __m256i lo, __m256i hi) {
   _mm256_storeu_si256(reinterpret_cast<__m256i *>(to) + 1, hi);
 }
 
+// 32 words of 8 bits, in the order of activation_words.h, as bytes in the order of columns.
+void store_bytes(int8_t *to, __m256i lo, __m256i hi) {
+  const __m256i in_order = _mm256_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15, //
+                                            0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+  const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(lo, hi), 0xd8);
+  _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), _mm256_shuffle_epi8(bytes, in_order));
+}
+
 template <bool FINE>
 void quantize_cell(const Activations &out, uint64_t at, uint64_t half, const float *x) {
   const Levels<FINE> levels(x);
   out.scale[at] = levels.scale;
   if (out.words != nullptr) store_words(out.words + at * GROUP, levels.lo, levels.hi);
-  if (out.sum == nullptr && out.half_sum == nullptr && out.code_words == nullptr) return;
+  const bool has_codes = out.code_words != nullptr || out.code_bytes != nullptr;
+  if (out.sum == nullptr && out.half_sum == nullptr && !has_codes) return;
   const __m256i all = _mm256_set1_epi16(1);
   const int32_t lo = sum_words(levels.lo, all), hi = sum_words(levels.hi, all);
   if (out.sum != nullptr) out.sum[at] = levels.scale * static_cast<float>(lo + hi);
@@ -105,11 +114,16 @@ void quantize_cell(const Activations &out, uint64_t at, uint64_t half, const flo
     out.half_sum[half] = levels.scale * static_cast<float>(lo);
     out.half_sum[half + out.tile] = levels.scale * static_cast<float>(hi);
   }
-  if (out.code_words == nullptr) return;
-  store_words(out.code_words + at * GROUP, differences(levels.lo), differences(levels.hi));
-  const __m256i last = _mm256_set1_epi64x(int64_t{0x0001000100000000}); // columns 5 and 7 are the last codes of a word
-  const __m256i last_of_8 = _mm256_blend_epi32(_mm256_setzero_si256(), last, 0x88);
-  const int32_t lo_last = sum_words(levels.lo, last_of_8), hi_last = sum_words(levels.hi, last_of_8);
+  if (!has_codes) return;
+  int32_t lo_last = 0, hi_last = 0; // the sums of the levels that meet the last codes of words
+  if constexpr (FINE) {
+    store_words(out.code_words + at * GROUP, differences(levels.lo), differences(levels.hi));
+    const __m256i last = _mm256_set1_epi64x(int64_t{0x0001000100000000}); // columns 5 and 7
+    const __m256i last_of_8 = _mm256_blend_epi32(_mm256_setzero_si256(), last, 0x88);
+    lo_last = sum_words(levels.lo, last_of_8), hi_last = sum_words(levels.hi, last_of_8);
+  } else {
+    store_bytes(out.code_bytes + at * GROUP, levels.lo, levels.hi);
+  }
   for (int32_t i = 0; i < 3; i++) {
     if (out.start[i] != nullptr) out.start[i][at] = 8 * (lo_last + hi_last) - 4 * i * (lo + hi);
     if (out.half_start[i] == nullptr) continue;

@@ -130,7 +130,7 @@ export function llamaCpp(peersDir: string): Engine {
  */
 export function vllm(peersDir: string): Engine {
   const home = join(peersDir, "v")
-  const dtype = /\b(avx512_bf16|amx_bf16|bf16)\b/.test(readFileSync("/proc/cpuinfo", "utf8")) ? "bfloat16" : "float32"
+  const dtype = /\b(avx512_bf16|amx_bf16|bf16)\b/.test(cpuInfo()) ? "bfloat16" : "float32"
   return {
     name: `vllm (${dtype})`, formats: ["bf16", "int8"], inProcess: null,
     serve: ({ model, threads }, port) => ({
@@ -168,5 +168,9 @@ export function mistralRs(peersDir: string): Engine {
 }
 
 export function cpuModel(): string {
-  return /^model name\s*: (.+)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? "unknown"
+  return /^model name\s*: (.+)$/m.exec(cpuInfo())?.[1] ?? "unknown"
+}
+
+function cpuInfo(): string {
+  return readFileSync("/proc/cpuinfo", "utf8")
 }
