@@ -50,26 +50,6 @@ void host_free(void *ptr) {
   else std::free(header.base);
 }
 
-bz_status check_mem_alloc(const bz_mem_alloc_args *args, void **out) {
-  BZ_CHECK_ARGS("mem_alloc", args);
-  BZ_REQUIRE(out != nullptr, BZ_EINVAL, "mem_alloc: out is NULL");
-  BZ_REQUIRE(args->kind <= BZ_MEM_HOST, BZ_EINVAL, "mem_alloc: unknown kind %u", args->kind);
-  return BZ_OK;
-}
-
-void host_touch(void *data, uint64_t bytes) {
-  constexpr uint64_t PAGE = 4096;
-  auto *at = static_cast<volatile std::byte *>(data); // volatile: a store of what is there already is not left out
-  for (uint64_t i = 0; i < bytes; i += PAGE) at[i] = at[i];
-}
-
-bz_status check_mem_touch(const bz_mem_touch_args *args) {
-  BZ_CHECK_ARGS("mem_touch", args);
-  BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "mem_touch: reserved is %u, must be 0", args->reserved);
-  BZ_REQUIRE(args->bytes == 0 || args->data != nullptr, BZ_EINVAL, "mem_touch: data is NULL");
-  return BZ_OK;
-}
-
 bz_status check_mem_copy(const bz_mem_copy_args *args) {
   BZ_CHECK_ARGS("mem_copy", args);
   BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "mem_copy: reserved is %u, must be 0", args->reserved);
@@ -81,3 +61,24 @@ bz_status check_mem_copy(const bz_mem_copy_args *args) {
 }
 
 } // namespace bz
+
+extern "C" bz_status bz_mem_alloc(bz_stream *, const bz_mem_alloc_args *args, void **out) {
+  BZ_CHECK_ARGS("mem_alloc", args);
+  BZ_REQUIRE(out != nullptr, BZ_EINVAL, "mem_alloc: out is NULL");
+  BZ_REQUIRE(args->kind <= BZ_MEM_HOST, BZ_EINVAL, "mem_alloc: unknown kind %u", args->kind);
+  *out = bz::host_alloc(args->bytes);
+  BZ_REQUIRE(*out != nullptr, BZ_ENOMEM, "no memory for %llu bytes", static_cast<unsigned long long>(args->bytes));
+  return BZ_OK;
+}
+
+extern "C" void bz_mem_free(bz_stream *, void *ptr) { bz::host_free(ptr); }
+
+extern "C" bz_status bz_mem_touch(bz_stream *, const bz_mem_touch_args *args) {
+  BZ_CHECK_ARGS("mem_touch", args);
+  BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "mem_touch: reserved is %u, must be 0", args->reserved);
+  BZ_REQUIRE(args->bytes == 0 || args->data != nullptr, BZ_EINVAL, "mem_touch: data is NULL");
+  constexpr uint64_t PAGE = 4096;
+  auto *at = static_cast<volatile std::byte *>(args->data); // volatile: storing what is there already is not left out
+  for (uint64_t i = 0; i < args->bytes; i += PAGE) at[i] = at[i];
+  return BZ_OK;
+}

@@ -1,4 +1,4 @@
-// Memory of the host, for the libraries whose device is the host itself.
+// Memory of the host, for the libraries whose device is the host itself: they share bz_mem_alloc, _free and _touch.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,10 +11,7 @@ namespace bz {
 // first use. nullptr when there is no memory. Free with host_free.
 void *host_alloc(uint64_t bytes);
 void host_free(void *ptr);
-void host_touch(void *data, uint64_t bytes); // bz_mem_touch
 
-bz_status check_mem_alloc(const bz_mem_alloc_args *args, void **out);
-bz_status check_mem_touch(const bz_mem_touch_args *args);
 bz_status check_mem_copy(const bz_mem_copy_args *args);
 
 } // namespace bz

@@ -1,6 +1,5 @@
-// The library's own entry points: what it is, memory, and the score by which the engine chooses it.
+// The library's own entry points: what it is, and the score by which the engine chooses it.
 #include "../common/cpus.h"
-#include "../common/host_memory.h"
 #include "../common/status.h"
 #include "isa.h"
 #include "stream.h"
@@ -29,21 +28,6 @@ uint32_t bz_backend_info(char *buf, uint32_t cap) {
                            std::to_string(bz::usable_cpus()) +
                            ",\"memory_bytes\":" + std::to_string(bz::memory_bytes()) + "}";
   return bz::copy_text(text.data(), text.size(), buf, cap);
-}
-
-bz_status bz_mem_alloc(bz_stream *, const bz_mem_alloc_args *args, void **out) {
-  BZ_TRY(bz::check_mem_alloc(args, out));
-  *out = bz::host_alloc(args->bytes);
-  BZ_REQUIRE(*out != nullptr, BZ_ENOMEM, "no memory for %llu bytes", static_cast<unsigned long long>(args->bytes));
-  return BZ_OK;
-}
-
-void bz_mem_free(bz_stream *, void *ptr) { bz::host_free(ptr); }
-
-bz_status bz_mem_touch(bz_stream *, const bz_mem_touch_args *args) {
-  BZ_TRY(bz::check_mem_touch(args));
-  bz::host_touch(args->data, args->bytes);
-  return BZ_OK;
 }
 
 } // extern "C"

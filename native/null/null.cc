@@ -62,21 +62,6 @@ bz_status bz_graph_launch(bz_stream *, bz_graph *) { return BZ_OK; }
 
 void bz_graph_destroy(bz_graph *graph) { delete graph; }
 
-bz_status bz_mem_alloc(bz_stream *, const bz_mem_alloc_args *args, void **out) {
-  BZ_TRY(bz::check_mem_alloc(args, out));
-  *out = bz::host_alloc(args->bytes);
-  BZ_REQUIRE(*out != nullptr, BZ_ENOMEM, "no memory for %llu bytes", static_cast<unsigned long long>(args->bytes));
-  return BZ_OK;
-}
-
-void bz_mem_free(bz_stream *, void *ptr) { bz::host_free(ptr); }
-
-bz_status bz_mem_touch(bz_stream *, const bz_mem_touch_args *args) {
-  BZ_TRY(bz::check_mem_touch(args));
-  bz::host_touch(args->data, args->bytes);
-  return BZ_OK;
-}
-
 bz_status bz_mem_copy(bz_stream *, const bz_mem_copy_args *args) {
   BZ_TRY(bz::check_mem_copy(args));
   if (args->bytes > 0) std::memcpy(args->dst, args->src, args->bytes);

@@ -9,14 +9,14 @@ export interface KVCacheShape {
 
 /** Bytes one block takes over all layers, keys and values. */
 export function bytesPerBlock(device: Device, config: ModelConfig, shape: KVCacheShape): number {
-  const layer = device.library.kvCacheBytes({
-    numKvHeads: config.numKvHeads,
-    headDim: config.headDim,
-    blockSize: shape.blockSize,
-    numBlocks: 1,
-    dtype: shape.dtype,
-  })
-  return layer * 2 * config.numLayers
+  return poolBytes(device, config, shape, 1) * 2 * config.numLayers
+}
+
+/** Bytes of the keys, or of the values, of one layer. */
+function poolBytes(device: Device, config: ModelConfig, shape: KVCacheShape, numBlocks: number): number {
+  const { numKvHeads, headDim } = config
+  const { blockSize, dtype } = shape
+  return device.library.kvCacheBytes({ numKvHeads, headDim, blockSize, numBlocks, dtype })
 }
 
 /** A large page: the system gives so much at a time, and takes up to milliseconds to clear it. */
@@ -28,8 +28,6 @@ export class KVMemory {
   readonly #config: ModelConfig
   readonly #shape: KVCacheShape
   #layers: readonly KVLayer[] | null = null
-  /** Bytes of a pool; all are alike. */
-  #poolBytes = 0
   /** By page of a pool: in how many of the pools it is ready. */
   readonly #readyPools = new Map<number, number>()
 
@@ -46,11 +44,9 @@ export class KVMemory {
 
   /** The layers, allocated where they are not. */
   layers(numBlocks: number): readonly KVLayer[] {
-    const { numKvHeads, headDim, numLayers } = this.#config
     const shape = { ...this.#shape, numBlocks }
-    const bytes = this.#device.library.kvCacheBytes({ numKvHeads, headDim, ...shape })
-    this.#poolBytes = bytes
-    this.#layers ??= Array.from({ length: numLayers }, () => ({
+    const bytes = poolBytes(this.#device, this.#config, shape, numBlocks)
+    this.#layers ??= Array.from({ length: this.#config.numLayers }, () => ({
       key: this.#device.alloc(bytes), value: this.#device.alloc(bytes), ...shape,
     }))
     return this.#layers
@@ -63,14 +59,16 @@ export class KVMemory {
   prepare(blockIds: readonly number[]): boolean {
     if (this.#layers === null) return false
     const pools = this.#layers.flatMap(({ key, value }) => [key, value])
-    const blockBytes = this.#poolBytes / this.#layers[0]!.numBlocks
+    const { numBlocks } = this.#layers[0]!
+    const bytes = poolBytes(this.#device, this.#config, this.#shape, numBlocks)
+    const blockBytes = bytes / numBlocks
     for (const id of blockIds) {
       const last = Math.floor(((id + 1) * blockBytes - 1) / PAGE_BYTES)
       for (let page = Math.floor((id * blockBytes) / PAGE_BYTES); page <= last; page++) {
         const ready = this.#readyPools.get(page) ?? 0
         if (ready === pools.length) continue
         const at = page * PAGE_BYTES
-        this.#device.stream.touch(pools[ready]! + at, Math.min(PAGE_BYTES, this.#poolBytes - at))
+        this.#device.stream.touch(pools[ready]! + at, Math.min(PAGE_BYTES, bytes - at))
         this.#readyPools.set(page, ready + 1)
         return true
       }

@@ -104,17 +104,7 @@ BZ_INLINE F max(F a, F b) {
   return a > b ? a : b;
 #endif
 }
-BZ_INLINE F min(F a, F b) {
-#if defined(__AVX512F__)
-  return _mm512_min_ps(a, b);
-#elif defined(__AVX2__)
-  return _mm256_min_ps(a, b);
-#elif defined(__x86_64__)
-  return _mm_min_ps(a, b);
-#else
-  return a < b ? a : b;
-#endif
-}
+BZ_INLINE F min(F a, F b) { return a < b ? a : b; }
 
 // 0, 1, 2, ... W - 1
 BZ_INLINE I lane_numbers() {
