@@ -1,6 +1,5 @@
 #include "../common/weight_args.h"
 #include "linear_kernels.h"
-#include "onednn.h"
 #include "stream.h"
 
 extern "C" bz_status bz_linear(bz_stream *stream, const bz_linear_args *args) {
@@ -9,11 +8,6 @@ extern "C" bz_status bz_linear(bz_stream *stream, const bz_linear_args *args) {
   const bz_weight &w = *args->weight;
   BZ_TRY(bz::check_linear(args, w.n, w.c));
   if (args->num_tokens == 0) return BZ_OK;
-  if (bz::onednn_takes(*stream, *args)) {
-    uint64_t scratch_bytes = 0;
-    BZ_TRY(bz::onednn_prepare(*stream, *args, &scratch_bytes));
-    return bz::submit(stream, bz::onednn_linear, *args, {.scratch_bytes = scratch_bytes, .serial = true});
-  }
   const bz::LinearKernels &kernels = *stream->kernels->linear;
   return bz::submit(stream, kernels.linear, *args,
                     {.work = uint64_t{args->num_tokens} * w.n * w.c / 16,

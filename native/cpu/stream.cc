@@ -73,19 +73,7 @@ static bz_status run_ops(bz_stream *stream, const Op *ops, size_t count, bool al
   TeamState &state = stream->team;
   state.failing.store(false, std::memory_order_relaxed);
   state.status = BZ_OK;
-  const uint32_t n = alone ? 1 : stream->num_threads;
-  for (size_t i = 0; i < count;) {
-    if (ops[i].traits.serial) {
-      omp_set_num_threads(static_cast<int>(stream->num_threads)); // of this thread: oneDNN opens regions of this size
-      run_region(state, &ops[i], 1, 1);
-      i++;
-      continue;
-    }
-    size_t end = i + 1;
-    while (end < count && !ops[end].traits.serial) end++;
-    run_region(state, &ops[i], end - i, n);
-    i = end;
-  }
+  run_region(state, ops, count, alone ? 1 : stream->num_threads);
   if (state.status == BZ_OK) return BZ_OK;
   if (stream->first_error == BZ_OK) stream->first_error = state.status;
   return fail(state.status, "%s", state.words);

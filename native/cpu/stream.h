@@ -26,8 +26,6 @@ struct OpTraits {
   // About how many simple element operations the op takes: a call with little work runs on the calling thread alone.
   uint64_t work = UINT64_MAX;
   uint64_t scratch_bytes = 0; // what Team::scratch() must hold
-  // The op opens parallel regions itself (oneDNN): it is called with a team of one, outside of any region.
-  bool serial = false;
   const bz_weight *weight = nullptr; // of a product: threads that wait for it ask for its weights
   uint32_t num_tokens = 0;           // of that product
 };

@@ -227,7 +227,9 @@ BZ_API bz_status bz_rms_norm(bz_stream *stream, const bz_rms_norm_args *args);
 ** Int8 and int4 weights: each row of x is quantized to 8 bits, a scale (its largest magnitude / 127) a group of 32
 ** columns, or with BZ_LINEAR_FINE to 12 bits (largest magnitude / 1927), which costs more arithmetic, no more memory
 ** traffic, and keeps the result about as close to float32 as the weights are. Integer sums inside a group, float32 over
-** groups. Other weights ignore the flag. Source: arXiv:2208.07339 for the idea, GGUF for the groups. */
+** groups. Other weights ignore the flag. Source: arXiv:2208.07339 for the idea, GGUF for the groups.
+** Bfloat16 weights: where the processor multiplies bfloat16, x is rounded to it (to nearest, even among equals; subnormals
+** become 0) and sums are float32; elsewhere x stays float32. The same for every number of tokens. */
 enum { BZ_LINEAR_ACCUMULATE = 1, BZ_LINEAR_FINE = 2 };
 typedef struct bz_linear_args {
   uint32_t args_bytes;

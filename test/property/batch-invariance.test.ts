@@ -23,8 +23,9 @@ function engine(dir: string, overrides: Partial<EngineConfig>): TestEngine {
   return new TestEngine(modelPathOf(dir), { dtype: "auto", maxModelLen: 256, ...overrides })
 }
 
-// bfloat16 weights from 32 rows on go to another product, as exact but not bit for bit: see bz_linear.
-describe.each(["gguf-llama/Q4_1", "gguf-k-llama/Q4_K_M", "gguf-qwen2/Q8_0", "llama", "qwen2"])("%s", (name) => {
+const MODELS = ["gguf-llama/BF16", "gguf-llama/Q4_1", "gguf-k-llama/Q4_K_M", "gguf-qwen2/Q8_0", "llama", "qwen2"]
+
+describe.each(MODELS)("%s", (name) => {
   const dir = fixture(`models/${name}`)
 
   test.skipIf(dir === null).each([12, 8] as const)("tokens are the same in any company (activation bits: %p)", (bits) => {

@@ -1,37 +1,62 @@
-// Activations as bytes: a level is one int8, or with two planes 16 * first + second, first in [-120, 120] and second in
-// [-8, 7].
+// Activations as bytes. A level of 8 bits is one int8; one of 12 bits is 2^shift * first + second, in two planes.
+//
+// Packed int4 codes have room to be 16 times themselves in a byte, so that both planes go into one sum: their shift is 4,
+// first in [-120, 120] and second in [-8, 7]. Other weights have a sum for each plane: a shift of whole bytes is cheap to
+// undo in vectors of sums, first in [-8, 8] and second in [-128, 127].
 #pragma once
 #include "activations.h"
 
 namespace bz::BZ_LEVEL {
 
-constexpr int PLANE_SHIFT = 4;
+constexpr bool has_packed_codes(const PackedFormat &f) { return f.storage == Storage::int4 && !f.is_codebook; }
 
+#if defined(__AVX512VNNI__) || !defined(__AVX512F__)
+constexpr int BYTE_SHIFT = 8;
+#else
+constexpr int BYTE_SHIFT = 4; // products with signed weights take no -128: lanes.h
+#endif
+constexpr int CODE_SHIFT = 4;
+
+constexpr int plane_shift(const PackedFormat &f) { return has_packed_codes(f) ? CODE_SHIFT : BYTE_SHIFT; }
+
+// What some products of a weight read is filled; the pointers of the rest are null.
 struct Activations : ActivationTiles {
-  int8_t *levels;      // [tiles][groups][tile][planes][32]
+  int8_t *code_levels; // [tiles][groups][tile][planes][32], for packed codes
+  int8_t *byte_levels; // the same, for other weights
   float *scale;        // [tiles][groups][tile]: largest magnitude / largest level
-  float *sum;          // scale * sum of the group's levels
+  float *sum;          // scale * sum of the group's levels, for formats with a minimum
   int32_t *minus_sum;  // -(sum of the group's levels)
   float *half_sum;     // the same of each half group, for formats with a scale each 16: [tiles][groups][2][tile]
   int32_t *minus_half_sum;
   uint64_t bytes;      // from `at` on; a null `at` asks for this alone
 
   Activations(std::byte *at, const bz_weight &w, uint32_t num_tokens, uint32_t planes)
-      : ActivationTiles(num_tokens, w.c, planes, TOKEN_TILE) {
+      : ActivationTiles(num_tokens, w.c, planes, TOKEN_TILE), code_levels(nullptr), byte_levels(nullptr), sum(nullptr),
+        minus_sum(nullptr), half_sum(nullptr), minus_half_sum(nullptr) {
     const uint64_t n = cells();
-    auto next = reinterpret_cast<uintptr_t>(at);
+    // Not from 0: that is a pointer to nothing.
+    const auto start = at != nullptr ? reinterpret_cast<uintptr_t>(at) : 64;
+    uintptr_t next = start;
     const auto place = [&]<class T>(T *&to, uint64_t count) {
+      if (to != nullptr) return;
       to = reinterpret_cast<T *>(next);
-      next += count * sizeof(T);
+      next += (count * sizeof(T) + 63) / 64 * 64;
     };
+    scale = nullptr;
     place(scale, n);
-    place(sum, n);
-    place(minus_sum, n);
-    place(half_sum, 2 * n);
-    place(minus_half_sum, 2 * n);
-    place(levels, (n + TOKEN_TILE) * planes * GROUP); // loads of the tile unit may read a whole tile
-    bytes = next - reinterpret_cast<uintptr_t>(at);
+    for (uint32_t i = 0; i < w.num_segments; i++) {
+      const PackedFormat &format = w.segments[i].format;
+      if (format.is_float()) continue;
+      const bool halves = format.group < GROUP;
+      // Loads of the tile unit may read a whole tile.
+      place(has_packed_codes(format) ? code_levels : byte_levels, (n + TOKEN_TILE) * planes * GROUP);
+      if (format.has_min) halves ? place(half_sum, 2 * n) : place(sum, n);
+      halves ? place(minus_half_sum, 2 * n) : place(minus_sum, n);
+    }
+    bytes = next - start;
   }
+
+  int8_t *levels(const PackedFormat &format) const { return has_packed_codes(format) ? code_levels : byte_levels; }
 };
 
 } // namespace bz::BZ_LEVEL

@@ -34,8 +34,14 @@ inline Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
 inline Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 inline Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
 inline Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
-// 16 a + b, PLANE_SHIFT bits apart.
-inline Ints join_planes(Ints a, Ints b) { return _mm512_add_epi32(_mm512_slli_epi32(a, 4), b); }
+// a * 2^SHIFT + b. Whole bytes are moved by a shuffle: shifts and products of floats would want the same port.
+template <int SHIFT> inline Ints join_planes(Ints a, Ints b) {
+  if constexpr (SHIFT == 8) {
+    const __m512i up = _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 0, 1, 2, -1, 4, 5, 6, -1, 8, 9, 10, -1, 12, 13, 14));
+    return _mm512_add_epi32(_mm512_shuffle_epi8(a, up), b);
+  }
+  return _mm512_add_epi32(_mm512_slli_epi32(a, SHIFT), b);
+}
 inline Ints splat_shifted(int32_t x, int shift) { return _mm512_slli_epi32(_mm512_set1_epi32(x), shift); }
 inline Bytes load_bytes(const std::byte *p) { return _mm512_loadu_si512(p); }
 // Pairs of bf16 a lane: the first and the second of each as float32.
@@ -159,7 +165,9 @@ inline Floats fma(const Floats &x, const Floats &y, const Floats &z) {
   BZ_LANES(Floats, __builtin_fmaf(x.v[i], y.v[i], z.v[i]));
 }
 inline Floats to_floats(const Ints &x) { BZ_LANES(Floats, static_cast<float>(x.v[i])); }
-inline Ints join_planes(const Ints &x, const Ints &y) { BZ_LANES(Ints, 16 * x.v[i] + y.v[i]); }
+template <int SHIFT> inline Ints join_planes(const Ints &x, const Ints &y) {
+  BZ_LANES(Ints, x.v[i] * (1 << SHIFT) + y.v[i]);
+}
 inline Ints splat_shifted(int32_t x, int shift) { BZ_LANES(Ints, x * (1 << shift)); }
 inline Bytes load_bytes(const std::byte *p) {
   Bytes out;

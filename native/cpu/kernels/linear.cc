@@ -53,47 +53,102 @@ template <class Multiply> static void for_each_share(const bz_linear_args &a, Te
   }
 }
 
-// Few values are quantized by every thread for itself: that costs less than waiting for each other.
-static bool quantize_alone(const bz_linear_args &a) {
-  constexpr uint64_t MOST = 4096;
-  return uint64_t{a.num_tokens} * a.weight->c <= MOST;
+// Whether products of bfloat16 weights read activations rounded to bfloat16.
+#if defined(__AVX512BF16__)
+constexpr bool ROUNDS_TO_BF16 = true;
+#else
+constexpr bool ROUNDS_TO_BF16 = false;
+#endif
+
+// How a segment's activations are prepared.
+enum class Form { none, bf16, levels };
+
+static Form form_of(const Segment &s) {
+  if (!s.format.is_float()) return Form::levels;
+  return ROUNDS_TO_BF16 && s.format.storage == Storage::bf16 ? Form::bf16 : Form::none;
+}
+
+static bool needs(const bz_weight &w, Form form) {
+  for (uint32_t i = 0; i < w.num_segments; i++)
+    if (form_of(w.segments[i]) == form) return true;
+  return false;
 }
 
 static uint32_t activation_planes(const bz_linear_args &a) { return a.flags & BZ_LINEAR_FINE ? 2 : 1; }
 
-// Of one copy of the activations.
-static uint64_t activation_bytes(const bz_linear_args &a) {
-  return (Activations(nullptr, *a.weight, a.num_tokens, activation_planes(a)).bytes + 63) / 64 * 64;
+static uint64_t whole_lines(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// The activations as the weight's products read them. Every thread makes the same views of the same memory.
+struct Prepared {
+  Activations levels;
+#if defined(__AVX512BF16__)
+  Bf16Activations bf16;
+#endif
+  bool has_levels, has_bf16;
+  uint64_t bytes;
+
+  Prepared(std::byte *at, const bz_linear_args &a)
+      : levels(at, *a.weight, a.num_tokens, activation_planes(a)),
+#if defined(__AVX512BF16__)
+        bf16(at + (needs(*a.weight, Form::levels) ? whole_lines(levels.bytes) : 0), a.num_tokens, a.weight->c),
+#endif
+        has_levels(needs(*a.weight, Form::levels)), has_bf16(needs(*a.weight, Form::bf16)), bytes(0) {
+    if (has_levels) bytes += whole_lines(levels.bytes);
+#if defined(__AVX512BF16__)
+    if (has_bf16) bytes += whole_lines(bf16.bytes);
+#endif
+  }
+
+  // Prepares the share of thread `tid` of `n`. In the order of memory: what two threads write lies in different lines.
+  void fill(const bz_linear_args &a, const Team &team) const {
+    if (has_levels) {
+      const Range mine = split(levels.cells(), team, levels.tile);
+      quantize(a.x, a.x_stride, a.weight->c, levels, mine.begin, mine.end);
+    }
+#if defined(__AVX512BF16__)
+    if (has_bf16) {
+      const Range mine = split(bf16.cells(), team, bf16.tile);
+      round_to_bf16(a.x, a.x_stride, bf16, a.weight->c, mine.begin, mine.end);
+    }
+#endif
+  }
+};
+
+// Few values are prepared by every thread for itself: that costs less than waiting for each other.
+static bool prepares_alone(const bz_linear_args &a) {
+  constexpr uint64_t MOST = 4096;
+  return uint64_t{a.num_tokens} * a.weight->c <= MOST;
 }
 
 static uint64_t scratch_bytes(const bz_linear_args &a, uint32_t num_threads) {
-  if (a.weight->is_float) return 0;
-  const uint64_t copies = quantize_alone(a) ? num_threads : 1;
-  return copies * activation_bytes(a) + num_threads * panel_bytes(a.weight->c, activation_planes(a));
+  const uint64_t bytes = Prepared(nullptr, a).bytes * (prepares_alone(a) ? num_threads : 1);
+  return needs(*a.weight, Form::levels) ? bytes + num_threads * panel_bytes(a.weight->c, activation_planes(a)) : bytes;
 }
 
 static void linear(const bz_linear_args &a, Team &team) {
   const bz_weight &w = *a.weight;
   const Output out = {a.y, a.y_stride, a.bias, (a.flags & BZ_LINEAR_ACCUMULATE) != 0};
-  const auto multiply_float = [&](const Segment &s, const Share &share) {
-    linear_float(s, a.x, a.x_stride, w.c, out, share);
-  };
-  if (w.is_float) return for_each_share(a, team, multiply_float);
-  const uint32_t planes = activation_planes(a);
-  const uint64_t bytes = activation_bytes(a);
-  const bool alone = quantize_alone(a);
-  const Activations act(team.scratch() + (alone ? team.tid * bytes : 0), w, a.num_tokens, planes);
-  // In the order of memory: what two threads write lies in different cache lines.
-  const Range mine = alone ? Range{0, act.cells()} : split(act.cells(), team, act.tile);
-  quantize(a.x, a.x_stride, w.c, act, mine.begin, mine.end);
-  if (!alone) team.barrier();
+  const bool alone = prepares_alone(a);
+  const uint64_t bytes = Prepared(nullptr, a).bytes;
+  const Prepared x(team.scratch() + (alone ? team.tid * bytes : 0), a);
+  if (bytes > 0) {
+    x.fill(a, alone ? Team{0, 1, nullptr} : team);
+    if (!alone) team.barrier();
+  }
   for_each_share(a, team, [&](const Segment &s, const Share &share) {
-    if (s.format.is_float()) return multiply_float(s, share);
-#if defined(__AMX_INT8__)
-    std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes(w.c, planes);
-    if (a.num_tokens >= (planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS)) return linear_int_amx(s, act, out, share, panel);
+    switch (form_of(s)) {
+#if defined(__AVX512BF16__)
+      case Form::bf16: return linear_bf16(s, x.bf16, out, share);
 #endif
-    linear_int(s, act, out, share);
+      case Form::levels: break;
+      default: return linear_float(s, a.x, a.x_stride, w.c, out, share);
+    }
+#if defined(__AMX_INT8__)
+    const uint32_t planes = activation_planes(a);
+    std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes(w.c, planes);
+    if (a.num_tokens >= (planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS)) return linear_int_amx(s, x.levels, out, share, panel);
+#endif
+    linear_int(s, x.levels, out, share);
   });
 }
 

@@ -1,7 +1,8 @@
-// The product of float32 activations with float32, bfloat16 and float16 weights, in float32.
+// The product of activations with float32, bfloat16 and float16 weights, in float32; and of activations rounded to
+// bfloat16 with bfloat16 weights, where the level has an instruction for that and no tile unit (linear_bf16_amx.cc).
 //
 // A register tile of blocks of 16 output rows times tokens; every sum runs over the columns in rising order, one fused
-// multiply-add each, whatever the tile: a token's result does not depend on the others.
+// multiply-add each or one instruction for two columns, whatever the tile: a token's result does not depend on the others.
 // Traffic: a panel of blocks that stays in the second cache is done for all tokens before the next; of a tile of tokens
 // a chunk of columns stays in the first while the panel's blocks pass by. Sums wait in memory from chunk to chunk.
 #include "linear_parts.h"
@@ -29,18 +30,43 @@ constexpr uint32_t CHUNK_PAIRS = TILE_TOKENS > 6 ? 256 : 512; // pairs of column
 // With few tokens memory sets the pace, and the processor alone does not look far enough ahead.
 constexpr uint32_t PREFETCH_TOKENS = 2, PREFETCH_PAIRS = 8;
 
-constexpr uint64_t pair_bytes(Storage s) { return s == Storage::f32 ? 128 : 64; }
+// How weights in storage S meet float32 activations: a column at a time.
+template <Storage S> struct FloatPairs {
+  using Value = float; // of the activations
+  static constexpr uint64_t pair_bytes = S == Storage::f32 ? 128 : 64;
+  static constexpr uint32_t steps = 2; // of a pair of columns
 
-// 16 rows of the first or the second column of a pair.
-template <Storage S> inline Floats load_column(const std::byte *pair, bool is_second) {
-  if constexpr (S == Storage::f32) return load_f32(reinterpret_cast<const float *>(pair) + (is_second ? LANES : 0));
-  const Bytes both = load_bytes(pair);
-  if constexpr (S == Storage::bf16) return is_second ? second_bf16(both) : first_bf16(both);
-  return is_second ? second_f16(both) : first_f16(both);
-}
+  // 16 rows of the first or the second column of a pair.
+  static inline Floats load(const std::byte *pair, uint32_t column) {
+    if constexpr (S == Storage::f32) return load_f32(reinterpret_cast<const float *>(pair) + column * LANES);
+    const Bytes both = load_bytes(pair);
+    if constexpr (S == Storage::bf16) return column != 0 ? second_bf16(both) : first_bf16(both);
+    return column != 0 ? second_f16(both) : first_f16(both);
+  }
+  static inline Floats add(Floats sum, Floats w, const float *x) { return fma(w, splat(*x), sum); }
+};
 
-struct Rows {
-  const float *x;
+#if defined(__AVX512BF16__) && !defined(__AMX_BF16__)
+// bfloat16 weights and activations: two columns at once, the second's product added first.
+struct Bf16Pairs {
+  using Value = uint16_t;
+  static constexpr uint64_t pair_bytes = 64;
+  static constexpr uint32_t steps = 1;
+
+  static inline __m512bh load(const std::byte *pair, uint32_t) {
+    return (__m512bh)_mm512_loadu_si512(pair);
+  }
+  static inline Floats add(Floats sum, __m512bh w, const uint16_t *x) {
+    int32_t two;
+    std::memcpy(&two, x, 4);
+    return _mm512_dpbf16_ps(sum, w, (__m512bh)_mm512_set1_epi32(two));
+  }
+};
+#endif
+
+// Rows of activations, `c` columns of each.
+template <class Value> struct Rows {
+  const Value *x;
   uint64_t stride;
   uint32_t c;
 };
@@ -60,20 +86,20 @@ template <uint32_t B, uint32_t N> struct Sums {
 
 // Adds the columns [2 begin, 2 end) of B blocks for N tokens. `ahead`: bytes from a pair to the one to ask for early, 0
 // for none.
-template <Storage S, uint32_t B, uint32_t N>
-inline void add_pairs(const std::byte *values, uint64_t block_bytes, const float *const *x, uint32_t begin,
+template <class P, uint32_t B, uint32_t N>
+inline void add_pairs(const std::byte *values, uint64_t block_bytes, const typename P::Value *const *x, uint32_t begin,
                       uint32_t end, [[maybe_unused]] uint64_t ahead, Sums<B, N> &sums) {
   for (uint32_t i = begin; i < end; i++) {
 #pragma GCC unroll 2
-    for (uint32_t odd = 0; odd < 2; odd++) {
+    for (uint32_t step = 0; step < P::steps; step++) {
 #pragma GCC unroll 4
       for (uint32_t b = 0; b < B; b++) {
-        const std::byte *pair = values + b * block_bytes + i * pair_bytes(S);
+        const std::byte *pair = values + b * block_bytes + i * P::pair_bytes;
         if constexpr (N <= PREFETCH_TOKENS)
-          if (S == Storage::f32 || odd == 0) __builtin_prefetch(pair + ahead + (odd ? 64 : 0));
-        const Floats w = load_column<S>(pair, odd != 0);
+          if (P::pair_bytes > 64 || step == 0) __builtin_prefetch(pair + ahead + step * 64);
+        const auto w = P::load(pair, step);
 #pragma GCC unroll 12
-        for (uint32_t t = 0; t < N; t++) sums.of[b][t] = fma(w, splat(x[t][2 * i + odd]), sums.of[b][t]);
+        for (uint32_t t = 0; t < N; t++) sums.of[b][t] = P::add(sums.of[b][t], w, x[t] + 2 * i + step);
       }
     }
   }
@@ -81,12 +107,12 @@ inline void add_pairs(const std::byte *values, uint64_t block_bytes, const float
 
 // Blocks [block, block + B) for tokens [token, token + N), pairs [begin, end) of their columns. `kept`: their sums so
 // far, and where they go before the last pair.
-template <Storage S, uint32_t B, uint32_t N>
-void tile_product(const Segment &s, const Rows &rows, const Output &out, uint32_t block, uint32_t token, uint32_t begin,
+template <class P, uint32_t B, uint32_t N>
+void tile_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t block, uint32_t token, uint32_t begin,
                   uint32_t end, float *kept) {
   const uint64_t block_bytes = s.block_value_bytes();
   const std::byte *values = s.values + block * block_bytes;
-  const float *x[N];
+  const typename P::Value *x[N];
   for (uint32_t t = 0; t < N; t++) x[t] = rows.x + (token + t) * rows.stride;
   Sums<B, N> sums;
   if (begin > 0) sums.load(kept);
@@ -97,17 +123,17 @@ void tile_product(const Segment &s, const Rows &rows, const Output &out, uint32_
   if constexpr (N <= PREFETCH_TOKENS) {
     // The last pairs ask for the first ones of the blocks that come next.
     const uint32_t turn = end > begin + PREFETCH_PAIRS ? end - PREFETCH_PAIRS : begin;
-    constexpr uint64_t ahead = PREFETCH_PAIRS * pair_bytes(S);
-    add_pairs<S>(values, block_bytes, x, begin, turn, ahead, sums);
-    add_pairs<S>(values, block_bytes, x, turn, end, ahead + (B - 1) * block_bytes, sums);
+    constexpr uint64_t ahead = PREFETCH_PAIRS * P::pair_bytes;
+    add_pairs<P>(values, block_bytes, x, begin, turn, ahead, sums);
+    add_pairs<P>(values, block_bytes, x, turn, end, ahead + (B - 1) * block_bytes, sums);
   } else {
-    add_pairs<S>(values, block_bytes, x, begin, end, 0, sums);
+    add_pairs<P>(values, block_bytes, x, begin, end, 0, sums);
   }
   if (end < pairs) return sums.keep(kept);
   if (rows.c % 2 != 0) { // the pair's second is padding
     for (uint32_t b = 0; b < B; b++) {
-      const Floats w = load_column<S>(values + b * block_bytes + pairs * pair_bytes(S), false);
-      for (uint32_t t = 0; t < N; t++) sums.of[b][t] = fma(w, splat(x[t][2 * pairs]), sums.of[b][t]);
+      const auto w = P::load(values + b * block_bytes + pairs * P::pair_bytes, 0);
+      for (uint32_t t = 0; t < N; t++) sums.of[b][t] = P::add(sums.of[b][t], w, x[t] + 2 * pairs);
     }
   }
   for (uint32_t t = 0; t < N; t++)
@@ -115,8 +141,8 @@ void tile_product(const Segment &s, const Rows &rows, const Output &out, uint32_
 }
 
 // Blocks [begin, end), a panel, for N tokens.
-template <Storage S, uint32_t N>
-void panel_product(const Segment &s, const Rows &rows, const Output &out, uint32_t begin, uint32_t end,
+template <class P, uint32_t N>
+void panel_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t begin, uint32_t end,
                    uint32_t token) {
   alignas(64) float kept[MAX_PANEL_BLOCKS * N * LANES];
   constexpr uint32_t B = tile_blocks(N);
@@ -125,33 +151,35 @@ void panel_product(const Segment &s, const Rows &rows, const Output &out, uint32
     const uint32_t first = pairs * i / chunks, last = pairs * (i + 1) / chunks;
     uint32_t block = begin;
     for (; block + B <= end; block += B)
-      tile_product<S, B, N>(s, rows, out, block, token, first, last, kept + (block - begin) * N * LANES);
+      tile_product<P, B, N>(s, rows, out, block, token, first, last, kept + (block - begin) * N * LANES);
     if constexpr (B > 1)
       for (; block < end; block++)
-        tile_product<S, 1, N>(s, rows, out, block, token, first, last, kept + (block - begin) * N * LANES);
+        tile_product<P, 1, N>(s, rows, out, block, token, first, last, kept + (block - begin) * N * LANES);
   }
 }
 
 // The tokens [token, end), fewer than a tile of N + 1.
-template <Storage S, uint32_t N> void rest_product(const Segment &s, const Rows &rows, const Output &out,
-                                                   uint32_t begin, uint32_t end, uint32_t token, uint32_t token_end) {
+template <class P, uint32_t N>
+void rest_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t begin, uint32_t end,
+                  uint32_t token, uint32_t token_end) {
   if (token_end - token >= N) {
-    panel_product<S, N>(s, rows, out, begin, end, token);
+    panel_product<P, N>(s, rows, out, begin, end, token);
     token += N;
   }
-  if constexpr (N > 1) rest_product<S, N - 1>(s, rows, out, begin, end, token, token_end);
+  if constexpr (N > 1) rest_product<P, N - 1>(s, rows, out, begin, end, token, token_end);
 }
 
-template <Storage S> void share_product(const Segment &s, const Rows &rows, const Output &out, const Share &share) {
+template <class P>
+void share_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, const Share &share) {
   const uint64_t fit = PANEL_BYTES / s.block_value_bytes();
   const uint32_t panel = fit < 4 ? 4 : fit < MAX_PANEL_BLOCKS ? static_cast<uint32_t>(fit) / 4 * 4 : MAX_PANEL_BLOCKS;
   for (uint32_t begin = share.block_begin; begin < share.block_end; begin += panel) {
     const uint32_t end = begin + panel < share.block_end ? begin + panel : share.block_end;
     uint32_t token = share.token_begin;
     for (; token + TILE_TOKENS <= share.token_end; token += TILE_TOKENS)
-      panel_product<S, TILE_TOKENS>(s, rows, out, begin, end, token);
+      panel_product<P, TILE_TOKENS>(s, rows, out, begin, end, token);
     if (token < share.token_end)
-      rest_product<S, TILE_TOKENS - 1>(s, rows, out, begin, end, token, share.token_end);
+      rest_product<P, TILE_TOKENS - 1>(s, rows, out, begin, end, token, share.token_end);
   }
 }
 
@@ -159,12 +187,20 @@ template <Storage S> void share_product(const Segment &s, const Rows &rows, cons
 
 void linear_float(const Segment &s, const float *x, uint64_t x_stride, uint32_t c, const Output &out,
                   const Share &share) {
-  const Rows rows = {x, x_stride, c};
+  const Rows<float> rows = {x, x_stride, c};
   switch (s.format.storage) {
-    case Storage::f32: return share_product<Storage::f32>(s, rows, out, share);
-    case Storage::bf16: return share_product<Storage::bf16>(s, rows, out, share);
-    default: return share_product<Storage::f16>(s, rows, out, share);
+    case Storage::f32: return share_product<FloatPairs<Storage::f32>>(s, rows, out, share);
+    case Storage::bf16: return share_product<FloatPairs<Storage::bf16>>(s, rows, out, share);
+    default: return share_product<FloatPairs<Storage::f16>>(s, rows, out, share);
   }
 }
+
+#if defined(__AVX512BF16__) && !defined(__AMX_BF16__)
+// An odd last column has a zero beside it, in the weights and in the activations: pairs are whole.
+void linear_bf16(const Segment &s, const Bf16Activations &a, const Output &out, const Share &share) {
+  const uint64_t stride = uint64_t{a.groups} * GROUP;
+  share_product<Bf16Pairs>(s, {a.values, stride, s.c_padded}, out, share);
+}
+#endif
 
 } // namespace bz::BZ_LEVEL

@@ -74,7 +74,7 @@ template <class F, uint32_t PLANES> struct GroupOperands {
   inline Ints dot(Ints start, const int8_t *x) const {
     if constexpr (PLANES == 1) return W::dot(start, w, x);
     else if constexpr (is_wide) return W::dot(W::dot(start, wide, x), w, x + GROUP);
-    else return join_planes(W::dot(splat_shifted(0, 0), w, x), W::dot(start, w, x + GROUP));
+    else return join_planes<plane_shift(F::format)>(W::dot(splat_shifted(0, 0), w, x), W::dot(start, w, x + GROUP));
   }
 };
 
@@ -103,7 +103,7 @@ void block_product(const Segment &s, const Activations &a, const Output &out, ui
       const float *group_sum = parts == 1 ? a.sum : a.half_sum;
 #pragma GCC unroll MAX_TOKENS
       for (uint32_t t = 0; t < N; t++) {
-        const int8_t *x = a.levels + (at + t) * PLANES * GROUP + p * F::format.group;
+        const int8_t *x = a.levels(F::format) + (at + t) * PLANES * GROUP + p * F::format.group;
         constexpr int shift = Weights<F>::shift;
         const Ints start = shift < 0 ? splat_shifted(0, 0) : splat_shifted(minus_sum[sum_at + t], shift);
         const Ints dot = w.dot(start, x);

@@ -1,5 +1,6 @@
 // The pieces of the linear product of one instruction set level, and what they hand each other.
 #pragma once
+#include "activations_bf16.h"
 #if defined(BZ_LEVEL_avx2)
 #include "activation_words.h"
 #else
@@ -47,6 +48,11 @@ void linear_int(const Segment &s, const Activations &a, const Output &out, const
 // linear_float.cc
 void linear_float(const Segment &s, const float *x, uint64_t x_stride, uint32_t c, const Output &out,
                   const Share &share);
+
+#if defined(__AVX512BF16__)
+// linear_float.cc, linear_bf16_amx.cc
+void linear_bf16(const Segment &s, const Bf16Activations &a, const Output &out, const Share &share);
+#endif
 
 #if defined(__AMX_INT8__)
 // The same numbers as linear_int. `panel`: panel_bytes of scratch of this thread. linear_amx.cc

@@ -104,7 +104,13 @@ BZ_INLINE F max(F a, F b) {
   return a > b ? a : b;
 #endif
 }
-BZ_INLINE F min(F a, F b) { return a < b ? a : b; }
+BZ_INLINE F min(F a, F b) {
+#if defined(__AVX512F__)
+  return _mm512_min_ps(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
 
 // 0, 1, 2, ... W - 1
 BZ_INLINE I lane_numbers() {
@@ -156,8 +162,13 @@ BZ_INLINE U to_bf16_bits(F v) {
 // exp(x) to 2 ulp in float32's normal range; 0 below it (for -inf too), about 2.4e38 at most, NaN undefined.
 // Source: the reduction and coefficients of Cephes expf.
 BZ_INLINE F exp(F x) {
+#if defined(__AVX512F__)
+  const F clamped = max(min(x, set(88.37626f)), set(-87.33654f));
+  const F n = _mm512_roundscale_ps(clamped * 1.44269504088896341f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
   const F clamped = max(min(x, set(88.37626f)), set(-87.33654f));
   const F n = (clamped * 1.44269504088896341f + 12582912.0f) - 12582912.0f; // adding 1.5 * 2^23 rounds to an integer
+#endif
   F r = fma(n, set(-0.693359375f), clamped);
   r = fma(n, set(2.12194440e-4f), r);
   F p = set(1.9875691500e-4f);
@@ -167,8 +178,12 @@ BZ_INLINE F exp(F x) {
   p = fma(p, r, set(1.6666665459e-1f));
   p = fma(p, r, set(5.0000001201e-1f));
   p = fma(p, r * r, r) + 1.0f;
+#if defined(__AVX512F__)
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, set(-87.33654f), _CMP_GE_OQ), p, n); // no subnormals: they are slow
+#else
   const F result = (F)((I)p + (__builtin_convertvector(n, I) << 23));
   return x < -87.33654f ? F{} : result;
+#endif
 }
 
 // tanh(x) to about 1e-7 absolute.
