@@ -1,8 +1,8 @@
 // Activations as bytes. A level of 8 bits is one int8; one of 12 bits is 2^shift * first + second, in two planes.
 //
-// Packed int4 codes have room to be 16 times themselves in a byte, so that both planes go into one sum: their shift is 4,
-// first in [-120, 120] and second in [-8, 7]. Other weights have a sum for each plane: a shift of whole bytes is cheap to
-// undo in vectors of sums, first in [-8, 8] and second in [-128, 127].
+// Packed int4 codes have room to be 16 times themselves in a byte, so that both planes go into one sum: their shift is
+// 4, first in [-120, 120] and second in [-8, 7]. Other weights have a sum for each plane: a shift of whole bytes is
+// cheap to undo in vectors of sums, first in [-8, 8] and second in [-128, 127].
 #pragma once
 #include "activations.h"
 
@@ -10,12 +10,7 @@ namespace bz::BZ_LEVEL {
 
 constexpr bool has_packed_codes(const PackedFormat &f) { return f.storage == Storage::int4 && !f.is_codebook; }
 
-#if defined(__AVX512VNNI__) || !defined(__AVX512F__)
-constexpr int BYTE_SHIFT = 8;
-#else
-constexpr int BYTE_SHIFT = 4; // products with signed weights take no -128: lanes.h
-#endif
-constexpr int CODE_SHIFT = 4;
+constexpr int CODE_SHIFT = 4, BYTE_SHIFT = 8;
 
 constexpr int plane_shift(const PackedFormat &f) { return has_packed_codes(f) ? CODE_SHIFT : BYTE_SHIFT; }
 

@@ -1,4 +1,4 @@
-// Activations as the AVX2 level reads them: 16-bit words, one a level, for vpmaddwd, or bytes for vpmaddubsw, where
+// Activations as levels without VNNI read them: 16-bit words, one a level, for vpmaddwd, or bytes for vpmaddubsw, where
 // levels of 8 bits meet packed codes. Of each 8 columns the pairs of words are (0, 2), (1, 3), (4, 6), (5, 7): what
 // shifts alone make of bytes.
 //
@@ -11,8 +11,13 @@
 
 namespace bz::BZ_LEVEL {
 
-// What one product takes, so that it reads its activations in a row; its int32 sums fill half of the 16 registers.
+// What one product takes, so that it reads its activations in a row: its int32 and float32 sums fill half of the
+// registers.
+#if defined(__AVX512F__)
+constexpr uint32_t WORD_TILE = 8;
+#else
 constexpr uint32_t WORD_TILE = 4;
+#endif
 
 // A weight's needs only are filled; the pointers of others are null.
 struct Activations : ActivationTiles {

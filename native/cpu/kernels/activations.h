@@ -2,6 +2,14 @@
 #pragma once
 #include "../linear_kernels.h"
 
+// Levels with vectors and no instruction for sums of byte products read 16-bit words: activation_words.h. The others
+// read bytes: activation_planes.h.
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+#define BZ_HAS_WORDS 1
+#else
+#define BZ_HAS_WORDS 0
+#endif
+
 namespace bz::BZ_LEVEL {
 
 // Tokens lie in tiles, of each tile group after group of 32 columns: a cell is one group of one token.
@@ -16,7 +24,8 @@ struct ActivationTiles {
   uint64_t cells() const { return uint64_t{(num_tokens + tile - 1) / tile} * tile * groups; }
 };
 
-// Calls each(cell, half cell, 32 columns of x) for cells [begin, end). Halves of 16 columns lie [tiles][groups][2][tile].
+// Calls each(cell, half cell, 32 columns of x) for cells [begin, end). Halves of 16 columns lie
+// [tiles][groups][2][tile].
 template <class Each>
 inline void for_each_cell(const ActivationTiles &a, const float *x, uint64_t x_stride, uint32_t c, uint64_t begin,
                           uint64_t end, Each each) {

@@ -1,5 +1,5 @@
-// Rows of activations rounded to bfloat16, as products of bfloat16 weights read them: on the tile unit tiles of up to 16
-// tokens, whose rows of 32 columns are the unit's operands; else token after token.
+// Rows of activations rounded to bfloat16, as products of bfloat16 weights read them: on the tile unit tiles of up to
+// 16 tokens, whose rows of 32 columns are the unit's operands; else token after token.
 #pragma once
 #include <cstring>
 
@@ -25,7 +25,8 @@ struct Bf16Activations : ActivationTiles {
         bytes(cells() * GROUP * 2) {}
 };
 
-// Fills cells [begin, end) from rows of x. Values are rounded to the nearest, to even among equals; subnormals become 0.
+// Fills cells [begin, end) from rows of x. Values are rounded to the nearest, to even among equals; subnormals become
+// 0.
 inline void round_to_bf16(const float *x, uint64_t x_stride, const Bf16Activations &out, uint32_t c, uint64_t begin,
                           uint64_t end) {
   for_each_cell(out, x, x_stride, c, begin, end, [&](uint64_t at, uint64_t, const float *from) {

@@ -1,7 +1,7 @@
 // The tile unit (AMX) of one thread: eight tiles of up to 16 rows of 64 bytes.
 //
-// The compiler does not know what tile instructions read and write, so every one that touches memory says that it may be
-// any of it. Tile numbers are part of the instructions, hence template parameters.
+// The compiler does not know what tile instructions read and write, so every one that touches memory says that it may
+// be any of it. Tile numbers are part of the instructions, hence template parameters.
 #pragma once
 #include <cstdint>
 
@@ -10,8 +10,8 @@
 namespace bz {
 namespace {
 
-// Configures the tiles for the lifetime of this object: 0 to 4 have `rows` rows, 5 to 7 have `weight_rows`; rows of 0 to
-// 3 and of 5 to 7 have 64 bytes, those of tile 4 `token_bytes`.
+// Configures the tiles for the lifetime of this object: 0 to 4 have `rows` rows, 5 to 7 have `weight_rows`; rows of 0
+// to 3 and of 5 to 7 have 64 bytes, those of tile 4 `token_bytes`.
 class TileConfig {
  public:
   explicit TileConfig(uint32_t rows, uint32_t token_bytes = 64, uint32_t weight_rows = 16) {

@@ -391,10 +391,8 @@ void attention(Args &a, Team &team) {
 #if defined(__AMX_BF16__)
   if (a.head_dim % TILE_DEPTH == 0) { // tiles of whole depth
     MatrixScratch matrix;
-    begin_tiles();
-    attend<KvBf16>(a, {team, &matrix, q});
-    end_tiles();
-    return;
+    const TileConfig config(TILE_ROWS);
+    return attend<KvBf16>(a, {team, &matrix, q});
   }
 #endif
   attend<KvBf16>(a, {team, nullptr, q});

@@ -7,6 +7,10 @@
 #include "../attention_plan.h"
 #include "attention_tile.h"
 
+#if defined(__AMX_BF16__)
+#include "amx_tiles.h"
+#endif
+
 namespace bz::BZ_LEVEL {
 
 #if !defined(__AMX_BF16__)
@@ -24,22 +28,6 @@ struct MatrixScratch {
   uint16_t p[SPLITS][MAX_QUERIES * TILE_KEYS];
   uint16_t v[TILE_KEYS * MAX_ROW];                       // [TILE_KEYS / 2][row][2]
 };
-
-// The compiler does not know that tile instructions read memory: what they read must be written before.
-BZ_INLINE void memory_is_written() { asm volatile("" ::: "memory"); }
-
-// All eight tiles are 16 rows of 64 bytes. Of this thread, until end_tiles.
-static void begin_tiles() {
-  struct {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {};
-    uint8_t rows[16] = {};
-  } config;
-  for (int i = 0; i < 8; i++) config.row_bytes[i] = 64, config.rows[i] = TILE_ROWS;
-  memory_is_written();
-  _tile_loadconfig(&config);
-}
-static void end_tiles() { _tile_release(); }
 
 // Splits 16 values; parts [SPLITS] are bfloat16 values in the low halves of lanes.
 BZ_INLINE void split_parts(F x, uint16_t *const *parts) {
@@ -64,32 +52,31 @@ static void split_queries(const float *const *q, uint32_t count, uint32_t d, Mat
 // scores[q][0, 64) for one or two tiles of query vectors, from the row `first` on.
 static void score_matrix(const MatrixScratch &m, uint32_t first, uint32_t blocks, const uint16_t *const *groups,
                          uint32_t d, float *scores) {
-  memory_is_written();
   const uint64_t q_stride = d * 2, score_stride = TILE_KEYS * 4;
   for (uint32_t g = 0; g < TILE_GROUPS; g += 2) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    zero_tile<0>();
+    zero_tile<1>();
+    zero_tile<2>();
+    zero_tile<3>();
     for (uint32_t i = 0; i < d; i += TILE_DEPTH) {
-      _tile_loadd(4, groups[g] + i * GROUP_TOKENS, 64);
-      _tile_loadd(5, groups[g + 1] + i * GROUP_TOKENS, 64);
+      load_tile<4>(groups[g] + i * GROUP_TOKENS, 64);
+      load_tile<5>(groups[g + 1] + i * GROUP_TOKENS, 64);
       for (uint32_t s = 0; s < SPLITS; s++) {
-        _tile_loadd(6, m.q[s] + first * d + i, q_stride);
-        _tile_dpbf16ps(0, 6, 4);
-        _tile_dpbf16ps(1, 6, 5);
+        load_tile<6>(m.q[s] + first * d + i, q_stride);
+        dot_bf16<0, 6, 4>();
+        dot_bf16<1, 6, 5>();
         if (blocks == 1) continue;
-        _tile_loadd(7, m.q[s] + (first + TILE_ROWS) * d + i, q_stride);
-        _tile_dpbf16ps(2, 7, 4);
-        _tile_dpbf16ps(3, 7, 5);
+        load_tile<7>(m.q[s] + (first + TILE_ROWS) * d + i, q_stride);
+        dot_bf16<2, 7, 4>();
+        dot_bf16<3, 7, 5>();
       }
     }
     float *to = scores + g * GROUP_TOKENS;
-    _tile_stored(0, to, score_stride);
-    _tile_stored(1, to + GROUP_TOKENS, score_stride);
+    store_tile<0>(to, score_stride);
+    store_tile<1>(to + GROUP_TOKENS, score_stride);
     if (blocks == 1) continue;
-    _tile_stored(2, to + TILE_ROWS * TILE_KEYS, score_stride);
-    _tile_stored(3, to + TILE_ROWS * TILE_KEYS + GROUP_TOKENS, score_stride);
+    store_tile<2>(to + TILE_ROWS * TILE_KEYS, score_stride);
+    store_tile<3>(to + TILE_ROWS * TILE_KEYS + GROUP_TOKENS, score_stride);
   }
 }
 
@@ -119,34 +106,33 @@ static void gather_values(const uint16_t *const *values, uint32_t begin, uint32_
 
 // out[q][0, row) += p[q] V for one or two tiles of query vectors; out's rows follow each other.
 static void value_matrix(const MatrixScratch &m, uint32_t blocks, uint64_t row, float *out) {
-  memory_is_written();
   const uint64_t p_stride = TILE_KEYS * 2, pair_stride = row * 4, out_stride = row * 4;
   for (uint64_t column = 0; column < row; column += 2 * GROUP_TOKENS) {
     float *to = out + column;
-    _tile_loadd(0, to, out_stride);
-    _tile_loadd(1, to + GROUP_TOKENS, out_stride);
+    load_tile<0>(to, out_stride);
+    load_tile<1>(to + GROUP_TOKENS, out_stride);
     if (blocks == 2) {
-      _tile_loadd(2, to + TILE_ROWS * row, out_stride);
-      _tile_loadd(3, to + TILE_ROWS * row + GROUP_TOKENS, out_stride);
+      load_tile<2>(to + TILE_ROWS * row, out_stride);
+      load_tile<3>(to + TILE_ROWS * row + GROUP_TOKENS, out_stride);
     }
     for (uint32_t t = 0; t < TILE_KEYS; t += TILE_DEPTH) {
-      _tile_loadd(4, m.v + t * row + column * 2, pair_stride);
-      _tile_loadd(5, m.v + t * row + (column + GROUP_TOKENS) * 2, pair_stride);
+      load_tile<4>(m.v + t * row + column * 2, pair_stride);
+      load_tile<5>(m.v + t * row + (column + GROUP_TOKENS) * 2, pair_stride);
       for (uint32_t s = 0; s < SPLITS; s++) {
-        _tile_loadd(6, m.p[s] + t, p_stride);
-        _tile_dpbf16ps(0, 6, 4);
-        _tile_dpbf16ps(1, 6, 5);
+        load_tile<6>(m.p[s] + t, p_stride);
+        dot_bf16<0, 6, 4>();
+        dot_bf16<1, 6, 5>();
         if (blocks == 1) continue;
-        _tile_loadd(7, m.p[s] + TILE_ROWS * TILE_KEYS + t, p_stride);
-        _tile_dpbf16ps(2, 7, 4);
-        _tile_dpbf16ps(3, 7, 5);
+        load_tile<7>(m.p[s] + TILE_ROWS * TILE_KEYS + t, p_stride);
+        dot_bf16<2, 7, 4>();
+        dot_bf16<3, 7, 5>();
       }
     }
-    _tile_stored(0, to, out_stride);
-    _tile_stored(1, to + GROUP_TOKENS, out_stride);
+    store_tile<0>(to, out_stride);
+    store_tile<1>(to + GROUP_TOKENS, out_stride);
     if (blocks == 1) continue;
-    _tile_stored(2, to + TILE_ROWS * row, out_stride);
-    _tile_stored(3, to + TILE_ROWS * row + GROUP_TOKENS, out_stride);
+    store_tile<2>(to + TILE_ROWS * row, out_stride);
+    store_tile<3>(to + TILE_ROWS * row + GROUP_TOKENS, out_stride);
   }
 }
 

@@ -2,9 +2,8 @@
 //
 // Keys of a block and KV head: groups of 16 tokens. A register holds one dimension (float32) or one pair of dimensions
 // (bfloat16) of 16 tokens, so a query's scores need no sum across lanes; the pairs are also what the processor's matrix
-// tiles take.
-// Values of a block and KV head: rows of Dv values, D rounded up to whole registers of the widest level; bfloat16 rows of
-// two tokens are interleaved, for the same reason.
+// tiles take. Values of a block and KV head: rows of Dv values, D rounded up to whole registers of the widest level;
+// bfloat16 rows of two tokens are interleaved, for the same reason.
 //   K cache  [B][K][S / 16][D][16] in float32, [B][K][S / 16][D / 2][16][2] in bfloat16
 //   V cache  [B][K][S][Dv]         in float32, [B][K][S / 2][Dv][2]         in bfloat16
 #pragma once
@@ -16,8 +15,8 @@ constexpr uint32_t GROUP_TOKENS = 16; // the block size is a multiple of it
 
 static inline uint64_t padded_dim(uint32_t d) { return (d + 15) / 16 * 16; }
 
-// The first or the second of pairs of bfloat16. CROWDED: no register is free for the mask, and it stays in memory, where
-// the compiler does not see that it is always the same.
+// The first or the second of pairs of bfloat16. CROWDED: no register is free for the mask, and it stays in memory,
+// where the compiler does not see that it is always the same.
 template <bool CROWDED> BZ_INLINE F one_of_pairs(U both, bool is_odd) {
   constexpr uint32_t m = 0xffff0000u;
   if (!is_odd) return (F)(both << 16);

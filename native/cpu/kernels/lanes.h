@@ -1,8 +1,8 @@
 // 16 lanes, one for each output row of a block: float32 sums, int32 sums, and 4 columns of int8 weights a lane.
 //
 // Every level computes the same numbers: integer sums are exact, and floats are only multiplied, added and fused where
-// the code says so. `Bytes` of full-range weights are kept as the level's dot product wants them: with 2^SIGNED_SHIFT
-// added to each, or with nothing where SIGNED_SHIFT is -1.
+// the code says so. `Bytes` of full-range weights are operands of the level's dot product: with 2^SIGNED_SHIFT added to
+// each, or with nothing where SIGNED_SHIFT is -1.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +44,18 @@ template <int SHIFT> inline Ints join_planes(Ints a, Ints b) {
 }
 inline Ints splat_shifted(int32_t x, int shift) { return _mm512_slli_epi32(_mm512_set1_epi32(x), shift); }
 inline Bytes load_bytes(const std::byte *p) { return _mm512_loadu_si512(p); }
+// A lane as two 16-bit words, or as four bytes.
+inline Ints splat_bits(int32_t x) { return _mm512_set1_epi32(x); }
+inline Ints add_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+inline Ints add_words(Ints a, Ints b) { return _mm512_add_epi16(a, b); }
+inline Ints and_bits(Ints a, Ints b) { return _mm512_and_si512(a, b); }
+inline Ints xor_bits(Ints a, Ints b) { return _mm512_xor_si512(a, b); }
+inline Ints shift_words_left(Ints a, int n) { return _mm512_slli_epi16(a, static_cast<unsigned>(n)); }
+inline Ints shift_words_right(Ints a, int n) { return _mm512_srai_epi16(a, static_cast<unsigned>(n)); } // signed
+inline Ints dot_words(Ints a, Ints b) { return _mm512_madd_epi16(a, b); }                 // of each lane's two
+inline Ints dot_byte_pairs(Bytes codes, Bytes x) { return _mm512_maddubs_epi16(codes, x); } // a word for two bytes
+// The compiler must not add in another order: it would run out of registers.
+[[gnu::always_inline]] inline void keep_order(Ints &a) { asm("" : "+v"(a)); }
 // Pairs of bf16 a lane: the first and the second of each as float32.
 inline Floats first_bf16(Bytes a) { return _mm512_castsi512_ps(_mm512_slli_epi32(a, 16)); }
 inline Floats second_bf16(Bytes a) { return _mm512_castsi512_ps(_mm512_and_si512(a, _mm512_set1_epi32(-65536))); }
@@ -68,21 +80,6 @@ inline Bytes codes_times_16(Bytes codes) { return _mm512_slli_epi16(codes, 4); }
 inline Bytes as_signed_operand(Bytes levels) { return _mm512_xor_si512(levels, _mm512_set1_epi8(-128)); }
 inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) { return _mm512_dpbusd_epi32(sum, w, four_columns(x)); }
 inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) { return _mm512_dpbusd_epi32(sum, w, four_columns(x)); }
-#else
-constexpr int SIGNED_SHIFT = -1; // nothing is added
-constexpr bool WIDE_CODES = false;
-inline Bytes as_signed_operand(Bytes levels) { return levels; }
-inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) {
-  const __m512i pairs = _mm512_maddubs_epi16(w, four_columns(x));
-  return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
-}
-// |w| * sign(w) x: pairs of products stay within 16 bits, as x is at least -127.
-inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) {
-  const __m512i four = four_columns(x);
-  const __m512i signed_x = _mm512_mask_sub_epi8(four, _mm512_movepi8_mask(w), _mm512_setzero_si512(), four);
-  const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(w), signed_x);
-  return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
-}
 #endif
 
 #elif defined(__AVX2__)
@@ -116,6 +113,20 @@ inline Bytes load_bytes(const std::byte *p) {
   const auto *halves = reinterpret_cast<const __m256i *>(p);
   return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
 }
+// A lane as two 16-bit words, or as four bytes.
+inline Ints splat_bits(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+inline Ints add_ints(Ints x, Ints y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
+inline Ints add_words(Ints x, Ints y) { return {_mm256_add_epi16(x.a, y.a), _mm256_add_epi16(x.b, y.b)}; }
+inline Ints and_bits(Ints x, Ints y) { return {_mm256_and_si256(x.a, y.a), _mm256_and_si256(x.b, y.b)}; }
+inline Ints xor_bits(Ints x, Ints y) { return {_mm256_xor_si256(x.a, y.a), _mm256_xor_si256(x.b, y.b)}; }
+inline Ints shift_words_left(Ints x, int n) { return {_mm256_slli_epi16(x.a, n), _mm256_slli_epi16(x.b, n)}; }
+inline Ints shift_words_right(Ints x, int n) { return {_mm256_srai_epi16(x.a, n), _mm256_srai_epi16(x.b, n)}; }
+inline Ints dot_words(Ints x, Ints y) { return {_mm256_madd_epi16(x.a, y.a), _mm256_madd_epi16(x.b, y.b)}; }
+inline Ints dot_byte_pairs(Bytes codes, Bytes x) { // words
+  return {_mm256_maddubs_epi16(codes.a, x.a), _mm256_maddubs_epi16(codes.b, x.b)};
+}
+// The compiler must not add in another order: it would run out of registers.
+[[gnu::always_inline]] inline void keep_order(Ints &x) { asm("" : "+x"(x.a), "+x"(x.b)); }
 inline Floats first_bf16(Bytes x) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(x.a, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(x.b, 16))};
 }

@@ -1,10 +1,14 @@
 // Reads and products with nothing else in their way.
 //
-// A product keeps as many sums as hide the latency of its instruction. `opaque` hides from the compiler that operands do
-// not change and that sums are equal, so that nothing is done once instead of every time.
+// A product keeps as many sums as hide the latency of its instruction. `opaque` hides from the compiler that operands
+// do not change and that sums are equal, so that nothing is done once instead of every time.
 #include "../kernels.h"
 #include "../limit_kernels.h"
 #include "vec.h"
+
+#if defined(__AMX_TILE__)
+#include "amx_tiles.h"
+#endif
 
 namespace bz::BZ_LEVEL {
 namespace {
@@ -54,43 +58,47 @@ uint64_t f32() {
 
 #if defined(__AMX_TILE__)
 
-// Two operands of 16 rows of 64 bytes a side: four sums, as a real product has them.
-template <class Step> uint64_t multiply_tiles(uint32_t products, Step step) {
-  struct {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {};
-    uint8_t rows[16] = {};
-  } config;
-  for (int i = 0; i < 8; i++) config.row_bytes[i] = 64, config.rows[i] = 16;
-  asm volatile("" ::: "memory");
-  _tile_loadconfig(&config);
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  _tile_zero(4);
-  _tile_zero(5);
-  _tile_zero(6);
-  _tile_zero(7);
-  for (uint32_t round = 0; round < ROUNDS; round++) step();
-  _tile_release();
+// Two operands of 16 rows of 64 bytes a side: four sums, as a real product has them. Operands are loaded anew each
+// round and their bits differ: with tiles of zeros, or always the same, the unit draws less power and the processor
+// keeps a frequency that no real product has.
+template <class Step> uint64_t multiply_tiles(uint16_t fixed_bits, uint16_t random_bits, uint32_t products, Step step) {
+  constexpr uint32_t TILES = 16, WORDS = 512; // of 1 KB, in the first-level cache
+  alignas(64) uint16_t operands[TILES * WORDS];
+  uint32_t state = 1;
+  for (uint16_t &word : operands) {
+    state = state * 1664525 + 1013904223;
+    word = static_cast<uint16_t>(fixed_bits | (state >> 16 & random_bits));
+  }
+  const TileConfig config(16);
+  zero_tile<0>();
+  zero_tile<1>();
+  zero_tile<2>();
+  zero_tile<3>();
+  for (uint32_t round = 0; round < ROUNDS; round++) {
+    const uint16_t *at = operands + round * 4 % TILES * WORDS;
+    load_tile<4>(at, 64);
+    load_tile<5>(at + WORDS, 64);
+    load_tile<6>(at + 2 * WORDS, 64);
+    load_tile<7>(at + 3 * WORDS, 64);
+    step();
+  }
   return uint64_t{ROUNDS} * 4 * products;
 }
 
-uint64_t bf16() {
-  return multiply_tiles(16 * 16 * 32, [] {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+uint64_t bf16() { // of both signs, magnitudes in [1, 2)
+  return multiply_tiles(0x3f80, 0x807f, 16 * 16 * 32, [] {
+    dot_bf16<0, 4, 6>();
+    dot_bf16<1, 4, 7>();
+    dot_bf16<2, 5, 6>();
+    dot_bf16<3, 5, 7>();
   });
 }
 uint64_t int8() {
-  return multiply_tiles(16 * 16 * 64, [] {
-    _tile_dpbssd(0, 4, 6);
-    _tile_dpbssd(1, 4, 7);
-    _tile_dpbssd(2, 5, 6);
-    _tile_dpbssd(3, 5, 7);
+  return multiply_tiles(0, 0xffff, 16 * 16 * 64, [] {
+    dot_ss<0, 4, 6>();
+    dot_ss<1, 4, 7>();
+    dot_ss<2, 5, 6>();
+    dot_ss<3, 5, 7>();
   });
 }
 

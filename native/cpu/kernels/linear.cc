@@ -146,7 +146,8 @@ static void linear(const bz_linear_args &a, Team &team) {
 #if defined(__AMX_INT8__)
     const uint32_t planes = activation_planes(a);
     std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes(w.c, planes);
-    if (a.num_tokens >= (planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS)) return linear_int_amx(s, x.levels, out, share, panel);
+    if (a.num_tokens >= (planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS))
+      return linear_int_amx(s, x.levels, out, share, panel);
 #endif
     linear_int(s, x.levels, out, share);
   });

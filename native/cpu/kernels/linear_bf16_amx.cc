@@ -1,8 +1,8 @@
 // The product of activations rounded to bfloat16 with bfloat16 weights on the tile unit.
 //
-// One instruction adds 32 columns of 16 tokens times 16 output rows to a tile of float32 sums. A sum starts from what it
-// is added to (bias, or y when accumulating) and takes the columns in rising order, 32 at a time, whatever the number of
-// tokens: the unit computes each element of a tile alone, so a token's result does not depend on the others.
+// One instruction adds 32 columns of 16 tokens times 16 output rows to a tile of float32 sums. A sum starts from what
+// it is added to (bias, or y when accumulating) and takes the columns in rising order, 32 at a time, whatever the
+// number of tokens: the unit computes each element of a tile alone, so a token's result does not depend on the others.
 // Packed weights and activations already lie as the unit's operands: a tile of either is 1 KB of memory in a row.
 // Traffic: two tiles of tokens times two blocks of rows, so that every operand loaded is used twice. Columns are taken
 // in chunks for which the activations of all tokens stay in the second-level cache; sums wait in y between chunks.
@@ -84,8 +84,8 @@ template <int NUMBER> inline void store_sums(const Product &p, uint32_t block, u
   edge.keep(p, block, token);
 }
 
-// Weights that the first tiles of tokens meet come from memory, and the unit's loads alone wait for it line by line. Where
-// they will be read two steps later. Past the end of the weights this does nothing.
+// Weights that the first tiles of tokens meet come from memory, and the unit's loads alone wait for it line by line.
+// Where they will be read two steps later. Past the end of the weights this does nothing.
 inline void prefetch_weights(const std::byte *tile) {
   constexpr uint64_t AHEAD = 2 * TILE_BYTES;
 #pragma GCC unroll 16
@@ -167,13 +167,15 @@ template <uint32_t BLOCKS> void blocks_product(const Product &p, uint32_t block,
 void linear_bf16(const Segment &s, const Bf16Activations &a, const Output &out, const Share &share) {
   const TileConfig config(a.tile);
   const uint64_t tokens = share.token_end - share.token_begin;
-  const uint64_t fit = ACTIVATION_CACHE_BYTES / (tokens * GROUP * 2), chunks = fit < a.groups ? (a.groups + fit - 1) / fit : 1;
+  const uint64_t fit = ACTIVATION_CACHE_BYTES / (tokens * GROUP * 2), most = fit > 0 ? fit : 1;
+  const uint64_t chunks = (a.groups + most - 1) / most;
   for (uint64_t i = 0; i < chunks; i++) {
     const Product p = {s, a, out, share.token_end, static_cast<uint32_t>(a.groups * i / chunks),
                        static_cast<uint32_t>(a.groups * (i + 1) / chunks)};
     uint32_t block = share.block_begin;
     if (tokens <= TOKEN_TILE)
-      for (; block + FEW_BLOCKS <= share.block_end; block += FEW_BLOCKS) few_tokens_product(p, block, share.token_begin);
+      for (; block + FEW_BLOCKS <= share.block_end; block += FEW_BLOCKS)
+        few_tokens_product(p, block, share.token_begin);
     for (; block + 2 <= share.block_end; block += 2) blocks_product<2>(p, block, share.token_begin);
     if (block < share.block_end) blocks_product<1>(p, block, share.token_begin);
   }

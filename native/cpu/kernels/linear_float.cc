@@ -2,9 +2,10 @@
 // bfloat16 with bfloat16 weights, where the level has an instruction for that and no tile unit (linear_bf16_amx.cc).
 //
 // A register tile of blocks of 16 output rows times tokens; every sum runs over the columns in rising order, one fused
-// multiply-add each or one instruction for two columns, whatever the tile: a token's result does not depend on the others.
-// Traffic: a panel of blocks that stays in the second cache is done for all tokens before the next; of a tile of tokens
-// a chunk of columns stays in the first while the panel's blocks pass by. Sums wait in memory from chunk to chunk.
+// multiply-add each or one instruction for two columns, whatever the tile: a token's result does not depend on the
+// others. Traffic: a panel of blocks that stays in the second cache is done for all tokens before the next; of a tile
+// of tokens a chunk of columns stays in the first while the panel's blocks pass by. Sums wait in memory from chunk to
+// chunk.
 #include "linear_parts.h"
 #include "store_block.h"
 
@@ -108,8 +109,8 @@ inline void add_pairs(const std::byte *values, uint64_t block_bytes, const typen
 // Blocks [block, block + B) for tokens [token, token + N), pairs [begin, end) of their columns. `kept`: their sums so
 // far, and where they go before the last pair.
 template <class P, uint32_t B, uint32_t N>
-void tile_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t block, uint32_t token, uint32_t begin,
-                  uint32_t end, float *kept) {
+void tile_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t block,
+                  uint32_t token, uint32_t begin, uint32_t end, float *kept) {
   const uint64_t block_bytes = s.block_value_bytes();
   const std::byte *values = s.values + block * block_bytes;
   const typename P::Value *x[N];
@@ -142,8 +143,8 @@ void tile_product(const Segment &s, const Rows<typename P::Value> &rows, const O
 
 // Blocks [begin, end), a panel, for N tokens.
 template <class P, uint32_t N>
-void panel_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t begin, uint32_t end,
-                   uint32_t token) {
+void panel_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t begin,
+                   uint32_t end, uint32_t token) {
   alignas(64) float kept[MAX_PANEL_BLOCKS * N * LANES];
   constexpr uint32_t B = tile_blocks(N);
   const uint32_t pairs = rows.c / 2, chunks = N == 1 || pairs == 0 ? 1 : (pairs + CHUNK_PAIRS - 1) / CHUNK_PAIRS;
@@ -160,8 +161,8 @@ void panel_product(const Segment &s, const Rows<typename P::Value> &rows, const 
 
 // The tokens [token, end), fewer than a tile of N + 1.
 template <class P, uint32_t N>
-void rest_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t begin, uint32_t end,
-                  uint32_t token, uint32_t token_end) {
+void rest_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t begin,
+                  uint32_t end, uint32_t token, uint32_t token_end) {
   if (token_end - token >= N) {
     panel_product<P, N>(s, rows, out, begin, end, token);
     token += N;

@@ -1,14 +1,15 @@
 // The product of int8 activations with int8 and int4 weights.
 //
-// One block of 16 output rows at a time, a lane each. A group's weights are loaded, and unpacked, once for a few tokens.
+// One block of 16 output rows at a time, a lane each. A group's weights are loaded, and unpacked, once for a few
+// tokens.
 //   sum[t] = fma(float(dot of the group), weight scale * activation scale, sum[t]), then with a minimum
 //   sum[t] = fma(weight minimum, activation scale * sum of the group's levels, sum[t]); groups in rising order.
-// The dot is exact in int32, so every level, tile and thread count gives the same bits.
-// A second plane of activations has a dot of its own, added where the first plane's counts 16 times: by weights that are
-// 16 times themselves where they have the room, else by a shift.
-// Traffic: a panel of blocks that stays in the second cache is done for all tokens before the next; a tile of tokens
-// stays in the first.
-#if !defined(BZ_LEVEL_avx2) // linear_int_words.cc
+// The dot is exact in int32, so every level, tile and thread count gives the same bits. A second plane of activations
+// has a dot of its own, added where the first plane's counts 16 times: by weights that are 16 times themselves where
+// they have the room, else by a shift. Traffic: a panel of blocks that stays in the second cache is done for all tokens
+// before the next; a tile of tokens stays in the first.
+#include "activations.h"
+#if !BZ_HAS_WORDS // linear_int_words.cc
 #include "int_formats.h"
 #include "linear_parts.h"
 #include "store_block.h"

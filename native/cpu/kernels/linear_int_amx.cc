@@ -1,13 +1,13 @@
 // The product of quantized activations with int8 and int4 weights on the tile unit.
 //
 // One tile product is a group's dots of up to 16 tokens with a block of 16 output rows, exact in int32; the sums over
-// groups are linear_int's, operation for operation, so the results are the same bits. The packed layout of a block is the
-// layout the unit wants for its second operand; int4 is widened to int8 once, for all tokens. A panel of blocks that stays
-// in the second cache is done for all tokens before the next, so that a token's results are written side by side.
-// A second plane of activations is added to the same sums where weights have room for 16 times themselves (int4), else it
-// has sums of its own.
-// Pipeline: the unit takes 16 cycles to add to a tile and some 50 until the result can be read, so a group's dots are
-// stored while the unit works on later groups, and scaled by the vector units one group after that.
+// groups are linear_int's, operation for operation, so the results are the same bits. The packed layout of a block is
+// the layout the unit wants for its second operand; int4 is widened to int8 once, for all tokens. A panel of blocks
+// that stays in the second cache is done for all tokens before the next, so that a token's results are written side by
+// side. A second plane of activations is added to the same sums where weights have room for 16 times themselves (int4),
+// else it has sums of its own. Pipeline: the unit takes 16 cycles to add to a tile and some 50 until the result can be
+// read, so a group's dots are stored while the unit works on later groups, and scaled by the vector units one group
+// after that.
 #include "linear_parts.h"
 
 #if defined(__AMX_INT8__)
@@ -66,8 +66,8 @@ const std::byte *panel_levels(const Segment &s, uint32_t begin, uint32_t end, st
   return panel;
 }
 
-// Dots of one group; those of the second plane, where it has its own, follow. Small, as loads of what lies at the same place
-// of another page wait for stores to it.
+// Dots of one group; those of the second plane, where it has its own, follow. Small, as loads of what lies at the same
+// place of another page wait for stores to it.
 template <uint32_t SUMS> struct alignas(64) Dots {
   int32_t of[SUMS][TOKEN_TILE * LANES];
 };
@@ -101,7 +101,8 @@ template <class F, uint32_t PLANES> class TileProduct {
 
   void multiply() {
     const Activations &a = run_.a;
-    const uint64_t first = uint64_t{run_.token / a.tile} * a.groups * a.tile, scales_at = run_.begin * run_.s.block_scale_bytes();
+    const uint64_t first = uint64_t{run_.token / a.tile} * a.groups * a.tile;
+    const uint64_t scales_at = run_.begin * run_.s.block_scale_bytes();
     const uint32_t groups = a.groups * PARTS;
     const Tokens tokens = {a.levels(F::format) + first * P::token_row_bytes, a.tile * P::token_row_bytes, groups};
     const Scales scales = {run_.s.scales + scales_at, run_.s.mins + scales_at, a.scale + first,
@@ -181,7 +182,8 @@ template <class F, uint32_t PLANES> class TileProduct {
 #pragma GCC unroll 16
     for (uint32_t t = 0; t < TOKEN_TILE; t++) {
       Ints dot = _mm512_load_si512(dots.of[0] + t * LANES);
-      if constexpr (P::is_split) dot = join_planes<plane_shift(F::format)>(dot, _mm512_load_si512(dots.of[1] + t * LANES));
+      if constexpr (P::is_split)
+        dot = join_planes<plane_shift(F::format)>(dot, _mm512_load_si512(dots.of[1] + t * LANES));
       sums[t] = fma(to_floats(dot), mul(w_scale, splat(x_scale[t])), sums[t]);
       if constexpr (F::format.has_min) sums[t] = fma(min, splat(x_sum[t]), sums[t]);
     }

@@ -1,7 +1,7 @@
 // The pieces of the linear product of one instruction set level, and what they hand each other.
 #pragma once
 #include "activations_bf16.h"
-#if defined(BZ_LEVEL_avx2)
+#if BZ_HAS_WORDS
 #include "activation_words.h"
 #else
 #include "activation_planes.h"

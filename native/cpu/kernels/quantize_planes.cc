@@ -2,7 +2,8 @@
 //
 // level = round to nearest even of x * (M / m), m the group's largest magnitude and M the largest level; scale = m / M.
 // A group that holds a NaN gets the scale NaN, so that no product hides it.
-#if !defined(BZ_LEVEL_avx2) // quantize_words.cc
+#include "activations.h"
+#if !BZ_HAS_WORDS // quantize_words.cc
 #include "lanes.h"
 #include "linear_parts.h"
 

@@ -1,5 +1,6 @@
 // Rows of activations to words of 8 bits or 12: the numbers of quantize_planes.cc, laid out as activation_words.h says.
-#if defined(BZ_LEVEL_avx2)
+#include "activations.h"
+#if BZ_HAS_WORDS
 #include "lanes.h"
 #include "linear_parts.h"
 

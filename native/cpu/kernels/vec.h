@@ -179,7 +179,8 @@ BZ_INLINE F exp(F x) {
   p = fma(p, r, set(5.0000001201e-1f));
   p = fma(p, r * r, r) + 1.0f;
 #if defined(__AVX512F__)
-  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, set(-87.33654f), _CMP_GE_OQ), p, n); // no subnormals: they are slow
+  const __mmask16 normal = _mm512_cmp_ps_mask(x, set(-87.33654f), _CMP_GE_OQ); // subnormal results would be slow
+  return _mm512_maskz_scalef_ps(normal, p, n);
 #else
   const F result = (F)((I)p + (__builtin_convertvector(n, I) << 23));
   return x < -87.33654f ? F{} : result;
