@@ -1,11 +1,20 @@
 import { expect, test } from "bun:test"
-import { loadOf, nameOf, parseRows, ROWS } from "../../bench/peers/rows.ts"
+import { ENGINE_ROWS, isPrefill, loadOf, nameOf, parseRows, ROWS, STREAM_ROWS, streamOf } from "../../bench/peers/rows.ts"
 import { gapsDuring } from "../../bench/peers/served.ts"
 
 test("rows are chosen by name or by kind", () => {
   expect(parseRows("engine,itl")).toEqual(["prefill", "decode", "itl"])
-  expect(new Set(parseRows("engine,served"))).toEqual(new Set(ROWS))
-  expect(() => parseRows("prefil")).toThrow(/unknown row prefil; there are engine, served, prefill/)
+  expect(new Set(parseRows("engine,long,served"))).toEqual(new Set(ROWS))
+  expect(() => parseRows("prefil")).toThrow(/unknown row prefil; there are engine, long, served, prefill/)
+})
+
+test("the rows of long contexts are asked for by name, and have a prompt and tokens after it", () => {
+  expect(parseRows("engine")).toEqual([...ENGINE_ROWS])
+  expect(parseRows("long").map((row) => streamOf(row)!.inputLen)).toEqual([16_384, 16_384, 32_768, 32_768])
+  expect(parseRows("long").map(isPrefill)).toEqual([true, false, true, false])
+  // A row that tells of tokens after the prompt has some.
+  for (const row of STREAM_ROWS) expect(isPrefill(row) || streamOf(row)!.numDecoded > 0).toBe(true)
+  expect(streamOf("256x4")).toBeNull()
 })
 
 test("a row tells the answers that were really asked for", () => {
