@@ -1,6 +1,6 @@
 /**
- * How far a model's next-token distributions are from those of a reference, over a text. The figures and their names are
- * those of llama.cpp's `llama-perplexity --kl-divergence`; both distributions are whole vocabularies.
+ * How far a model's next-token distributions are from those of a reference, over a text and over the whole vocabulary.
+ * The figures are those of llama.cpp's `llama-perplexity --kl-divergence`.
  */
 import { assert } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"

@@ -28,7 +28,7 @@ export interface Shape {
   readonly context: number
 }
 
-/** Positions, for measuring long contexts: more than the released models have. They cost nothing until they are used. */
+/** Positions: more than the released models have, for measuring long contexts. They cost nothing while unused. */
 const CONTEXT = 65_536
 
 export const SHAPES: Readonly<Record<string, Shape>> = {

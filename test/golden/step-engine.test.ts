@@ -22,7 +22,7 @@ test.skipIf(dir === null)("steps after prompts that were not computed are those 
   }
 })
 
-test.skipIf(dir === null)("a prompt's logits are those that its log-probabilities are made of, however many steps it takes", () => {
+test.skipIf(dir === null)("a prompt's logits are what its log-probabilities are made of, in any number of steps", () => {
   const prompt = Array.from({ length: 100 }, (_, i) => 3 + ((i * 13) % 400))
   for (const [maxNumBatchedTokens, maxNumSeqs] of [[64, 4], [40, 40]] as const) {
     const overrides = { maxModelLen: 128, maxNumBatchedTokens, maxNumSeqs, enablePrefixCaching: false }

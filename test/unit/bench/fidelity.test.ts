@@ -103,7 +103,8 @@ describe("over a text", () => {
   })
 
   test("counts the positions at which another token is on top", () => {
-    const figures = measureFidelity([0, 1, 2, 3], options, model(3, () => 0.5), model(3, (token) => (token === 2 ? 0.1 : 0.5)))
+    const tested = model(3, (token) => (token === 2 ? 0.1 : 0.5))
+    const figures = measureFidelity([0, 1, 2, 3], options, model(3, () => 0.5), tested)
     expect(figures.sameTop).toBeCloseTo(2 / 3, 9)
     expect(figures.maxKl).toBeCloseTo(0.5 * Math.log(0.5 / 0.1) + 0.5 * Math.log(0.5 / 0.9), 5)
   })

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test"
-import { ENGINE_ROWS, isPrefill, loadOf, nameOf, parseRows, ROWS, STREAM_ROWS, streamOf } from "../../bench/peers/rows.ts"
+import {
+  ENGINE_ROWS, isPrefill, loadOf, nameOf, parseRows, ROWS, STREAM_ROWS, streamOf,
+} from "../../bench/peers/rows.ts"
 import { gapsDuring } from "../../bench/peers/served.ts"
 
 test("rows are chosen by name or by kind", () => {
