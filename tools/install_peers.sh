@@ -31,8 +31,18 @@ cd "$DIR"
 
 # build_llama_cpp SOURCE BUILD
 build_llama_cpp() {
+  # g++ 12 takes ldtilecfg to read 8 bytes and drops the stores to the rest of the configuration: llama.cpp's products on
+  # AMX end with an illegal instruction then.
+  cat > tile_config.h <<'HEADER'
+#if defined(__AMX_TILE__) && defined(__cplusplus)
+#include <immintrin.h>
+#undef _tile_loadconfig
+#define _tile_loadconfig(config) __asm__ volatile("ldtilecfg (%0)" : : "r"(config) : "memory")
+#endif
+HEADER
   cmake -S "$1" -B "$2" -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DLLAMA_BUILD_TESTS=OFF \
-    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_OPENSSL=OFF
+    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_OPENSSL=OFF \
+    -DCMAKE_CXX_FLAGS="-include '$PWD/tile_config.h'"
   cmake --build "$2" -j"$JOBS" --target llama-bench llama-server llama-quantize
 }
 
