@@ -31,8 +31,8 @@ def main():
     path, threads, (streams, _) = sys.argv[1], int(sys.argv[2]), split_rows(sys.argv[3])
     os.sched_setaffinity(0, range(threads))
     torch.set_num_threads(threads)
-    cache = KVCacheType(os.environ.get("BENCH_PACE_CACHE", "bmc"))
-    model = LLMModel(path, dtype=torch.bfloat16, kv_cache_type=cache, disable_tqdm=True)
+    # The cache that pace-server has for one request after the other.
+    model = LLMModel(path, dtype=torch.bfloat16, kv_cache_type=KVCacheType.BMC, disable_tqdm=True)
 
     def run(input_len, output_len):
         streamer = TokenTimes()
