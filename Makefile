@@ -131,7 +131,7 @@ bench: build $(if $(MODEL),,model) ## Measure dist/baozi with MODEL=: prefill, d
 	$(BUN) test/bench/peers.ts --rounds 1 $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: build ## The same beside llama.cpp (PEERS=llama.cpp,vllm,openvino,mistral.rs), on the same weights, turn by turn
+bench-peers: build ## The same beside llama.cpp (PEERS=llama.cpp,vllm,openvino,mistral.rs,amd-pace), on the same weights, turn by turn
 	tools/install_peers.sh "$(PEERS_DIR)" $(subst $(comma), ,$(PEERS))
 	$(BUN) test/bench/peers.ts --peers-dir "$(PEERS_DIR)" --peers "$(PEERS)" $(ARGS)
 

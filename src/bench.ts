@@ -1,32 +1,31 @@
 /**
  * `baozi bench`: wires the measurements of bench/ to models, libraries and the command line.
  */
-import { readFileSync } from "node:fs"
 import { KernelLibrary, type NativeStream } from "../ffi/library.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 import { present } from "./base/assert.ts"
-import { ConfigError } from "./base/errors.ts"
 import { Prng } from "./base/prng.ts"
 import { benchEngine } from "./bench-engine.ts"
 import { benchScale } from "./bench-scale.ts"
 import { benchServe } from "./bench-serve.ts"
+import { benchFidelity, benchPerplexity } from "./bench-text.ts"
 import { makeSamples } from "./bench/datasets.ts"
 import { describeLatency, measureLatency } from "./bench/latency.ts"
 import { describeLimits } from "./bench/limits-report.ts"
 import { largestRead, measureProducts, measureReads, readSizes, summarize } from "./bench/machine-limits.ts"
-import { describePerplexity, perplexityOf } from "./bench/perplexity.ts"
 import { writeReport } from "./bench/report.ts"
 import { describeThroughput, measureThroughput } from "./bench/throughput.ts"
 import type { BenchActions, BenchConfig } from "./cli/bench-options.ts"
 import { locateLibraries } from "./cli/libraries.ts"
 import type { ServeConfig } from "./cli/serve-options.ts"
 import { systemMemory } from "./exec/system-memory.ts"
-import { loadStepEngine, withStepEngine } from "./load-step-engine.ts"
+import { withStepEngine } from "./load-step-engine.ts"
 import { modelPathOf } from "./serve.ts"
 import { tokenizerOf } from "./start-engine.ts"
 
 export const benchActions: BenchActions = {
-  limits, latency, throughput, perplexity, engine: benchEngine, scale: benchScale, serve: benchServe,
+  limits, latency, throughput, perplexity: benchPerplexity, fidelity: benchFidelity, engine: benchEngine,
+  scale: benchScale, serve: benchServe,
 }
 
 function openStream(config: ServeConfig): NativeStream {
@@ -70,30 +69,4 @@ async function throughput(config: BenchConfig<"throughput">): Promise<number> {
   })
   writeReport(describeThroughput(figures), { seed, ...options, ...figures }, json)
   return 0
-}
-
-async function perplexity(config: BenchConfig<"perplexity">): Promise<number> {
-  const { engine: engineFlags, file, contextLen, maxTokens, json } = config
-  const stride = config.stride ?? Math.ceil(contextLen / 2)
-  if (stride >= contextLen) throw new ConfigError(`--stride ${stride} must be less than --context-len ${contextLen}`)
-  const tokenizer = await tokenizerOf(engineFlags.tokenizer, modelPathOf(engineFlags))
-  const tokenIds = tokenizer.encode(readText(file)).slice(0, maxTokens ?? undefined)
-  const wanted = { ...engineFlags, maxModelLen: engineFlags.maxModelLen ?? contextLen + 1 }
-  const engine = loadStepEngine(wanted)
-  try {
-    const figures = perplexityOf(tokenIds, { contextLen, stride }, (window) => engine.score(window))
-    writeReport(describePerplexity(figures), { contextLen, stride, ...figures }, json)
-  } finally {
-    engine.dispose()
-  }
-  return 0
-}
-
-function readText(file: string | null): string {
-  if (file === null) throw new ConfigError("a text is needed: --file")
-  try {
-    return readFileSync(file, "utf8")
-  } catch (error) {
-    throw new ConfigError(`--file ${file}: ${(error as Error).message}`)
-  }
 }

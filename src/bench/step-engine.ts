@@ -30,11 +30,15 @@ export interface Step {
 export class StepEngine {
   readonly model: LoadedModel
   readonly #scheduler: Scheduler
+  readonly #maxStepTokens: number
+  /** [#maxStepTokens, V], made by the first prompt whose logits are read. */
+  #logits: Float32Array | null = null
   #nextId = 0
 
-  private constructor(model: LoadedModel, scheduler: Scheduler) {
+  private constructor(model: LoadedModel, scheduler: Scheduler, maxStepTokens: number) {
     this.model = model
     this.#scheduler = scheduler
+    this.#maxStepTokens = maxStepTokens
   }
 
   /** Errors: `ConfigError` when model, flags and machine do not fit. */
@@ -47,7 +51,8 @@ export class StepEngine {
       longPrefillTokenThreshold: config.longPrefillTokenThreshold,
     })
     const kv = { numBlocks: plan.numBlocks, groups, enablePrefixCaching: config.enablePrefixCaching }
-    return new StepEngine(model, new Scheduler(schedulerConfig, kv, { clock: () => performance.now() / 1000 }))
+    const scheduler = new Scheduler(schedulerConfig, kv, { clock: () => performance.now() / 1000 })
+    return new StepEngine(model, scheduler, config.maxNumBatchedTokens)
   }
 
   /** Greedy, to its full length. Errors: `ConfigError` for a request longer than the model takes. */
@@ -81,6 +86,26 @@ export class StepEngine {
     }
     assert(logprobs.length === tokenIds.length - 1, () => `${logprobs.length} scores of ${tokenIds.length} tokens`)
     return logprobs
+  }
+
+  /**
+   * The logits that foretell each token but the first, in order, in pieces of whole rows [n, V]. A piece is overwritten
+   * when the next one is asked for; none has more rows than a step has tokens. Requires: no request is on its way.
+   */
+  *promptLogits(tokenIds: readonly number[]): Generator<Float32Array, void> {
+    assert(!this.#scheduler.hasUnfinishedRequests(), "logits are read of one request at a time")
+    this.#add(tokenIds, 1, 0)
+    while (this.#scheduler.hasUnfinishedRequests()) {
+      const plan = this.#scheduler.schedule()
+      this.#logits ??= new Float32Array(this.#maxStepTokens * this.model.config.vocabSize)
+      let numValues = 0
+      const result = this.model.execute(plan, (_requestId, _first, rows) => {
+        this.#logits!.set(rows, numValues)
+        numValues += rows.length
+      })
+      this.#scheduler.updateFromOutput(plan, result)
+      if (numValues > 0) yield this.#logits.subarray(0, numValues)
+    }
   }
 
   #add(tokenIds: readonly number[], outputLen: number, promptLogprobs: number | null): void {

@@ -39,6 +39,14 @@ const DATASET = {
     "tokens of an answer, where the file names none"),
 }
 
+/** A text, and the windows that slide over it. */
+const TEXT = {
+  file: optional(WORK, "--file <path>", text, "the text, in UTF-8; needed"),
+  contextLen: value(WORK, "--context-len <tokens>", 512, integer({ min: 2 }), "tokens that a window shows the model"),
+  stride: optional(WORK, "--stride <tokens>", count, "from window to window (default: half a window)"),
+  maxTokens: optional(WORK, "--max-tokens <tokens>", integer({ min: 2 }), "read no further (default: the whole text)"),
+}
+
 function datasetName(word: string, flag: string): "random" | "prefix-repetition" | "custom" {
   const name = word.replaceAll("_", "-")
   return oneOf("random", "prefix-repetition", "custom")(name === "shared-prefix" ? "prefix-repetition" : name, flag)
@@ -123,15 +131,15 @@ export const BENCH_COMMANDS = {
     description: "Prints the model's perplexity over a text, by windows that slide over it: what a format of the " +
       "weights or of the activations loses.",
     groups: ENGINE,
-    flags: {
-      file: optional(WORK, "--file <path>", text, "the text, in UTF-8; needed"),
-      contextLen: value(WORK, "--context-len <tokens>", 512, integer({ min: 2 }),
-        "tokens that a window shows the model"),
-      stride: optional(WORK, "--stride <tokens>", count, "from window to window (default: half a window)"),
-      maxTokens: optional(WORK, "--max-tokens <tokens>", integer({ min: 2 }),
-        "read no further (default: the whole text)"),
-      json,
-    },
+    flags: { ...TEXT, json },
+  },
+  fidelity: {
+    summary: "how far a model is from itself in float32",
+    description: "Compares the model's next-token distributions over a text with those of the same weights computed " +
+      "in float32 without --quantization: the change of the next token's probability, KL divergence, the share of " +
+      "positions with the same top token, and perplexity. Both models are in memory at once.",
+    groups: ENGINE,
+    flags: { ...TEXT, json },
   },
   engine: {
     summary: "what everything but the arithmetic costs",

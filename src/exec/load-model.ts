@@ -24,6 +24,7 @@ import type { LogitsProcessor, MakeLogitsProcessor } from "./logits-processors/i
 import { planMemory, type MemoryPlan } from "./memory-plan.ts"
 import { modelCost, type ModelCost } from "./model-cost.ts"
 import { ModelRunner } from "./model-runner.ts"
+import type { PromptLogitsListener } from "./prompt-logprobs-reader.ts"
 import { systemMemory } from "./system-memory.ts"
 
 /** Rows the output head takes at a time: logits are [rows, V]. */
@@ -39,8 +40,11 @@ export interface LoadedModel {
   readonly logitsProcessors: readonly string[]
   /** Where it computes. */
   readonly stream: NativeStream
-  /** Errors: those of `ModelRunner.execute`. Requires: awake, or an empty plan. */
-  execute(plan: SchedulePlan): StepResult
+  /**
+   * `promptLogits` hears the logits of prompts whose log-probabilities the plan asks for.
+   * Errors: those of `ModelRunner.execute`. Requires: awake, or an empty plan.
+   */
+  execute(plan: SchedulePlan, promptLogits?: PromptLogitsListener): StepResult
   /** Errors: `NativeError`. */
   prepare(blockIds: readonly number[]): boolean
   /** At level 2 the KV cache goes too. */
@@ -115,8 +119,8 @@ function load(
       again.source.checkpoint.close()
     }
   }
-  const execute = (steps: SchedulePlan): StepResult => {
-    if (parts !== null) return parts.runner.execute(steps)
+  const execute = (steps: SchedulePlan, promptLogits?: PromptLogitsListener): StepResult => {
+    if (parts !== null) return parts.runner.execute(steps, promptLogits)
     assert(steps.requests.length === 0, "a model that sleeps was asked to compute")
     return { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
   }

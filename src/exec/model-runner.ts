@@ -3,7 +3,7 @@ import type { GraphBuilder } from "../model/graph-builder.ts"
 import type { Device, Matrix } from "../tensor/device.ts"
 import { InputBatch, type BatchLimits } from "./input-batch.ts"
 import type { LogitsProcessor } from "./logits-processors/interface.ts"
-import { PromptLogprobsReader } from "./prompt-logprobs-reader.ts"
+import { PromptLogprobsReader, type PromptLogitsListener } from "./prompt-logprobs-reader.ts"
 import type { LogprobsMode } from "../core/logprobs-mode.ts"
 import { Sampler } from "./sampler/sampler.ts"
 
@@ -34,7 +34,7 @@ export class ModelRunner {
     this.#promptLogprobs = new PromptLogprobsReader(device, batch, logits, { mode, runHead })
   }
 
-  execute(plan: SchedulePlan): StepResult {
+  execute(plan: SchedulePlan, promptLogits: PromptLogitsListener | null = null): StepResult {
     const result: StepResult = { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
     this.#sampler.leave(plan)
     if (plan.requests.length === 0) return result
@@ -45,7 +45,7 @@ export class ModelRunner {
     // Decode steps (one token a request) come again and again with the same counts: those are worth a recording.
     if (numTokens === numRequests) this.#builder.body.replay(stream, counts)
     else this.#builder.body.run(stream, counts)
-    this.#promptLogprobs.read(plan.requests, result)
+    this.#promptLogprobs.read(plan.requests, result, promptLogits)
     this.#sampleAll(plan.requests.filter((request) => request.samples), sampleRows, result)
     return result
   }

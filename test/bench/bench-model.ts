@@ -7,7 +7,9 @@
  *
  *     bun test/bench/bench-model.ts DIR smollm2-135m qwen2.5-0.5b
  */
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from "node:fs"
+import {
+  closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync,
+} from "node:fs"
 import { join } from "node:path"
 import { Prng } from "../../src/base/prng.ts"
 import { byteToChar } from "../../src/text/byte-level.ts"
@@ -26,14 +28,17 @@ export interface Shape {
   readonly context: number
 }
 
+/** Positions: more than the released models have, for measuring long contexts. They cost nothing while unused. */
+const CONTEXT = 65_536
+
 export const SHAPES: Readonly<Record<string, Shape>> = {
   "smollm2-135m": {
     arch: "llama", className: "LlamaForCausalLM", hidden: 576, inner: 1536, layers: 30, heads: 9, kvHeads: 3,
-    headDim: 64, vocab: 49152, theta: 100_000, context: 8192,
+    headDim: 64, vocab: 49152, theta: 100_000, context: CONTEXT,
   },
   "qwen2.5-0.5b": {
     arch: "qwen2", className: "Qwen2ForCausalLM", hidden: 896, inner: 4864, layers: 24, heads: 14, kvHeads: 2,
-    headDim: 64, vocab: 151_936, theta: 1_000_000, context: 32_768,
+    headDim: 64, vocab: 151_936, theta: 1_000_000, context: CONTEXT,
   },
 }
 
@@ -129,14 +134,18 @@ function vocabulary(size: number): string[] {
   return tokens
 }
 
-function writeConfigs(directory: string, s: Shape): void {
-  const json = (name: string, value: unknown) => writeFileSync(join(directory, name), JSON.stringify(value))
-  json("config.json", {
+function modelConfig(s: Shape): string {
+  return JSON.stringify({
     architectures: [s.className], model_type: s.arch, hidden_size: s.hidden, intermediate_size: s.inner,
     num_hidden_layers: s.layers, num_attention_heads: s.heads, num_key_value_heads: s.kvHeads, head_dim: s.headDim,
     vocab_size: s.vocab, max_position_embeddings: s.context, rope_theta: s.theta, rms_norm_eps: 1e-5,
     hidden_act: "silu", tie_word_embeddings: true, torch_dtype: "bfloat16", bos_token_id: 0, eos_token_id: 2,
   })
+}
+
+function writeConfigs(directory: string, s: Shape): void {
+  const json = (name: string, value: unknown) => writeFileSync(join(directory, name), JSON.stringify(value))
+  writeFileSync(join(directory, "config.json"), modelConfig(s))
   json("tokenizer_config.json", {
     tokenizer_class: "PreTrainedTokenizerFast", bos_token: SPECIAL[0], eos_token: SPECIAL[2], chat_template: TEMPLATE,
     model_max_length: s.context,
@@ -269,7 +278,7 @@ function writeAll(fd: number, data: Uint16Array | Float32Array | Uint8Array, ali
   if (rest > 0) writeSync(fd, new Uint8Array(align - rest))
 }
 
-/** The GGUF's path; nothing is written where it is already. */
+/** The GGUF's path. Nothing is written where this very model is already; another one goes, with what was made of it. */
 export function writeBenchModel(root: string, name: string): string {
   const shape = SHAPES[name]
   if (shape === undefined) throw new Error(`unknown shape ${name}; there are ${Object.keys(SHAPES).join(", ")}`)
@@ -279,7 +288,9 @@ export function writeBenchModel(root: string, name: string): string {
 export function writeShape(root: string, name: string, shape: Shape): string {
   const directory = join(root, name)
   const gguf = join(directory, `${name}-BF16.gguf`)
-  if (existsSync(gguf)) return gguf
+  const config = join(directory, "config.json")
+  if (existsSync(gguf) && readFileSync(config, "utf8") === modelConfig(shape)) return gguf
+  rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })
   const tensors = tensorsOf(shape)
   writeConfigs(directory, shape)

@@ -1,8 +1,9 @@
 /**
  * Baozi and its peers on the same weights, turn by turn, on this machine: medians and ratios.
  *
- *     bun test/bench/peers.ts --peers-dir DIR [--peers llama.cpp,vllm,openvino,mistral.rs] [--rounds 5] [--threads N]
- *         [--shapes smollm2-135m,qwen2.5-0.5b] [--formats bf16,int8,int4] [--rows engine,served,256x16,itl]
+ *     bun test/bench/peers.ts --peers-dir DIR [--peers llama.cpp,llama.cpp-bin,vllm,openvino,mistral.rs,amd-pace]
+ *         [--shapes smollm2-135m,qwen2.5-0.5b] [--formats bf16,int8,int4] [--rows engine,served,long,256x16,itl]
+ *         [--rounds 5] [--threads N]
  *         [--long-answer 64] [--engine-flags="--max-itl-ms 100"] [--no-baozi] [--json FILE]
  *     bun test/bench/peers.ts --model FILE.gguf     one model, without peers
  *
@@ -17,9 +18,8 @@ import { median } from "../../src/bench/statistics.ts"
 import { findDefaultModel } from "../../src/cli/default-model.ts"
 import { executable } from "../e2e/executable.ts"
 import { SHAPES, writeBenchModel } from "./bench-model.ts"
-import {
-  baozi, cpuModel, llamaCpp, mistralRs, openvino, outputOf, vllm, type BenchModel, type Engine, type Format, type Work,
-} from "./peers/engine.ts"
+import { cpuModel, outputOf, type BenchModel, type Engine, type Format, type Work } from "./peers/engine.ts"
+import { baozi, llamaQuantize, PEERS } from "./peers/engines.ts"
 import { LONG_ANSWER, nameOf, parseRows, SERVED_ROWS, type Row } from "./peers/rows.ts"
 import { freePort, measureServed } from "./peers/served.ts"
 
@@ -33,9 +33,6 @@ const { values: flags } = parseArgs({
     "no-baozi": { type: "boolean", default: false }, json: { type: "string" },
   },
 })
-const PEERS: Readonly<Record<string, (dir: string) => Engine>> = {
-  "llama.cpp": llamaCpp, vllm, openvino, "mistral.rs": mistralRs,
-}
 const QUANTIZED = { int8: "Q8_0", int4: "Q4_0" } as const
 
 function makeModel(peersDir: string, name: string, formats: readonly Format[]): BenchModel {
@@ -45,7 +42,7 @@ function makeModel(peersDir: string, name: string, formats: readonly Format[]): 
   for (const format of ["int8", "int4"] as const) {
     const path = bf16.replace("BF16", QUANTIZED[format])
     if (formats.includes(format) && !existsSync(path))
-      outputOf([join(peersDir, "lcpb/bin/llama-quantize"), "--pure", bf16, path, QUANTIZED[format]])
+      outputOf([llamaQuantize(peersDir), "--pure", bf16, path, QUANTIZED[format]])
     gguf[format] = path
   }
   return { name, directory: join(root, name), gguf }

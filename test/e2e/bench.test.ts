@@ -67,6 +67,23 @@ describe.skipIf(path === null || model === null)("the engine without HTTP", () =
     expect(sentence["perplexity"]! * 3).toBeLessThan(noise["perplexity"]!)
   }, TIMEOUT_MS)
 
+  test("is faithful to itself in float32, and less so in fewer bits", () => {
+    writeFileSync(join(directory, "text.txt"), "The sun rises in the east and sets in the west. ".repeat(8))
+    const work = [model!, "--file", "text.txt", "--context-len", "48", "--max-tokens", "80"]
+    const fidelityOf = (...flags: string[]) => bench("fidelity", ...work, ...flags) as Record<string, number>
+    expect(fidelityOf("--dtype", "float32")).toMatchObject({
+      tokens: 79, rmsDeltaP: 0, meanDeltaP: 0, maxDeltaP: 0, meanKl: 0, p999Kl: 0, maxKl: 0, sameTop: 1,
+      perplexityRatio: 1, perplexityRatioError: 0,
+    })
+    const [twelve, eight] = [fidelityOf("--activation-bits", "12"), fidelityOf("--activation-bits", "8")]
+    for (const figures of [twelve, eight]) expect(figures["rmsDeltaP"]).toBeGreaterThan(0)
+    expect(twelve["meanKl"]! * 2).toBeLessThan(eight["meanKl"]!)
+    // What it computes is what the engine computes.
+    const { perplexity } = bench("perplexity", ...work, "--activation-bits", "8") as Record<string, number>
+    expect(eight["perplexity"]).toBeCloseTo(perplexity!, 3)
+    expect(eight["perplexityRatio"]).toBeCloseTo(eight["perplexity"]! / eight["referencePerplexity"]!, 9)
+  }, TIMEOUT_MS)
+
   test("has curves, and plots of them", () => {
     const sizes = ["--max-batch", "2", "--max-context", "128", "--max-waiting", "10", "--max-blocks", "100"]
     const { curves } = bench("scale", model!, ...sizes, "--num-steps", "1", "--plot-dir", "plots") as {

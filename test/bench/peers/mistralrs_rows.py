@@ -6,17 +6,21 @@
 Prompts are texts of letters: the bench models' vocabulary has a token for each and none for two.
 """
 
-import json
 import os
 import random
+import resource
 import string
 import sys
 
 from mistralrs import CompletionRequest, ModelDType, Runner, Which
+from stream_rows import report_streams, split_rows
 
 
 def main():
-    path, rows = sys.argv[1], sys.argv[3].split(",")
+    path, (streams, _) = sys.argv[1], split_rows(sys.argv[3])
+    # It holds the scores of a whole prompt at once: where those are more than the machine has, it alone shall fail.
+    bytes_there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    resource.setrlimit(resource.RLIMIT_AS, (bytes_there, bytes_there))
     if path.endswith(".gguf"):
         which = Which.GGUF(quantized_model_id=os.path.dirname(path), quantized_filename=os.path.basename(path))
     else:
@@ -31,15 +35,9 @@ def main():
         usage = runner.send_completion_request(request).usage
         if (usage.prompt_tokens, usage.completion_tokens) != (input_len, output_len):
             raise SystemExit(f"{usage.prompt_tokens} tokens in, {usage.completion_tokens} out, not what was asked for")
-        return usage
+        return usage.total_prompt_time_sec, usage.total_completion_time_sec
 
-    run(64, 4)
-    works = {
-        "prefill": lambda: 512 / run(512, 1).total_prompt_time_sec,
-        "decode": lambda: 128 / run(8, 129).total_completion_time_sec,
-    }
-    for row in rows:
-        print(json.dumps({"row": row, "value": works[row]()}), flush=True)
+    report_streams(streams, run)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ STARTED_MS is when this process was started, in Unix milliseconds. Loads and def
 served.ts beside this file.
 """
 
-import json
 import sys
 import time
 
 import numpy
 import openvino
 import openvino_genai as genai
+from stream_rows import report, report_streams, split_rows
 
 LOADS = {  # tokens in, tokens out (None: LONG_ANSWER), streams, requests
     "256x1": (256, 64, 1, 2),
@@ -64,9 +64,9 @@ class Engine:
             self.step()
         return added
 
-    def decode(self):
-        (times,) = self.run(8, 129)
-        return 128 / (times[-1] - times[1])
+    def stream(self, input_len, output_len):
+        (times,) = self.run(input_len, output_len)
+        return times[1] - times[0], times[-1] - times[1]
 
     def ttft(self, input_len):
         runs = [self.run(input_len, 1)[0] for _ in range(3)]
@@ -102,16 +102,15 @@ def main():
     engine = Engine(path, int(threads))
     start_ms = time.time() * 1000 - float(started_ms)
     engine.run(64, 4)
+    streams, others = split_rows(rows)
+    report_streams(streams, engine.stream)
     works = {
         "start": lambda: start_ms,
-        "prefill": lambda: 512 / engine.ttft(512),
-        "decode": engine.decode,
         "ttft": lambda: engine.ttft(256) * 1000,
         "itl": engine.itl_while_prompt_arrives,
     }
-    for row in rows.split(","):
-        value = engine.load(row, int(long_answer)) if row in LOADS else works[row]()
-        print(json.dumps({"row": row, "value": value}), flush=True)
+    for row in others:
+        report(row, engine.load(row, int(long_answer)) if row in LOADS else works[row]())
 
 
 if __name__ == "__main__":

@@ -21,41 +21,51 @@ export interface ServedOptions {
 }
 
 /** A row that fails is noted as such, and the others go on as long as the server lives. */
-export async function measureServed({ words, env }: ServerCommand, o: ServedOptions): Promise<void> {
-  const url = `http://127.0.0.1:${o.port}`
+export async function measureServed(command: ServerCommand, o: ServedOptions): Promise<void> {
+  const { words, env, healthPath = "/health", model = null } = command
+  const server = { url: `http://127.0.0.1:${o.port}`, model }
   const log = join(tmpdir(), `bench-peer-${o.port}.log`)
   const started = performance.now()
-  const server = Bun.spawn([...words], {
+  const child = Bun.spawn([...words], {
     stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(log), env: { ...process.env, ...env },
   })
   try {
-    await untilReady(url, server)
+    await untilReady(server.url + healthPath, child)
     if (o.rows.includes("start")) o.note("start", performance.now() - started)
-    await driveServer(o.executable, url, { inputLen: 16, outputLen: 8, streams: 1, numPrompts: 1 }) // warms up
+    await driveServer(o.executable, server, { inputLen: 16, outputLen: 8, streams: 1, numPrompts: 1 }) // warms up
     for (const row of o.rows.filter((one) => one !== "start"))
-      o.note(row, await measureRow(row, url, o).catch((error: Error) => error))
+      o.note(row, await measureRow(row, server, o).catch((error: Error) => error))
   } catch (error) {
     const last = (await Bun.file(log).text()).trim().slice(-300)
     o.note("start", new Error(`${(error as Error).message}; its last words: ${last}`))
   } finally {
-    server.kill()
-    await server.exited
+    child.kill()
+    await child.exited
     await Bun.file(log).delete()
   }
 }
 
-async function measureRow(row: Row, url: string, { executable, longAnswer }: ServedOptions): Promise<number> {
-  if (row === "itl") return await itlWhilePromptArrives(url)
-  const load = loadOf(row, longAnswer)
-  if (load !== null) return (await driveServer(executable, url, load))["output_throughput"]!
-  const idle = { inputLen: 256, outputLen: 1, streams: 1, numPrompts: 3 }
-  return (await driveServer(executable, url, idle))["median_ttft_ms"]!
+/** `model`: what requests call it; null: the first that it names. */
+interface Server {
+  readonly url: string
+  readonly model: string | null
 }
 
-async function driveServer(executable: string, url: string, load: Load): Promise<Record<string, number>> {
+async function measureRow(row: Row, server: Server, { executable, longAnswer }: ServedOptions): Promise<number> {
+  if (row === "itl") return await itlWhilePromptArrives(server)
+  const load = loadOf(row, longAnswer)
+  if (load !== null) return (await driveServer(executable, server, load))["output_throughput"]!
+  const idle = { inputLen: 256, outputLen: 1, streams: 1, numPrompts: 3 }
+  return (await driveServer(executable, server, idle))["median_ttft_ms"]!
+}
+
+async function driveServer(
+  executable: string, { url, model }: Server, load: Load,
+): Promise<Record<string, number>> {
   const words = [
-    executable, "bench", "serve", "--base-url", url, "--random-input-len", load.inputLen, "--random-output-len",
-    load.outputLen, "--num-prompts", load.numPrompts, "--max-concurrency", load.streams, "--seed", Date.now() % 2 ** 31,
+    executable, "bench", "serve", "--base-url", url, ...(model === null ? [] : ["--model", model]),
+    "--random-input-len", load.inputLen, "--random-output-len", load.outputLen, "--num-prompts", load.numPrompts,
+    "--max-concurrency", load.streams, "--seed", Date.now() % 2 ** 31,
     "--extra-body", JSON.stringify({ temperature: 0 }), "--no-share-of-limits", "--json", "-",
   ]
   const client = Bun.spawn(words.map(String), { stdin: "ignore", stdout: "pipe", stderr: "pipe" })
@@ -70,14 +80,14 @@ async function driveServer(executable: string, url: string, load: Load): Promise
 }
 
 /** Of the times between tokens of 16 streams that touch the time from the long prompt's arrival to its first token. */
-async function itlWhilePromptArrives(url: string): Promise<number> {
-  const { data } = (await (await fetch(`${url}/v1/models`)).json()) as { data: [{ id: string }] }
+async function itlWhilePromptArrives({ url, model: given }: Server): Promise<number> {
+  const model = given ?? (await firstModel(url))
   const prng = new Prng(Date.now() % 2 ** 31)
   const ids = Array.from({ length: NUM_IDS }, (_, i) => FIRST_ID + i)
   const send = (inputLen: number, outputLen: number) => sendRequest({
     url: `${url}/v1/completions`, api: "completions", headers: {}, now: () => performance.now(),
     body: {
-      model: data[0].id, prompt: randomTokens(inputLen, ids, prng), max_tokens: outputLen, ignore_eos: true,
+      model, prompt: randomTokens(inputLen, ids, prng), max_tokens: outputLen, ignore_eos: true,
       temperature: 0, stream: true,
     },
   }, 0, inputLen)
@@ -92,6 +102,11 @@ async function itlWhilePromptArrives(url: string): Promise<number> {
   return percentile(gaps, 99)
 }
 
+async function firstModel(url: string): Promise<string> {
+  const { data } = (await (await fetch(`${url}/v1/models`)).json()) as { data: [{ id: string }] }
+  return data[0].id
+}
+
 /** The milliseconds between two tokens of a stream, where that time overlaps [fromMs, toMs]. */
 export function gapsDuring({ startMs, ttftMs, itlsMs }: Outcome, fromMs: number, toMs: number): number[] {
   let last = startMs + ttftMs
@@ -102,14 +117,14 @@ export function gapsDuring({ startMs, ttftMs, itlsMs }: Outcome, fromMs: number,
   })
 }
 
-async function untilReady(url: string, server: Bun.Subprocess): Promise<void> {
+async function untilReady(healthUrl: string, server: Bun.Subprocess): Promise<void> {
   const deadline = performance.now() + READY_TIMEOUT_MS
   for (;;) {
     const end = server.exitCode ?? server.signalCode
     if (end !== null) throw new Error(`the server ended with ${end} before it was ready`)
     if (performance.now() > deadline) throw new Error(`not ready within ${READY_TIMEOUT_MS / 1000} s`)
     try {
-      if ((await fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) })).ok) return
+      if ((await fetch(healthUrl, { signal: AbortSignal.timeout(2000) })).ok) return
     } catch {
       // Not listening yet, or listening long before it answers.
     }

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { writeShape, type Shape } from "../../bench/bench-model.ts"
@@ -29,4 +29,16 @@ test.each(["llama", "qwen2"] as const)("a bench model of %s is one model in two 
   const ids = (await loadTokenizerFromDirectory(join(root, arch))).encode(text)
   expect((await loadTokenizerFromGguf(b.ggufMetadata!)).encode(text)).toEqual(ids)
   expect(ids.length).toBe(text.length - 1)
+})
+
+test("a bench model is written once, and again where it has become another", () => {
+  const gguf = writeShape(root, "twice", TINY)
+  const derived = gguf.replace("BF16", "Q8_0")
+  writeFileSync(derived, "made of it")
+  const written = statSync(gguf).mtimeMs
+  expect(writeShape(root, "twice", TINY)).toBe(gguf)
+  expect([statSync(gguf).mtimeMs, existsSync(derived)]).toEqual([written, true])
+  writeShape(root, "twice", { ...TINY, context: 128 })
+  expect(existsSync(derived)).toBe(false)
+  expect(openModel(gguf, fileReader().mapFile).config["max_position_embeddings"]).toBe(128)
 })
