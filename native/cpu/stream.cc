@@ -3,10 +3,10 @@
 #include <omp.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <new>
 
 #include "../common/cpus.h"
+#include "../common/host_memory.h"
 #include "weights_ahead.h"
 
 namespace bz {
@@ -23,12 +23,14 @@ static uint32_t spins_of(uint32_t us) {
   return spins < 1e9 ? static_cast<uint32_t>(spins) + 1 : 1000000000u;
 }
 
+// In a large page from the start: products write and read all of it within microseconds.
 static bz_status reserve_scratch(bz_stream *stream, uint64_t bytes) {
   if (bytes <= stream->scratch_bytes) return BZ_OK;
-  const uint64_t size = (bytes + 4095) / 4096 * 4096;
-  void *grown = std::aligned_alloc(4096, size);
+  constexpr uint64_t LARGE_PAGE = uint64_t{2} << 20;
+  const uint64_t size = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+  void *grown = host_alloc(size);
   BZ_REQUIRE(grown != nullptr, BZ_ENOMEM, "no memory for %llu bytes of scratch", static_cast<unsigned long long>(size));
-  std::free(stream->team.scratch);
+  host_free(stream->team.scratch);
   stream->team.scratch = static_cast<std::byte *>(grown);
   stream->scratch_bytes = size;
   return BZ_OK;
@@ -94,7 +96,7 @@ bz_status submit_op(bz_stream *stream, const Op &op) {
 
 bz_stream::~bz_stream() {
   delete recording;
-  std::free(team.scratch);
+  bz::host_free(team.scratch);
 }
 
 extern "C" bz_status bz_stream_create(const bz_stream_args *args, bz_stream **out) {

@@ -1,7 +1,7 @@
 // Weights: from the args to segments and memory. The packing itself is weight_pack.cc's.
-#include "../common/host_memory.h"
 #include "../common/weight_args.h"
 #include "stream.h"
+#include "weight_memory.h"
 #include "weight_pack.h"
 
 #include <new>
@@ -101,7 +101,7 @@ extern "C" bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *a
   auto *w = new (std::nothrow) bz_weight;
   BZ_REQUIRE(w != nullptr, BZ_ENOMEM, "weight_create: no memory");
   bz::plan_segments(*args, w);
-  w->memory = static_cast<std::byte *>(bz::host_alloc(w->bytes));
+  w->memory = bz::weight_alloc(w->bytes);
   if (w->memory == nullptr) {
     const unsigned long long bytes = w->bytes;
     delete w;
@@ -118,7 +118,7 @@ extern "C" bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *a
 
 extern "C" void bz_weight_destroy(bz_weight *weight) {
   if (weight == nullptr) return;
-  bz::host_free(weight->memory);
+  bz::weight_free(weight->memory);
   delete weight;
 }
 

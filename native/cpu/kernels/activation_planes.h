@@ -5,8 +5,18 @@
 // cheap to undo in vectors of sums, first in [-8, 8] and second in [-128, 127].
 #pragma once
 #include "activations.h"
+#include "lanes.h"
 
 namespace bz::BZ_LEVEL {
+
+// Whether the tile unit's product is the faster one: from one whole tile of tokens on. Measured.
+inline bool uses_tiles([[maybe_unused]] uint32_t num_tokens) {
+#if defined(__AMX_INT8__)
+  return num_tokens >= TOKEN_TILE;
+#else
+  return false;
+#endif
+}
 
 constexpr bool has_packed_codes(const PackedFormat &f) { return f.storage == Storage::int4 && !f.is_codebook; }
 
@@ -14,30 +24,36 @@ constexpr int CODE_SHIFT = 4, BYTE_SHIFT = 8;
 
 constexpr int plane_shift(const PackedFormat &f) { return has_packed_codes(f) ? CODE_SHIFT : BYTE_SHIFT; }
 
+// log2 of what a format's operands of a product have added to the level; -1: nothing.
+constexpr int operand_shift(const PackedFormat &f) {
+  if (!has_packed_codes(f)) return SIGNED_SHIFT;
+  return f.offset == 8 ? 3 : f.offset == 4 ? 2 : -1;
+}
+constexpr int MAX_OPERAND_SHIFT = 7;
+
 // What some products of a weight read is filled; the pointers of the rest are null.
 struct Activations : ActivationTiles {
   int8_t *code_levels; // [tiles][groups][tile][planes][32], for packed codes
   int8_t *byte_levels; // the same, for other weights
   float *scale;        // [tiles][groups][tile]: largest magnitude / largest level
   float *sum;          // scale * sum of the group's levels, for formats with a minimum
-  int32_t *minus_sum;  // -(sum of the group's levels)
   float *half_sum;     // the same of each half group, for formats with a scale each 16: [tiles][groups][2][tile]
-  int32_t *minus_half_sum;
-  uint64_t bytes;      // from `at` on; a null `at` asks for this alone
+  // What dots start from, by operand_shift: -(sum of the levels) * 2^shift, of groups and of halves. Not for tiles.
+  int32_t *start[MAX_OPERAND_SHIFT + 1] = {}, *half_start[MAX_OPERAND_SHIFT + 1] = {};
+  uint64_t bytes; // from `at` on; a null `at` asks for this alone
 
   Activations(std::byte *at, const bz_weight &w, uint32_t num_tokens, uint32_t planes)
-      : ActivationTiles(num_tokens, w.c, planes, TOKEN_TILE), code_levels(nullptr), byte_levels(nullptr), sum(nullptr),
-        minus_sum(nullptr), half_sum(nullptr), minus_half_sum(nullptr) {
+      : ActivationTiles(num_tokens, w.c, planes, TOKEN_TILE), code_levels(nullptr), byte_levels(nullptr),
+        scale(nullptr), sum(nullptr), half_sum(nullptr) {
     const uint64_t n = cells();
     // Not from 0: that is a pointer to nothing.
-    const auto start = at != nullptr ? reinterpret_cast<uintptr_t>(at) : 64;
-    uintptr_t next = start;
+    const uintptr_t begin = at != nullptr ? reinterpret_cast<uintptr_t>(at) : 64;
+    uintptr_t next = begin;
     const auto place = [&]<class T>(T *&to, uint64_t count) {
       if (to != nullptr) return;
       to = reinterpret_cast<T *>(next);
       next += (count * sizeof(T) + 63) / 64 * 64;
     };
-    scale = nullptr;
     place(scale, n);
     for (uint32_t i = 0; i < w.num_segments; i++) {
       const PackedFormat &format = w.segments[i].format;
@@ -46,9 +62,11 @@ struct Activations : ActivationTiles {
       // Loads of the tile unit may read a whole tile.
       place(has_packed_codes(format) ? code_levels : byte_levels, (n + TOKEN_TILE) * planes * GROUP);
       if (format.has_min) halves ? place(half_sum, 2 * n) : place(sum, n);
-      halves ? place(minus_half_sum, 2 * n) : place(minus_sum, n);
+      const int shift = operand_shift(format);
+      if (shift < 0 || uses_tiles(num_tokens)) continue;
+      halves ? place(half_start[shift], 2 * n) : place(start[shift], n);
     }
-    bytes = next - start;
+    bytes = next - begin;
   }
 
   int8_t *levels(const PackedFormat &format) const { return has_packed_codes(format) ? code_levels : byte_levels; }

@@ -10,7 +10,6 @@ namespace {
 template <Storage STORAGE, uint32_t GROUP_SIZE, uint32_t OFFSET, bool CODEBOOK, bool MIN, bool HALF> struct IntFormat {
   static constexpr PackedFormat format = {STORAGE, GROUP_SIZE, OFFSET, CODEBOOK, MIN, HALF};
   static constexpr uint64_t group_bytes = uint64_t{GROUP_SIZE} * LANES / (STORAGE == Storage::int4 ? 2 : 1);
-  static constexpr int offset_shift = OFFSET == 8 ? 3 : OFFSET == 4 ? 2 : -1; // log2 of the offset; -1: there is none
   static_assert(OFFSET == 0 || OFFSET == 4 || OFFSET == 8);
 
   static constexpr uint64_t scale_bytes = LANES * (HALF ? 2 : 4); // of a group

@@ -42,7 +42,6 @@ template <int SHIFT> inline Ints join_planes(Ints a, Ints b) {
   }
   return _mm512_add_epi32(_mm512_slli_epi32(a, SHIFT), b);
 }
-inline Ints splat_shifted(int32_t x, int shift) { return _mm512_slli_epi32(_mm512_set1_epi32(x), shift); }
 inline Bytes load_bytes(const std::byte *p) { return _mm512_loadu_si512(p); }
 // A lane as two 16-bit words, or as four bytes.
 inline Ints splat_bits(int32_t x) { return _mm512_set1_epi32(x); }
@@ -67,19 +66,19 @@ inline Bytes look_up(const int8_t *table, Bytes codes) {
   const __m128i levels = _mm_loadu_si128(reinterpret_cast<const __m128i *>(table));
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), codes);
 }
-inline __m512i four_columns(const int8_t *x) {
-  int32_t word;
-  std::memcpy(&word, x, 4);
-  return _mm512_set1_epi32(word);
-}
-
 #if defined(__AVX512VNNI__)
 constexpr int SIGNED_SHIFT = 7; // weights are stored in the register with 128 added
 constexpr bool WIDE_CODES = true; // dot_codes takes all of a byte: codes of 4 bits may be 16 times themselves
 inline Bytes codes_times_16(Bytes codes) { return _mm512_slli_epi16(codes, 4); }
 inline Bytes as_signed_operand(Bytes levels) { return _mm512_xor_si512(levels, _mm512_set1_epi8(-128)); }
-inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) { return _mm512_dpbusd_epi32(sum, w, four_columns(x)); }
-inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) { return _mm512_dpbusd_epi32(sum, w, four_columns(x)); }
+// As written here the four columns of x need no instruction and no register of their own, and the compiler keeps the order
+// of sums that the kernel chose.
+struct [[gnu::packed, gnu::may_alias]] FourColumns { int32_t word; };
+[[gnu::always_inline]] inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) {
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*reinterpret_cast<const FourColumns *>(x)));
+  return sum;
+}
+[[gnu::always_inline]] inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) { return dot_codes(sum, w, x); }
 #endif
 
 #elif defined(__AVX2__)
@@ -105,10 +104,6 @@ inline Floats fma(Floats x, Floats y, Floats z) {
   return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
 inline Floats to_floats(Ints x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
-inline Ints splat_shifted(int32_t x, int shift) {
-  const __m256i all = _mm256_slli_epi32(_mm256_set1_epi32(x), shift);
-  return {all, all};
-}
 inline Bytes load_bytes(const std::byte *p) {
   const auto *halves = reinterpret_cast<const __m256i *>(p);
   return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
@@ -179,7 +174,7 @@ inline Floats to_floats(const Ints &x) { BZ_LANES(Floats, static_cast<float>(x.v
 template <int SHIFT> inline Ints join_planes(const Ints &x, const Ints &y) {
   BZ_LANES(Ints, x.v[i] * (1 << SHIFT) + y.v[i]);
 }
-inline Ints splat_shifted(int32_t x, int shift) { BZ_LANES(Ints, x * (1 << shift)); }
+inline Ints splat_bits(int32_t x) { BZ_LANES(Ints, x); }
 inline Bytes load_bytes(const std::byte *p) {
   Bytes out;
   std::memcpy(out.v, p, sizeof out.v);
@@ -208,6 +203,7 @@ inline Bytes look_up(const int8_t *table, const Bytes &codes) {
 }
 constexpr int SIGNED_SHIFT = -1;
 constexpr bool WIDE_CODES = false;
+inline Bytes codes_times_16(const Bytes &codes) { return codes; } // for WIDE_CODES
 inline Bytes as_signed_operand(const Bytes &levels) { return levels; }
 inline Ints dot_signed(Ints sum, const Bytes &w, const int8_t *x) {
   for (int i = 0; i < 16; i++)

@@ -4,9 +4,6 @@
 
 namespace bz::BZ_LEVEL {
 
-// Fewest tokens for which a tile unit's product is the faster one. Measured.
-[[maybe_unused]] constexpr uint32_t AMX_TOKENS = 16, AMX_FINE_TOKENS = 8;
-
 // Threads side by side along the tokens: more than one only where blocks are too few.
 static uint32_t token_threads(const bz_weight &w, uint32_t num_tokens, const Team &team) {
   const uint32_t tiles = (num_tokens + TOKEN_TILE - 1) / TOKEN_TILE;
@@ -146,8 +143,7 @@ static void linear(const bz_linear_args &a, Team &team) {
 #if defined(__AMX_INT8__)
     const uint32_t planes = activation_planes(a);
     std::byte *panel = team.scratch() + (alone ? team.n : 1) * bytes + team.tid * panel_bytes(w.c, planes);
-    if (a.num_tokens >= (planes == 2 ? AMX_FINE_TOKENS : AMX_TOKENS))
-      return linear_int_amx(s, x.levels, out, share, panel);
+    if (uses_tiles(a.num_tokens)) return linear_int_amx(s, x.levels, out, share, panel);
 #endif
     linear_int(s, x.levels, out, share);
   });

@@ -25,32 +25,46 @@ constexpr uint32_t MAX_TOKENS = 1; // lanes are loops: more of them only cost th
 
 constexpr uint32_t PREFETCH_TOKENS = 4; // with so few memory sets the pace
 
-// One group's weights as operands of the dot product.
-template <class F> struct Weights {
-  static constexpr uint32_t steps = F::format.group / 4; // vectors of 4 columns
+// How a format's weights meet planes of activations.
+template <class F, uint32_t PLANES> struct Operands {
   static constexpr bool is_int4 = F::format.storage == Storage::int4;
   static constexpr bool is_signed = !is_int4 || F::format.is_codebook;
-  // log2 of what the operands have added to the level; -1: nothing.
-  static constexpr int shift = is_signed ? SIGNED_SHIFT : F::offset_shift;
+  // Both planes go into one sum, the first one's weights being 16 times themselves; else each has a sum of its own.
+  static constexpr bool is_wide = PLANES == 2 && WIDE_CODES && !is_signed;
+  static constexpr bool is_split = PLANES == 2 && !is_wide;
+};
 
-  static inline void load(const std::byte *values, Bytes *w) {
-    if constexpr (is_int4) {
-      for (uint32_t i = 0; i < steps; i += 2) {
-        const Bytes both = load_bytes(values + 32 * i);
-        w[i] = operand(low_halves(both));
-        w[i + 1] = operand(high_halves(both));
+// The dots of one group with N tokens. Tokens take turns at every vector of weights, so that a sum is ready when its turn
+// comes again.
+template <class F, uint32_t PLANES, uint32_t N> struct Dots {
+  using O = Operands<F, PLANES>;
+  Ints first[N], second[O::is_split ? N : 1];
+
+  // Token t's sum starts from start[t], or from 0 where that is NULL; its levels are at x + t * PLANES * GROUP.
+  [[gnu::always_inline]] inline void sum_group(const std::byte *values, const int8_t *x, const int32_t *start) {
+#pragma GCC unroll MAX_TOKENS
+    for (uint32_t t = 0; t < N; t++) {
+      const Ints from = splat_bits(operand_shift(F::format) < 0 ? 0 : start[t]);
+      first[t] = O::is_split ? splat_bits(0) : from;
+      if constexpr (O::is_split) second[t] = from;
+    }
+    if constexpr (O::is_int4) {
+#pragma GCC unroll (MAX_TOKENS > 1 ? 4 : 1)
+      for (uint32_t i = 0; i < F::format.group; i += 8) {
+        const Bytes both = load_bytes(values + 8 * i);
+        add(operand(low_halves(both)), x + i);
+        add(operand(high_halves(both)), x + i + 4);
       }
     } else {
-      for (uint32_t i = 0; i < steps; i++) w[i] = as_signed_operand(load_bytes(values + 64 * i));
+#pragma GCC unroll (MAX_TOKENS > 1 ? 8 : 1)
+      for (uint32_t i = 0; i < F::format.group; i += 4) add(as_signed_operand(load_bytes(values + 16 * i)), x + i);
     }
   }
 
-  static inline Ints dot(Ints sum, const Bytes *w, const int8_t *x) {
-#pragma GCC unroll (MAX_TOKENS > 1 ? 8 : 1)
-    for (uint32_t i = 0; i < steps; i++)
-      if constexpr (is_signed) sum = dot_signed(sum, w[i], x + 4 * i);
-      else sum = dot_codes(sum, w[i], x + 4 * i);
-    return sum;
+  // Of token t, both planes together.
+  [[gnu::always_inline]] inline Ints of(uint32_t t) const {
+    if constexpr (O::is_split) return join_planes<plane_shift(F::format)>(first[t], second[t]);
+    else return first[t];
   }
 
  private:
@@ -58,24 +72,28 @@ template <class F> struct Weights {
     if constexpr (F::format.is_codebook) return as_signed_operand(look_up(codebook_levels, codes));
     else return codes;
   }
-};
 
-// One group's operands, and its dot with one token.
-template <class F, uint32_t PLANES> struct GroupOperands {
-  using W = Weights<F>;
-  static constexpr bool is_wide = PLANES == 2 && WIDE_CODES && !W::is_signed;
-  Bytes w[W::steps], wide[is_wide ? W::steps : 1];
-
-  inline void load(const std::byte *values) {
-    W::load(values, w);
-    if constexpr (is_wide)
-      for (uint32_t i = 0; i < W::steps; i++) wide[i] = codes_times_16(w[i]);
+  static inline Ints dot(const Ints &sum, const Bytes &w, const int8_t *x) {
+    if constexpr (O::is_signed) return dot_signed(sum, w, x);
+    else return dot_codes(sum, w, x);
   }
 
-  inline Ints dot(Ints start, const int8_t *x) const {
-    if constexpr (PLANES == 1) return W::dot(start, w, x);
-    else if constexpr (is_wide) return W::dot(W::dot(start, wide, x), w, x + GROUP);
-    else return join_planes<plane_shift(F::format)>(W::dot(splat_shifted(0, 0), w, x), W::dot(start, w, x + GROUP));
+  // Four columns.
+  [[gnu::always_inline]] inline void add(const Bytes &w, const int8_t *x) {
+    if constexpr (O::is_wide) {
+      const Bytes wide = codes_times_16(w);
+#pragma GCC unroll MAX_TOKENS
+      for (uint32_t t = 0; t < N; t++) first[t] = dot(first[t], wide, x + t * PLANES * GROUP);
+#pragma GCC unroll MAX_TOKENS
+      for (uint32_t t = 0; t < N; t++) first[t] = dot(first[t], w, x + t * PLANES * GROUP + GROUP);
+      return;
+    }
+#pragma GCC unroll MAX_TOKENS
+    for (uint32_t t = 0; t < N; t++) first[t] = dot(first[t], w, x + t * PLANES * GROUP);
+    if constexpr (O::is_split) {
+#pragma GCC unroll MAX_TOKENS
+      for (uint32_t t = 0; t < N; t++) second[t] = dot(second[t], w, x + t * PLANES * GROUP + GROUP);
+    }
   }
 };
 
@@ -88,31 +106,33 @@ void block_product(const Segment &s, const Activations &a, const Output &out, ui
   const std::byte *values = s.values + block * s.block_value_bytes();
   const std::byte *scales = s.scales + block * s.block_scale_bytes();
   const std::byte *mins = s.mins + block * s.block_scale_bytes();
+  constexpr int shift = operand_shift(F::format) < 0 ? 0 : operand_shift(F::format);
+  const int32_t *start = parts == 1 ? a.start[shift] : a.half_start[shift];
   Floats sums[N];
+#pragma GCC unroll MAX_TOKENS
   for (uint32_t t = 0; t < N; t++) sums[t] = zeros();
   for (uint32_t g = 0; g < a.groups; g++) {
     const uint64_t at = first + uint64_t{g} * tile;
     for (uint32_t p = 0; p < parts; p++) {
       const uint64_t wg = uint64_t{g} * parts + p, sum_at = parts == 1 ? at : (at - lane) * 2 + p * tile + lane;
-      GroupOperands<F, PLANES> w;
-      w.load(values + wg * F::group_bytes);
       if constexpr (N <= PREFETCH_TOKENS) F::ask_ahead(values, scales, mins, wg);
+      Dots<F, PLANES, N> dots;
+      dots.sum_group(values + wg * F::group_bytes,
+                     a.levels(F::format) + at * PLANES * GROUP + p * F::format.group,
+                     start == nullptr ? nullptr : start + sum_at);
       const Floats scale = F::scales(scales, wg);
-      [[maybe_unused]] Floats min;
-      if constexpr (F::format.has_min) min = F::scales(mins, wg);
-      const int32_t *minus_sum = parts == 1 ? a.minus_sum : a.minus_half_sum;
-      const float *group_sum = parts == 1 ? a.sum : a.half_sum;
 #pragma GCC unroll MAX_TOKENS
-      for (uint32_t t = 0; t < N; t++) {
-        const int8_t *x = a.levels(F::format) + (at + t) * PLANES * GROUP + p * F::format.group;
-        constexpr int shift = Weights<F>::shift;
-        const Ints start = shift < 0 ? splat_shifted(0, 0) : splat_shifted(minus_sum[sum_at + t], shift);
-        const Ints dot = w.dot(start, x);
-        sums[t] = fma(to_floats(dot), mul(scale, splat(a.scale[at + t])), sums[t]);
-        if constexpr (F::format.has_min) sums[t] = fma(min, splat(group_sum[sum_at + t]), sums[t]);
+      for (uint32_t t = 0; t < N; t++)
+        sums[t] = fma(to_floats(dots.of(t)), mul(scale, splat(a.scale[at + t])), sums[t]);
+      if constexpr (F::format.has_min) {
+        const Floats min = F::scales(mins, wg);
+        const float *group_sum = (parts == 1 ? a.sum : a.half_sum) + sum_at;
+#pragma GCC unroll MAX_TOKENS
+        for (uint32_t t = 0; t < N; t++) sums[t] = fma(min, splat(group_sum[t]), sums[t]);
       }
     }
   }
+#pragma GCC unroll MAX_TOKENS
   for (uint32_t t = 0; t < N; t++) store_block(out, s, block, token + t, sums[t]);
 }
 

@@ -93,36 +93,53 @@ template <bool FINE> struct Levels {
 };
 #endif
 
+// Which sums of levels some product reads.
+struct Needs {
+  bool sums, half_sums;
+
+  explicit Needs(const Activations &out) : sums(out.sum != nullptr), half_sums(out.half_sum != nullptr) {
+    for (const int32_t *start : out.start) sums = sums || start != nullptr;
+    for (const int32_t *start : out.half_start) half_sums = half_sums || start != nullptr;
+  }
+};
+
 // `half`: of the cell's first half.
-template <bool FINE> void quantize_cell(const Activations &out, uint64_t at, uint64_t half, const float *x) {
+template <bool FINE>
+void quantize_cell(const Activations &out, const Needs &needs, uint64_t at, uint64_t half, const float *x) {
   const Levels<FINE> levels(x);
   const uint64_t bytes = at * out.planes * GROUP;
   if (out.code_levels != nullptr) levels.template store<CODE_SHIFT>(out.code_levels + bytes);
   if (out.byte_levels != nullptr) levels.template store<BYTE_SHIFT>(out.byte_levels + bytes);
   out.scale[at] = levels.scale;
-  if (out.minus_sum != nullptr) {
+  if (needs.sums) {
     const int32_t sum = levels.sum();
-    out.minus_sum[at] = -sum;
     if (out.sum != nullptr) out.sum[at] = levels.scale * static_cast<float>(sum);
+    for (int shift = 0; shift <= MAX_OPERAND_SHIFT; shift++)
+      if (out.start[shift] != nullptr) out.start[shift][at] = -sum * (1 << shift);
   }
-  if (out.minus_half_sum == nullptr) return;
+  if (!needs.half_sums) return;
   const int32_t lo = levels.sum_lo(), hi = levels.sum_hi();
-  out.minus_half_sum[half] = -lo;
-  out.minus_half_sum[half + out.tile] = -hi;
-  if (out.half_sum == nullptr) return;
-  out.half_sum[half] = levels.scale * static_cast<float>(lo);
-  out.half_sum[half + out.tile] = levels.scale * static_cast<float>(hi);
+  if (out.half_sum != nullptr) {
+    out.half_sum[half] = levels.scale * static_cast<float>(lo);
+    out.half_sum[half + out.tile] = levels.scale * static_cast<float>(hi);
+  }
+  for (int shift = 0; shift <= MAX_OPERAND_SHIFT; shift++) {
+    if (out.half_start[shift] == nullptr) continue;
+    out.half_start[shift][half] = -lo * (1 << shift);
+    out.half_start[shift][half + out.tile] = -hi * (1 << shift);
+  }
 }
 
 } // namespace
 
 void quantize(const float *x, uint64_t x_stride, uint32_t c, const Activations &out, uint64_t begin, uint64_t end) {
+  const Needs needs(out);
   for_each_cell(out, x, x_stride, c, begin, end, [&](uint64_t at, uint64_t half, const float *from) {
     // The tokens of a tile are rows apart: their next columns come from memory unasked only once a row is read on.
     __builtin_prefetch(from + 2 * GROUP);
     __builtin_prefetch(from + 2 * GROUP + 16);
-    if (out.planes == 2) quantize_cell<true>(out, at, half, from);
-    else quantize_cell<false>(out, at, half, from);
+    if (out.planes == 2) quantize_cell<true>(out, needs, at, half, from);
+    else quantize_cell<false>(out, needs, at, half, from);
   });
 }
 
