@@ -15,12 +15,13 @@ struct Pieces {
     // With few tokens memory sets the pace, and is fastest while a thread reads on. With more, arithmetic does.
     constexpr uint32_t FEW_TOKENS = 16;
     own = num_blocks * (num_tokens < FEW_TOKENS ? 7 : 4) / 8 / num_threads;
+    if (own > SIDE_BY_SIDE) own = own / SIDE_BY_SIDE * SIDE_BY_SIDE;
     // Some 20 us of products, or 5 us of reading: as short is the wait for each other at the end.
     constexpr uint64_t PRODUCTS = 1 << 20, BYTES = 32 * 1024;
     const uint64_t by_work = PRODUCTS / (uint64_t{num_tokens} * w.c * LANES), by_bytes = BYTES * num_blocks / w.bytes;
     const uint64_t even = num_blocks / num_threads, some = (by_work < by_bytes ? by_work : by_bytes) + 1;
     least = static_cast<uint32_t>(some < even ? some : even > 0 ? even : 1);
-    if (w.is_float) least = (least + FLOAT_BLOCKS - 1) / FLOAT_BLOCKS * FLOAT_BLOCKS;
+    if (w.is_float || num_tokens >= FEW_TOKENS) least = (least + SIDE_BY_SIDE - 1) / SIDE_BY_SIDE * SIDE_BY_SIDE;
   }
 
   // Blocks of the piece to claim that begins at block `begin`. Large at first: the activations are read once a piece.
@@ -30,7 +31,8 @@ struct Pieces {
   }
 
  private:
-  static constexpr uint32_t FLOAT_BLOCKS = 4; // that a product of floats reads side by side
+  // Blocks that products of floats read side by side, and that are worth filling the tile unit's pipeline for.
+  static constexpr uint32_t SIDE_BY_SIDE = 4;
 };
 
 } // namespace bz

@@ -58,14 +58,30 @@ struct KvBf16 {
     return one_of_pairs<CROWDED>(load_bits(pair), is_odd);
   }
   static void store_key(uint16_t *group, uint32_t token, const float *k, uint32_t d) {
-    for (uint32_t i = 0; i < d; i += 2) {
+    uint32_t i = 0;
+#if defined(__AVX512BF16__)
+    const __m512i lines = _mm512_slli_epi32((__m512i)lane_numbers(), 4); // a pair of dimensions is 16 words
+    for (; i + 32 <= d; i += 32) {
+      const __m512bh pairs = _mm512_cvtne2ps_pbh(load(k + i + 16), load(k + i));
+      _mm512_i32scatter_epi32(group + (i / 2 * GROUP_TOKENS + token) * 2, lines, (__m512i)pairs, 4);
+    }
+#endif
+    for (; i < d; i += 2) {
       const uint32_t both = f32_to_bf16(k[i]) | static_cast<uint32_t>(f32_to_bf16(k[i + 1])) << 16;
       std::memcpy(group + (i / 2 * GROUP_TOKENS + token) * 2, &both, 4);
     }
   }
   static void store_value(uint16_t *group, uint32_t token, uint64_t row, const float *v, uint32_t d) {
     uint16_t *to = group + token / 2 * row * 2 + token % 2;
-    for (uint32_t i = 0; i < d; i++) to[2 * i] = f32_to_bf16(v[i]);
+    uint32_t i = 0;
+#if defined(__AVX512BF16__)
+    // Another thread may store the pair's other token at the same time: only this one's words are written.
+    for (; i + 16 <= d; i += 16) {
+      const __m512i words = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(load(v + i)));
+      _mm512_mask_storeu_epi16(to + 2 * i, 0x55555555, words);
+    }
+#endif
+    for (; i < d; i++) to[2 * i] = f32_to_bf16(v[i]);
   }
 };
 

@@ -18,7 +18,7 @@ static void normalize(float *x, const float *w, uint32_t d, float eps) {
   for (i = 0; i < d; i++) x[i] = x[i] * scale * w[i];
 }
 
-static void rotate(float *x, const float *cos_sin, uint32_t rot_dim) {
+static void rotate(float *__restrict x, const float *__restrict cos_sin, uint32_t rot_dim) {
   const uint32_t half = rot_dim / 2;
   for (uint32_t i = 0; i < half; i++) {
     const float c = cos_sin[i], s = cos_sin[half + i], a = x[i], b = x[i + half];
@@ -27,7 +27,7 @@ static void rotate(float *x, const float *cos_sin, uint32_t rot_dim) {
   }
 }
 
-static void rotate_interleaved(float *x, const float *cos_sin, uint32_t rot_dim) {
+static void rotate_interleaved(float *__restrict x, const float *__restrict cos_sin, uint32_t rot_dim) {
   const uint32_t half = rot_dim / 2;
   for (uint32_t i = 0; i < half; i++) {
     const float c = cos_sin[i], s = cos_sin[half + i], a = x[2 * i], b = x[2 * i + 1];
