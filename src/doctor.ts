@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { KernelLibrary } from "../ffi/library.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 import { cacheDir, isStandalone } from "./base/embedded.ts"
+import { stdout } from "./base/standard-streams.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
 import { VERSION } from "./cli/index.ts"
 import { locateLibraries, type LibraryPaths } from "./cli/libraries.ts"
@@ -20,7 +21,7 @@ const LATER_BACKENDS = ["cuda", "hip", "cann"]
 export async function doctor({ json, isa, libDir }: LocalConfig<"doctor">): Promise<number> {
   const findings = examine(isa ?? (process.env["BAOZI_ISA"] || null), libDir)
   const problems = findProblems(findings)
-  process.stdout.write(json ? `${JSON.stringify({ ...findings, problems }, null, 2)}\n` : describe(findings, problems))
+  stdout.write(json ? `${JSON.stringify({ ...findings, problems }, null, 2)}\n` : describe(findings, problems))
   return problems.some(({ severity }) => severity === "error") ? 1 : 0
 }
 

@@ -5,6 +5,8 @@ import { resolve } from "node:path"
 import { startServer, type ServerOptions } from "./api/server.ts"
 import type { TlsFiles } from "./api/tls.ts"
 import { makeLog, type Log } from "./base/log.ts"
+import { redirectConsole } from "./base/redirect-console.ts"
+import { endProcess, stderr } from "./base/standard-streams.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
 import { VERSION } from "./cli/index.ts"
 import { locateLibraries } from "./cli/libraries.ts"
@@ -19,10 +21,14 @@ import { REASONING_FORMATS } from "./text/answer/reasoning-formats.ts"
 import { startTraceExport } from "./trace-export.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
 
+/** What a program that Ctrl-C ended says. */
+const EXIT_INTERRUPTED = 130
+
 /** Resolves with the exit code. Errors: `ConfigError`. */
 export async function serve(config: ServeConfig): Promise<number> {
   const startedMs = performance.now()
   const log = makeLog({ level: config.logLevel, json: config.logFormat === "json" })
+  redirectConsole((level, line) => log[level](line))
   const signal = firstSignal(log)
   const engine = await startEngine(startOptions(config, log))
   const traces = startTraceExport({
@@ -65,6 +71,7 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     requestLimits: config, maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,
     defaultChatTemplateKwargs: config.defaultChatTemplateKwargs,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
+    numDroppedLogLines: () => stderr.numDropped,
   }
 }
 
@@ -94,7 +101,7 @@ function firstSignal(log: Log): Promise<string> {
       process.on(name, () => {
         if (isStopping) {
           log.warning(`${name} again: ending now`)
-          process.exit(130)
+          return void endProcess(EXIT_INTERRUPTED)
         }
         isStopping = true
         resolve(name)
@@ -112,7 +119,7 @@ export function startOptions(config: ServeConfig, log: Log): StartEngineOptions 
     servedModelNames: config.servedModelName.length > 0 ? config.servedModelName : [name],
     tokenizerPath: config.tokenizer, chatTemplate: config.chatTemplate, generationConfig: config.generationConfig,
     overrideGenerationConfig: config.overrideGenerationConfig, limits: config,
-    onNotice: (line) => log.info(line), seed: config.seed, streamInterval: config.streamInterval,
+    onNotice: (line, level) => log[level](line), seed: config.seed, streamInterval: config.streamInterval,
     reasoningConfig: { ...parserMarks(config), ...config.reasoningConfig },
     onRequest: (request) => config.enableLogRequests && logRequest(request, log),
     histogramBuckets: config.customHistogramBuckets,

@@ -14,7 +14,7 @@ import type { EngineReady } from "./engine/engine-ready.ts"
 import type { MetricBuckets } from "./engine/metric-buckets.ts"
 import type { RandomSource } from "./engine/parallel-sampling.ts"
 import { reasoningMarkers } from "./engine/reasoning-markers.ts"
-import { WorkerPort } from "./engine/worker-port.ts"
+import { WorkerPort, type NoticeListener } from "./engine/worker-port.ts"
 import type { EngineStart } from "./exec/engine-config.ts"
 import { readGenerationConfig } from "./model/generation-config.ts"
 import type { ModelSource } from "./model/load/checkpoint.ts"
@@ -45,8 +45,8 @@ export interface StartEngineOptions {
   readonly reasoningConfig: Readonly<Record<string, unknown>>
   /** Tokens that a stream's output has at least. */
   readonly streamInterval: number
-  /** Hears lines for the terminal: the memory plan. */
-  readonly onNotice: (line: string) => void
+  /** Hears lines for the log: the memory plan, and what goes wrong on the engine's thread. */
+  readonly onNotice: NoticeListener
   /** Hears every request that is admitted. */
   readonly onRequest: (request: GenerateRequest) => void
   readonly onStats: (stats: SchedulerStats) => void

@@ -75,7 +75,7 @@ class BatchRun {
 
   async #take(line: Line): Promise<void> {
     const { output } = this.#job
-    const parsed = parseBatchLine(line.text, line.number)
+    const parsed = parseBatchLine(line)
     if (!("request" in parsed)) return this.#refuse(parsed.customId, parsed.error)
     const { request } = parsed
     if (this.#seen.has(request.customId)) return this.#refuse(request.customId, duplicate(request))
@@ -85,7 +85,7 @@ class BatchRun {
   }
 
   /** A line that asks nothing which could be answered. */
-  #refuse(customId: string | null, error: LineError): void {
+  async #refuse(customId: string | null, error: LineError): Promise<void> {
     const { output } = this.#job
     const isDone = customId === null || error.code === "duplicate_custom_id"
       ? output.doneLines.has(error.line)
@@ -93,7 +93,7 @@ class BatchRun {
     if (customId !== null) this.#seen.add(customId)
     if (isDone) this.#counts.numSkipped += 1
     // A second line of the same custom_id must not take the first one's place in a later run.
-    else this.#write({ custom_id: error.code === "duplicate_custom_id" ? null : customId, response: null, error })
+    else await this.#write({ custom_id: error.code === "duplicate_custom_id" ? null : customId, response: null, error })
   }
 
   async #answer(request: BatchRequest): Promise<void> {
@@ -106,13 +106,13 @@ class BatchRun {
     // It may be the end that answered, and not the endpoint.
     if (this.#isOver()) return
     const response = { status_code: answer.status, request_id: requestId, body: parseJson(text) }
-    this.#write({ custom_id: request.customId, response, error: null })
+    await this.#write({ custom_id: request.customId, response, error: null })
   }
 
-  #write(result: Omit<BatchResult, "id">): void {
+  async #write(result: Omit<BatchResult, "id">): Promise<void> {
     const { output, progress, randomHex } = this.#job
     const counts = this.#counts
-    output.write({ id: `batch_req_${randomHex(16)}`, ...result })
+    await output.write({ id: `batch_req_${randomHex(16)}`, ...result })
     counts.numDone += 1
     if (result.response === null || result.response.status_code >= 400) counts.numFailed += 1
     const { prompt, output: generated } = tokensOf(result.response?.body)

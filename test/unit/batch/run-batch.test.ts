@@ -174,8 +174,72 @@ describe("the output file", () => {
     expect(readFileSync(output).length).toBe(size - 5)
   })
 
+  test("may be a pipe, from which nothing is read back, and whose end is the system's error", async () => {
+    const pipe = join(dir, "results")
+    expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0)
+    const reader = Bun.spawn(["head", "-n", "1", pipe], { stdout: "pipe" })
+    const opened = new BatchOutput(pipe, { overwrite: false })
+    const result: BatchResult = { id: "i", custom_id: "a", response: null, error: null }
+    await opened.write(result)
+    expect(await reader.stdout.json()).toEqual(result)
+    await reader.exited
+    await expect(opened.write(result)).rejects.toMatchObject({ code: "EPIPE" })
+    opened.close()
+  })
+
   test("that cannot be written is an error", () => {
     expect(() => new BatchOutput("/proc/nowhere/x", { overwrite: false })).toThrow(/cannot write \/proc\/nowhere\/x/)
+  })
+})
+
+describe("an input", () => {
+  const lines = async (...parts: (string | readonly number[])[]) => {
+    writeFileSync(input, Buffer.concat(parts.map((part) => Buffer.from(part as string))))
+    return Array.fromAsync(readLines(input))
+  }
+
+  test("is read line by line, blank lines left out, each with its number", async () => {
+    expect(await lines("\ufeffa\n\n \r\n\u00fc\ud83d\ude00\nb")).toEqual([
+      { text: "a", number: 1, badByte: null }, { text: "\u00fc\ud83d\ude00", number: 4, badByte: null },
+      { text: "b", number: 5, badByte: null },
+    ])
+    expect(await lines("")).toEqual([])
+  })
+
+  test("with bytes that are not UTF-8 loses the lines that hold them, and no others", async () => {
+    const read = await lines("good\n", [0x61, 0xff, 0x62], "\n", [0xe2, 0x82], "\n", "\u00fc\n", [0xc3])
+    expect(read.map(({ badByte }) => badByte)).toEqual([null, 2, 1, null, 1])
+    expect(read[1]!.text).toBe("a\ufffdb")
+    expect(read[3]!.text).toBe("\u00fc")
+  })
+
+  test("that holds characters of several bytes is read alike over chunks of any size", async () => {
+    const line = "\u00fc\u20ac\ud83d\ude00".repeat(30_000)
+    expect((await lines(`x${line}\n${line}`)).map(({ text }) => text)).toEqual([`x${line}`, line])
+  })
+
+  test("with a bad byte voids that line of the batch", async () => {
+    writeFileSync(input, Buffer.concat([
+      Buffer.from(`${JSON.stringify(ask("a"))}\n{"custom_id":"b","url":"/v1/completions","body":{"prompt":"`),
+      Buffer.from([0xff]), Buffer.from(`"}}\n${JSON.stringify(ask("c"))}\n`),
+    ]))
+    const { summary } = await run()
+    expect(summary).toMatchObject({ numDone: 3, numFailed: 1, isStopped: false })
+    const byId = Object.fromEntries(results().map((result) => [result.custom_id, result]))
+    expect(Object.keys(byId).sort()).toEqual(["a", "b", "c"])
+    expect(byId["b"]).toMatchObject({
+      response: null, error: { code: "invalid_line", line: 2, message: "line 2: not UTF-8: byte 60" },
+    })
+    expect((await run()).summary).toMatchObject({ numSkipped: 3, numDone: 0 })
+  })
+
+  test("that is a pipe is read once, without a count beforehand", async () => {
+    const pipe = join(dir, "pipe")
+    expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0)
+    expect(await countLines(pipe)).toBeNull()
+    const writer = Bun.spawn(["sh", "-c", `printf 'a\\nb' > ${pipe}`])
+    expect((await Array.fromAsync(readLines(pipe))).map(({ text }) => text)).toEqual(["a", "b"])
+    expect(await writer.exited).toBe(0)
   })
 })
 
