@@ -2,7 +2,7 @@
  * `baozi serve`: engine, then HTTP on top, until a signal or the engine's death ends it.
  */
 import { resolve } from "node:path"
-import { startServer, type ServerOptions } from "./api/server.ts"
+import { checkAddress, startServer, type ServerOptions } from "./api/server.ts"
 import type { TlsFiles } from "./api/tls.ts"
 import { makeLog, type Log } from "./base/log.ts"
 import { redirectConsole } from "./base/redirect-console.ts"
@@ -30,12 +30,14 @@ export async function serve(config: ServeConfig): Promise<number> {
   const log = makeLog({ level: config.logLevel, json: config.logFormat === "json" })
   redirectConsole((level, line) => log[level](line))
   const signal = firstSignal(log)
+  const http = serverOptions(config, log)
+  await checkAddress(http)
   const engine = await startEngine(startOptions(config, log))
   const traces = startTraceExport({
     endpoint: config.otlpTracesEndpoint, version: VERSION, model: engine.model.servedNames[0] ?? engine.model.root,
     env: process.env, log,
   })
-  const server = await startServer({ ...serverOptions(config, log), onRecord: traces.onRecord }, engine)
+  const server = await startServer({ ...http, onRecord: traces.onRecord }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
   const reason = await untilTheEnd(engine, signal, log)

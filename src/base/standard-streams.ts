@@ -13,11 +13,13 @@ export const stderr = new DescriptorWriter(2, { maxBytes: MAX_STDERR_BYTES })
 /** For what a command answers: all of it waits for its reader. Without one (`| head`) the process ends in silence. */
 export const stdout = new DescriptorWriter(1, { maxBytes: Infinity, onError: endWithoutStdout })
 
-/** Ends the process when everything is written. */
+let hasLostOutput = false
+
+/** Ends the process when everything is written; with 1 in place of 0 where that could not be done. */
 export async function endProcess(exitCode: number): Promise<never> {
   await stdout.flush()
   await stderr.flush(STDERR_GRACE_MS)
-  process.exit(exitCode)
+  process.exit(exitCode === 0 && hasLostOutput ? 1 : exitCode)
 }
 
 /** The runtime's own stream, for a library that edits lines on a terminal: it ends as `stdout` does. */
@@ -27,6 +29,7 @@ export function terminalOutput(): NodeJS.WriteStream {
 
 function endWithoutStdout(error: NodeJS.ErrnoException): void {
   if (error.code === "EPIPE") process.exit(EXIT_NO_READER)
+  hasLostOutput = true
   stderr.write(`error: cannot write to standard output: ${error.message}\n`)
   void endProcess(1)
 }

@@ -109,7 +109,7 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
       case "failed":
         return this.#settle(message.callId, (call) => call.reject(new Error(message.message)))
       case "dead":
-        return this.#die(message.isConfigError ? new ConfigError(message.message) : new Error(message.message))
+        return this.#die(message.isConfigError ? new ConfigError(message.message) : withoutStack(message.message))
       case "closed":
         this.#death = new Error("the engine is closed")
         return this.#closed.resolve()
@@ -138,4 +138,9 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
     this.#closed.resolve()
     this.#onDeath(error)
   }
+}
+
+/** A mistake on the thread, which has told its stack: that of this side says nothing. */
+function withoutStack(message: string): Error {
+  return Object.assign(new Error(message), { stack: `Error: ${message}` })
 }
