@@ -41,8 +41,12 @@ class SlowPipe {
     return this.text
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     closeSync(this.#fd)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 }
 
@@ -55,7 +59,7 @@ function shell(words: readonly string[], redirections: string, stdin = "") {
 describe.skipIf(built === null || tiny === null)("a server whose output nobody reads", () => {
   test("answers, counts the lines that it drops, and ends when it is told to", async () => {
     using pipe = new SlowPipe("log")
-    const child = shell(["serve", tiny!, "--port", "0"], `2> ${pipe.path} > ${pipe.path}`)
+    await using child = shell(["serve", tiny!, "--port", "0"], `2> ${pipe.path} > ${pipe.path}`)
     let url = ""
     const isReady = async () => (url = /serving .* on (http:\/\/[^\s,]+)/.exec(pipe.read())?.[1] ?? "") !== ""
     await until("it is ready", isReady)
@@ -89,17 +93,15 @@ describe.skipIf(built === null || tiny === null)("a server whose output nobody r
 
   test("keeps serving when the reader has gone away", async () => {
     let url = ""
-    let child: ReturnType<typeof shell>
-    {
-      using pipe = new SlowPipe("gone")
-      child = shell(["serve", tiny!, "--port", "0"], `2> ${pipe.path}`)
-      const isReady = async () => (url = /serving .* on (http:\/\/[^\s,]+)/.exec(pipe.read())?.[1] ?? "") !== ""
-      await until("it is ready", isReady)
-    }
+    const pipe = new SlowPipe("gone")
+    await using child = shell(["serve", tiny!, "--port", "0"], `2> ${pipe.path}`)
+    const isReady = async () => (url = /serving .* on (http:\/\/[^\s,]+)/.exec(pipe.read())?.[1] ?? "") !== ""
+    await until("it is ready", isReady)
+    pipe.close()
     for (let i = 0; i < 3; i++) expect((await fetch(`${url}/v1/models`)).status).toBe(200)
     child.kill("SIGTERM")
     expect(await child.exited).toBe(0)
-  }, 60_000)
+  }, 120_000)
 })
 
 /** What comes of a pipeline from the executable, whose exit code is told on stderr, to `reader`. */
@@ -126,34 +128,33 @@ describe.skipIf(built === null)("a command whose reader goes away", () => {
   test("ends in silence", async () => {
     expect(await withoutReader("serve", "--help")).toEqual(IN_SILENCE)
     expect(await withoutReader("doctor")).toEqual(IN_SILENCE)
-  }, 60_000)
+  }, 120_000)
 
   test.skipIf(tiny === null)("ends an answer in silence", async () => {
     const flags = ["--quick", "the quick", "--temperature", "0", "--max-tokens", "400", ...SMALL]
     expect(await withoutReader("complete", tiny!, ...flags)).toEqual(IN_SILENCE)
     expect(await withoutReader("chat", tiny!, ...flags)).toEqual(IN_SILENCE)
-  }, 60_000)
+  }, 120_000)
 
   test.skipIf(tiny === null).each(["-", "/dev/stdout", "/dev/fd/1"])("in the middle of a batch: -o %s", async (to) => {
-    const body = { prompt: "a", max_tokens: 200, n: 8, temperature: 1 }
-    const lines = Array.from({ length: 50 }, (_, i) =>
-      JSON.stringify({ custom_id: `r${i}`, url: "/v1/completions", body }))
+    const body = { prompt: "the quick ".repeat(1000) }
+    const lines = Array.from({ length: 50 }, (_, i) => JSON.stringify({ custom_id: `r${i}`, url: "/tokenize", body }))
     const words = ["run-batch", tiny!, "-i", "-", "-o", to, "--concurrency", "1", ...SMALL]
     // More than a pipe holds, so that the end of its reader shows.
     const { stdout, stderr } = await pipeline([built!, ...words], "head -n 1", lines.join("\n"))
     expect(JSON.parse(stdout)).toMatchObject({ custom_id: "r0", error: null })
     expect(stderr).toBe(IN_SILENCE.stderr)
-  }, 60_000)
+  }, 120_000)
 
   test("that is full is told of in words", async () => {
     const child = shell(["doctor"], "> /dev/full")
     expect(await child.stderr.text()).toMatch(/^error: cannot write to standard output: ENOSPC.*\n$/)
     expect(await child.exited).toBe(1)
-  })
+  }, 120_000)
 
   test("that is slow gets all of it", async () => {
     const { stdout, stderr } = await pipeline([built!, "serve", "--help"], "{ sleep 0.3; wc -c; }")
     const direct = Bun.spawnSync([built!, "serve", "--help"], { cwd: dir, env: env() }).stdout.length
     expect([Number(stdout), stderr]).toEqual([direct, "code 0\n"])
-  })
+  }, 120_000)
 })
