@@ -32,7 +32,15 @@ export async function serve(config: ServeConfig): Promise<number> {
   const signal = firstSignal(log)
   const http = serverOptions(config, log)
   await checkAddress(http)
-  const engine = await startEngine(startOptions(config, log))
+  const loading = startEngine(startOptions(config, log))
+  const early = await Promise.race([loading.then(() => null), signal])
+  if (early !== null) {
+    // The thread that loads is in native code, and ends with the process.
+    loading.catch(() => {})
+    log.info(`stopping: ${early}, before the model was loaded`)
+    return 0
+  }
+  const engine = await loading
   const traces = startTraceExport({
     endpoint: config.otlpTracesEndpoint, version: VERSION, model: engine.model.servedNames[0] ?? engine.model.root,
     env: process.env, log,

@@ -9,6 +9,7 @@ export function redirectConsole(write: (level: LogLevel, line: string) => void):
   const to = (level: LogLevel) => (...values: unknown[]) =>
     format(...values).split("\n").forEach((line) => write(level, line))
   Object.assign(console, {
-    debug: to("debug"), log: to("info"), info: to("info"), warn: to("warning"), error: to("error"),
+    debug: to("debug"), log: to("info"), info: to("info"), dir: to("info"), table: to("info"),
+    warn: to("warning"), error: to("error"), trace: to("error"),
   })
 }
