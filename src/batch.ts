@@ -30,7 +30,7 @@ export async function runBatchCommand(config: LocalConfig<"run-batch">): Promise
     handle: (request) => app.handle(request), hasDied: () => app.deathReason() !== null, signal: stop.signal, randomHex,
     progress: new Progress({ isTerminal, write: say, now: () => performance.now() / 1000 }),
   })
-  output.close()
+  await output.close()
   const { numStray } = summary
   if (numStray > 0) say(`${numStray} results in ${outputFile} are of requests that ${inputFile} lacks\n`)
   const death = app.deathReason()

@@ -102,8 +102,9 @@ function listen(
   } catch (error) {
     const where = uds ?? `${host}:${port}`
     const { code, message } = error as NodeJS.ErrnoException
-    const isTaken = code === "EADDRINUSE" && uds === null && port !== 0
-    throw new ConfigError(`cannot listen on ${where}: ${isTaken ? "the port is in use" : message}`)
+    const taken = uds === null ? "the port is in use" : "something is there already"
+    const isTaken = code === "EADDRINUSE" && (uds !== null || port !== 0)
+    throw new ConfigError(`cannot listen on ${where}: ${isTaken ? taken : message}`)
   }
 }
 

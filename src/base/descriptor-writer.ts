@@ -36,6 +36,11 @@ export class DescriptorWriter {
     return this.#numDropped
   }
 
+  /** Whether nothing waits, nor is on its way. */
+  get isIdle(): boolean {
+    return this.#writing === null
+  }
+
   /** Never waits. False: `text` was dropped. */
   write(text: string): boolean {
     const bytes = Buffer.from(text)

@@ -48,7 +48,7 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError"
 }
 
-/** A kernel library reported a failure: at the start the machine or a flag does not fit; later, fatal for the engine. */
+/** A kernel library reported a failure: a model, a flag or a machine that does not fit, or the end of the engine. */
 export class NativeError extends Error {
   override readonly name = "NativeError"
   readonly op: string

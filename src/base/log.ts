@@ -24,18 +24,20 @@ export interface LogOptions {
   readonly now: () => Date
 }
 
+const LINES_DROPPED = "log lines were dropped: they were not read in time"
+
 export function makeLog(options: Partial<LogOptions> = {}): Log {
   const { level = "info", json = false, write = (line) => stderr.write(line), now = () => new Date() } = options
   const least = LOG_LEVELS.indexOf(level)
   const format = json ? formatJson : formatText
   let numDropped = 0
-  const isWritten = (at: LogLevel, message: string, fields: LogFields): boolean =>
-    write(`${format(at, now(), message, fields)}\n`) !== false
   const writer = (at: LogLevel) => (message: string, fields: LogFields = {}) => {
     if (LOG_LEVELS.indexOf(at) < least) return
-    if (numDropped > 0 && isWritten("warning", "log lines were dropped: they were not read in time", { numDropped }))
-      numDropped = 0
-    if (!isWritten(at, message, fields)) numDropped += 1
+    const time = now()
+    const loss = numDropped > 0 ? `${format("warning", time, LINES_DROPPED, { numDropped })}\n` : ""
+    // Both or neither: where the line has no room, it is one more that was dropped.
+    const isWritten = write(`${loss}${format(at, time, message, fields)}\n`) !== false
+    numDropped = isWritten ? 0 : numDropped + 1
   }
   return { debug: writer("debug"), info: writer("info"), warning: writer("warning"), error: writer("error") }
 }

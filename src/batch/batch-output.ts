@@ -12,6 +12,7 @@ import type { LineError } from "./batch-request.ts"
 const CHUNK_BYTES = 1 << 20
 const NEWLINE = 10
 const STDOUT = 1
+const CLOSE_GRACE_MS = 1000
 
 /** As in the output files of OpenAI's batches. */
 export interface BatchResult {
@@ -52,8 +53,10 @@ export class BatchOutput {
     if (this.#failure !== null) throw this.#failure
   }
 
-  close(): void {
-    if (this.#fd !== STDOUT) closeSync(this.#fd)
+  /** A line that its reader does not take is left behind. */
+  async close(): Promise<void> {
+    await this.#writer.flush(CLOSE_GRACE_MS)
+    if (this.#fd !== STDOUT && this.#writer.isIdle) closeSync(this.#fd)
   }
 
   /** Takes in the results that are there. Returns where the last whole line ends. */

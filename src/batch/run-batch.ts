@@ -44,9 +44,14 @@ class BatchRun {
   readonly #counts: BatchCounts & { numSkipped: number }
   /** Of this run's input. */
   readonly #seen = new Set<string>()
+  /** Resolves with false when the run is stopped. */
+  readonly #stopped: Promise<false>
 
   constructor(job: BatchJob) {
     this.#job = job
+    const { promise, resolve } = Promise.withResolvers<false>()
+    this.#stopped = promise
+    job.signal.addEventListener("abort", () => resolve(false), { once: true })
     this.#counts = {
       numTotal: job.numLines, numSkipped: 0, numDone: 0, numFailed: 0, numPromptTokens: 0, numOutputTokens: 0,
     }
@@ -112,7 +117,10 @@ class BatchRun {
   async #write(result: Omit<BatchResult, "id">): Promise<void> {
     const { output, progress, randomHex } = this.#job
     const counts = this.#counts
-    await output.write({ id: `batch_req_${randomHex(16)}`, ...result })
+    const written = output.write({ id: `batch_req_${randomHex(16)}`, ...result }).then(() => true)
+    written.catch(() => {}) // may come after the end
+    // A reader that stalls must not keep a run from being stopped.
+    if (!(await Promise.race([written, this.#stopped]))) return
     counts.numDone += 1
     if (result.response === null || result.response.status_code >= 400) counts.numFailed += 1
     const { prompt, output: generated } = tokensOf(result.response?.body)

@@ -5,8 +5,8 @@ import type { FileMapping, MapFile } from "./checkpoint.ts"
 /**
  * Opens a file for reading its header only, without a kernel library: addresses are 0, so tensors cannot be used.
  *
- * Each view is a copy that outlives `unmap`. The file is read, not mapped: the runtime maps files for writing too, which
- * a model on a read-only file system, or of another user, does not allow.
+ * Each view is a copy that outlives `unmap`. The file is read, not mapped: the runtime maps files for writing too, and
+ * neither a model on a read-only file system nor one of another user allows that.
  */
 export const readOnlyMapping: MapFile = (path) => {
   const file = openFile(path)

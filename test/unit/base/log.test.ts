@@ -32,7 +32,10 @@ describe("log", () => {
     let isRead = true
     const seen: unknown[] = []
     const told = ({ message, numDropped }: Record<string, unknown>) => (numDropped === undefined ? message : numDropped)
-    const log = makeLog({ json: true, write: (line) => isRead && seen.push(told(JSON.parse(line))) > 0 })
+    const log = makeLog({
+      json: true,
+      write: (text) => isRead && seen.push(...text.trim().split("\n").map((line) => told(JSON.parse(line)))) > 0,
+    })
     log.info("a")
     isRead = false
     for (const message of ["b", "c", "d"]) log.info(message)

@@ -37,7 +37,7 @@ async function run(overrides: Partial<BatchJob> = {}, { overwrite = false } = {}
     hasDied: () => false, signal: new AbortController().signal, progress, randomHex: (bytes) => "0".repeat(2 * bytes),
     ...overrides,
   })
-  opened.close()
+  await opened.close()
   return { summary, words: words.join("") }
 }
 
@@ -132,6 +132,18 @@ describe("a run that was stopped", () => {
     expect(results()).toHaveLength(6)
   })
 
+  test("is not held up by a reader that stalls", async () => {
+    writeInput(...all.map((id) => ask(id)))
+    const stop = new AbortController()
+    const stalled = { doneIds: new Set(), doneLines: new Set(), write: () => new Promise<void>(() => stop.abort()) }
+    const progress = new Progress({ isTerminal: false, write: () => {}, now: () => 0 })
+    const summary = await runBatch({
+      lines: readLines(input), numLines: 5, output: stalled as never, concurrency: 2, handle: echo,
+      hasDied: () => false, signal: stop.signal, progress, randomHex: () => "0",
+    })
+    expect(summary).toMatchObject({ isStopped: true, numDone: 0 })
+  })
+
   test("because its engine died has no results of what the dead engine said", async () => {
     writeInput(...all.map((id) => ask(id)))
     let hasDied = false
@@ -162,7 +174,7 @@ describe("the output file", () => {
     expect(idsOf()).toEqual(["x"])
   })
 
-  test("is read back over chunks of any size", () => {
+  test("is read back over chunks of any size", async () => {
     const long = "y".repeat(3 * 2 ** 20)
     const result = (custom_id: string): BatchResult =>
       ({ id: "i", custom_id, response: { status_code: 200, request_id: "r", body: long }, error: null })
@@ -170,7 +182,7 @@ describe("the output file", () => {
     const size = readFileSync(output).length
     const opened = new BatchOutput(output, { overwrite: false })
     expect([...opened.doneIds]).toEqual(["a", "b"])
-    opened.close()
+    await opened.close()
     expect(readFileSync(output).length).toBe(size - 5)
   })
 
@@ -184,7 +196,7 @@ describe("the output file", () => {
     expect(await reader.stdout.json()).toEqual(result)
     await reader.exited
     await expect(opened.write(result)).rejects.toMatchObject({ code: "EPIPE" })
-    opened.close()
+    await opened.close()
   })
 
   test("that cannot be written is an error", () => {

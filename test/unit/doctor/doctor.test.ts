@@ -131,7 +131,8 @@ describe("problems", () => {
 test("the text holds every finding", () => {
   const text = describeFindings(findings(), findProblems(findings()))
   for (const line of [
-    "baozi 1.2.3", "5 usable of 16, time for 2.5 by control group", "3, unless --threads says otherwise", "L3 cache", "32 MiB", "avx512_vnni",
+    "baozi 1.2.3", "5 usable of 16, time for 2.5 by control group", "3, unless --threads says otherwise",
+    "L3 cache", "32 MiB", "avx512_vnni",
     "no: the processor lacks", "cuda  no: this version has no kernels for it", "1.0 GiB of 4.0 GiB",
     "transparent: never, reserved: 4", "1024, up to 524288",
     "warning  transparent huge pages are off. HINT: echo madvise",
