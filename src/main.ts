@@ -7,7 +7,7 @@ const bench = async () => (await import("./bench.ts")).benchActions
 
 /** A mistake of ours: its stack goes where the log goes. */
 function fail(mistake: unknown): Promise<never> {
-  stderr.write(`${Bun.inspect(mistake)}\n`)
+  stderr.write(`${mistake instanceof Error ? mistake.stack ?? mistake.message : String(mistake)}\n`)
   return endProcess(1)
 }
 
