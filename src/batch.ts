@@ -1,6 +1,7 @@
 /** `baozi run-batch`: wires a batch to its files and to a model of its own. */
 import { randomHex } from "./api/request-id.ts"
 import { ConfigError } from "./base/errors.ts"
+import { stderr } from "./base/standard-streams.ts"
 import { BatchOutput } from "./batch/batch-output.ts"
 import { Progress } from "./batch/progress.ts"
 import { countLines, readLines } from "./batch/read-lines.ts"
@@ -22,14 +23,14 @@ export async function runBatchCommand(config: LocalConfig<"run-batch">): Promise
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => (stop.signal.aborted ? process.exit(EXIT_INTERRUPTED) : stop.abort()))
   }
-  const say = (text: string): void => void process.stderr.write(text)
+  const say = (text: string): void => void stderr.write(text)
   const isTerminal = process.stderr.isTTY === true
   const summary = await runBatch({
     lines: readLines(inputFile), numLines, output, concurrency: config.concurrency ?? 2 * engine.maxNumSeqs,
     handle: (request) => app.handle(request), hasDied: () => app.deathReason() !== null, signal: stop.signal, randomHex,
     progress: new Progress({ isTerminal, write: say, now: () => performance.now() / 1000 }),
   })
-  output.close()
+  await output.close()
   const { numStray } = summary
   if (numStray > 0) say(`${numStray} results in ${outputFile} are of requests that ${inputFile} lacks\n`)
   const death = app.deathReason()

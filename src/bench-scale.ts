@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { preloadLibraries } from "../ffi/preload.ts"
+import { stdout } from "./base/standard-streams.ts"
 import { plotSvg } from "./bench/plot.ts"
 import { formatTable, writeReport } from "./bench/report.ts"
 import { scaleBatch, scaleBlocks, scaleContext, scaleWaiting, type ScaleCurve } from "./bench/scale.ts"
@@ -20,7 +21,9 @@ export async function benchScale({ engine, plotDir, json, ...options }: BenchCon
   ]) {
     const curve = measure()
     curves.push(curve)
-    if (json !== "-") process.stdout.write(`${describeCurve(curve)}\n`)
+    if (json !== "-") stdout.write(`${describeCurve(curve)}\n`)
+    // The next measurement leaves no time for it.
+    await stdout.flush()
     if (plotDir !== null) writePlot(plotDir, curve)
   }
   writeReport("", { ...options, curves }, json)

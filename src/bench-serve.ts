@@ -1,6 +1,7 @@
 /** `baozi bench serve`: wires the load of bench/serve/ to the command line, tokenizers and result files. */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
+import { stderr } from "./base/standard-streams.ts"
 import { writeJson, writeReport } from "./bench/report.ts"
 import type { Goodput } from "./bench/serve/metrics.ts"
 import { describeServe } from "./bench/serve/report.ts"
@@ -32,7 +33,7 @@ export async function benchServe(config: BenchConfig<"serve">): Promise<number> 
     headers: headersOf(config.header), ignoreEos: config.ignoreEos || config.datasetName === "random",
     metrics: config.percentileMetrics, percentiles: config.metricPercentiles, goodput: goodputOf(config.goodput),
     tokens: plainTokens(tokenizer, config.vocabSize), codec: tokenizer === null ? null : codecOf(tokenizer),
-    onNotice: (line: string) => process.stderr.write(`${line}\n`),
+    onNotice: (line: string) => void stderr.write(`${line}\n`),
   }
   const run = await runServeBench(options)
   const { model, outcomes, metrics } = run
@@ -52,7 +53,7 @@ export async function benchServe(config: BenchConfig<"serve">): Promise<number> 
     writeJson(join(directory, config.resultFilename ?? resultFileName(info, date)), result)
   }
   const error = outcomes.find((outcome) => outcome.error !== null)?.error ?? null
-  if (error !== null) process.stderr.write(`the first request that failed: ${error}\n`)
+  if (error !== null) stderr.write(`the first request that failed: ${error}\n`)
   return metrics.completed > 0 ? 0 : 1
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { KernelLibrary } from "../ffi/library.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 import { cacheDir, isStandalone } from "./base/embedded.ts"
+import { stdout } from "./base/standard-streams.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
 import { VERSION } from "./cli/index.ts"
 import { locateLibraries, type LibraryPaths } from "./cli/libraries.ts"
@@ -20,7 +21,7 @@ const LATER_BACKENDS = ["cuda", "hip", "cann"]
 export async function doctor({ json, isa, libDir }: LocalConfig<"doctor">): Promise<number> {
   const findings = examine(isa ?? (process.env["BAOZI_ISA"] || null), libDir)
   const problems = findProblems(findings)
-  process.stdout.write(json ? `${JSON.stringify({ ...findings, problems }, null, 2)}\n` : describe(findings, problems))
+  stdout.write(json ? `${JSON.stringify({ ...findings, problems }, null, 2)}\n` : describe(findings, problems))
   return problems.some(({ severity }) => severity === "error") ? 1 : 0
 }
 
@@ -35,7 +36,7 @@ function examine(isa: string | null, libDir: string | null): Findings {
       glibc: glibcVersion() ?? "none: only Linux with glibc is supported",
       executable: isStandalone() ? process.execPath : `from source, Bun ${Bun.version}`,
     },
-    processor, level: cpu.level, levels: describeLevels(arch(), flags, cpu.levels),
+    processor, level: cpu.level, threads: cpu.threads, levels: describeLevels(arch(), flags, cpu.levels),
     backends: backendsOf(libraries.value, cpu.failure, cpu.level),
     memory: readMemory(HOST), limits: readLimits(HOST),
     directories: [libraryDirectory(libraries.value, libraries.failure), modelDirectory()],
@@ -58,21 +59,23 @@ interface CpuBackend {
   readonly levels: readonly string[]
   /** That a stream gets. */
   readonly level: string | null
+  /** That a stream gets: the library itself reads the affinity mask and the control group's quota. */
+  readonly threads: number | null
 }
 
 function openCpu(paths: LibraryPaths, isa: string | null): CpuBackend {
   const opened = attempt(() => {
     preloadLibraries(paths.preload)
     const library = KernelLibrary.open(paths.cpu)
-    const { isa: best, features } = library.info() as { isa: string; features: string[] }
+    const { isa: best, features, cores } = library.info() as { isa: string; features: string[]; cores: number }
     library.createStream({ numThreads: 1, isa }).destroy()
-    return { level: isa ?? best, levels: features }
+    return { level: isa ?? best, levels: features, threads: cores }
   })
   return opened.value === null ? unusable(opened.failure) : { failure: null, ...opened.value }
 }
 
 function unusable(failure: string): CpuBackend {
-  return { failure, levels: [], level: null }
+  return { failure, levels: [], level: null, threads: null }
 }
 
 function backendsOf(paths: LibraryPaths | null, failure: string | null, level: string | null): Backend[] {

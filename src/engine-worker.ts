@@ -2,7 +2,9 @@
  * The engine's thread: loads the model, then answers the main thread's messages. Wires core, exec and the loop.
  */
 import { assert, unreachable } from "./base/assert.ts"
-import { ConfigError } from "./base/errors.ts"
+import { ConfigError, isOperational } from "./base/errors.ts"
+import type { LogLevel } from "./base/log.ts"
+import { redirectConsole } from "./base/redirect-console.ts"
 import { locateLibraries } from "./cli/libraries.ts"
 import { BlockResidency } from "./core/kv/block-residency.ts"
 import { makeSchedulerConfig } from "./core/scheduler-config.ts"
@@ -27,11 +29,20 @@ function post(message: FromWorker<EngineReady>): void {
   self.postMessage(message)
 }
 
+function notice(level: LogLevel, lines: readonly string[]): void {
+  post({ type: "notice", level, lines })
+}
+
 function die(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error)
   const isConfigError = error instanceof ConfigError
-  if (!isConfigError && error instanceof Error) console.error(error.stack)
+  if (!isConfigError && error instanceof Error) notice("error", (error.stack ?? message).split("\n"))
   post({ type: "dead", message, isConfigError })
+}
+
+/** A start that failed: what is not a mistake of ours is told by its words alone. */
+function refuse(error: unknown): void {
+  die(isOperational(error) ? new ConfigError(error.message) : error)
 }
 
 /** The first start, or one after the engine's death. */
@@ -42,7 +53,7 @@ async function start({ libraries: choice, ...rest }: EngineStart): Promise<void>
   const config = { ...rest, libraries: "libDir" in choice ? locateLibraries(choice.libDir) : choice }
   preloadLibraries(config.libraries.preload)
   const processors = await loadLogitsProcessors(config.logitsProcessors)
-  const loaded = loadModel(config, (plan) => post({ type: "notice", lines: describePlan(plan) }), processors)
+  const loaded = loadModel(config, (plan) => notice("info", describePlan(plan)), processors)
   model = loaded
   const { plan, groups } = loaded
   const schedulerConfig = makeSchedulerConfig({
@@ -86,7 +97,7 @@ async function call(message: Extract<ToWorker<EngineStart>, { type: "call" }>): 
 function receive(message: ToWorker<EngineStart>): void {
   switch (message.type) {
     case "start":
-      return void start(message.config).catch(die)
+      return void start(message.config).catch(refuse)
     case "add":
       return core?.add(message.request)
     case "abort":
@@ -101,6 +112,9 @@ function receive(message: ToWorker<EngineStart>): void {
       return unreachable(message)
   }
 }
+
+// Logits processors are other people's, and may print.
+redirectConsole((level, line) => notice(level, [line]))
 
 self.onmessage = (event: MessageEvent<ToWorker<EngineStart>>) => {
   try {

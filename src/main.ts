@@ -1,8 +1,15 @@
+import { endProcess, stderr } from "./base/standard-streams.ts"
 import { runCli } from "./cli/index.ts"
 import { serve } from "./serve.ts"
 
 const local = async () => (await import("./local.ts")).localActions
 const bench = async () => (await import("./bench.ts")).benchActions
 
+/** A mistake of ours: its stack goes where the log goes. */
+function fail(mistake: unknown): Promise<never> {
+  stderr.write(`${mistake instanceof Error ? mistake.stack ?? mistake.message : String(mistake)}\n`)
+  return endProcess(1)
+}
+
 // No await at the top: bytecode has none.
-void runCli(process.argv.slice(2), { serve, bench, local }).then((code) => process.exit(code))
+void runCli(process.argv.slice(2), { serve, bench, local }).then(endProcess, fail)

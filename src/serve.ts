@@ -2,9 +2,11 @@
  * `baozi serve`: engine, then HTTP on top, until a signal or the engine's death ends it.
  */
 import { resolve } from "node:path"
-import { startServer, type ServerOptions } from "./api/server.ts"
+import { checkAddress, startServer, type ServerOptions } from "./api/server.ts"
 import type { TlsFiles } from "./api/tls.ts"
 import { makeLog, type Log } from "./base/log.ts"
+import { redirectConsole } from "./base/redirect-console.ts"
+import { endProcess, stderr } from "./base/standard-streams.ts"
 import { DEFAULT_MODEL_NAME, findDefaultModel } from "./cli/default-model.ts"
 import { VERSION } from "./cli/index.ts"
 import { locateLibraries } from "./cli/libraries.ts"
@@ -19,17 +21,31 @@ import { REASONING_FORMATS } from "./text/answer/reasoning-formats.ts"
 import { startTraceExport } from "./trace-export.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
 
+/** What a program that Ctrl-C ended says. */
+const EXIT_INTERRUPTED = 130
+
 /** Resolves with the exit code. Errors: `ConfigError`. */
 export async function serve(config: ServeConfig): Promise<number> {
   const startedMs = performance.now()
   const log = makeLog({ level: config.logLevel, json: config.logFormat === "json" })
+  redirectConsole((level, line) => log[level](line))
   const signal = firstSignal(log)
-  const engine = await startEngine(startOptions(config, log))
+  const http = serverOptions(config, log)
+  await checkAddress(http)
+  const loading = startEngine(startOptions(config, log))
+  const early = await Promise.race([loading.then(() => null), signal])
+  if (early !== null) {
+    // The thread that loads is in native code, and ends with the process.
+    loading.catch(() => {})
+    log.info(`stopping: ${early}, before the model was loaded`)
+    return 0
+  }
+  const engine = await loading
   const traces = startTraceExport({
     endpoint: config.otlpTracesEndpoint, version: VERSION, model: engine.model.servedNames[0] ?? engine.model.root,
     env: process.env, log,
   })
-  const server = await startServer({ ...serverOptions(config, log), onRecord: traces.onRecord }, engine)
+  const server = await startServer({ ...http, onRecord: traces.onRecord }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
   const reason = await untilTheEnd(engine, signal, log)
@@ -65,6 +81,7 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     requestLimits: config, maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,
     defaultChatTemplateKwargs: config.defaultChatTemplateKwargs,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
+    numDroppedLogLines: () => stderr.numDropped,
   }
 }
 
@@ -94,7 +111,7 @@ function firstSignal(log: Log): Promise<string> {
       process.on(name, () => {
         if (isStopping) {
           log.warning(`${name} again: ending now`)
-          process.exit(130)
+          return void endProcess(EXIT_INTERRUPTED)
         }
         isStopping = true
         resolve(name)
@@ -112,7 +129,7 @@ export function startOptions(config: ServeConfig, log: Log): StartEngineOptions 
     servedModelNames: config.servedModelName.length > 0 ? config.servedModelName : [name],
     tokenizerPath: config.tokenizer, chatTemplate: config.chatTemplate, generationConfig: config.generationConfig,
     overrideGenerationConfig: config.overrideGenerationConfig, limits: config,
-    onNotice: (line) => log.info(line), seed: config.seed, streamInterval: config.streamInterval,
+    onNotice: (line, level) => log[level](line), seed: config.seed, streamInterval: config.streamInterval,
     reasoningConfig: { ...parserMarks(config), ...config.reasoningConfig },
     onRequest: (request) => config.enableLogRequests && logRequest(request, log),
     histogramBuckets: config.customHistogramBuckets,

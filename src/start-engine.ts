@@ -11,12 +11,13 @@ import type { AdmissionLimits } from "./engine/admission.ts"
 import { AsyncEngine } from "./engine/async-engine.ts"
 import type { EngineClient, GenerateRequest, ModelInfo } from "./engine/engine-client.ts"
 import type { EngineReady } from "./engine/engine-ready.ts"
+import { checkGenerationDefaults } from "./engine/generation-defaults.ts"
 import type { MetricBuckets } from "./engine/metric-buckets.ts"
 import type { RandomSource } from "./engine/parallel-sampling.ts"
 import { reasoningMarkers } from "./engine/reasoning-markers.ts"
-import { WorkerPort } from "./engine/worker-port.ts"
+import { WorkerPort, type NoticeListener } from "./engine/worker-port.ts"
 import type { EngineStart } from "./exec/engine-config.ts"
-import { readGenerationConfig } from "./model/generation-config.ts"
+import { readGenerationConfig, type GenerationConfig } from "./model/generation-config.ts"
 import type { ModelSource } from "./model/load/checkpoint.ts"
 import { openModel } from "./model/load/open.ts"
 import { readOnlyMapping } from "./model/load/read-only-mapping.ts"
@@ -45,8 +46,8 @@ export interface StartEngineOptions {
   readonly reasoningConfig: Readonly<Record<string, unknown>>
   /** Tokens that a stream's output has at least. */
   readonly streamInterval: number
-  /** Hears lines for the terminal: the memory plan. */
-  readonly onNotice: (line: string) => void
+  /** Hears lines for the log: the memory plan, and what goes wrong on the engine's thread. */
+  readonly onNotice: NoticeListener
   /** Hears every request that is admitted. */
   readonly onRequest: (request: GenerateRequest) => void
   readonly onStats: (stats: SchedulerStats) => void
@@ -62,6 +63,9 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
   const port = new WorkerPort<EngineStart, EngineReady>(worker, config, options.onNotice)
   try {
     const source = openModel(config.modelPath, readOnlyMapping)
+    const generation =
+      readGenerationConfig(options.generationConfig, source.generationConfig, options.overrideGenerationConfig)
+    checkGenerationDefaults(generation.defaults)
     const text = await loadText(options, source)
     source.checkpoint.close()
     const ready = await port.ready
@@ -71,7 +75,7 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
           `the model's vocabulary ends at ${ready.vocabSize - 1}`,
       )
     return new AsyncEngine({
-      core: port, ...text, model: modelInfo(options, source, text.tokenizer, ready),
+      core: port, ...text, model: modelInfo(options, { source, generation, tokenizer: text.tokenizer, ready }),
       now: () => performance.now() / 1000, random: randomSource(options.seed), maxNumSeqs: config.maxNumSeqs,
       limits: options.limits, cacheConfig: cacheLabels(config, ready),
       onRequest: options.onRequest, streamInterval: options.streamInterval,
@@ -90,11 +94,15 @@ function randomSource(seed: number | null): RandomSource {
   return { uint64: () => (BigInt(prng.uint32()) << 32n) | BigInt(prng.uint32()) }
 }
 
-function modelInfo(
-  options: StartEngineOptions, source: ModelSource, tokenizer: Tokenizer, ready: EngineReady,
-): ModelInfo {
-  const { defaults, eosTokenIds } =
-    readGenerationConfig(options.generationConfig, source.generationConfig, options.overrideGenerationConfig)
+interface Loaded {
+  readonly source: ModelSource
+  readonly generation: GenerationConfig
+  readonly tokenizer: Tokenizer
+  readonly ready: EngineReady
+}
+
+function modelInfo(options: StartEngineOptions, { source, generation, tokenizer, ready }: Loaded): ModelInfo {
+  const { defaults, eosTokenIds } = generation
   const all = [...new Set([tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds])]
   const reasoning = reasoningMarkers(options.reasoningConfig, tokenizer)
   const [eosTokenId = null, ...extraEosTokenIds] = all.filter((id) => id !== null)

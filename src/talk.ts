@@ -1,5 +1,6 @@
 /** `baozi chat` and `baozi complete`: wires a session to a server or a model of its own, and to the terminal. */
 import { ConfigError } from "./base/errors.ts"
+import { stderr, stdout, terminalOutput } from "./base/standard-streams.ts"
 import type { LocalConfig } from "./cli/local-options.ts"
 import { SAMPLING_FLAGS } from "./cli/local-options.ts"
 import { ApiClient, ApiError } from "./client/api-client.ts"
@@ -29,7 +30,8 @@ export async function talk(
   try {
     const partner = await findPartner(config)
     const { client, model } = partner
-    const session = new Session({ kind, client, model, systemPrompt, settings, stats: config.stats, output: output() })
+    const { stats } = config
+    const session = new Session({ kind, client, model, systemPrompt, settings, stats, output: output(isInteractive) })
     const code = question === null ? await converse(session, config) : await answer(session, question)
     await partner.stop()
     return code
@@ -60,9 +62,10 @@ async function readQuestion(quick: string | null): Promise<string> {
 async function findPartner(config: TalkConfig): Promise<Partner> {
   const { url, engine, modelName } = config
   if (url === null) {
-    if (process.stderr.isTTY) process.stderr.write(`loading ${engine.model ?? "the default model"} ...`)
+    if (process.stderr.isTTY) stderr.write(`loading ${engine.model ?? "the default model"} ...`)
     const app = await startLocalApp(engine)
-    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K")
+    if (process.stderr.isTTY) stderr.write("\r\x1b[K")
+    await stderr.flush()
     const fetch = (request: Request) => app.handle(request)
     const client = new ApiClient({ baseUrl: "http://localhost/v1", apiKey: null, fetch })
     return { client, model: app.model, stop: () => app.stop() }
@@ -81,12 +84,16 @@ function baseUrl(word: string): string {
   return url.pathname === "/" ? new URL("/v1", url).href : url.href.replace(/\/+$/, "")
 }
 
-function output() {
+function output(isInteractive: boolean) {
+  const rest = { isTerminal: process.stdout.isTTY === true, now: () => performance.now() / 1000 }
+  if (!isInteractive) return {
+    ...rest, write: (text: string) => void stdout.write(text), say: (text: string) => void stderr.write(`${text}\n`),
+  }
+  // In order with the lines that are edited, which go to the runtime's own streams.
+  const terminal = terminalOutput()
   return {
-    isTerminal: process.stdout.isTTY === true,
-    write: (text: string) => void process.stdout.write(text),
+    ...rest, write: (text: string) => void terminal.write(text),
     say: (text: string) => void process.stderr.write(`${text}\n`),
-    now: () => performance.now() / 1000,
   }
 }
 

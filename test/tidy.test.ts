@@ -163,6 +163,13 @@ describe("text", () => {
     expect(offences(product, isBad)).toEqual([])
   })
 
+  test("product code writes to its standard streams through base/standard-streams.ts alone", () => {
+    // Lines that are edited on a terminal go to the runtime's own streams.
+    const others = product.filter(({ path }) => path !== "src/talk.ts")
+    const pattern = /\bprocess\.std(out|err)\.write\b|\bwriteSync\((1|2),|\bconsole\.\w+\(|Bun\.std(out|err)\b/
+    expect(offences(others, (line) => pattern.test(withoutComment(line)))).toEqual([])
+  })
+
   test("files are named in kebab case, native ones in snake case", () => {
     const name = (path: string) => path.slice(path.lastIndexOf("/") + 1)
     expect(product.filter(({ path }) => !/^[a-z0-9-]+(\.d)?\.ts$/.test(name(path))).map(({ path }) => path)).toEqual([])

@@ -60,6 +60,8 @@ export interface ApiOptions extends ParserNames {
   readonly onRecord: RecordListener
   /** Where lines for the operator go. */
   readonly log: Log
+  /** How many of those lines were dropped so far, for want of a reader. */
+  readonly numDroppedLogLines: () => number
 }
 
 export const DEFAULT_API_OPTIONS: ApiOptions = {
@@ -89,6 +91,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   quietPaths: [],
   onRecord: () => {},
   log: makeLog(),
+  numDroppedLogLines: () => 0,
 }
 
 export interface ApiContext {

@@ -1,5 +1,6 @@
 /**
- * /docs: an explorable page of this API, and /docs/json, the document it shows; both by @elysiajs/swagger.
+ * /docs: an explorable page of this API, and /docs/json, the document it shows; both by @elysiajs/swagger. The document
+ * is at /openapi.json too.
  *
  * The plug-in's page would take Swagger UI from a public host: its links are turned to files that this program carries.
  * The page may load nothing from anywhere else: its Content-Security-Policy says so to the browser, and Swagger UI's
@@ -57,6 +58,11 @@ export function docsApi({ options }: ApiContext, routes: () => readonly Describe
     })
     .get("/docs/json", () => ask("/docs/json"), {
       detail: operation({ summary: "This document", tag: "Documentation", response: JsonObject }),
+    })
+    .get("/openapi.json", () => ask("/docs/json"), {
+      detail: operation({
+        summary: "This document, where vLLM's clients look for it", tag: "Documentation", response: JsonObject,
+      }),
     })
   for (const [name, { path, type }] of Object.entries(ASSETS)) {
     app.get(`/docs/${name}`, () => new Response(Bun.file(path), { headers: { "content-type": type } }))

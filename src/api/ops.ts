@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox"
 import { Elysia } from "elysia"
 import type { ApiContext } from "./context.ts"
+import { renderLogMetrics } from "./log-metrics.ts"
 import { operation } from "./openapi.ts"
 import { renderProcessMetrics } from "./process-metrics.ts"
 import { nullable } from "./schema/kinds.ts"
@@ -17,7 +18,8 @@ export function opsApi({ client, options, httpMetrics }: ApiContext) {
   }
   const load = (): Response => Response.json({ server_load: client.numUnfinished() })
   const metrics = (): Response => {
-    const text = client.metrics() + httpMetrics.render() + renderProcessMetrics()
+    const logMetrics = renderLogMetrics(options.numDroppedLogLines())
+    const text = client.metrics() + httpMetrics.render() + logMetrics + renderProcessMetrics()
     return new Response(text, { headers: { "content-type": PROMETHEUS } })
   }
 

@@ -32,6 +32,19 @@ export interface ApiServer {
   stop(): Promise<void>
 }
 
+type Address = Pick<ServerOptions, "host" | "port" | "uds" | "tls">
+
+/**
+ * Listens for a moment, so that an address that is taken, or a certificate that is none, is known before a model is
+ * loaded for it. Errors: `ConfigError`, as `startServer` has them.
+ */
+export async function checkAddress({ host, port, uds = null, tls = null }: Address): Promise<void> {
+  if (uds !== null) await removeStaleSocket(uds)
+  const refuse = async (): Promise<Response> => new Response(null, { status: 503 })
+  const server = listen({ host, port, uds }, { fetch: refuse, idleTimeout: 1, ...tlsOptions(tls) })
+  await server.stop(true)
+}
+
 /** Errors: `ConfigError` when the address cannot be listened on. */
 export async function startServer(options: ServerOptions, client: EngineClient): Promise<ApiServer> {
   const { host, port, uds = null, tls = null, keepAliveSeconds = 60, ...api } = options
@@ -47,13 +60,17 @@ export async function startServer(options: ServerOptions, client: EngineClient):
   const server = listen({ host, port, uds }, {
     fetch,
     idleTimeout: keepAliveSeconds,
-    ...(tls === null ? {} : { tls: loadTls(tls) }),
+    ...tlsOptions(tls),
   })
   return {
     url: uds === null ? server.url.href.replace(/\/$/, "") : `unix:${uds}`,
     port: server.port ?? 0,
     stop: () => stop(server),
   }
+}
+
+function tlsOptions(tls: TlsFiles | null): { tls?: Bun.TLSOptions } {
+  return tls === null ? {} : { tls: loadTls(tls) }
 }
 
 async function stop(server: Bun.Server<undefined>): Promise<void> {
@@ -84,7 +101,10 @@ function listen(
     return Bun.serve({ ...common, hostname: host, port, reusePort: false, ...(tls && { tls }) })
   } catch (error) {
     const where = uds ?? `${host}:${port}`
-    throw new ConfigError(`cannot listen on ${where}: ${error instanceof Error ? error.message : String(error)}`)
+    const { code, message } = error as NodeJS.ErrnoException
+    const taken = uds === null ? "the port is in use" : "something is there already"
+    const isTaken = code === "EADDRINUSE" && (uds !== null || port !== 0)
+    throw new ConfigError(`cannot listen on ${where}: ${isTaken ? taken : message}`)
   }
 }
 

@@ -48,7 +48,7 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError"
 }
 
-/** A kernel library reported a failure: fatal for the engine. */
+/** A kernel library reported a failure: a model, a flag or a machine that does not fit, or the end of the engine. */
 export class NativeError extends Error {
   override readonly name = "NativeError"
   readonly op: string
@@ -59,4 +59,13 @@ export class NativeError extends Error {
     this.op = op
     this.status = status
   }
+}
+
+/**
+ * Whether an error tells of something outside of this program: a flag, a file, the machine. Its words say all there is
+ * to know; any other error is a mistake of ours, which a stack helps to find.
+ */
+export function isOperational(error: unknown): error is Error {
+  if (error instanceof ConfigError || error instanceof NativeError) return true
+  return error instanceof Error && "syscall" in error && "code" in error
 }

@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs"
+import { stderr } from "./standard-streams.ts"
 
 /**
  * Lines for the operator, on stderr: one event a line, the message first and its values as `name=value`, or the whole
@@ -19,16 +19,25 @@ export interface LogOptions {
   /** Less important lines are left out. */
   readonly level: LogLevel
   readonly json: boolean
-  readonly write: (line: string) => void
+  /** False: the line was dropped. */
+  readonly write: (line: string) => unknown
   readonly now: () => Date
 }
 
+const LINES_DROPPED = "log lines were dropped: they were not read in time"
+
 export function makeLog(options: Partial<LogOptions> = {}): Log {
-  const { level = "info", json = false, write = writeToStderr, now = () => new Date() } = options
+  const { level = "info", json = false, write = (line) => stderr.write(line), now = () => new Date() } = options
   const least = LOG_LEVELS.indexOf(level)
   const format = json ? formatJson : formatText
+  let numDropped = 0
   const writer = (at: LogLevel) => (message: string, fields: LogFields = {}) => {
-    if (LOG_LEVELS.indexOf(at) >= least) write(`${format(at, now(), message, fields)}\n`)
+    if (LOG_LEVELS.indexOf(at) < least) return
+    const time = now()
+    const loss = numDropped > 0 ? `${format("warning", time, LINES_DROPPED, { numDropped })}\n` : ""
+    // Both or neither: where the line has no room, it is one more that was dropped.
+    const isWritten = write(`${loss}${format(at, time, message, fields)}\n`) !== false
+    numDropped = isWritten ? 0 : numDropped + 1
   }
   return { debug: writer("debug"), info: writer("info"), warning: writer("warning"), error: writer("error") }
 }
@@ -49,13 +58,4 @@ function formatValue(value: LogFields[string]): string {
 
 function escapeControls(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`)
-}
-
-// A full pipe must not stop the server, and a closed one must not end it: the line is lost then.
-function writeToStderr(line: string): void {
-  try {
-    writeSync(2, line)
-  } catch {
-    return
-  }
 }

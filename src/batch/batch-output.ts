@@ -1,15 +1,18 @@
 /**
  * The file that a batch's results go to, a line each, in the order in which they come.
  *
- * A line is written with one call, so that a run which is killed leaves whole lines and at most the beginning of one
- * more. A later run cuts that off, reads which requests are done, and adds what is missing.
+ * Lines are written in order, so that a run which is killed leaves whole lines and at most the beginning of one more. A
+ * later run cuts that off, reads which requests are done, and adds what is missing.
  */
-import { closeSync, ftruncateSync, fstatSync, openSync, readSync, writeSync } from "node:fs"
+import { closeSync, ftruncateSync, fstatSync, openSync, readSync, statSync, type Stats } from "node:fs"
+import { DescriptorWriter } from "../base/descriptor-writer.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { LineError } from "./batch-request.ts"
 
 const CHUNK_BYTES = 1 << 20
 const NEWLINE = 10
+const STDOUT = 1
+const CLOSE_GRACE_MS = 1000
 
 /** As in the output files of OpenAI's batches. */
 export interface BatchResult {
@@ -25,22 +28,35 @@ export class BatchOutput {
   /** Lines without a custom_id that have a result, by their number. */
   readonly doneLines = new Set<number>()
   readonly #fd: number
+  readonly #writer: DescriptorWriter
+  #failure: NodeJS.ErrnoException | null = null
 
-  /** "-" is standard output, which nothing can be read back from. Errors: `ConfigError`. */
+  /**
+   * "-" is standard output. Nothing can be read back from it, nor from a pipe or a terminal, whatever its path.
+   * Errors: `ConfigError`.
+   */
   constructor(path: string, { overwrite }: { overwrite: boolean }) {
-    this.#fd = path === "-" ? 1 : open(path, overwrite)
-    if (path === "-") return
+    this.#fd = path === "-" ? STDOUT : open(path, overwrite)
+    this.#writer = new DescriptorWriter(this.#fd, {
+      maxBytes: Infinity,
+      onError: (error) => (this.#failure = error),
+    })
+    if (path === "-" || !fstatSync(this.#fd).isFile()) return
     const endOfLines = this.#readDone(path)
     if (fstatSync(this.#fd).size > endOfLines) ftruncateSync(this.#fd, endOfLines)
   }
 
-  write(result: BatchResult): void {
-    const bytes = Buffer.from(`${JSON.stringify(result)}\n`)
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at)
+  /** Resolves when the line is written, which a slow reader may delay. Errors: the system's. */
+  async write(result: BatchResult): Promise<void> {
+    this.#writer.write(`${JSON.stringify(result)}\n`)
+    await this.#writer.flush()
+    if (this.#failure !== null) throw this.#failure
   }
 
-  close(): void {
-    if (this.#fd !== 1) closeSync(this.#fd)
+  /** A line that its reader does not take is left behind. */
+  async close(): Promise<void> {
+    await this.#writer.flush(CLOSE_GRACE_MS)
+    if (this.#fd !== STDOUT && this.#writer.isIdle) closeSync(this.#fd)
   }
 
   /** Takes in the results that are there. Returns where the last whole line ends. */
@@ -77,10 +93,18 @@ export class BatchOutput {
 
 function open(path: string, overwrite: boolean): number {
   try {
-    return openSync(path, overwrite ? "w+" : "a+")
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (stat === undefined || stat.isFile()) return openSync(path, overwrite ? "w+" : "a+")
+    // /dev/stdout may be a socket, which no path opens. A pipe that is opened for reading too never lacks a reader.
+    return isStdout(stat) ? STDOUT : openSync(path, "w")
   } catch (error) {
     throw new ConfigError(`cannot write ${path}: ${(error as Error).message}`)
   }
+}
+
+function isStdout({ dev, ino }: Stats): boolean {
+  const own = fstatSync(STDOUT)
+  return own.dev === dev && own.ino === ino
 }
 
 function parseResult(text: string): BatchResult | null {

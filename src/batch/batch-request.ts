@@ -1,4 +1,5 @@
 /** A line of a batch file: `{"custom_id", "method": "POST", "url": "/v1/...", "body": {...}}`. */
+import type { Line } from "./read-lines.ts"
 
 export interface BatchRequest {
   /** From 1. */
@@ -21,17 +22,22 @@ export type ParsedLine =
   /** `customId` where the line has one. */
   | { readonly customId: string | null; readonly error: LineError }
 
-export function parseBatchLine(text: string, lineNumber: number): ParsedLine {
+/** A line with a bad byte is refused; what can be told of it names its request. */
+export function parseBatchLine({ text, number: lineNumber, badByte }: Line): ParsedLine {
+  const damage = badByte === null ? null : `not UTF-8: byte ${badByte}`
   let value: unknown
   try {
     value = JSON.parse(text, keepWideIntegers)
   } catch (error) {
-    return refuse(null, lineNumber, `not JSON: ${(error as Error).message}`)
+    return refuse(null, lineNumber, damage ?? `not JSON: ${(error as Error).message}`)
   }
-  if (!isObject(value)) return refuse(null, lineNumber, "not a JSON object")
+  if (!isObject(value)) return refuse(null, lineNumber, damage ?? "not a JSON object")
   const { custom_id: customId, method = "POST", url, body } = value
-  if (typeof customId !== "string" || customId === "") return refuse(null, lineNumber, "custom_id must be a string")
+  if (typeof customId !== "string" || customId === "")
+    return refuse(null, lineNumber, damage ?? "custom_id must be a string")
   const wrong = (words: string): ParsedLine => refuse(customId, lineNumber, words)
+  // Its name may be what is damaged: then it is nobody's.
+  if (damage !== null) return refuse(customId.includes("\ufffd") ? null : customId, lineNumber, damage)
   if (method !== "POST") return wrong(`method must be "POST", got ${shown(method)}`)
   if (typeof url !== "string" || !/^\/[^\s?#]*$/.test(url))
     return wrong(`url must be a path such as "/v1/chat/completions", got ${shown(url)}`)

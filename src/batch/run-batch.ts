@@ -44,9 +44,14 @@ class BatchRun {
   readonly #counts: BatchCounts & { numSkipped: number }
   /** Of this run's input. */
   readonly #seen = new Set<string>()
+  /** Resolves with false when the run is stopped. */
+  readonly #stopped: Promise<false>
 
   constructor(job: BatchJob) {
     this.#job = job
+    const { promise, resolve } = Promise.withResolvers<false>()
+    this.#stopped = promise
+    job.signal.addEventListener("abort", () => resolve(false), { once: true })
     this.#counts = {
       numTotal: job.numLines, numSkipped: 0, numDone: 0, numFailed: 0, numPromptTokens: 0, numOutputTokens: 0,
     }
@@ -75,7 +80,7 @@ class BatchRun {
 
   async #take(line: Line): Promise<void> {
     const { output } = this.#job
-    const parsed = parseBatchLine(line.text, line.number)
+    const parsed = parseBatchLine(line)
     if (!("request" in parsed)) return this.#refuse(parsed.customId, parsed.error)
     const { request } = parsed
     if (this.#seen.has(request.customId)) return this.#refuse(request.customId, duplicate(request))
@@ -85,7 +90,7 @@ class BatchRun {
   }
 
   /** A line that asks nothing which could be answered. */
-  #refuse(customId: string | null, error: LineError): void {
+  async #refuse(customId: string | null, error: LineError): Promise<void> {
     const { output } = this.#job
     const isDone = customId === null || error.code === "duplicate_custom_id"
       ? output.doneLines.has(error.line)
@@ -93,7 +98,7 @@ class BatchRun {
     if (customId !== null) this.#seen.add(customId)
     if (isDone) this.#counts.numSkipped += 1
     // A second line of the same custom_id must not take the first one's place in a later run.
-    else this.#write({ custom_id: error.code === "duplicate_custom_id" ? null : customId, response: null, error })
+    else await this.#write({ custom_id: error.code === "duplicate_custom_id" ? null : customId, response: null, error })
   }
 
   async #answer(request: BatchRequest): Promise<void> {
@@ -106,13 +111,16 @@ class BatchRun {
     // It may be the end that answered, and not the endpoint.
     if (this.#isOver()) return
     const response = { status_code: answer.status, request_id: requestId, body: parseJson(text) }
-    this.#write({ custom_id: request.customId, response, error: null })
+    await this.#write({ custom_id: request.customId, response, error: null })
   }
 
-  #write(result: Omit<BatchResult, "id">): void {
+  async #write(result: Omit<BatchResult, "id">): Promise<void> {
     const { output, progress, randomHex } = this.#job
     const counts = this.#counts
-    output.write({ id: `batch_req_${randomHex(16)}`, ...result })
+    const written = output.write({ id: `batch_req_${randomHex(16)}`, ...result }).then(() => true)
+    written.catch(() => {}) // may come after the end
+    // A reader that stalls must not keep a run from being stopped.
+    if (!(await Promise.race([written, this.#stopped]))) return
     counts.numDone += 1
     if (result.response === null || result.response.status_code >= 400) counts.numFailed += 1
     const { prompt, output: generated } = tokensOf(result.response?.body)

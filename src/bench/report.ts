@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs"
 import { ConfigError } from "../base/errors.ts"
+import { stdout } from "../base/standard-streams.ts"
 
 /** A table of words and numbers, the first row its head; numbers are set to the right. */
 export function formatTable(rows: readonly (readonly (string | number)[])[]): string {
@@ -32,14 +33,14 @@ export function formatBytes(bytes: number): string {
 
 /** Where figures go: words to standard output, JSON to `file`; "-" is JSON to standard output alone. */
 export function writeReport(words: string, figures: unknown, file: string | null): void {
-  if (file !== "-") process.stdout.write(words)
+  if (file !== "-") stdout.write(words)
   if (file !== null) writeJson(file, figures)
 }
 
 /** Errors: `ConfigError` where the file cannot be written. */
 export function writeJson(file: string, figures: unknown): void {
   const text = `${JSON.stringify(figures, null, 2)}\n`
-  if (file === "-") return void process.stdout.write(text)
+  if (file === "-") return void stdout.write(text)
   try {
     writeFileSync(file, text)
   } catch (error) {

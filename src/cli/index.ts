@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander"
 import packageJson from "../../package.json" with { type: "json" }
-import { ConfigError } from "../base/errors.ts"
+import { isOperational } from "../base/errors.ts"
+import { EXIT_NO_READER, stderr, stdout } from "../base/standard-streams.ts"
 import { addCommand, type CommandSpec } from "./add-command.ts"
 import { addBenchCommand } from "./bench-command.ts"
 import type { BenchActions } from "./bench-options.ts"
@@ -30,6 +31,7 @@ export async function runCli(argv: readonly string[], actions: Actions): Promise
     .helpOption("-h, --help", "print this help and exit")
     .helpCommand(false)
     .configureHelp({ showGlobalOptions: false })
+    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
     .showSuggestionAfterError(true)
     .exitOverride()
   addServeCommand(program, async (config) => {
@@ -56,8 +58,10 @@ export async function runCli(argv: readonly string[], actions: Actions): Promise
   } catch (error) {
     // Commander has written its words already.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
-    if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`error: ${error.message}\n`)
+    if (!isOperational(error)) throw error
+    // Whoever read what this command writes has gone away, as `head` does: nobody needs to hear of it.
+    if ("code" in error && error.code === "EPIPE") return EXIT_NO_READER
+    stderr.write(`error: ${error.message}\n`)
     return 1
   }
 }

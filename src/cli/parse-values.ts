@@ -31,12 +31,14 @@ function wholeNumber(value: string): number | null {
   return Number.isSafeInteger(scaled) ? scaled : null
 }
 
-export function integer(limits: { min: number; max?: number }): ParseValue<number> {
-  const { min, max = Number.MAX_SAFE_INTEGER } = limits
-  const rule = limits.max === undefined ? `a whole number of at least ${min}` : `a whole number from ${min} to ${max}`
+export function integer(limits: { min: number; max?: number; multipleOf?: number }): ParseValue<number> {
+  const { min, max = Number.MAX_SAFE_INTEGER, multipleOf = 1 } = limits
+  const kind = multipleOf === 1 ? "a whole number" : `a multiple of ${multipleOf}`
+  const rule = limits.max === undefined ? `${kind} of at least ${min}` : `${kind} from ${min} to ${max}`
   return (value, flag) => {
     const number = wholeNumber(value)
-    return number !== null && number >= min && number <= max ? number : refuse(flag, value, rule)
+    const isAllowed = number !== null && number >= min && number <= max && number % multipleOf === 0
+    return isAllowed ? number : refuse(flag, value, rule)
   }
 }
 

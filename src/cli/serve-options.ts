@@ -112,7 +112,8 @@ export const SERVE_FLAGS = {
 
   kvCacheDtype: value<"auto" | "float32" | "bfloat16">(MEMORY, "--kv-cache-dtype <type>", "auto",
     oneOf("auto", "float32", "bfloat16"), "type of the KV cache; auto is bfloat16, or float32 with --dtype float32"),
-  blockSize: value(MEMORY, "--block-size <tokens>", 128, integer({ min: 1, max: 4096 }), "tokens in a KV block"),
+  blockSize: value(MEMORY, "--block-size <tokens>", 128, integer({ min: 16, max: 4096, multipleOf: 16 }),
+    "tokens in a KV block, a multiple of 16"),
   kvCacheMemoryBytes: optional(MEMORY, "--kv-cache-memory-bytes <bytes>", integer({ min: 1 }),
     "memory for the KV cache: 2G, 512M"),
   gpuMemoryUtilization: optional(MEMORY, "--gpu-memory-utilization <share>", share,

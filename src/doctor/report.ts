@@ -30,6 +30,8 @@ export interface Findings {
   readonly processor: Omit<Processor, "flags">
   /** That `serve` will use; null without a usable library. */
   readonly level: string | null
+  /** That `serve` computes with where --threads does not say; null without a usable library. */
+  readonly threads: number | null
   readonly levels: readonly Level[]
   readonly backends: readonly Backend[]
   readonly memory: HostMemory
@@ -42,7 +44,7 @@ const FEW_OPEN_FILES = 4096
 const LITTLE_MEMORY = 2 ** 30
 
 export function findProblems(findings: Findings): Problem[] {
-  const { processor, levels, backends, memory, limits, directories } = findings
+  const { processor, levels, threads, backends, memory, limits, directories } = findings
   const problems: Problem[] = []
   const error = (message: string, hint: string) => problems.push({ severity: "error", message, hint })
   const warn = (message: string, hint: string) => problems.push({ severity: "warning", message, hint })
@@ -57,8 +59,12 @@ export function findProblems(findings: Findings): Problem[] {
 
   const { quota, usable, numaNodes } = processor
   if (quota !== null && usable !== null && quota < usable) {
-    const threads = Math.max(1, Math.floor(quota))
-    warn(`the control group grants ${quota} of ${usable} processors`, `--threads ${threads}`)
+    const started = threads === null ? "" : `; serve computes with ${count(threads, "thread")}`
+    const unslowed = Math.floor(quota)
+    const hint = unslowed >= 1 && threads !== null && unslowed < threads
+      ? `--threads ${unslowed} never has to wait for the group's next period`
+      : "a larger quota is faster"
+    warn(`the control group grants ${quota} of ${usable} processors${started}`, hint)
   }
   if (numaNodes > 1) {
     const hint = "numactl --cpunodebind=0 --membind=0 baozi serve"
@@ -103,12 +109,13 @@ export function describe(findings: Findings, problems: readonly Problem[]): stri
   return sections.map(([title, rows]) => `${title}\n${table(rows)}`).join("\n")
 }
 
-function processorRows({ processor, level, levels }: Findings): Row[] {
+function processorRows({ processor, level, threads, levels }: Findings): Row[] {
   const { model, online, usable, quota, numaNodes, caches } = processor
   const granted = quota === null ? "" : `, time for ${quota} by control group`
   return [
     ["model", model ?? "unknown"],
     ["processors", `${usable ?? "?"} usable of ${online ?? "?"}${granted}`],
+    ["threads", threads === null ? "none" : `${threads}, unless --threads says otherwise`],
     ["NUMA nodes", String(numaNodes)],
     ...caches.filter(({ kind }) => kind !== "Instruction")
       .map((cache): Row => [`L${cache.level} cache`, bytes(cache.bytes)]),
@@ -133,6 +140,10 @@ function memoryRows(memory: HostMemory): Row[] {
 function table(rows: readonly Row[]): string {
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`.trimEnd() + "\n").join("")
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`
 }
 
 function bytes(count: number | null): string {

@@ -1,5 +1,6 @@
 import { assert, unreachable } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
+import type { LogLevel } from "../base/log.ts"
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCorePort, EngineCoreRequest } from "./engine-core-port.ts"
 import { OutputDecoder } from "./output-codec.ts"
 import type { FromWorker, ToWorker } from "./worker-protocol.ts"
@@ -8,6 +9,8 @@ interface PendingCall {
   readonly resolve: (value: boolean) => void
   readonly reject: (error: Error) => void
 }
+
+export type NoticeListener = (line: string, level: LogLevel) => void
 
 /** The engine's back half on a worker thread. */
 export class WorkerPort<Config, Ready> implements EngineCorePort {
@@ -23,8 +26,8 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
   #death: Error | null = null
   #hasThread = true
 
-  /** `onNotice` hears lines meant for the terminal while the engine starts. */
-  constructor(worker: Worker, config: Config, onNotice: (line: string) => void) {
+  /** `onNotice` hears lines for the log: what the thread itself wrote would wait for a reader that stalls. */
+  constructor(worker: Worker, config: Config, onNotice: NoticeListener) {
     this.#worker = worker
     this.#config = config
     worker.onmessage = (event: MessageEvent<FromWorker<Ready>>) => this.#receive(event.data, onNotice)
@@ -93,10 +96,10 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
     this.#worker.postMessage(message)
   }
 
-  #receive(message: FromWorker<Ready>, onNotice: (line: string) => void): void {
+  #receive(message: FromWorker<Ready>, onNotice: NoticeListener): void {
     switch (message.type) {
       case "notice":
-        return message.lines.forEach(onNotice)
+        return message.lines.forEach((line) => onNotice(line, message.level))
       case "ready":
         return this.#ready.resolve(message.ready)
       case "outputs":
@@ -106,7 +109,7 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
       case "failed":
         return this.#settle(message.callId, (call) => call.reject(new Error(message.message)))
       case "dead":
-        return this.#die(message.isConfigError ? new ConfigError(message.message) : new Error(message.message))
+        return this.#die(message.isConfigError ? new ConfigError(message.message) : withoutStack(message.message))
       case "closed":
         this.#death = new Error("the engine is closed")
         return this.#closed.resolve()
@@ -135,4 +138,9 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
     this.#closed.resolve()
     this.#onDeath(error)
   }
+}
+
+/** A mistake on the thread, which has told its stack: that of this side says nothing. */
+function withoutStack(message: string): Error {
+  return Object.assign(new Error(message), { stack: `Error: ${message}` })
 }

@@ -1,4 +1,5 @@
 /** Messages between the main thread and the engine's thread. Plain data: they are cloned on the way. */
+import type { LogLevel } from "../base/log.ts"
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./engine-core-port.ts"
 import type { PackedOutputs } from "./output-codec.ts"
 
@@ -17,7 +18,7 @@ export type ToWorker<Config> =
 type PackedBatch = Omit<EngineCoreOutputs, "outputs"> & { readonly outputs: PackedOutputs }
 
 export type FromWorker<Ready> =
-  | { readonly type: "notice"; readonly lines: readonly string[] }
+  | { readonly type: "notice"; readonly level: LogLevel; readonly lines: readonly string[] }
   | { readonly type: "ready"; readonly ready: Ready }
   | { readonly type: "outputs"; readonly batch: PackedBatch }
   | { readonly type: "result"; readonly callId: number; readonly value: boolean }

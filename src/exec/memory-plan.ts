@@ -31,6 +31,7 @@ export interface MemoryPlan {
 }
 
 const GIB = 2 ** 30
+const MAX_KV_SLOTS = 2 ** 31 - 1
 // Without a word from the user, a server should not take a whole machine: it is rarely alone there.
 const DEFAULT_KV_BYTES = 4 * GIB
 const DEFAULT_SHARE_OF_AVAILABLE = 0.5
@@ -50,7 +51,12 @@ export function planMemory(config: EngineConfig, needs: MemoryNeeds, system: Sys
   if (wanted > needs.modelMaxLen)
     throw new ConfigError(`--max-model-len ${wanted} is more than the ${needs.modelMaxLen} positions of this model`)
   const budget = kvBudget(config, needs, system)
-  const numBlocks = config.numBlocksOverride ?? Math.floor(budget / bytesPerBlock)
+  const numBlocks = config.numBlocksOverride ?? Math.min(Math.floor(budget / bytesPerBlock), mostBlocks(config))
+  if (numBlocks > mostBlocks(config))
+    throw new ConfigError(
+      `--num-gpu-blocks-override is ${numBlocks}, but must be at most ${mostBlocks(config)} ` +
+        `with blocks of ${config.blockSize} tokens`,
+    )
   const bytes = numBlocks * bytesPerBlock
   const limits = { maxModelLen: wanted, maxNumBatchedTokens: config.maxNumBatchedTokens }
   // The library's block may be padded: size by whole blocks of the layers' own pages.
@@ -94,6 +100,11 @@ function mostUseful(config: EngineConfig, needs: MemoryNeeds): number {
   const length = config.maxModelLen ?? needs.modelMaxLen
   const blocks = Math.ceil(length / config.blockSize) * config.maxNumSeqs * 2 + 1
   return blocks * needs.bytesPerBlock
+}
+
+/** Kernels number the places of the cache with 32 bits. */
+function mostBlocks({ blockSize }: EngineConfig): number {
+  return Math.floor(MAX_KV_SLOTS / blockSize)
 }
 
 /** The plan in words, for the terminal. */

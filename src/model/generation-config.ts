@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { ConfigError } from "../base/errors.ts"
+import { readJsonObject } from "./load/json-file.ts"
 
 /** Sampling values and end-of-sequence ids that a model's authors recommend. */
 export interface GenerationConfig {
@@ -43,9 +43,7 @@ function eosIds(value: unknown): number[] {
 
 function readFile(directory: string): Record<string, unknown> {
   const path = directory.endsWith(".json") ? directory : join(directory, "generation_config.json")
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>
-  } catch (error) {
-    throw new ConfigError(`--generation-config ${path}: ${(error as Error).message}`)
-  }
+  const content = readJsonObject(path)
+  if (content === null) throw new ConfigError(`--generation-config: ${path} does not exist`)
+  return content
 }

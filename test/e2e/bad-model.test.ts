@@ -34,6 +34,7 @@ function refuse(words: readonly string[], message: RegExp): void {
   const { code, stderr, stdout } = runToEnd(command, { cwd: root, env: { HOME: root } })
   expect(stderr).toMatch(message)
   expect(stderr.split("\n").filter((line) => line.startsWith("error:"))).toHaveLength(1)
+  expect(stderr).not.toMatch(/^\s+at /m)
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
 }
 
@@ -64,6 +65,15 @@ describe.skipIf(skip)("a model that cannot be served", () => {
     refuse([dir], /error: the tokenizer has ids up to 600; the model's vocabulary ends at 511/)
   })
 
+  test("a generation config with a value that no request could be served with", () => {
+    const dir = copyWith("generation", "generation_config.json", (config) => {
+      config["top_p"] = 1.5
+    })
+    refuse([dir], /error: generation config: top_p must be in \(0, 1\], got 1\.5\. HINT: --override-generation-config/)
+    const override = ["--override-generation-config", '{"temperature": -1}']
+    refuse([llama!, ...override], /error: generation config: temperature must be in \[0, 2\], got -1/)
+  })
+
   test("a missing shard", () => {
     const dir = join(root, "shard")
     cpSync(llama!, dir, { recursive: true })
@@ -83,6 +93,22 @@ describe.skipIf(skip)("a model that cannot be served", () => {
 
   test("an instruction set that the processor lacks", () => {
     refuse([llama!, "--isa", "neon"], /error: .*neon/)
+  })
+
+  test("a shape that the kernels refuse", () => {
+    // The weights are those of 4 heads of 16 values.
+    const dir = copyWith("heads", "config.json", (config) => {
+      Object.assign(config, { head_dim: 4, num_attention_heads: 16, num_key_value_heads: 8 })
+    })
+    refuse([dir], /error: .*head_dim is 4, must be a multiple of 8 in \[8, 256\]/)
+  })
+
+  test.each(["24", "1", "8192"])("blocks of %s tokens", (size) => {
+    refuse([llama!, "--block-size", size], /error: --block-size is "\d+", but must be a multiple of 16 from 16 to 4096/)
+  })
+
+  test.each(["99999999", "9007199254740991"])("%s KV blocks, more than the kernels can number", (blocks) => {
+    refuse([llama!, "--num-gpu-blocks-override", blocks], /error: --num-gpu-blocks-override is \d+.*at most 16777215/)
   })
 
   test("more memory than there is", () => {

@@ -73,6 +73,25 @@ describe.skipIf(built === null || model === null)("the end", () => {
 })
 
 describe.skipIf(built === null || tiny === null)("a tiny model", () => {
+  test("that is being loaded is left at the first signal; what modules print is in the log", async () => {
+    const module = join(dir, "endless.js")
+    writeFileSync(module, 'console.warn("loading\\nfor ever"); await new Promise(() => setInterval(() => {}, 1e6))\n')
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      const child = Bun.spawn([built!, "serve", tiny!, "--port", "0", "--logits-processors", module], {
+        cwd: dir, env: { HOME: process.env["HOME"] ?? dir }, stdout: "pipe", stderr: "pipe",
+      })
+      let log = ""
+      for await (const chunk of child.stderr) {
+        log += Buffer.from(chunk).toString()
+        if (log.endsWith("for ever\n")) child.kill(signal)
+      }
+      expect(await child.exited).toBe(0)
+      expect(log).toMatch(/^WARNING \S+ loading\nWARNING \S+ for ever$/m)
+      expect(log).toContain(`stopping: ${signal}, before the model was loaded`)
+      expect(await child.stdout.text()).toBe("")
+    }
+  }, 120_000)
+
   test("speaks TLS, and asks clients for certificates where it is told to", async () => {
     if (openssl === null) return console.log("SKIPPED: openssl is not here")
     for (const name of ["server", "client"]) {

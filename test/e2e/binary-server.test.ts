@@ -69,13 +69,20 @@ describe.skipIf(built === null || model === null)("the server process", () => {
     await server.stop()
   }, 60_000)
 
-  test("says so when its port is taken", async () => {
+  test("says that its address cannot be had, before it loads a model for it", async () => {
+    const refused = (...flags: string[]): string => {
+      const options = { cwd: dir, env: { XDG_CACHE_HOME: dir } }
+      const { exitCode, stderr } = Bun.spawnSync([built!, "serve", model!, ...flags], options)
+      expect(exitCode).toBe(1)
+      return stderr.toString()
+    }
     const first = await start()
     const { port } = new URL(first.url)
-    const second = Bun.spawnSync([built!, "serve", model!, "--port", port], { cwd: dir, env: { XDG_CACHE_HOME: dir } })
-    expect(second.exitCode).toBe(1)
-    expect(second.stderr.toString()).toMatch(new RegExp(`error: .*${port}`))
+    expect(refused("--port", port)).toBe(`error: cannot listen on 127.0.0.1:${port}: the port is in use\n`)
     await first.stop()
+    expect(refused("--uds", join(dir, "nowhere/socket"))).toMatch(/^error: cannot listen on .*nowhere\/socket: .*\n$/)
+    const tls = ["--ssl-certfile", join(dir, "absent"), "--ssl-keyfile", join(dir, "absent")]
+    expect(refused("--port", "0", ...tls)).toMatch(/^error: --ssl-certfile .*absent: .*\n$/)
   }, 60_000)
 })
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { executable } from "./executable.ts"
@@ -17,6 +17,29 @@ beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "baozi-local-"))
 })
 afterAll(() => rmSync(dir, { recursive: true }))
+
+/** A new control group of either version, with half a processor's time; null where that is not allowed. */
+function halfAProcessor(): string | null {
+  const versions = [
+    { root: "/sys/fs/cgroup/cpu", files: { "cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "50000" } },
+    { root: "/sys/fs/cgroup", files: { "cpu.max": "50000 100000" } },
+  ]
+  for (const { root, files } of versions) {
+    const group = join(root, `baozi-test-${process.pid}`)
+    try {
+      mkdirSync(group)
+    } catch {
+      continue
+    }
+    try {
+      for (const [name, value] of Object.entries(files)) writeFileSync(join(group, name), value, { flag: "r+" })
+      return group
+    } catch {
+      rmdirSync(group)
+    }
+  }
+  return null
+}
 
 function spawn(words: string[], stdin: string | null = null, env: Record<string, string> = {}) {
   return Bun.spawn([built!, ...words], {
@@ -142,6 +165,21 @@ describe.skipIf(built === null)("doctor", () => {
     expect(found.levels).toContainEqual({ name: found.level, isUsable: true, reason: null })
     expect(found.system.glibc).toMatch(/^2\.\d+$/)
     expect(found.memory.totalBytes).toBeGreaterThan(2 ** 28)
+  }, 90_000)
+
+  test("knows the processor time that the control group grants, and the threads that serve computes with", async () => {
+    const group = halfAProcessor()
+    if (group === null) return console.log("SKIPPED: no control group can be made here")
+    try {
+      const words = ["sh", "-c", `echo $$ > ${group}/cgroup.procs && exec "$@"`, "sh", built!, "doctor", "--json"]
+      const child = Bun.spawnSync(words, { cwd: dir, env: { XDG_CACHE_HOME: dir } })
+      const { processor, threads, problems } = JSON.parse(child.stdout.toString())
+      expect({ quota: processor.quota, threads }).toEqual({ quota: 0.5, threads: 1 })
+      const told = expect.stringMatching(/^the control group grants 0\.5 of \d+ .*; serve computes with 1 thread$/)
+      if (processor.usable > 0.5) expect(problems).toContainEqual(expect.objectContaining({ message: told }))
+    } finally {
+      rmdirSync(group)
+    }
   }, 90_000)
 
   test("fails where nothing could be served, and says why", async () => {

@@ -33,7 +33,7 @@ export function serving(
 }
 
 export async function post(
-  server: ServerProcess,
+  server: Pick<ServerProcess, "url">,
   path: string,
   body: unknown,
   init: RequestInit = {},

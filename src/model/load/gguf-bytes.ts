@@ -3,6 +3,9 @@ import { ConfigError } from "../../base/errors.ts"
 // A number that a JavaScript integer holds exactly has at most 21 bits in its upper half.
 const SAFE_HIGH = 2 ** 21
 
+/** The bytes end before what is read does. */
+export class TruncatedError extends ConfigError {}
+
 /** Reads little-endian fields in order, never past the end. Errors: `ConfigError` that begins with `path`. */
 export class ByteReader {
   readonly path: string
@@ -133,7 +136,7 @@ export class ByteReader {
   #take(count: number, what: string): number {
     const at = this.offset
     if (count > this.remaining)
-      throw new ConfigError(
+      throw new TruncatedError(
         `${this.path} is truncated: ${what} needs ${count} bytes at byte ${at}, and ${this.remaining} are left`,
       )
     this.offset = at + count

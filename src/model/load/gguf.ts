@@ -2,12 +2,16 @@ import { existsSync } from "node:fs"
 import { assert } from "../../base/assert.ts"
 import { ConfigError } from "../../base/errors.ts"
 import type { FileMapping, MapFile, ModelSource } from "./checkpoint.ts"
+import { TruncatedError } from "./gguf-bytes.ts"
 import { ggufConfig, ggufGenerationConfig } from "./gguf-config.ts"
 import { MAX_HEADER_BYTES, parseGguf, type GgufHeader, type GgufTensor } from "./gguf-header.ts"
 import { KeyReader } from "./gguf-keys.ts"
 import { ggufArchitecture, huggingFaceName, ROPE_FACTORS, type GgufArchitecture } from "./gguf-names.ts"
 import { GGUF_TYPES } from "./gguf-types.ts"
 import { MappedCheckpoint, withMappings, type TensorEntry } from "./mapped-checkpoint.ts"
+
+// Holds the headers of all but the largest vocabularies.
+const FIRST_READ_BYTES = 16 * 1024 * 1024
 
 interface Part {
   readonly path: string
@@ -72,8 +76,19 @@ function padded(part: number): string {
 
 function openPart(path: string, map: MapFile): Part {
   const file = map(path)
-  const head = file.bytes(0, Math.min(file.size, MAX_HEADER_BYTES))
-  return { path, file, header: parseGguf(head, file.size, path) }
+  return { path, file, header: readHeader(path, file) }
+}
+
+/** The header's length is nowhere stated: as much of the file is read as it turns out to need. */
+function readHeader(path: string, file: FileMapping): GgufHeader {
+  const most = Math.min(file.size, MAX_HEADER_BYTES)
+  for (let bytes = Math.min(most, FIRST_READ_BYTES); ; bytes = Math.min(most, 4 * bytes)) {
+    try {
+      return parseGguf(file.bytes(0, bytes), file.size, path)
+    } catch (error) {
+      if (!(error instanceof TruncatedError) || bytes === most) throw error
+    }
+  }
 }
 
 function entriesOf({ path, file, header }: Part, architecture: GgufArchitecture): TensorEntry[] {

@@ -1,29 +1,55 @@
-import { statSync } from "node:fs"
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs"
 import { ConfigError } from "../../base/errors.ts"
-import type { MapFile } from "./checkpoint.ts"
+import type { FileMapping, MapFile } from "./checkpoint.ts"
 
-// A mapping begins at a whole page; the largest pages in use (on Arm) have this many bytes.
-const PAGE_BYTES = 65_536
-
-/** Maps a file for reading its header only, without a kernel library: addresses are 0, so tensors cannot be used. */
+/**
+ * Opens a file for reading its header only, without a kernel library: addresses are 0, so tensors cannot be used.
+ *
+ * Each view is a copy that outlives `unmap`. The file is read, not mapped: the runtime maps files for writing too, and
+ * neither a model on a read-only file system nor one of another user allows that.
+ */
 export const readOnlyMapping: MapFile = (path) => {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (stat === undefined) throw new ConfigError(`${path} does not exist`)
-  const { size } = stat
-  // Views are mapped one by one: none may have more than 4 GiB, which whole files do.
-  const bytes = (offset = 0, count = size - offset): Uint8Array => mapRange(path, offset, count)
-  return { address: 0, size, bytes, release: () => {}, unmap: () => {} }
+  const file = openFile(path)
+  const bytes = (offset = 0, count = file.size - offset): Uint8Array => file.read(offset, count)
+  return { address: 0, size: file.size, bytes, release: () => {}, unmap: file.close }
 }
 
-function mapRange(path: string, offset: number, count: number): Uint8Array {
-  if (count === 0) return new Uint8Array()
-  const start = offset - (offset % PAGE_BYTES)
-  const options: Bun.MMapOptions & { offset: number; size: number } = {
-    shared: false, offset: start, size: offset - start + count,
+interface OpenFile {
+  readonly size: FileMapping["size"]
+  read(offset: number, count: number): Uint8Array
+  close(): void
+}
+
+function openFile(path: string): OpenFile {
+  const attempt = <T>(action: () => T): T => {
+    try {
+      return action()
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      throw new ConfigError(code === "ENOENT" ? `${path} does not exist` : `cannot read ${path}: ${message}`)
+    }
   }
-  try {
-    return Bun.mmap(path, options).subarray(offset - start)
-  } catch (error) {
-    throw new ConfigError(`cannot read ${path}: ${(error as Error).message}`)
+  // A pipe of that name would be waited for without O_NONBLOCK; files take no notice of it.
+  const descriptor = attempt(() => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK))
+  const read = (offset: number, count: number): Uint8Array => {
+    const view = new Uint8Array(count)
+    for (let done = 0; done < count; ) {
+      const got = attempt(() => readSync(descriptor, view, done, count - done, offset + done))
+      if (got === 0)
+        throw new ConfigError(`${path} ends at byte ${offset + done}: it was cut while it was read`)
+      done += got
+    }
+    return view
   }
+  let isOpen = true
+  const close = (): void => {
+    if (isOpen) closeSync(descriptor)
+    isOpen = false
+  }
+  const stat = fstatSync(descriptor)
+  if (!stat.isFile()) {
+    close()
+    throw new ConfigError(`cannot read ${path}: not a file`)
+  }
+  return { size: stat.size, read, close }
 }

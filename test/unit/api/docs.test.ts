@@ -30,6 +30,14 @@ describe("the page", () => {
 })
 
 describe("the document", () => {
+  test("is at both of its paths, asked for with a key where others are", async () => {
+    const [own, usual] = await Promise.all(["/docs/json", "/openapi.json"].map((path) => api.send("GET", path)))
+    expect(usual!.status).toBe(200)
+    expect(usual!.headers.get("content-type")).toBe(own!.headers.get("content-type"))
+    expect(usual!.text).toBe(own!.text)
+    expect((await makeApi({ api: { apiKeys: ["secret"] } }).send("GET", "/openapi.json")).status).toBe(401)
+  })
+
   test("describes every endpoint, with the schemas that requests are checked by", async () => {
     const { json } = await api.send("GET", "/docs/json")
     expect(json.openapi).toBe("3.1.0")
@@ -44,6 +52,7 @@ describe("the document", () => {
       "get /is_sleeping",
       "get /load",
       "get /metrics",
+      "get /openapi.json",
       "get /ping",
       "get /ready",
       "get /server_info",

@@ -140,6 +140,7 @@ const EXAMPLES: readonly Example[] = [
   ["GET /metrics", 200],
   ["GET /docs", 200],
   ["GET /docs/json", 200],
+  ["GET /openapi.json", 200],
   ["GET /server_info", 200],
   ["GET /server_info", 200, undefined, "/server_info?config_format=json"],
   ["GET /server_info", 400, undefined, "/server_info?config_format=yaml"],

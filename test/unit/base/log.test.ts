@@ -28,6 +28,23 @@ describe("log", () => {
       .toBe('INFO    1970-01-01T00:00:00.000Z a\\x0aERROR b\\x1b[2J name=\\x9b0m\n')
   })
 
+  test("says how many lines were dropped as soon as one is written again", () => {
+    let isRead = true
+    const seen: unknown[] = []
+    const told = ({ message, numDropped }: Record<string, unknown>) => (numDropped === undefined ? message : numDropped)
+    const log = makeLog({
+      json: true,
+      write: (text) => isRead && seen.push(...text.trim().split("\n").map((line) => told(JSON.parse(line)))) > 0,
+    })
+    log.info("a")
+    isRead = false
+    for (const message of ["b", "c", "d"]) log.info(message)
+    isRead = true
+    log.info("e")
+    log.info("f")
+    expect(seen).toEqual(["a", 3, "e", "f"])
+  })
+
   test("JSON lines parse to what was said", () => {
     const out = lines({ json: true }, (log) => log.error("no\nroom", { bytes: 3 }))
     expect(JSON.parse(out)).toEqual({ time: "1970-01-01T00:00:00.000Z", level: "error", message: "no\nroom", bytes: 3 })

@@ -37,7 +37,7 @@ async function run(overrides: Partial<BatchJob> = {}, { overwrite = false } = {}
     hasDied: () => false, signal: new AbortController().signal, progress, randomHex: (bytes) => "0".repeat(2 * bytes),
     ...overrides,
   })
-  opened.close()
+  await opened.close()
   return { summary, words: words.join("") }
 }
 
@@ -132,6 +132,18 @@ describe("a run that was stopped", () => {
     expect(results()).toHaveLength(6)
   })
 
+  test("is not held up by a reader that stalls", async () => {
+    writeInput(...all.map((id) => ask(id)))
+    const stop = new AbortController()
+    const stalled = { doneIds: new Set(), doneLines: new Set(), write: () => new Promise<void>(() => stop.abort()) }
+    const progress = new Progress({ isTerminal: false, write: () => {}, now: () => 0 })
+    const summary = await runBatch({
+      lines: readLines(input), numLines: 5, output: stalled as never, concurrency: 2, handle: echo,
+      hasDied: () => false, signal: stop.signal, progress, randomHex: () => "0",
+    })
+    expect(summary).toMatchObject({ isStopped: true, numDone: 0 })
+  })
+
   test("because its engine died has no results of what the dead engine said", async () => {
     writeInput(...all.map((id) => ask(id)))
     let hasDied = false
@@ -162,7 +174,7 @@ describe("the output file", () => {
     expect(idsOf()).toEqual(["x"])
   })
 
-  test("is read back over chunks of any size", () => {
+  test("is read back over chunks of any size", async () => {
     const long = "y".repeat(3 * 2 ** 20)
     const result = (custom_id: string): BatchResult =>
       ({ id: "i", custom_id, response: { status_code: 200, request_id: "r", body: long }, error: null })
@@ -170,12 +182,76 @@ describe("the output file", () => {
     const size = readFileSync(output).length
     const opened = new BatchOutput(output, { overwrite: false })
     expect([...opened.doneIds]).toEqual(["a", "b"])
-    opened.close()
+    await opened.close()
     expect(readFileSync(output).length).toBe(size - 5)
+  })
+
+  test("may be a pipe, from which nothing is read back, and whose end is the system's error", async () => {
+    const pipe = join(dir, "results")
+    expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0)
+    const reader = Bun.spawn(["head", "-n", "1", pipe], { stdout: "pipe" })
+    const opened = new BatchOutput(pipe, { overwrite: false })
+    const result: BatchResult = { id: "i", custom_id: "a", response: null, error: null }
+    await opened.write(result)
+    expect(await reader.stdout.json()).toEqual(result)
+    await reader.exited
+    await expect(opened.write(result)).rejects.toMatchObject({ code: "EPIPE" })
+    await opened.close()
   })
 
   test("that cannot be written is an error", () => {
     expect(() => new BatchOutput("/proc/nowhere/x", { overwrite: false })).toThrow(/cannot write \/proc\/nowhere\/x/)
+  })
+})
+
+describe("an input", () => {
+  const lines = async (...parts: (string | readonly number[])[]) => {
+    writeFileSync(input, Buffer.concat(parts.map((part) => Buffer.from(part as string))))
+    return Array.fromAsync(readLines(input))
+  }
+
+  test("is read line by line, blank lines left out, each with its number", async () => {
+    expect(await lines("\ufeffa\n\n \r\n\u00fc\ud83d\ude00\nb")).toEqual([
+      { text: "a", number: 1, badByte: null }, { text: "\u00fc\ud83d\ude00", number: 4, badByte: null },
+      { text: "b", number: 5, badByte: null },
+    ])
+    expect(await lines("")).toEqual([])
+  })
+
+  test("with bytes that are not UTF-8 loses the lines that hold them, and no others", async () => {
+    const read = await lines("good\n", [0x61, 0xff, 0x62], "\n", [0xe2, 0x82], "\n", "\u00fc\n", [0xc3])
+    expect(read.map(({ badByte }) => badByte)).toEqual([null, 2, 1, null, 1])
+    expect(read[1]!.text).toBe("a\ufffdb")
+    expect(read[3]!.text).toBe("\u00fc")
+  })
+
+  test("that holds characters of several bytes is read alike over chunks of any size", async () => {
+    const line = "\u00fc\u20ac\ud83d\ude00".repeat(30_000)
+    expect((await lines(`x${line}\n${line}`)).map(({ text }) => text)).toEqual([`x${line}`, line])
+  })
+
+  test("with a bad byte voids that line of the batch", async () => {
+    writeFileSync(input, Buffer.concat([
+      Buffer.from(`${JSON.stringify(ask("a"))}\n{"custom_id":"b","url":"/v1/completions","body":{"prompt":"`),
+      Buffer.from([0xff]), Buffer.from(`"}}\n${JSON.stringify(ask("c"))}\n`),
+    ]))
+    const { summary } = await run()
+    expect(summary).toMatchObject({ numDone: 3, numFailed: 1, isStopped: false })
+    const byId = Object.fromEntries(results().map((result) => [result.custom_id, result]))
+    expect(Object.keys(byId).sort()).toEqual(["a", "b", "c"])
+    expect(byId["b"]).toMatchObject({
+      response: null, error: { code: "invalid_line", line: 2, message: "line 2: not UTF-8: byte 60" },
+    })
+    expect((await run()).summary).toMatchObject({ numSkipped: 3, numDone: 0 })
+  })
+
+  test("that is a pipe is read once, without a count beforehand", async () => {
+    const pipe = join(dir, "pipe")
+    expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0)
+    expect(await countLines(pipe)).toBeNull()
+    const writer = Bun.spawn(["sh", "-c", `printf 'a\\nb' > ${pipe}`])
+    expect((await Array.fromAsync(readLines(pipe))).map(({ text }) => text)).toEqual(["a", "b"])
+    expect(await writer.exited).toBe(0)
   })
 })
 

@@ -1,6 +1,7 @@
 import { describe, expect, spyOn, test } from "bun:test"
 import type { BenchActions, BenchName } from "../../../src/cli/bench-options.ts"
 import { BENCH_COMMANDS } from "../../../src/cli/bench-options.ts"
+import { stderr, stdout } from "../../../src/base/standard-streams.ts"
 import { runCli } from "../../../src/cli/index.ts"
 
 interface Outcome {
@@ -13,8 +14,8 @@ interface Outcome {
 
 async function run(...words: string[]): Promise<Outcome> {
   const outcome: Outcome = { code: -1, name: null, config: {}, stdout: "", stderr: "" }
-  const out = spyOn(process.stdout, "write").mockImplementation((chunk) => ((outcome.stdout += String(chunk)), true))
-  const err = spyOn(process.stderr, "write").mockImplementation((chunk) => ((outcome.stderr += String(chunk)), true))
+  const out = spyOn(stdout, "write").mockImplementation((text) => ((outcome.stdout += text), true))
+  const err = spyOn(stderr, "write").mockImplementation((text) => ((outcome.stderr += text), true))
   const actions = Object.fromEntries(Object.keys(BENCH_COMMANDS).map((name) => [name, async (config: unknown) => {
     Object.assign(outcome, { name, config })
     return 0

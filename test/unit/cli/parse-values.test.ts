@@ -16,6 +16,10 @@ describe("integer", () => {
   test("limits are part of the message", () => {
     const parse = integer({ min: 1, max: 9 })
     expect(() => parse("10", "--n")).toThrow('--n is "10", but must be a whole number from 1 to 9')
+    const multiple = integer({ min: 16, max: 64, multipleOf: 16 })
+    expect(multiple("48", "--n")).toBe(48)
+    for (const word of ["24", "0", "80"])
+      expect(() => multiple(word, "--n")).toThrow(`--n is "${word}", but must be a multiple of 16 from 16 to 64`)
     expect(() => integer({ min: 1 })("0", "--n")).toThrow('--n is "0", but must be a whole number of at least 1')
   })
 })

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { stderr, stdout } from "../../../src/base/standard-streams.ts"
 import { runCli, VERSION } from "../../../src/cli/index.ts"
 import { itlTargetMs, SERVE_FLAGS, type ServeConfig } from "../../../src/cli/serve-options.ts"
 
@@ -14,8 +15,8 @@ interface Outcome {
 
 async function run(...words: string[]): Promise<Outcome> {
   const outcome: Outcome = { code: -1, config: null, stdout: "", stderr: "" }
-  const out = spyOn(process.stdout, "write").mockImplementation((chunk) => ((outcome.stdout += String(chunk)), true))
-  const err = spyOn(process.stderr, "write").mockImplementation((chunk) => ((outcome.stderr += String(chunk)), true))
+  const out = spyOn(stdout, "write").mockImplementation((text) => ((outcome.stdout += text), true))
+  const err = spyOn(stderr, "write").mockImplementation((text) => ((outcome.stderr += text), true))
   try {
     const serve = async (config: ServeConfig) => ((outcome.config = config), 0)
     const unasked = () => Promise.reject(new Error("not asked for"))

@@ -77,7 +77,7 @@ describe("levels", () => {
 function findings(overrides: Partial<Findings> = {}): Findings {
   const { flags, ...processor } = readProcessor(SERVER)
   return {
-    version: "1.2.3", system: { system: "Linux" }, processor, level: "avx2",
+    version: "1.2.3", system: { system: "Linux" }, processor, level: "avx2", threads: 3,
     levels: describeLevels("x64", flags, ["scalar", "avx2"]),
     backends: [
       { name: "cpu", isUsable: true, detail: "kernels for avx2", path: "/lib/cpu.so" },
@@ -93,11 +93,22 @@ describe("problems", () => {
   test("are told with what helps", () => {
     const told = findProblems(findings()).map(({ severity, message, hint }) => `${severity}: ${message}: ${hint}`)
     expect(told).toEqual([
-      "warning: the control group grants 2.5 of 5 processors: --threads 2",
+      "warning: the control group grants 2.5 of 5 processors; serve computes with 3 threads: " +
+        "--threads 2 never has to wait for the group's next period",
       "warning: 2 NUMA nodes: memory of another node is slower: numactl --cpunodebind=0 --membind=0 baozi serve",
       "warning: transparent huge pages are off: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
       "warning: 1024 files may be open, a connection counted as one: ulimit -n 524288",
     ])
+  })
+
+  test.each<[quota: number, threads: number | null, told: string]>([
+    [2, 2, "grants 2 of 5 processors; serve computes with 2 threads: a larger quota is faster"],
+    [0.5, 1, "grants 0.5 of 5 processors; serve computes with 1 thread: a larger quota is faster"],
+    [1.2, null, "grants 1.2 of 5 processors: a larger quota is faster"],
+  ])("of a quota of %p processors", (quota, threads, told) => {
+    const processor = { ...findings().processor, quota }
+    const [first] = findProblems(findings({ processor, threads }))
+    expect(`${first!.message}: ${first!.hint}`).toBe(`the control group ${told}`)
   })
 
   test("without a backend are errors", () => {
@@ -120,7 +131,8 @@ describe("problems", () => {
 test("the text holds every finding", () => {
   const text = describeFindings(findings(), findProblems(findings()))
   for (const line of [
-    "baozi 1.2.3", "5 usable of 16, time for 2.5 by control group", "L3 cache", "32 MiB", "avx512_vnni",
+    "baozi 1.2.3", "5 usable of 16, time for 2.5 by control group", "3, unless --threads says otherwise",
+    "L3 cache", "32 MiB", "avx512_vnni",
     "no: the processor lacks", "cuda  no: this version has no kernels for it", "1.0 GiB of 4.0 GiB",
     "transparent: never, reserved: 4", "1024, up to 524288",
     "warning  transparent huge pages are off. HINT: echo madvise",

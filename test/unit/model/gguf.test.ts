@@ -29,6 +29,25 @@ function tensor(over: Partial<NonNullable<GgufSpec["tensors"]>[number]>): GgufSp
   return { tensors: [{ name: "t", dims: [32], type: 0, offset: 0, ...over }], data: new Uint8Array(128) }
 }
 
+test("a header longer than what is read of a file at first", () => {
+  const small = tinyLlama()
+  const key = "padding.text"
+  const text = 20 * 2 ** 20
+  const entry = Buffer.alloc(8 + key.length + 4 + 8 + text, "x") // a multiple of the alignment
+  entry.writeBigUInt64LE(BigInt(key.length))
+  entry.write(key, 8)
+  entry.writeUInt32LE(8, 8 + key.length)
+  entry.writeBigUInt64LE(BigInt(text), 12 + key.length)
+  const large = Buffer.concat([small.subarray(0, 24), entry, small.subarray(24)])
+  large.writeBigUInt64LE(large.readBigUInt64LE(16) + 1n, 16)
+  const { source, file } = openBytes(large)
+  expect(source.ggufMetadata!.get(key)).toHaveLength(text)
+  const offsetIn = (of: ReturnType<typeof openBytes>) =>
+    of.source.checkpoint.get("model.embed_tokens.weight")!.address - of.file.address
+  expect(offsetIn({ source, file })).toBe(offsetIn(openBytes(small)) + entry.length)
+  expect(() => openBytes(large.subarray(0, 24 + entry.length))).toThrow(/m\.gguf is truncated/)
+})
+
 test("metadata values of every type", () => {
   const list: GgufValue = { type: "array", of: 4, items: [{ type: "u32", value: 1 }, { type: "u32", value: 2 }] }
   const { metadata, version } = parse({

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { closeSync, ftruncateSync, openSync, writeFileSync, writeSync } from "node:fs"
+import { closeSync, ftruncateSync, openSync, readdirSync, writeFileSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { openModel } from "../../../src/model/load/open.ts"
 import { readOnlyMapping } from "../../../src/model/load/read-only-mapping.ts"
@@ -24,6 +24,37 @@ test("a missing and an empty file", () => {
   expect(() => readOnlyMapping(path)).toThrow(/f does not exist/)
   writeFileSync(path, "")
   expect(readOnlyMapping(path).bytes()).toHaveLength(0)
+})
+
+test("what is no file is refused, a pipe without waiting for a writer", () => {
+  using dir = new TempDir()
+  const pipe = join(dir.path, "pipe")
+  expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0)
+  expect(() => readOnlyMapping(pipe)).toThrow(/cannot read .*pipe: not a file/)
+  expect(() => readOnlyMapping(dir.path)).toThrow(/cannot read .*: not a file/)
+})
+
+test("a file that is cut while it is read", () => {
+  using dir = new TempDir()
+  const path = join(dir.path, "f")
+  writeFileSync(path, new Uint8Array(100))
+  const file = readOnlyMapping(path)
+  writeFileSync(path, new Uint8Array(60))
+  expect(() => file.bytes(50, 50)).toThrow(/f ends at byte 60: it was cut while it was read/)
+})
+
+test("a file is closed once, and views stay", () => {
+  using dir = new TempDir()
+  const path = join(dir.path, "f")
+  writeFileSync(path, Uint8Array.of(1, 2, 3))
+  const numOpen = () => readdirSync("/proc/self/fd").length
+  const before = numOpen()
+  const file = readOnlyMapping(path)
+  const view = file.bytes(1, 2)
+  file.unmap()
+  file.unmap()
+  expect(numOpen()).toBe(before)
+  expect(view).toEqual(Uint8Array.of(2, 3))
 })
 
 test("the header of a file above 4 GiB is read", () => {
