@@ -59,6 +59,7 @@ export function ggufGenerationConfig(metadata: ReadonlyMap<string, unknown>, pat
   const ends = ["eos_token_id", "eot_token_id", "eom_token_id"]
     .map((key) => tokens.int(key))
     .filter((id) => id !== null)
+    .concat(tokens.ints("eos_token_ids"))
   const sampling = new KeyReader(metadata, "general.sampling.", path)
   return withoutNulls({
     bos_token_id: tokens.int("bos_token_id"),
@@ -101,12 +102,12 @@ function readRope(keys: KeyReader, factors: readonly number[] | null, maxPositio
   // The older key goes with linear scaling alone.
   const factor = keys.float("rope.scaling.factor") ?? keys.float("rope.scale_linear") ?? 1
   const type = keys.string("rope.scaling.type") ?? "linear"
-  const original = keys.int("rope.scaling.original_context_length") ?? maxPositions
+  const original = keys.int("rope.scaling.original_context_length")
   keys.ignore("rope.scaling.finetuned")
   if (type === "yarn") {
     if (factors !== null)
       throw new ConfigError(`${keys.path}: yarn scaling and a tensor of rotary divisors exclude each other`)
-    return { rope_theta: theta, ...readYarn(keys, factor, original) }
+    return { rope_theta: theta, ...readYarn(keys, factor, original ?? maxPositions) }
   }
   if (type !== "linear" && type !== "none")
     throw new ConfigError(
@@ -118,20 +119,19 @@ function readRope(keys: KeyReader, factors: readonly number[] | null, maxPositio
       throw new ConfigError(`${keys.path}: linear scaling and a tensor of rotary divisors exclude each other`)
     return { rope_theta: theta, rope_type: "factors", factors }
   }
-  return isScaled ? { rope_theta: theta, rope_type: "linear", factor } : { rope_theta: theta, rope_type: "default" }
+  if (!isScaled) return { rope_theta: theta, rope_type: "default" }
+  return withoutNulls({ rope_theta: theta, rope_type: "linear", factor, original_max_position_embeddings: original })
 }
 
 function readYarn(keys: KeyReader, factor: number, original: number): Record<string, unknown> {
   keys.expect("rope.scaling.yarn_ext_factor", 1)
-  const attention = keys.float("rope.scaling.attn_factor") ?? keys.float("rope.scaling.yarn_attn_factor")
   return withoutNulls({
     rope_type: "yarn",
     factor,
     original_max_position_embeddings: original,
     beta_fast: keys.float("rope.scaling.yarn_beta_fast"),
     beta_slow: keys.float("rope.scaling.yarn_beta_slow"),
-    // GGUF's factor multiplies the usual one, config.json's replaces it.
-    attention_factor: attention === null ? null : attention * (factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1),
+    attn_factor: keys.float("rope.scaling.attn_factor") ?? keys.float("rope.scaling.yarn_attn_factor"),
   })
 }
 

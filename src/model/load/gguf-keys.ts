@@ -23,6 +23,14 @@ export class KeyReader {
     return one as number
   }
 
+  /** A list of integers, or one; empty when absent. */
+  ints(key: string): readonly number[] {
+    const value = this.#take(key) ?? []
+    const items: unknown[] = Array.isArray(value) ? value : [value]
+    if (!items.every((item) => Number.isSafeInteger(item))) throw this.#wrong(key, "a list of integers")
+    return items as number[]
+  }
+
   needInt(key: string): number {
     return this.#orFail(key, this.int(key))
   }

@@ -20,6 +20,8 @@ const DTYPES: Readonly<Record<string, DType>> = { F32: "F32", F16: "F16", BF16: 
 export function openSafetensors(directory: string, mapFile: MapFile): Checkpoint {
   const index = readJsonObject(join(directory, INDEX_FILE))
   const shards = index === null ? new Map([[SINGLE_FILE, []]]) : readIndex(index, directory)
+  // Shards that were merged by hand may store a tensor that the index takes from another one.
+  const homes = new Map([...shards].flatMap(([fileName, names]) => names.map((name) => [name, fileName])))
   requireShards(shards, directory)
   return withMappings((keep) => {
     const files = []
@@ -33,7 +35,7 @@ export function openSafetensors(directory: string, mapFile: MapFile): Checkpoint
       if (absent !== undefined)
         throw new ConfigError(`${path} lacks tensor ${absent}, which ${INDEX_FILE} says it holds`)
       files.push(file)
-      entries.push(...found)
+      entries.push(...found.filter(({ name }) => (homes.get(name) ?? fileName) === fileName))
     }
     return new MappedCheckpoint(files, entries)
   })

@@ -31,22 +31,44 @@ test("no generation_config.json is an empty one", () => {
   expect(openIn({ "model.safetensors": WEIGHTS, "config.json": "{}" }).generationConfig).toEqual({})
 })
 
-test("a GGUF file, and a directory that holds one", () => {
-  for (const name of ["m.gguf", ""]) {
+describe("a GGUF file, whatever its name, and a directory that holds one", () => {
+  const blob = `sha256-${"0".repeat(64)}`
+  for (const file of ["m.gguf", "M.GGUF", blob]) for (const name of [file, ""]) test(name || `directory of ${file}`, () => {
     // A config.json beside a GGUF file describes another file: it is not read.
-    const source = openIn({ "m.gguf": tinyLlama(), "config.json": '{"model_type":"other"}' }, name)
+    const source = openIn({ [file]: tinyLlama(), "config.json": '{"model_type":"other"}', other: "text" }, name)
     expect(source.kind).toBe("gguf")
-    expect(source.path).toEndWith("m.gguf")
+    expect(source.path).toEndWith(file)
     expect(source.config["model_type"]).toBe("llama")
     expect(source.ggufMetadata?.get("tokenizer.ggml.eos_token_id")).toBe(3)
-  }
+  })
+})
+
+describe("a checkpoint that a quantizer made says by which method", () => {
+  const gptq = '{"bits": 4, "group_size": 128, "desc_act": false}'
+  test("in a file beside config.json", () => {
+    for (const name of ["quantize_config.json", "quant_config.json"]) {
+      const source = openIn({ "model.safetensors": WEIGHTS, "config.json": '{"model_type":"llama"}', [name]: gptq })
+      expect(source.config["quantization_config"]).toEqual(JSON.parse(gptq))
+    }
+  })
+
+  test("config.json comes first", () => {
+    const config = '{"quantization_config": {"quant_method": "awq"}}'
+    const source = openIn({ "model.safetensors": WEIGHTS, "config.json": config, "quantize_config.json": gptq })
+    expect(source.config["quantization_config"]).toEqual({ quant_method: "awq" })
+  })
+
+  test("even when its weights have a name of their own", () => {
+    const files = { "gptq_model-4bit-128g.safetensors": WEIGHTS, "config.json": "{}", "quantize_config.json": gptq }
+    expect(() => openIn(files)).toThrow(/quantized with GPTQ \(4 bits, 128 in a group\)/)
+  })
 })
 
 describe("what is no model is an error that says why", () => {
   const rows: [name: string, files: Record<string, Uint8Array | string>, path: string, message: RegExp][] = [
     ["nothing there", {}, "absent", /absent does not exist/],
     ["empty directory", {}, "", /holds no weights: no model.safetensors/],
-    ["other file", { "m.txt": "" }, "m.txt", /neither a directory nor a .gguf file/],
+    ["other file", { "m.txt": "" }, "m.txt", /neither a directory nor a GGUF file/],
     ["weights alone", { "model.safetensors": WEIGHTS }, "model.safetensors", /give the directory/],
     ["no config", { "model.safetensors": WEIGHTS }, "", /config.json is missing/],
     [
