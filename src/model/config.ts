@@ -1,14 +1,12 @@
 import type { Act } from "../../ffi/abi.ts"
 import { ConfigError } from "../base/errors.ts"
 import { ConfigReader } from "./config-reader.ts"
-import { readRopeConfig, type RopeConfig } from "./rope-config.ts"
+import { readRopeConfig, scaledLength, type RopeConfig } from "./rope-config.ts"
 
 export { ConfigReader }
 
 /** What every decoder architecture here has in common, from config.json. */
 export interface ModelConfig {
-  /** The first of config.json's `architectures`. */
-  readonly architecture: string
   readonly vocabSize: number
   readonly hiddenSize: number
   readonly intermediateSize: number
@@ -19,7 +17,10 @@ export interface ModelConfig {
   readonly headDim: number
   readonly rmsNormEps: number
   readonly hiddenAct: Act
+  /** Positions as config.json states them. */
   readonly maxPositionEmbeddings: number
+  /** Tokens of one request at most: `maxPositionEmbeddings`, or what rotary scaling lengthens it to. */
+  readonly maxModelLen: number
   readonly tieWordEmbeddings: boolean
   readonly rope: RopeConfig
   /** Dimensions of a head that rotate. */
@@ -72,7 +73,6 @@ export function decoderConfig(reader: ConfigReader, defaults: { headDim?: number
   const vocabSize = reader.int("vocab_size", { min: 1, max: LIMITS.vocabSize })
   const rope = readRopeConfig(reader, headDim, maxPositionEmbeddings)
   return {
-    architecture: readArchitecture(reader),
     vocabSize,
     hiddenSize,
     intermediateSize: reader.int("intermediate_size", { min: 1, max: LIMITS.intermediateSize }),
@@ -83,6 +83,7 @@ export function decoderConfig(reader: ConfigReader, defaults: { headDim?: number
     rmsNormEps: reader.float("rms_norm_eps", { min: Number.MIN_VALUE, max: 1 }, 1e-6),
     hiddenAct: reader.choice("hidden_act", ACTIVATIONS, "silu"),
     maxPositionEmbeddings,
+    maxModelLen: readMaxModelLen(rope),
     tieWordEmbeddings: reader.bool("tie_word_embeddings", false),
     rope,
     rotDim: rope.rotDim,
@@ -106,10 +107,11 @@ function refuseOtherMathematics(reader: ConfigReader): void {
   reader.expect("use_bidirectional_attention", false)
 }
 
-function readArchitecture(reader: ConfigReader): string {
-  const name = reader.strings("architectures")?.[0]
-  if (name === undefined) throw new ConfigError("config.json has no architectures")
-  return name
+function readMaxModelLen(rope: RopeConfig): number {
+  const length = scaledLength(rope)
+  if (length > LIMITS.positions)
+    throw new ConfigError(`config.json: rotary scaling makes ${length} positions; the limit is ${LIMITS.positions}`)
+  return length
 }
 
 function readHeadDim(reader: ConfigReader, hiddenSize: number, numHeads: number, fallback: number | undefined): number {

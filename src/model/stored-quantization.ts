@@ -1,4 +1,4 @@
-/** Checkpoints whose weights were quantized by somebody else's method: none is read yet, and each is told by its name. */
+/** Safetensors checkpoints whose weights are quantized: no such format is read yet, and each is told by its name. */
 import { ConfigError } from "../base/errors.ts"
 import { isObject } from "./load/json-file.ts"
 
@@ -7,9 +7,10 @@ const KEYS = ["quantization_config", "compression_config", "quantization"]
 
 /** Methods by the name that configs give them. */
 const NAMES: Readonly<Record<string, string>> = {
-  gptq: "GPTQ", awq: "AWQ", fp8: "FP8", bitsandbytes: "bitsandbytes", hqq: "HQQ", aqlm: "AQLM", eetq: "EETQ", exl2: "EXL2",
-  exl3: "EXL3", mxfp4: "MXFP4", nvfp4: "NVFP4", fbgemm_fp8: "FBGEMM FP8", modelopt: "ModelOpt", torchao: "torchao",
-  quanto: "Quanto", quark: "Quark", vptq: "VPTQ", spqr: "SpQR", higgs: "HIGGS", bitnet: "BitNet", squeezellm: "SqueezeLLM",
+  gptq: "GPTQ", awq: "AWQ", fp8: "FP8", bitsandbytes: "bitsandbytes", hqq: "HQQ", aqlm: "AQLM", eetq: "EETQ",
+  exl2: "EXL2", exl3: "EXL3", mxfp4: "MXFP4", nvfp4: "NVFP4", fbgemm_fp8: "FBGEMM FP8", modelopt: "ModelOpt",
+  torchao: "torchao", quanto: "Quanto", quark: "Quark", vptq: "VPTQ", spqr: "SpQR", higgs: "HIGGS", bitnet: "BitNet",
+  squeezellm: "SqueezeLLM",
 }
 
 /** Tensors that stand where a float checkpoint has `weight`, and the methods that write them. */

@@ -13,6 +13,11 @@ import { ConfigError } from "../base/errors.ts"
 import type { Device } from "../tensor/device.ts"
 import type { Checkpoint, CheckpointTensor } from "./load/checkpoint.ts"
 import { floatsOf } from "./load/floats.ts"
+import { isSameTensor } from "./load/same-tensor.ts"
+import { quantizationOfTensors } from "./stored-quantization.ts"
+
+/** The output head's name, without the ending. */
+export const LM_HEAD = "lm_head"
 
 /** How a weight is held and multiplied. */
 export type ComputeOf = (weight: LinearWeight) => Compute
@@ -118,6 +123,8 @@ export class WeightMap {
   readonly checkpoint: Checkpoint
   readonly linears: LinearWeight[] = []
   readonly vectors: VectorWeight[] = []
+  /** What the user should know of the checkpoint. */
+  readonly warnings: string[] = []
   readonly #read = new Set<string>()
 
   constructor(checkpoint: Checkpoint) {
@@ -151,15 +158,31 @@ export class WeightMap {
     return weight
   }
 
+  /**
+   * Of a model whose config ties the output head to the embedding: whether the checkpoint stores a head with other
+   * values, as fine-tuning that unties them does. It is then the one to compute with. A copy of the embedding is left
+   * unread.
+   */
+  hasOwnHead(embed: LinearWeight): boolean {
+    const name = `${LM_HEAD}.weight`
+    const stored = this.checkpoint.get(name)
+    if (stored === null) return false
+    if (isSameTensor(stored, present(embed.tensors[0], embed.name))) {
+      stored.release()
+      this.#read.add(name)
+      return false
+    }
+    this.warnings.push(
+      `config.json ties the output head to the embedding, and the checkpoint stores a ${name} that differs from it: ` +
+        "the stored one is used",
+    )
+    return true
+  }
+
   vector(name: string, length: number): VectorWeight {
     const weight = new VectorWeight(this.#tensor(name, [length]))
     this.vectors.push(weight)
     return weight
-  }
-
-  /** Tensors that are in the file and have no say in the result (a stored rotary table, a tied head). */
-  ignore(name: string): void {
-    this.#read.add(name)
   }
 
   /** Errors: `ConfigError` when the checkpoint holds tensors that the architecture did not read. */
@@ -186,13 +209,20 @@ export class WeightMap {
 
   #tensor(name: string, shape: readonly number[]): CheckpointTensor {
     const tensor = this.checkpoint.get(name)
-    if (tensor === null) throw new ConfigError(`the checkpoint has no tensor ${name}`)
+    if (tensor === null) throw this.#missing(name)
     this.#read.add(name)
     if (tensor.shape.length !== shape.length || tensor.shape.some((dim, i) => dim !== shape[i]))
       throw new ConfigError(
         `${name} is [${tensor.shape.join(", ")}] in the checkpoint, [${shape.join(", ")}] by the config`,
       )
     return tensor
+  }
+
+  #missing(name: string): ConfigError {
+    const stored = new Set(this.checkpoint.names())
+    const method = quantizationOfTensors(name.replace(/\.weight$/, ""), (other) => stored.has(other))
+    const reason = method === null ? "" : `: its weights are quantized with ${method}, which is not supported`
+    return new ConfigError(`the checkpoint has no tensor ${name}${reason}`)
   }
 }
 

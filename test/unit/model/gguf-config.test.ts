@@ -100,7 +100,7 @@ describe("rotary scaling", () => {
         rope_type: "yarn",
         factor: 4,
         original_max_position_embeddings: 128,
-        attention_factor: 0.5 * (0.1 * Math.log(4) + 1),
+        attn_factor: 0.5,
       },
     ],
     ["divisors", {}, { rope_type: "factors", factors: [1, 1, 1, 2, 4, 8, 8, 8] }, factorsTensor],

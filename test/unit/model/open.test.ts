@@ -33,7 +33,8 @@ test("no generation_config.json is an empty one", () => {
 
 describe("a GGUF file, whatever its name, and a directory that holds one", () => {
   const blob = `sha256-${"0".repeat(64)}`
-  for (const file of ["m.gguf", "M.GGUF", blob]) for (const name of [file, ""]) test(name || `directory of ${file}`, () => {
+  const rows = ["m.gguf", "M.GGUF", blob].flatMap((file) => [[file, file], [file, ""]] as const)
+  for (const [file, name] of rows) test(name || `directory of ${file}`, () => {
     // A config.json beside a GGUF file describes another file: it is not read.
     const source = openIn({ [file]: tinyLlama(), "config.json": '{"model_type":"other"}', other: "text" }, name)
     expect(source.kind).toBe("gguf")

@@ -4,7 +4,7 @@ import { dirname } from "node:path"
 import { ConfigError } from "../../../src/base/errors.ts"
 import { parseGguf } from "../../../src/model/load/gguf-header.ts"
 import { byteToChar } from "../../../src/text/byte-level.ts"
-import { findGgufChatTemplate } from "../../../src/text/find-chat-template.ts"
+import { findGgufChatTemplates } from "../../../src/text/find-chat-template.ts"
 import { loadTokenizerFromGguf } from "../../../src/text/gguf-tokenizer.ts"
 import { loadTokenizerFromDirectory } from "../../../src/text/load-tokenizer.ts"
 import type { Tokenizer } from "../../../src/text/tokenizer.ts"
@@ -31,7 +31,7 @@ for (const path of ["gguf-llama/Q4_0", "gguf-qwen2/Q8_0", "gguf-k-llama/Q4_K_M"]
       original.eosTokenId,
       original.padTokenId,
     ])
-    expect(findGgufChatTemplate(metadata)).toContain("<|im_start|>")
+    expect(findGgufChatTemplates(metadata).get("default")).toContain("<|im_start|>")
   })
 }
 
