@@ -19,11 +19,11 @@ const ROPE_BASE_KEYS = ["rope_theta", "partial_rotary_factor"]
  */
 export function applyHfOverrides(config: Readonly<Section>, overrides: HfOverrides): Section {
   const result = structuredClone(config) as Section
-  for (const [key, value] of Object.entries(overrides)) {
+  for (const key of Object.keys(overrides)) {
     if (ROPE_BASE_KEYS.includes(key)) for (const section of ropeSections(result)) delete section[key]
     if (ROPE_SECTIONS.includes(key)) removeScaling(result)
-    assign(result, key, value)
   }
+  for (const [key, value] of Object.entries(overrides)) assign(result, key, value)
   return result
 }
 

@@ -221,7 +221,11 @@ export class WeightMap {
   #missing(name: string): ConfigError {
     const stored = new Set(this.checkpoint.names())
     const method = quantizationOfTensors(name.replace(/\.weight$/, ""), (other) => stored.has(other))
-    const reason = method === null ? "" : `: its weights are quantized with ${method}, which is not supported`
+    const reason = method !== null
+      ? `: its weights are quantized with ${method}, which is not supported`
+      : name === `${LM_HEAD}.weight`
+        ? `. HINT: where the output head is the embedding, --hf-overrides '{"tie_word_embeddings": true}' says so`
+        : ""
     return new ConfigError(`the checkpoint has no tensor ${name}${reason}`)
   }
 }

@@ -9,6 +9,7 @@ import { buildTokenizer } from "./build-tokenizer.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 import {
   asObject,
+  checkId,
   isObject,
   parseAddedToken,
   parseTokenizerJson,
@@ -76,6 +77,9 @@ function withConfiguredTokens(json: TokenizerJson, config: JsonObject): Tokenize
   const more: AddedTokenConfig[] = []
   for (const [id, entry] of Object.entries(decoder)) {
     const token = parseAddedToken(entry, Number(id), `tokenizer_config.json: added_tokens_decoder.${id}`)
+    // Tools write -1 for a token that was never given an id.
+    if (token.id < 0) continue
+    checkId(token.content, token.id, json.vocab.size + Object.keys(decoder).length, "tokenizer_config.json")
     const vocabId = json.vocab.get(token.content)
     // An id of its own, or the id the vocabulary gives: anything else would rename a token.
     if (!known.has(token.content) && (vocabId === undefined || vocabId === token.id)) more.push(token)

@@ -148,6 +148,11 @@ function refuseOtherMathematics(keys: KeyReader): void {
   keys.expect("attention.causal", true)
   keys.expect("expert_count", 0)
   keys.expect("expert_used_count", 0)
+  keys.expect("nextn_predict_layers", 0)
+  keys.expect("pooling_type", 0)
+  keys.expect("logit_scale", 1)
+  keys.expect("embedding_scale", 1)
+  keys.expect("residual_scale", 1)
   keys.ignore("tensor_data_layout")
 }
 

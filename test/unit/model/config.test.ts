@@ -172,7 +172,8 @@ describe("scaling lengthens the context to the original length times the factor"
     [{ rope_scaling: { type: "yarn", factor: 2 }, original_max_position_embeddings: 192 }, 384],
     // These state the length after scaling.
     [{ rope_scaling: { type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 } }, 256],
-    [{ rope_scaling: { type: "longrope", factor: 4, short_factor: Array(8).fill(1), long_factor: Array(8).fill(2) } }, 256],
+    [{ rope_scaling: { type: "longrope", factor: 4, short_factor: Array(8).fill(1), long_factor: Array(8).fill(2) } },
+      256],
   ]
   for (const [over, maxModelLen] of rows)
     test(JSON.stringify(over), () =>

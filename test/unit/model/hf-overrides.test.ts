@@ -54,6 +54,14 @@ describe("an override counts wherever the config keeps rotary parameters", () =>
     })
   })
 
+  test("both sections, in any order", () => {
+    const overrides = { rope_scaling: { type: "linear", factor: 2 }, rope_parameters: null }
+    const expected = { rope_scaling: { type: "linear", factor: 2 } }
+    expect(applyHfOverrides({ rope_parameters }, overrides)).toEqual(expected as never)
+    const reversed = Object.fromEntries(Object.entries(overrides).reverse())
+    expect(applyHfOverrides({ rope_parameters }, reversed)).toEqual(expected as never)
+  })
+
   test("rope_parameters", () => {
     const rope_scaling = { type: "linear", factor: 2 }
     const config = applyHfOverrides({ rope_scaling }, { rope_parameters: { rope_type: "default" } })

@@ -79,7 +79,7 @@ describe("quantized checkpoints are told by their method", () => {
     if (dir === null) continue
     test(`the fixture ${format}`, () => {
       const config = JSON.parse(readFileSync(join(dir, "config.json"), "utf8")) as Record<string, unknown>
-      expect(() => readModelConfig(config)).toThrow(new RegExp(`^the checkpoint's weights are quantized with ${method}`))
+      expect(() => readModelConfig(config)).toThrow(`the checkpoint's weights are quantized with ${method}`)
       // Its architectures are missing, and are not what is wrong with it.
       expect(readModelConfig({ ...config, quantization_config: null }).architecture.modelType).toBe("llama")
     })

@@ -121,6 +121,47 @@ describe("kind llama", () => {
   })
 })
 
+describe("what makes a model worse is told", () => {
+  async function warnings(metadata: Map<string, unknown>): Promise<string[]> {
+    const lines: string[] = []
+    await loadTokenizerFromGguf(metadata, (line) => lines.push(line))
+    return lines
+  }
+
+  test("a missing pre-tokenizer, loudly", async () => {
+    const metadata = gpt2Metadata()
+    metadata.delete("tokenizer.ggml.pre")
+    const lines = await warnings(metadata)
+    expect(lines[0]).toContain("tokenizer.ggml.pre is missing")
+    expect(lines.join("\n")).toContain("GENERATION QUALITY WILL BE DEGRADED!")
+    expect((await loadTokenizerFromGguf(metadata)).encode("he")).toEqual([256])
+  })
+
+  test("nothing of files that say what they are", async () => {
+    expect(await warnings(gpt2Metadata())).toEqual([])
+    expect(await warnings(gpt2Metadata({ pre: "default" }))).toEqual([])
+    expect(await warnings(llamaMetadata())).toEqual([])
+  })
+
+  test("a padding token out of range, which is none", async () => {
+    const metadata = gpt2Metadata({ padding_token_id: 259 })
+    expect(await warnings(metadata)).toEqual([
+      "tokenizer.ggml.padding_token_id is 259, and the vocabulary has 259 tokens: it is ignored",
+    ])
+    expect((await loadTokenizerFromGguf(metadata)).padTokenId).toBeNull()
+    for (const none of [-1, 0xffff_ffff]) expect(await warnings(gpt2Metadata({ padding_token_id: none }))).toEqual([])
+  })
+})
+
+test("ends of turns are special tokens in a file that tells no types", async () => {
+  const tokens = [...(gpt2Metadata().get("tokenizer.ggml.tokens") as string[]), "<|im_end|>"]
+  const metadata = gpt2Metadata({ tokens })
+  metadata.delete("tokenizer.ggml.token_type")
+  const tokenizer = await loadTokenizerFromGguf(metadata)
+  expect(tokenizer.encode("he<|im_end|>")).toEqual([256, 259])
+  expect(tokenizer.isSpecial(259)).toBe(true)
+})
+
 test("what cannot be used is refused by name", async () => {
   const rows: [Map<string, unknown>, RegExp][] = [
     [gpt2Metadata({ pre: "made-up" }), /tokenizer\.ggml\.pre "made-up" is not known/],
