@@ -161,22 +161,23 @@ export class WeightMap {
   /**
    * Of a model whose config ties the output head to the embedding: whether the checkpoint stores a head with other
    * values, as fine-tuning that unties them does. It is then the one to compute with. A copy of the embedding is left
-   * unread.
+   * unread, and so is what cannot be its head.
    */
   hasOwnHead(embed: LinearWeight): boolean {
     const name = `${LM_HEAD}.weight`
     const stored = this.checkpoint.get(name)
     if (stored === null) return false
-    if (isSameTensor(stored, present(embed.tensors[0], embed.name))) {
-      stored.release()
-      this.#read.add(name)
-      return false
-    }
-    this.warnings.push(
-      `config.json ties the output head to the embedding, and the checkpoint stores a ${name} that differs from it: ` +
-        "the stored one is used",
-    )
-    return true
+    const embedding = present(embed.tensors[0], embed.name)
+    const canBeHead = Bun.deepEquals(stored.shape, embedding.shape)
+    const isCopy = canBeHead && isSameTensor(stored, embedding)
+    const outcome = canBeHead
+      ? "that differs from it: the stored one is used"
+      : `of [${stored.shape.join(", ")}]: it is left out`
+    if (!isCopy)
+      this.warnings.push(`config.json ties the output head to the embedding; the checkpoint has a ${name} ${outcome}`)
+    if (isCopy || !canBeHead) this.#read.add(name)
+    if (isCopy) stored.release()
+    return canBeHead && !isCopy
   }
 
   vector(name: string, length: number): VectorWeight {

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { ConfigError } from "../base/errors.ts"
+import { refuseLfsPointer } from "../base/lfs-pointer.ts"
 import { buildTokenizer } from "./build-tokenizer.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 import {
@@ -45,8 +46,10 @@ export function readJson(file: string): unknown {
   const { size } = statSync(file)
   if (size > MAX_TOKENIZER_BYTES)
     throw new ConfigError(`${file} has ${size} bytes; the limit is ${MAX_TOKENIZER_BYTES}`)
+  const bytes = readFileSync(file)
+  refuseLfsPointer(bytes, file)
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as unknown
+    return JSON.parse(bytes.toString("utf8")) as unknown
   } catch (error) {
     throw new ConfigError(`${file} is not valid JSON: ${(error as Error).message}`)
   }

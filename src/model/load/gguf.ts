@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs"
 import { assert } from "../../base/assert.ts"
 import { ConfigError } from "../../base/errors.ts"
+import { refuseLfsPointer } from "../../base/lfs-pointer.ts"
 import type { FileMapping, MapFile, ModelSource } from "./checkpoint.ts"
 import { ggufConfig, ggufGenerationConfig } from "./gguf-config.ts"
 import { MAX_HEADER_BYTES, parseGguf, type GgufHeader, type GgufTensor } from "./gguf-header.ts"
@@ -74,6 +75,7 @@ function padded(part: number): string {
 function openPart(path: string, map: MapFile): Part {
   const file = map(path)
   const head = file.bytes(0, Math.min(file.size, MAX_HEADER_BYTES))
+  refuseLfsPointer(head, path)
   return { path, file, header: parseGguf(head, file.size, path) }
 }
 

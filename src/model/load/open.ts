@@ -66,6 +66,8 @@ function isLaterPart(name: string): boolean {
 }
 
 function hintOf(files: readonly string[]): string {
+  if (files.includes("adapter_config.json"))
+    return " (it is a LoRA adapter: give the model that it was trained on, or one that it was merged into)"
   const stray = files.find((name) => name.endsWith(".safetensors"))
   if (stray !== undefined) return ` (there is ${stray}, but no index that says what it holds)`
   const pickled = files.find((name) => /\.(bin|pt|pth)$/.test(name))

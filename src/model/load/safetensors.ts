@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { ConfigError } from "../../base/errors.ts"
+import { refuseLfsPointer } from "../../base/lfs-pointer.ts"
 import type { Checkpoint, MapFile } from "./checkpoint.ts"
 import type { DType } from "./dtype.ts"
 import { isObject, readJsonObject } from "./json-file.ts"
@@ -74,6 +75,7 @@ function requireShards(shards: ReadonlyMap<string, readonly string[]>, directory
 function readEntries(path: string, file: ReturnType<MapFile>): TensorEntry[] {
   if (file.size < LENGTH_BYTES)
     throw new ConfigError(`${path} is truncated: ${file.size} bytes cannot hold a safetensors header`)
+  refuseLfsPointer(file.bytes(0, Math.min(file.size, 256)), path)
   const prefix = file.bytes(0, LENGTH_BYTES)
   const length = new DataView(prefix.buffer, prefix.byteOffset, LENGTH_BYTES).getBigUint64(0, true)
   if (length > BigInt(MAX_HEADER_BYTES))

@@ -7,6 +7,8 @@ import { fileReader, safetensorsFile, TempDir, tinyLlama } from "./files.ts"
 
 const WEIGHTS = safetensorsFile({ w: { dtype: "F32", shape: [1], data_offsets: [0, 4] } }, new Uint8Array(4))
 
+const LFS_POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 538090408\n`
+
 function openIn(files: Readonly<Record<string, Uint8Array | string>>, name = "") {
   using dir = new TempDir()
   for (const [file, content] of Object.entries(files)) writeFileSync(join(dir.path, file), content)
@@ -90,6 +92,15 @@ describe("what is no model is an error that says why", () => {
       "",
       /no index that says what it holds/,
     ],
+    ["LoRA adapter", { "adapter_config.json": "{}", "adapter_model.safetensors": WEIGHTS }, "", /it is a LoRA adapter/],
+    [
+      "clone without its large files",
+      { "model.safetensors": LFS_POINTER, "config.json": "{}" },
+      "",
+      /model.safetensors is a Git LFS pointer/,
+    ],
+    ["GGUF of a clone without its large files", { "m.gguf": LFS_POINTER }, "", /m.gguf is a Git LFS pointer/],
+    ["its config", { "model.safetensors": WEIGHTS, "config.json": LFS_POINTER }, "", /config.json is a Git LFS/],
     ["PyTorch", { "pytorch_model.bin": "" }, "", /pytorch_model.bin is in PyTorch's format/],
     ["two GGUF models", { "a.gguf": "", "b.gguf": "" }, "", /holds 2 GGUF models; give one of them: a.gguf, b.gguf/],
     ["GGUF in name only", { "a.gguf": "hello" }, "", /a.gguf is not a GGUF file/],

@@ -52,6 +52,12 @@ describe("the output head of a model whose config ties it to the embedding", () 
     expect(warnings[0]).toContain("lm_head.weight that differs from it: the stored one is used")
   })
 
+  test("is the embedding's where the stored one has another shape, and this is said", () => {
+    const { head, warnings } = headOf(true, tensor("lm_head.weight", (i) => i, "F32", [V / 2, 2 * E]))
+    expect(head).toBe("the embedding's")
+    expect(warnings).toEqual([expect.stringContaining("a lm_head.weight of [4, 8]: it is left out")])
+  })
+
   test("is the stored one where the config ties nothing", () => {
     expect(headOf(false, tensor("lm_head.weight", (i) => i))).toEqual({ head: "lm_head", warnings: [] })
     expect(() => headOf(false)).toThrow("no tensor lm_head.weight")
