@@ -192,7 +192,10 @@ function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv, pr
     const logits = device.matrix(limits.maxSamples, config.vocabSize)
     model.forward(builder, {
       config, logits, maxSamples: limits.maxSamples, kv,
-      rope: ropeTable(device, config, plan.maxModelLen, model.source.ropeInterleaved),
+      rope: ropeTable(device, config, {
+        numPositions: plan.maxModelLen, maxLength: longestWanted(engine, config),
+        interleaved: model.source.ropeInterleaved,
+      }),
     })
     const { logprobsMode } = engine
     const options = { limits, logprobsMode, logitsProcessors: processors }
@@ -215,10 +218,18 @@ function kvDtypeOf(engine: EngineConfig): "F32" | "BF16" {
   return engine.dtype === "float32" ? "F32" : "BF16"
 }
 
-function ropeTable(device: Device, config: ModelConfig, numPositions: number, interleaved: boolean): RopeTable {
+/** What the user or the model asks for: memory may have room for less. */
+function longestWanted(engine: EngineConfig, config: ModelConfig): number {
+  return engine.maxModelLen ?? config.maxModelLen
+}
+
+function ropeTable(
+  device: Device, config: ModelConfig,
+  { numPositions, maxLength, interleaved }: { numPositions: number; maxLength: number; interleaved: boolean },
+): RopeTable {
   const { rotDim } = config
   const table = device.float32(numPositions * rotDim)
-  table.data.set(buildCosSinTable(config.rope, config.headDim, rotDim, numPositions))
+  table.data.set(buildCosSinTable(config.rope, config.headDim, rotDim, numPositions, maxLength))
   return { table, rotDim, numPositions, interleaved }
 }
 
@@ -226,6 +237,6 @@ function ropeTable(device: Device, config: ModelConfig, numPositions: number, in
 function scratchBytes(engine: EngineConfig, c: ModelConfig): number {
   const perToken = 2 * c.hiddenSize + (c.numHeads + 2 * c.numKvHeads) * c.headDim + 2 * c.intermediateSize
   const samples = Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs)
-  const positions = engine.maxModelLen ?? c.maxModelLen
+  const positions = longestWanted(engine, c)
   return 4 * (perToken * engine.maxNumBatchedTokens + samples * (c.vocabSize + c.hiddenSize) + positions * c.headDim)
 }

@@ -22,14 +22,14 @@ export interface RopeFrequencies {
 /**
  * The table that `bz_rope_kv` reads, [numPositions, rotDim]: a position's rotDim/2 cosines, then its rotDim/2 sines.
  *
- * `numPositions` is the longest length served; scalings that depend on the length of the sequence (dynamic, longrope)
- * are those of a sequence of that length, for every request, so that its tokens do not depend on when it grew.
+ * Scalings that depend on the length of the sequence (dynamic, longrope) are those of `maxLength` tokens, for every
+ * request, so that its tokens depend neither on when it grew nor on the length that there was memory for.
  */
 export function buildCosSinTable(
-  rope: RopeConfig, headDim: number, rotDim: number, numPositions: number,
+  rope: RopeConfig, headDim: number, rotDim: number, numPositions: number, maxLength: number = numPositions,
 ): Float32Array<ArrayBuffer> {
   assert(rotDim === rope.rotDim && rotDim <= headDim, () => `rotDim=${rotDim} config=${rope.rotDim} headDim=${headDim}`)
-  const { invFreq, attentionScaling } = ropeFrequencies(rope, numPositions)
+  const { invFreq, attentionScaling } = ropeFrequencies(rope, maxLength)
   const half = rotDim / 2
   const scale = f32(attentionScaling)
   const table = new Float32Array(numPositions * rotDim)

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { EngineConfig } from "../../src/exec/engine-config.ts"
 import { modelPathOf, readGolden, TestEngine } from "../engine-harness.ts"
 import { fixture } from "../fixtures.ts"
 
@@ -65,6 +66,25 @@ describe.skipIf(llama === null)("a context that scaling lengthens", () => {
       }
       expect(() => new TestEngine(llama!, { hfOverrides, maxModelLen: 1025 })).toThrow(/more than the 1024 positions/)
     })
+})
+
+test.skipIf(llama === null)("frequencies follow the length that is asked for, not what memory has room for", () => {
+  const prompt = Array.from({ length: 100 }, (_, i) => 3 + (i % 500))
+  const tokens = (overrides: Partial<EngineConfig>) => {
+    const hfOverrides = { rope_scaling: { rope_type: "dynamic", factor: 8, rope_theta: 10 } }
+    const engine = new TestEngine(llama!, { hfOverrides, ...overrides })
+    try {
+      return [engine.model.plan.maxModelLen, engine.generate([prompt], { maxTokens: 12 })[0]!.tokenIds] as const
+    } finally {
+      engine.dispose()
+    }
+  }
+  const [length, wanted] = tokens({})
+  const [fitted, short] = tokens({ numBlocksOverride: 20 })
+  expect([length, fitted < 512]).toEqual([4096, true])
+  expect(short).toEqual(wanted)
+  // Within the original length nothing is stretched.
+  expect(tokens({ maxModelLen: 512 })[1]).not.toEqual(wanted)
 })
 
 test.skipIf(gguf === null)("a GGUF file is the same model under any name", async () => {

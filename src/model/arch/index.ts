@@ -19,7 +19,7 @@ export function findArchitecture(config: Readonly<Record<string, unknown>>): Arc
     ? ARCHITECTURES.find((arch) => names.some((name) => arch.hf.includes(name)))
     : ARCHITECTURES.find((arch) => arch.modelType === modelType)
   if (found !== undefined) return found
-  const known = ARCHITECTURES.flatMap((arch) => arch.hf).join(", ")
+  const known = ARCHITECTURES.map((arch) => arch.hf[0]).join(", ")
   const stated = names.length > 0
     ? `names the architecture ${names.join(", ")}`
     : typeof modelType === "string"
