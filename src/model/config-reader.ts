@@ -108,6 +108,11 @@ export class ConfigReader {
     return section
   }
 
+  /** Another name of a value that is known: with the same value it is read, with another it stays an unknown key. */
+  alias(key: string, value: number): void {
+    if (this.#get(key) === value) this.#read.add(key)
+  }
+
   /** A key that is understood with one value only. */
   expect(key: string, value: boolean | number | string): void {
     const found = this.#take(key)
@@ -124,7 +129,7 @@ export class ConfigReader {
     const named = unread.slice(0, 5).map(([key, value]) => `${key} = ${show(value)}`)
     const more = unread.length > 5 ? ` and ${unread.length - 5} more` : ""
     throw new ConfigError(
-      `config.json has keys that may change the model's output and are not supported: ${named.join(", ")}${more}. ` +
+      `the config has keys that may change the model's output and are not supported: ${named.join(", ")}${more}. ` +
         `HINT: where one of them changes nothing, --hf-overrides '{${JSON.stringify(unread[0]![0])}: null}' removes it`,
     )
   }

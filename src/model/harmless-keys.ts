@@ -32,7 +32,8 @@ const HARMLESS_KEYS: ReadonlySet<string> = new Set([
   "summary_proj_to_labels", "summary_type", "summary_use_proj", "summary_hidden_size", "summary_last_dropout",
   // Lengths of training or of the tokenizer: `max_position_embeddings` is the one that rotary tables follow.
   "model_max_length", "max_model_length", "tokenizer_model_max_length", "max_sequence_length", "max_seq_length",
-  "max_seq_len", "seq_length", "seq_len", "sequence_length", "training_seq_len", "train_max_length",
+  "max_seq_len", "n_positions", "n_ctx", "seq_length", "seq_len", "sequence_length", "training_seq_len",
+  "train_max_length",
   "context_length",
   // The tokenizer.
   "tokenizer_class", "tokenizer_padding_side", "tokenizer_type", "bos_token", "eos_token", "pad_token", "unk_token",
@@ -69,7 +70,8 @@ const NEUTRAL_VALUES: Readonly<Record<string, readonly unknown[]>> = {
   parallel_attn: [false], parallel_residual: [false], use_parallel_residual: [false], no_bias: [true], bias: [false],
   use_bias: [false], use_qk_norm: [false], qk_norm: [false], qk_layernorm: [false], norm_type: ["rmsnorm", "rms_norm"],
   use_rmsnorm: [true], rms_norm: [true], position_embedding_type: ["rope", "rotary"], use_rope: [true],
-  rotary_pct: [1], rope_scaling_factor: [1], rope_condense_ratio: [1], logits_scaling: [1], logit_scale: [1],
+  factor: [1], rotary_pct: [1], rope_scaling_factor: [1], rope_condense_ratio: [1], logits_scaling: [1],
+  logit_scale: [1],
   embedding_multiplier: [1], embedding_scale: [1], residual_multiplier: [1], residual_scale: [1], mup_scale: [1],
   num_experts: [0], num_local_experts: [0], n_routed_experts: [0], num_nextn_predict_layers: [0], mlp_only_layers: [[]],
   pruned_heads: [{}], output_gate: [false], use_moe: [false], is_moe: [false], use_mtp: [false],

@@ -15,8 +15,9 @@ export interface GgufConfigInput {
 /**
  * The config.json that a model would have had, from the metadata of its GGUF file.
  *
- * Errors: `ConfigError` for missing or wrong values, and for keys of the architecture that are not understood: like an
- * unknown config key, one may change the mathematics.
+ * Keys of the architecture that are not understood stay in it under their own names ("llama.some_key"): like an unknown
+ * key of config.json, one may change the mathematics, and whoever reads the config refuses it.
+ * Errors: `ConfigError` for missing or wrong values.
  */
 export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
   const { metadata, architecture, path, shapeOf } = input
@@ -27,7 +28,7 @@ export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
   const numHeads = keys.needInt("attention.head_count")
   const headDim = readHeadDim(keys, hiddenSize, numHeads)
   const maxPositions = keys.needInt("context_length")
-  const config = {
+  const config: Record<string, unknown> = {
     architectures: [identity.hf],
     model_type: identity.modelType,
     hidden_size: hiddenSize,
@@ -49,20 +50,19 @@ export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
     ...tokenIds(new KeyReader(metadata, "tokenizer.ggml.", path)),
   }
   refuseOtherMathematics(keys)
-  keys.assertAllRead()
-  return config
+  return { ...config, ...keys.unread() }
 }
 
 /** generation_config.json from the metadata: ids that end a text, and the sampling that the model's makers advise. */
 export function ggufGenerationConfig(metadata: ReadonlyMap<string, unknown>, path: string): Record<string, unknown> {
   const tokens = new KeyReader(metadata, "tokenizer.ggml.", path)
   const ends = ["eos_token_id", "eot_token_id", "eom_token_id"]
-    .map((key) => tokens.int(key))
+    .map((key) => tokens.tokenId(key))
     .filter((id) => id !== null)
     .concat(tokens.ints("eos_token_ids"))
   const sampling = new KeyReader(metadata, "general.sampling.", path)
   return withoutNulls({
-    bos_token_id: tokens.int("bos_token_id"),
+    bos_token_id: tokens.tokenId("bos_token_id"),
     eos_token_id: ends.length === 0 ? null : [...new Set(ends)],
     temperature: sampling.float("temp"),
     top_k: sampling.int("top_k"),
@@ -137,9 +137,9 @@ function readYarn(keys: KeyReader, factor: number, original: number): Record<str
 
 function tokenIds(tokens: KeyReader): Record<string, unknown> {
   return withoutNulls({
-    bos_token_id: tokens.int("bos_token_id"),
-    eos_token_id: tokens.int("eos_token_id"),
-    pad_token_id: tokens.int("padding_token_id"),
+    bos_token_id: tokens.tokenId("bos_token_id"),
+    eos_token_id: tokens.tokenId("eos_token_id"),
+    pad_token_id: tokens.tokenId("padding_token_id"),
   })
 }
 

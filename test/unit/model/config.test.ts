@@ -284,6 +284,22 @@ test("keys that released checkpoints carry, and that no decoder computes with", 
   expect(() => read(Object.fromEntries(keys.map((key) => [key, "x"])))).not.toThrow()
 })
 
+describe("other names of what a config says", () => {
+  test("pass with the same value, and with no other", () => {
+    const aliases = { num_layers: 3, n_head: 4, n_kv_heads: 2, d_model: 64, ffn_dim: 128, kv_channels: 16, norm_eps: 1e-5 }
+    expect(() => read(aliases)).not.toThrow()
+    for (const [key, value] of Object.entries(aliases))
+      expect(() => read({ [key]: value * 2 })).toThrow(`not supported: ${key} = ${value * 2}`)
+  })
+
+  test("the number of positions as the first conversions called it", () => {
+    const older = { max_position_embeddings: null, max_sequence_length: 2048 }
+    expect(read(older)).toMatchObject({ maxPositionEmbeddings: 2048, maxModelLen: 2048 })
+    expect(read({ max_sequence_length: 2048 }).maxModelLen).toBe(256)
+    expect(() => read({ max_position_embeddings: null })).toThrow(/config.json has no max_position_embeddings/)
+  })
+})
+
 describe("keys that say something about the mathematics pass with the value that changes nothing", () => {
   const rows: [key: string, neutral: unknown, other: unknown][] = [
     ["activation", "swiglu", "geglu"], ["alibi", false, true], ["rotary_pct", 1, 0.5], ["logits_scaling", 1, 8],
