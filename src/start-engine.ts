@@ -2,7 +2,6 @@
  * Starts the engine: its thread loads the model while this one loads the tokenizer, then the front half goes on top.
  */
 import { workerUrl } from "./base/embedded.ts"
-import { ConfigError } from "./base/errors.ts"
 import { Prng } from "./base/prng.ts"
 import type { SchedulerStats } from "./core/scheduler-stats.ts"
 import type { AdmissionLimits } from "./engine/admission.ts"

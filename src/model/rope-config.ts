@@ -151,7 +151,7 @@ function readLlama3(section: ConfigReader, originalMaxPositionEmbeddings: number
 }
 
 function readYarn(section: ConfigReader, originalMaxPositionEmbeddings: number, maxPositions: number): YarnScaling {
-  // Written by the method's own code, which had it as a setting that nothing released differs in.
+  // A setting of the reference implementation, which released configs leave at 1.
   section.expect("extrapolation_factor", 1)
   const attentionFactor = section.optionalFloat("attention_factor", { min: 0, max: 1e6 })
   const attnFactor = section.optionalFloat("attn_factor", { min: 0, max: 1e6 })
