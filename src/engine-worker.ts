@@ -79,7 +79,7 @@ async function start({ libraries: choice, ...rest }: EngineStart): Promise<void>
     ready: {
       maxModelLen: plan.maxModelLen, vocabSize: loaded.config.vocabSize, numBlocks: plan.numBlocks,
       blockSize: plan.blockSize, capacityTokens: plan.capacityTokens, maxConcurrency: plan.maxConcurrency,
-      logitsProcessors: loaded.logitsProcessors,
+      logitsProcessors: loaded.logitsProcessors, warnings: loaded.warnings,
     },
   })
   core.start()

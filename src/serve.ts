@@ -129,7 +129,8 @@ export function startOptions(config: ServeConfig, log: Log): StartEngineOptions 
     servedModelNames: config.servedModelName.length > 0 ? config.servedModelName : [name],
     tokenizerPath: config.tokenizer, chatTemplate: config.chatTemplate, generationConfig: config.generationConfig,
     overrideGenerationConfig: config.overrideGenerationConfig, limits: config,
-    onNotice: (line, level) => log[level](line), seed: config.seed, streamInterval: config.streamInterval,
+    onNotice: (line, level) => log[level](line), onWarning: (line) => log.warning(line),
+    seed: config.seed, streamInterval: config.streamInterval,
     reasoningConfig: { ...parserMarks(config), ...config.reasoningConfig },
     onRequest: (request) => config.enableLogRequests && logRequest(request, log),
     histogramBuckets: config.customHistogramBuckets,
@@ -170,8 +171,8 @@ export function engineConfig(config: ServeConfig, modelPath: string): EngineConf
 /** The part of a config that the engine's thread is started with. */
 function engineStart(config: ServeConfig, modelPath: string): EngineStart {
   return {
-    modelPath, dtype: config.dtype, quantization: config.quantization, kvCacheDtype: config.kvCacheDtype,
-    activationBits: config.activationBits, blockSize: config.blockSize,
+    modelPath, hfOverrides: config.hfOverrides, dtype: config.dtype, quantization: config.quantization,
+    kvCacheDtype: config.kvCacheDtype, activationBits: config.activationBits, blockSize: config.blockSize,
     maxModelLen: config.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
     schedulingPolicy: config.schedulingPolicy, priorityAgeingSeconds: config.priorityAgeingSeconds,
     maxItlMs: itlTargetMs(config), enablePrefixCaching: config.enablePrefixCaching,

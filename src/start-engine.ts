@@ -1,10 +1,7 @@
 /**
  * Starts the engine: its thread loads the model while this one loads the tokenizer, then the front half goes on top.
  */
-import { readFileSync } from "node:fs"
-import { present } from "./base/assert.ts"
 import { workerUrl } from "./base/embedded.ts"
-import { ConfigError } from "./base/errors.ts"
 import { Prng } from "./base/prng.ts"
 import type { SchedulerStats } from "./core/scheduler-stats.ts"
 import type { AdmissionLimits } from "./engine/admission.ts"
@@ -17,27 +14,23 @@ import type { RandomSource } from "./engine/parallel-sampling.ts"
 import { reasoningMarkers } from "./engine/reasoning-markers.ts"
 import { WorkerPort, type NoticeListener } from "./engine/worker-port.ts"
 import type { EngineStart } from "./exec/engine-config.ts"
+import { loadText, type TextOptions } from "./load-text.ts"
 import { readGenerationConfig, type GenerationConfig } from "./model/generation-config.ts"
+import { applyHfOverrides } from "./model/hf-overrides.ts"
 import type { ModelSource } from "./model/load/checkpoint.ts"
 import { openModel } from "./model/load/open.ts"
 import { readOnlyMapping } from "./model/load/read-only-mapping.ts"
-import { ChatTemplate } from "./text/chat-template.ts"
-import { findChatTemplate, findGgufChatTemplate } from "./text/find-chat-template.ts"
-import { loadTokenizerFromDirectory } from "./text/load-tokenizer.ts"
-import { loadTokenizerFromGguf } from "./text/gguf-tokenizer.ts"
+import { readModelConfig } from "./model/read-config.ts"
+import { ggufEndTokenIds } from "./text/gguf-end-tokens.ts"
 import type { Tokenizer } from "./text/tokenizer.ts"
 
-export interface StartEngineOptions {
+export interface StartEngineOptions extends TextOptions {
   readonly engine: EngineStart
   /** The first is the one responses carry. */
   readonly servedModelNames: readonly string[]
   /** What the user called the model. */
   readonly root: string
   readonly maxLogprobs: number
-  /** A directory with another tokenizer, or null for the model's own. */
-  readonly tokenizerPath: string | null
-  /** Another chat template, as a file or the text itself, or null for the model's own. */
-  readonly chatTemplate: string | null
   /** "auto": the model's generation_config.json. "vllm": none. Else a directory that holds one. */
   readonly generationConfig: string
   readonly overrideGenerationConfig: Readonly<Record<string, unknown>>
@@ -63,19 +56,19 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
   const port = new WorkerPort<EngineStart, EngineReady>(worker, config, options.onNotice)
   try {
     const source = openModel(config.modelPath, readOnlyMapping)
+    const modelConfig = applyHfOverrides(source.config, config.hfOverrides)
+    // The engine's thread reads it too. What is wrong with the model is told before what is wrong with its tokenizer.
+    readModelConfig(modelConfig)
     const generation =
       readGenerationConfig(options.generationConfig, source.generationConfig, options.overrideGenerationConfig)
     checkGenerationDefaults(generation.defaults)
     const text = await loadText(options, source)
     source.checkpoint.close()
     const ready = await port.ready
-    if (text.tokenizer.vocabSize > ready.vocabSize)
-      throw new ConfigError(
-        `the tokenizer has ids up to ${text.tokenizer.vocabSize - 1}; ` +
-          `the model's vocabulary ends at ${ready.vocabSize - 1}`,
-      )
+    ready.warnings.concat(missingEmbeddings(text.tokenizer, ready.vocabSize)).forEach(options.onWarning)
     return new AsyncEngine({
-      core: port, ...text, model: modelInfo(options, { source, generation, tokenizer: text.tokenizer, ready }),
+      core: port, ...text,
+      model: modelInfo(options, { source: { ...source, config: modelConfig }, generation, tokenizer: text.tokenizer, ready }),
       now: () => performance.now() / 1000, random: randomSource(options.seed), maxNumSeqs: config.maxNumSeqs,
       limits: options.limits, cacheConfig: cacheLabels(config, ready),
       onRequest: options.onRequest, streamInterval: options.streamInterval,
@@ -86,6 +79,18 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
     worker.terminate()
     throw error
   }
+}
+
+/** Tokenizers are often given a token that the embedding was not given a row for, for padding most of all. */
+function missingEmbeddings(tokenizer: Tokenizer, vocabSize: number): string[] {
+  const missing = tokenizer.vocabSize - vocabSize
+  if (missing <= 0) return []
+  const shown = Array.from({ length: Math.min(missing, 5) }, (_, i) => tokenizer.tokenString(vocabSize + i))
+    .map((piece) => JSON.stringify(piece)).concat(missing > 5 ? "..." : [])
+  return [
+    `the tokenizer has ids from ${vocabSize} to ${tokenizer.vocabSize - 1} (${shown.join(", ")}), for which the ` +
+      "model has no embedding: a text that needs one of them is refused",
+  ]
 }
 
 function randomSource(seed: number | null): RandomSource {
@@ -103,8 +108,10 @@ interface Loaded {
 
 function modelInfo(options: StartEngineOptions, { source, generation, tokenizer, ready }: Loaded): ModelInfo {
   const { defaults, eosTokenIds } = generation
-  const all = [...new Set([tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds])]
-  const reasoning = reasoningMarkers(options.reasoningConfig, tokenizer)
+  const named = source.ggufMetadata === null ? [] : ggufEndTokenIds(source.ggufMetadata)
+  const possible = named.filter((id) => id < ready.vocabSize)
+  const all = [...new Set([tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds, ...possible])]
+  const reasoning = reasoningMarkers(options.reasoningConfig, tokenizer, ready.vocabSize)
   const [eosTokenId = null, ...extraEosTokenIds] = all.filter((id) => id !== null)
   return {
     servedNames: options.servedModelNames, root: options.root, maxModelLen: ready.maxModelLen,
@@ -126,50 +133,5 @@ function cacheLabels(config: EngineStart, ready: EngineReady): Record<string, st
     num_gpu_blocks: ready.numBlocks, num_gpu_blocks_override: config.numBlocksOverride,
     prefix_caching_hash_algo: "sha256", is_attention_free: false,
     kv_cache_size_tokens: ready.capacityTokens, kv_cache_max_concurrency: ready.maxConcurrency,
-  }
-}
-
-function tokenizerDirectory(tokenizerPath: string | null, source: ModelSource): string | null {
-  return tokenizerPath ?? (source.kind === "safetensors" ? source.path : null)
-}
-
-/** The tokenizer of a model that is not otherwise needed. Errors: `ConfigError`. */
-export async function tokenizerOf(tokenizerPath: string | null, modelPath: string): Promise<Tokenizer> {
-  const source = openModel(modelPath, readOnlyMapping)
-  try {
-    return await loadTokenizer(tokenizerPath, source)
-  } finally {
-    source.checkpoint.close()
-  }
-}
-
-/** The tokenizer of another directory, or the model's own. */
-async function loadTokenizer(tokenizerPath: string | null, source: ModelSource): Promise<Tokenizer> {
-  const directory = tokenizerDirectory(tokenizerPath, source)
-  return directory !== null
-    ? loadTokenizerFromDirectory(directory)
-    : loadTokenizerFromGguf(present(source.ggufMetadata, "metadata of a GGUF file"))
-}
-
-async function loadText(
-  options: StartEngineOptions, source: ModelSource,
-): Promise<{ tokenizer: Tokenizer; chatTemplate: ChatTemplate | null }> {
-  const directory = tokenizerDirectory(options.tokenizerPath, source)
-  const tokenizer = await loadTokenizer(options.tokenizerPath, source)
-  if (options.chatTemplate !== null)
-    return { tokenizer, chatTemplate: ChatTemplate.parse(readTemplate(options.chatTemplate)) }
-  const template = directory !== null
-    ? findChatTemplate(directory)
-    : findGgufChatTemplate(present(source.ggufMetadata, "metadata of a GGUF file"))
-  return { tokenizer, chatTemplate: template === null ? null : ChatTemplate.parse(template) }
-}
-
-/** Text with Jinja's braces or a line break is a template; anything else names a file. */
-function readTemplate(pathOrText: string): string {
-  if (/\{[{%#]|\n/.test(pathOrText)) return pathOrText
-  try {
-    return readFileSync(pathOrText, "utf8")
-  } catch (error) {
-    throw new ConfigError(`--chat-template ${pathOrText}: ${(error as Error).message}`)
   }
 }

@@ -79,7 +79,8 @@ export class TestEngine {
 
 export function engineConfig(modelPath: string, overrides: Partial<EngineConfig> = {}): EngineConfig {
   return {
-    modelPath, dtype: "float32", quantization: null, kvCacheDtype: "auto", activationBits: 12, blockSize: 16,
+    modelPath, hfOverrides: {}, dtype: "float32", quantization: null, kvCacheDtype: "auto", activationBits: 12,
+    blockSize: 16,
     maxModelLen: null, maxNumBatchedTokens: 512, maxNumSeqs: 16, schedulingPolicy: "fcfs",
     priorityAgeingSeconds: 0, maxItlMs: null,
     enablePrefixCaching: true,

@@ -8,6 +8,8 @@ import { AsyncEngine } from "../src/engine/async-engine.ts"
 import type { AsyncEngineOptions } from "../src/engine/async-engine.ts"
 import type { ModelInfo } from "../src/engine/engine-client.ts"
 import type { EngineCoreRequest } from "../src/engine/engine-core-port.ts"
+import type { ChatTemplate } from "../src/text/chat-template.ts"
+import { ChatTemplates } from "../src/text/chat-templates.ts"
 import { FakeCore } from "./unit/engine/fake-core.ts"
 import { ToyTokenizer } from "./toy-tokenizer.ts"
 
@@ -19,7 +21,9 @@ export interface FakeEngineOptions {
   readonly tokensPerStep?: number
   readonly maxNumSeqs?: number
   readonly limits?: Partial<AdmissionLimits>
-  readonly chatTemplate?: AsyncEngineOptions["chatTemplate"]
+  /** The only one there is. */
+  readonly chatTemplate?: ChatTemplate | null
+  readonly chatTemplates?: ChatTemplates
   readonly now?: () => number
   readonly model?: Partial<ModelInfo>
 }
@@ -51,7 +55,7 @@ export function makeFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
     core,
     tokenizer,
     model: fakeModel(tokenizer, options.model),
-    chatTemplate: options.chatTemplate ?? null,
+    chatTemplates: options.chatTemplates ?? ChatTemplates.of(options.chatTemplate ?? null),
     now,
     random: { uint64: () => (counter += 0x9e37_79b9_7f4a_7c15n) & 0xffff_ffff_ffff_ffffn },
     maxNumSeqs,

@@ -1,7 +1,7 @@
-/** Turns messages into a prompt: which template, with which variables, and what of it may come from the request. */
-import { ConfigError, RequestError } from "../base/errors.ts"
-import { ChatTemplate } from "../text/chat-template.ts"
-import type { ChatTemplateInput } from "../text/chat-template.ts"
+/** Turns messages into a prompt: the template's variables, and what of them may come from the request. */
+import { RequestError } from "../base/errors.ts"
+import type { ChatTemplate, ChatTemplateInput } from "../text/chat-template.ts"
+import { chooseTemplate } from "./choose-template.ts"
 import type { ApiContext } from "./context.ts"
 import { lastText, templateMessages, textOf } from "./messages.ts"
 import type { TemplateMessage } from "./messages.ts"
@@ -20,8 +20,8 @@ export interface TemplateExtras {
 export function chatPrompt(
   context: ApiContext, fields: TemplateFields, extras: TemplateExtras, truncation: Truncation,
 ): Prompt {
-  checkTemplateFields(context, fields)
-  const template = templateFor(context, fields)
+  checkTemplateFields(fields)
+  const template = chooseTemplate(context, fields, extras.tools)
   const messages = templateMessages(fields.messages, {
     format: template.contentFormat,
     modelName: servedName(context.client.model),
@@ -59,28 +59,6 @@ function renderedOrNull(template: ChatTemplate, input: ChatTemplateInput): strin
   }
 }
 
-/** The request's own template where that is trusted, else the model's. */
-function templateFor({ client }: ApiContext, fields: TemplateFields): ChatTemplate {
-  const own = fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
-  if (typeof own === "string") return parseTemplate(own)
-  if (own !== null) throw new RequestError("chat_template must be a string.", { param: "chat_template" })
-  if (client.chatTemplate === null) {
-    throw new RequestError(
-      "The model has no chat template: start the server with --chat-template, or use /v1/completions.",
-    )
-  }
-  return client.chatTemplate
-}
-
-function parseTemplate(source: string): ChatTemplate {
-  try {
-    return ChatTemplate.parse(source)
-  } catch (error) {
-    if (error instanceof ConfigError) throw new RequestError(error.message, { param: "chat_template" })
-    throw error
-  }
-}
-
 /** The rendered prompt up to the end of the last message's text: what the template closes it with is left out. */
 function cutAfter(rendered: string, last: TemplateFields["messages"][number] | undefined): string {
   const content = last === undefined ? "" : lastText(last)
@@ -94,20 +72,13 @@ function cutAfter(rendered: string, last: TemplateFields["messages"][number] | u
   return rendered.slice(0, start) + (rendered.startsWith(kept, start) ? kept : trimmed)
 }
 
-function checkTemplateFields({ options }: ApiContext, fields: TemplateFields): void {
+function checkTemplateFields(fields: TemplateFields): void {
   const { continue_final_message: continues, add_generation_prompt: adds } = fields
   if (continues === true && adds === true) {
     throw new RequestError("Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
   }
   if (continues === true && adds !== false) {
     throw new RequestError("continue_final_message needs add_generation_prompt to be false.")
-  }
-  const inKwargs = (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
-  if (((fields.chat_template ?? null) !== null || inKwargs !== null) && !options.trustRequestChatTemplate) {
-    throw new RequestError(
-      "Chat template is passed with request, but --trust-request-chat-template is not set. " +
-        "Refused request with untrusted chat template.",
-    )
   }
 }
 

@@ -1,12 +1,13 @@
 /** GET /tokenizer_info: what the tokenizer is, in the keys of a tokenizer_config.json. */
 import { Elysia } from "elysia"
+import { DEFAULT_TEMPLATE } from "../text/chat-templates.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import type { ApiContext } from "./context.ts"
 import { operation } from "./openapi.ts"
 import { TokenizerInfo } from "./schema/tokenize.ts"
 
 export function tokenizerInfoApi({ client }: ApiContext) {
-  const { tokenizer, chatTemplate, model } = client
+  const { tokenizer, chatTemplates, model } = client
   let info: TokenizerInfo | null = null
   const makeInfo = (): TokenizerInfo => ({
     ...tokenizer.specialTokens,
@@ -18,7 +19,7 @@ export function tokenizerInfoApi({ client }: ApiContext) {
     model_max_length: model.maxModelLen,
     truncation_side: "left",
     added_tokens_decoder: specialPieces(tokenizer),
-    chat_template: chatTemplate?.source ?? null,
+    chat_template: chatTemplates.get(DEFAULT_TEMPLATE)?.source ?? null,
   })
   return new Elysia().get("/tokenizer_info", () => Response.json((info ??= makeInfo())), {
     detail: operation({ summary: "What the tokenizer is", tag: "Tokens", response: TokenizerInfo }),

@@ -26,12 +26,15 @@ export const SERVE_FLAGS = {
     "names that requests may use; responses carry the first (default: the model as given)"),
   tokenizer: optional(MODEL, "--tokenizer <path>", text,
     "directory or file of another tokenizer (default: the model's own)"),
-  chatTemplate: optional(MODEL, "--chat-template <path or text>", text,
-    "Jinja chat template, as a file or the text itself (default: the model's own)"),
+  chatTemplate: optional(MODEL, "--chat-template <name, path or text>", text,
+    "chat template for every chat: the name of one of the model's own, a file, or Jinja text " +
+      "(default: the model's own; the one named tool_use for chats with tools, rag for chats with documents)"),
   generationConfig: value(MODEL, "--generation-config <auto|vllm|path>", "auto", text,
     "where sampling defaults come from: auto, the model's generation_config.json; vllm, none; or a directory"),
   overrideGenerationConfig: value<Readonly<Record<string, unknown>>>(MODEL, "--override-generation-config <json>", {},
     jsonObject, "sampling defaults that win over --generation-config, such as {\"temperature\": 0.5}"),
+  hfOverrides: value<Readonly<Record<string, unknown>>>(MODEL, "--hf-overrides <json>", {}, jsonObject,
+    "keys of config.json to set, or to remove with null: {\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4}}"),
   maxModelLen: optional(MODEL, "--max-model-len <tokens|auto>", orAuto(integer({ min: 1 })),
     "tokens of one request, prompt and output, at most; 4k is 4000, 4K is 4096 " +
       "(default: what the model allows, or less where memory has no room for it)"),

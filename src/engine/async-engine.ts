@@ -18,11 +18,12 @@ import { assert } from "../base/assert.ts"
 import { RequestError } from "../base/errors.ts"
 import type { SamplingParams } from "../core/sampling-params.ts"
 import type { SchedulerStats } from "../core/scheduler-stats.ts"
-import type { ChatTemplate } from "../text/chat-template.ts"
+import type { ChatTemplates } from "../text/chat-templates.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import { Admission } from "./admission.ts"
 import type { AdmissionLimits } from "./admission.ts"
 import { beamSearch } from "./beam-search.ts"
+import { checkEmbedded } from "./embedded-tokens.ts"
 import { EngineDeadError } from "./engine-client.ts"
 import type { ChoiceOutput, EngineClient, EngineLoad, GenerateRequest, ModelInfo } from "./engine-client.ts"
 import { EngineController } from "./engine-control.ts"
@@ -44,7 +45,7 @@ export interface AsyncEngineOptions {
   readonly core: EngineCorePort
   readonly model: ModelInfo
   readonly tokenizer: Tokenizer
-  readonly chatTemplate: ChatTemplate | null
+  readonly chatTemplates: ChatTemplates
   /** Seconds, never going back. */
   readonly now: () => number
   readonly random: RandomSource
@@ -76,7 +77,7 @@ interface Admitted {
 export class AsyncEngine implements EngineClient {
   readonly model: ModelInfo
   readonly tokenizer: Tokenizer
-  readonly chatTemplate: ChatTemplate | null
+  readonly chatTemplates: ChatTemplates
   readonly control: EngineController
   readonly #core: EngineCorePort
   readonly #now: () => number
@@ -99,7 +100,7 @@ export class AsyncEngine implements EngineClient {
     const { model, tokenizer, core } = options
     this.model = model
     this.tokenizer = tokenizer
-    this.chatTemplate = options.chatTemplate
+    this.chatTemplates = options.chatTemplates
     this.#core = core
     this.#now = options.now
     this.#random = options.random
@@ -137,6 +138,7 @@ export class AsyncEngine implements EngineClient {
   }
 
   validatePrompt(promptTokenIds: readonly number[], sampling: SamplingParams): void {
+    checkEmbedded(promptTokenIds, this.tokenizer, this.model.vocabSize)
     validatePrompt(promptTokenIds, sampling, this.model)
   }
 

@@ -1,7 +1,7 @@
 import type { FinishReason } from "../core/engine-core-output.ts"
 import type { LogprobsMode } from "../core/logprobs-mode.ts"
 import type { SamplingParams, ThinkingBudget } from "../core/sampling-params.ts"
-import type { ChatTemplate } from "../text/chat-template.ts"
+import type { ChatTemplates } from "../text/chat-templates.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import type { FinishedRequest } from "./finished-request.ts"
 
@@ -131,7 +131,7 @@ export interface EngineLoad {
 export interface EngineClient {
   readonly model: ModelInfo
   readonly tokenizer: Tokenizer
-  readonly chatTemplate: ChatTemplate | null
+  readonly chatTemplates: ChatTemplates
   /**
    * Outputs of the request's choices, interleaved. Ends when every choice is finished. Aborting `signal`, or leaving the
    * loop, frees the request within one step; an aborted request ends with no further output.

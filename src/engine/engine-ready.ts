@@ -8,4 +8,6 @@ export interface EngineReady {
   readonly maxConcurrency: number
   /** Names of those that every request passes through, in order. */
   readonly logitsProcessors: readonly string[]
+  /** What the user should know of the checkpoint. */
+  readonly warnings: readonly string[]
 }

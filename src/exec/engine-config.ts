@@ -1,4 +1,5 @@
 import type { SchedulingPolicy } from "../core/request-queue.ts"
+import type { HfOverrides } from "../model/hf-overrides.ts"
 import type { Quantization } from "../model/quantization.ts"
 import type { LogprobsMode } from "../core/logprobs-mode.ts"
 
@@ -6,6 +7,8 @@ import type { LogprobsMode } from "../core/logprobs-mode.ts"
 export interface EngineConfig {
   /** A directory in Hugging Face's layout, or a GGUF file. */
   readonly modelPath: string
+  /** Keys that are set in config.json's place, or removed with null. */
+  readonly hfOverrides: HfOverrides
   readonly dtype: "auto" | "float32" | "bfloat16" | "float16"
   /** Of a float checkpoint, when it is loaded; null: weights stay what they are. */
   readonly quantization: Quantization | null

@@ -6,13 +6,14 @@ import { assert } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
 import type { SchedulePlan, StepResult } from "../core/schedule-plan.ts"
-import { findArchitecture } from "../model/arch/index.ts"
 import type { Forward } from "../model/architecture.ts"
-import { ConfigReader, type ModelConfig } from "../model/config.ts"
+import type { ModelConfig } from "../model/config.ts"
 import { GraphBuilder, type KVLayer, type RopeTable } from "../model/graph-builder.ts"
 import type { ModelSource } from "../model/load/checkpoint.ts"
+import { applyHfOverrides } from "../model/hf-overrides.ts"
 import { openModel } from "../model/load/open.ts"
 import { computeOf } from "../model/quantization.ts"
+import { readModelConfig } from "../model/read-config.ts"
 import { buildCosSinTable } from "../model/rope.ts"
 import { WeightMap } from "../model/weights.ts"
 import { Device } from "../tensor/device.ts"
@@ -38,6 +39,8 @@ export interface LoadedModel {
   readonly cost: ModelCost
   /** Names of the logits processors, in order. */
   readonly logitsProcessors: readonly string[]
+  /** What the user should know of the checkpoint. */
+  readonly warnings: readonly string[]
   /** Where it computes. */
   readonly stream: NativeStream
   /**
@@ -88,7 +91,7 @@ function load(
     const device = new Device(library, stream)
     plan = planMemory(engine, {
       weightBytes: first.map.plan(device, first.compute), scratchBytes: scratchBytes(engine, config), groups,
-      bytesPerBlock: bytesPerBlock(device, config, shape), modelMaxLen: config.maxPositionEmbeddings,
+      bytesPerBlock: bytesPerBlock(device, config, shape), modelMaxLen: config.maxModelLen,
     }, systemMemory())
     onPlan(plan)
     const { maxModelLen } = plan
@@ -131,7 +134,8 @@ function load(
   }
   const cost = modelCost(config, first.map, shape.dtype)
   const logitsProcessors = processors.map(({ name }) => name)
-  return { config, groups, plan, cost, logitsProcessors, stream, execute, prepare, sleep, wake, dispose }
+  const { warnings } = first.map
+  return { config, groups, plan, cost, logitsProcessors, warnings, stream, execute, prepare, sleep, wake, dispose }
 }
 
 /** Errors: `ConfigError` when others have taken the memory meanwhile. */
@@ -154,10 +158,7 @@ interface OpenModel {
 function open(engine: EngineConfig, library: KernelLibrary): OpenModel {
   const source = openModel(engine.modelPath, (path) => library.mapFile(path))
   try {
-    const architecture = findArchitecture(source.config)
-    const reader = new ConfigReader(source.config)
-    const config = architecture.config(reader)
-    reader.assertAllUnderstood()
+    const { architecture, config } = readModelConfig(applyHfOverrides(source.config, engine.hfOverrides))
     const map = new WeightMap(source.checkpoint)
     const forward = architecture.model(map, config)
     map.assertAllRead()
@@ -195,7 +196,10 @@ function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv, pr
     const logits = device.matrix(limits.maxSamples, config.vocabSize)
     model.forward(builder, {
       config, logits, maxSamples: limits.maxSamples, kv,
-      rope: ropeTable(device, config, plan.maxModelLen, model.source.ropeInterleaved),
+      rope: ropeTable(device, config, {
+        numPositions: plan.maxModelLen, maxLength: longestWanted(engine, config),
+        interleaved: model.source.ropeInterleaved,
+      }),
     })
     const { logprobsMode } = engine
     const options = { limits, logprobsMode, logitsProcessors: processors }
@@ -218,10 +222,18 @@ function kvDtypeOf(engine: EngineConfig): "F32" | "BF16" {
   return engine.dtype === "float32" ? "F32" : "BF16"
 }
 
-function ropeTable(device: Device, config: ModelConfig, numPositions: number, interleaved: boolean): RopeTable {
+/** What the user or the model asks for: memory may have room for less. */
+function longestWanted(engine: EngineConfig, config: ModelConfig): number {
+  return engine.maxModelLen ?? config.maxModelLen
+}
+
+function ropeTable(
+  device: Device, config: ModelConfig,
+  { numPositions, maxLength, interleaved }: { numPositions: number; maxLength: number; interleaved: boolean },
+): RopeTable {
   const { rotDim } = config
   const table = device.float32(numPositions * rotDim)
-  table.data.set(buildCosSinTable(config.rope, config.headDim, rotDim, numPositions))
+  table.data.set(buildCosSinTable(config.rope, config.headDim, rotDim, numPositions, maxLength))
   return { table, rotDim, numPositions, interleaved }
 }
 
@@ -229,6 +241,6 @@ function ropeTable(device: Device, config: ModelConfig, numPositions: number, in
 function scratchBytes(engine: EngineConfig, c: ModelConfig): number {
   const perToken = 2 * c.hiddenSize + (c.numHeads + 2 * c.numKvHeads) * c.headDim + 2 * c.intermediateSize
   const samples = Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs)
-  const positions = engine.maxModelLen ?? c.maxPositionEmbeddings
+  const positions = longestWanted(engine, c)
   return 4 * (perToken * engine.maxNumBatchedTokens + samples * (c.vocabSize + c.hiddenSize) + positions * c.headDim)
 }

@@ -3,7 +3,7 @@
  * holding measured times against what the machine allows.
  */
 import type { ModelConfig } from "../model/config.ts"
-import type { WeightMap } from "../model/weights.ts"
+import { LM_HEAD, type WeightMap } from "../model/weights.ts"
 
 /** Formats that a machine multiplies at rates of their own. */
 export type ProductFormat = "int8" | "bf16" | "f32"
@@ -35,7 +35,7 @@ export function modelCost(config: ModelConfig, map: WeightMap, kvDtype: "F32" | 
   const none = () => ({ int8: 0, bf16: 0, f32: 0 })
   const [layerProducts, headProducts] = [none(), none()]
   let [layerBytes, headBytes] = [0, 0]
-  const headName = config.tieWordEmbeddings ? "model.embed_tokens" : "lm_head"
+  const headName = map.linears.some(({ name }) => name === LM_HEAD) ? LM_HEAD : "model.embed_tokens"
   for (const weight of map.linears) {
     const { bytes, bits } = weight.info()
     const format = bits <= 8 ? "int8" : bits === 16 ? "bf16" : "f32"

@@ -21,6 +21,8 @@ export type Forward = (builder: GraphBuilder, context: ForwardContext) => void
 export interface Architecture {
   /** Names in config.json's `architectures`. */
   readonly hf: readonly string[]
+  /** config.json's `model_type`, which tells where it has no `architectures`. */
+  readonly modelType: string
   config(reader: ConfigReader): ModelConfig
   /** Asks `map` for every weight, and says what is computed with them. */
   model(map: WeightMap, config: ModelConfig): Forward

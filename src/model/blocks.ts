@@ -6,7 +6,7 @@ import { columns, type Matrix } from "../tensor/device.ts"
 import type { Forward, ForwardContext } from "./architecture.ts"
 import type { ModelConfig } from "./config.ts"
 import type { GraphBuilder } from "./graph-builder.ts"
-import type { LinearWeight, VectorWeight, WeightMap } from "./weights.ts"
+import { LM_HEAD, type LinearWeight, type VectorWeight, type WeightMap } from "./weights.ts"
 
 export interface DecoderLayerWeights {
   readonly attnNorm: VectorWeight
@@ -54,11 +54,10 @@ export function decoderWeights(
   return { embed, norm, lmHead: lmHead(w, c, embed), layers }
 }
 
-/** The output head: its own weight, or the embedding's when they are tied (a copy in the file is then not read). */
+/** The output head: its own weight, or the embedding's when they are tied. */
 export function lmHead(w: WeightMap, c: ModelConfig, embed: LinearWeight): LinearWeight {
-  if (!c.tieWordEmbeddings) return w.vocabulary("lm_head", c.vocabSize, c.hiddenSize)
-  w.ignore("lm_head.weight")
-  return embed
+  if (c.tieWordEmbeddings && !w.hasOwnHead(embed)) return embed
+  return w.vocabulary(LM_HEAD, c.vocabSize, c.hiddenSize)
 }
 
 /**

@@ -1,23 +1,5 @@
 import { ConfigError } from "../base/errors.ts"
-
-// Bookkeeping, training-time and generation-time keys: none takes part in the forward pass.
-const HARMLESS_KEYS: ReadonlySet<string> = new Set([
-  "_attn_implementation", "_attn_implementation_autoset", "_from_model_config", "_name_or_path", "auto_map",
-  "attn_implementation", "model_type", "transformers_version", "transformers.js_config", "task_specific_params",
-  "tokenizer_class", "use_cache", "return_dict", "torchscript", "output_attentions", "output_hidden_states",
-  "id2label", "label2id", "num_labels", "problem_type", "finetuning_task", "finetuned", "is_llama_config",
-  "unsloth_fixed", "unsloth_version", "use_bfloat16", "tf_legacy_loss", "is_decoder",
-  // Training.
-  "attention_dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop", "hidden_dropout", "hidden_dropout_prob",
-  "initializer_range", "pretraining_tp", "router_aux_loss_coef", "output_router_logits",
-  // Generation defaults that older configs carry.
-  "pad_token_id", "sep_token_id", "decoder_start_token_id", "prefix", "bad_words_ids", "suppress_tokens",
-  "begin_suppress_tokens", "forced_bos_token_id", "forced_eos_token_id", "max_length", "min_length", "do_sample",
-  "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty", "temperature", "top_k", "top_p", "typical_p",
-  "repetition_penalty", "length_penalty", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size",
-  "num_return_sequences", "output_scores", "return_dict_in_generate", "remove_invalid_values",
-  "exponential_decay_length_penalty",
-])
+import { isHarmless } from "./harmless-keys.ts"
 
 export interface Range {
   readonly min?: number
@@ -126,6 +108,11 @@ export class ConfigReader {
     return section
   }
 
+  /** Another name of a value that is known: with the same value it is read, with another it stays an unknown key. */
+  alias(key: string, value: number): void {
+    if (this.#get(key) === value) this.#read.add(key)
+  }
+
   /** A key that is understood with one value only. */
   expect(key: string, value: boolean | number | string): void {
     const found = this.#take(key)
@@ -142,14 +129,15 @@ export class ConfigReader {
     const named = unread.slice(0, 5).map(([key, value]) => `${key} = ${show(value)}`)
     const more = unread.length > 5 ? ` and ${unread.length - 5} more` : ""
     throw new ConfigError(
-      `config.json has keys that may change the model's output and are not supported: ${named.join(", ")}${more}`,
+      `the config has keys that may change the model's output and are not supported: ${named.join(", ")}${more}. ` +
+        `HINT: where one of them changes nothing, --hf-overrides '{${JSON.stringify(unread[0]![0])}: null}' removes it`,
     )
   }
 
   #unread(ignorable: ReadonlySet<string>): [string, unknown][] {
     const own = Object.entries(this.#values)
       .filter(
-        ([key, value]) => value !== null && !this.#read.has(key) && !HARMLESS_KEYS.has(key) && !ignorable.has(key),
+        ([key, value]) => value !== null && !this.#read.has(key) && !isHarmless(key, value) && !ignorable.has(key),
       )
       .map(([key, value]): [string, unknown] => [this.#prefix + key, value])
     return own.concat(this.#sections.flatMap((section) => section.#unread(ignorable)))

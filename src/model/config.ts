@@ -1,14 +1,12 @@
 import type { Act } from "../../ffi/abi.ts"
 import { ConfigError } from "../base/errors.ts"
 import { ConfigReader } from "./config-reader.ts"
-import { readRopeConfig, type RopeConfig } from "./rope-config.ts"
+import { readRopeConfig, scaledLength, type RopeConfig } from "./rope-config.ts"
 
 export { ConfigReader }
 
 /** What every decoder architecture here has in common, from config.json. */
 export interface ModelConfig {
-  /** The first of config.json's `architectures`. */
-  readonly architecture: string
   readonly vocabSize: number
   readonly hiddenSize: number
   readonly intermediateSize: number
@@ -19,7 +17,10 @@ export interface ModelConfig {
   readonly headDim: number
   readonly rmsNormEps: number
   readonly hiddenAct: Act
+  /** Positions as config.json states them. */
   readonly maxPositionEmbeddings: number
+  /** Tokens of one request at most: `maxPositionEmbeddings`, or what rotary scaling lengthens it to. */
+  readonly maxModelLen: number
   readonly tieWordEmbeddings: boolean
   readonly rope: RopeConfig
   /** Dimensions of a head that rotate. */
@@ -68,11 +69,10 @@ export function decoderConfig(reader: ConfigReader, defaults: { headDim?: number
   const numLayers = reader.int("num_hidden_layers", { min: 1, max: LIMITS.layers })
   const numHeads = reader.int("num_attention_heads", { min: 1, max: LIMITS.heads })
   const headDim = readHeadDim(reader, hiddenSize, numHeads, defaults.headDim)
-  const maxPositionEmbeddings = reader.int("max_position_embeddings", { min: 1, max: LIMITS.positions })
+  const maxPositionEmbeddings = readPositions(reader)
   const vocabSize = reader.int("vocab_size", { min: 1, max: LIMITS.vocabSize })
   const rope = readRopeConfig(reader, headDim, maxPositionEmbeddings)
-  return {
-    architecture: readArchitecture(reader),
+  const config: ModelConfig = {
     vocabSize,
     hiddenSize,
     intermediateSize: reader.int("intermediate_size", { min: 1, max: LIMITS.intermediateSize }),
@@ -83,6 +83,7 @@ export function decoderConfig(reader: ConfigReader, defaults: { headDim?: number
     rmsNormEps: reader.float("rms_norm_eps", { min: Number.MIN_VALUE, max: 1 }, 1e-6),
     hiddenAct: reader.choice("hidden_act", ACTIVATIONS, "silu"),
     maxPositionEmbeddings,
+    maxModelLen: readMaxModelLen(rope),
     tieWordEmbeddings: reader.bool("tie_word_embeddings", false),
     rope,
     rotDim: rope.rotDim,
@@ -93,6 +94,8 @@ export function decoderConfig(reader: ConfigReader, defaults: { headDim?: number
     eosTokenIds: reader.intList("eos_token_id", { min: 0 }),
     torchDtype: readTorchDtype(reader),
   }
+  readAliases(reader, config)
+  return config
 }
 
 // Keys that real configs carry with the value that changes nothing.
@@ -106,10 +109,35 @@ function refuseOtherMathematics(reader: ConfigReader): void {
   reader.expect("use_bidirectional_attention", false)
 }
 
-function readArchitecture(reader: ConfigReader): string {
-  const name = reader.strings("architectures")?.[0]
-  if (name === undefined) throw new ConfigError("config.json has no architectures")
-  return name
+// The first conversions of Llama had a name of their own for it, and others had further ones.
+const OLDER_POSITIONS = ["max_sequence_length", "max_seq_length", "max_seq_len", "seq_length", "n_positions"]
+
+function readPositions(reader: ConfigReader): number {
+  const range = { min: 1, max: LIMITS.positions }
+  const older = OLDER_POSITIONS.find((key) => !reader.has("max_position_embeddings") && reader.has(key))
+  return reader.int(older ?? "max_position_embeddings", range)
+}
+
+/** Other implementations' names for the sizes, which tools write beside Hugging Face's. */
+function readAliases(reader: ConfigReader, c: ModelConfig): void {
+  for (const key of ["num_layers", "n_layer", "n_layers"]) reader.alias(key, c.numLayers)
+  for (const key of ["n_head", "n_heads", "num_heads"]) reader.alias(key, c.numHeads)
+  for (const key of ["n_kv_heads", "num_kv_heads", "num_query_groups"]) reader.alias(key, c.numKvHeads)
+  for (const key of ["n_embd", "d_model", "dim"]) reader.alias(key, c.hiddenSize)
+  for (const key of ["n_inner", "ffn_hidden_size", "ffn_dim"]) reader.alias(key, c.intermediateSize)
+  for (const key of ["kv_channels", "attention_head_dim"]) reader.alias(key, c.headDim)
+  for (const key of ["rotary_emb_base", "rotary_base", "rope_base"]) reader.alias(key, c.rope.theta)
+  for (const key of ["norm_eps", "layer_norm_eps", "layer_norm_epsilon", "rms_norm_epsilon"])
+    reader.alias(key, c.rmsNormEps)
+  for (const key of ["padded_vocab_size", "n_vocab"]) reader.alias(key, c.vocabSize)
+  reader.alias("rotary_dim", c.rotDim)
+}
+
+function readMaxModelLen(rope: RopeConfig): number {
+  const length = scaledLength(rope)
+  if (length > LIMITS.positions)
+    throw new ConfigError(`config.json: rotary scaling makes ${length} positions; the limit is ${LIMITS.positions}`)
+  return length
 }
 
 function readHeadDim(reader: ConfigReader, hiddenSize: number, numHeads: number, fallback: number | undefined): number {

@@ -4,12 +4,17 @@ import type { ConfigReader } from "./config-reader.ts"
 /** How rotary frequencies differ from `theta ** (-2i / rotDim)`. Names and meanings are Hugging Face's `rope_type`. */
 export type RopeScaling =
   | { readonly type: "default" }
-  | { readonly type: "linear"; readonly factor: number }
-  | { readonly type: "dynamic"; readonly factor: number }
+  | InterpolatedScaling
   | Llama3Scaling
   | YarnScaling
   | LongRopeScaling
   | { readonly type: "factors"; readonly factors: readonly number[] }
+
+export interface InterpolatedScaling {
+  readonly type: "linear" | "dynamic"
+  readonly factor: number
+  readonly originalMaxPositionEmbeddings: number
+}
 
 export interface Llama3Scaling {
   readonly type: "llama3"
@@ -25,6 +30,8 @@ export interface YarnScaling {
   readonly originalMaxPositionEmbeddings: number
   /** What cosines and sines are multiplied by; null derives it from the factor and the mscales. */
   readonly attentionFactor: number | null
+  /** Multiplies the derived factor; 1 where `attentionFactor` is stated. */
+  readonly attnFactor: number
   /** Null or 0: not set. */
   readonly mscale: number | null
   readonly mscaleAllDim: number | null
@@ -63,23 +70,46 @@ const TYPES = {
 } as const
 
 /**
- * Reads `rope_parameters`, or the older `rope_scaling` with `rope_theta` beside it.
+ * Reads `rope_parameters`, or the older `rope_scaling` with `rope_theta` beside it. Where a config has both,
+ * `rope_scaling` says how frequencies are scaled, and `rope_parameters` may add the values that it leaves out.
  *
  * `factors` is ours: one divisor a frequency, which GGUF files store as a tensor. Errors: `ConfigError`.
  */
 export function readRopeConfig(reader: ConfigReader, headDim: number, maxPositionEmbeddings: number): RopeConfig {
-  const section = reader.section("rope_scaling") ?? reader.section("rope_parameters")
-  // Both are read: the section's value goes before the one beside it.
-  const outerTheta = reader.float("rope_theta", THETA, 10_000)
-  const outerPartial = reader.float("partial_rotary_factor", { min: 1e-6, max: 1 }, 1)
-  const theta = section?.float("rope_theta", THETA, outerTheta) ?? outerTheta
-  const partial = section?.float("partial_rotary_factor", { min: 1e-6, max: 1 }, outerPartial) ?? outerPartial
-  const rotDim = Math.floor(headDim * partial)
+  const sections = ["rope_scaling", "rope_parameters"].map((key) => reader.section(key)).filter((s) => s !== null)
+  // All are read: a section's value takes precedence over the one beside it.
+  const readers = [...sections, reader]
+  const thetas = readers.map((each) => each.optionalFloat("rope_theta", THETA))
+  const partials = readers.map((each) => each.optionalFloat("partial_rotary_factor", { min: 1e-6, max: 1 }))
+  const theta = thetas.find((value) => value !== null) ?? 10_000
+  const rotDim = Math.floor(headDim * (partials.find((value) => value !== null) ?? 1))
   if (rotDim % 2 !== 0 || rotDim === 0)
     throw new ConfigError(`config.json: ${rotDim} of ${headDim} dimensions of a head rotate; an even number must`)
-  const scaling =
-    section === null ? { type: "default" as const } : readScaling(section, reader, rotDim, maxPositionEmbeddings)
+  const scaling = readScalings(sections, reader, rotDim, maxPositionEmbeddings)
   return { theta, rotDim, maxPositionEmbeddings, scaling }
+}
+
+/** Of several sections, one may scale. The first of those that name a type is the one that counts. */
+function readScalings(
+  sections: readonly ConfigReader[], outer: ConfigReader, rotDim: number, maxPositions: number,
+): RopeScaling {
+  const scalings = sections.map((section) => readScaling(section, outer, rotDim, maxPositions))
+  const active = scalings.filter(({ type }) => type !== "default")
+  if (active.length > 1 && !Bun.deepEquals(active[0], active[1]))
+    throw new ConfigError("config.json: rope_scaling and rope_parameters scale differently; give one of them")
+  return active[0] ?? { type: "default" }
+}
+
+/**
+ * The longest sequence that scaled frequencies are meant for: as many positions as the model was trained on, times the
+ * factor. Of YaRN's configs some state the result as `max_position_embeddings` and others the length before it; the
+ * larger of both counts.
+ */
+export function scaledLength({ scaling, maxPositionEmbeddings: stated }: RopeConfig): number {
+  if (scaling.type !== "linear" && scaling.type !== "dynamic" && scaling.type !== "yarn") return stated
+  const scaled = Math.max(1, Math.floor(scaling.originalMaxPositionEmbeddings * scaling.factor))
+  const isStatedBefore = scaling.type !== "yarn" && scaling.originalMaxPositionEmbeddings === stated
+  return isStatedBefore ? scaled : Math.max(stated, scaled)
 }
 
 function readScaling(section: ConfigReader, outer: ConfigReader, rotDim: number, maxPositions: number): RopeScaling {
@@ -95,9 +125,9 @@ function readScaling(section: ConfigReader, outer: ConfigReader, rotDim: number,
       // theta is raised to rotDim / (rotDim - 2).
       if (rotDim < 4)
         throw new ConfigError(`config.json: dynamic rope_scaling needs 4 rotating dimensions, not ${rotDim}`)
-      return { type, factor: section.float("factor", FACTOR) }
+      return { type, factor: section.float("factor", FACTOR), originalMaxPositionEmbeddings: readOriginal() }
     case "linear":
-      return { type, factor: section.float("factor", FACTOR) }
+      return { type, factor: section.float("factor", FACTOR), originalMaxPositionEmbeddings: readOriginal() }
     case "factors":
       return { type, factors: readFactors(section, "factors", rotDim) }
     case "llama3":
@@ -121,11 +151,18 @@ function readLlama3(section: ConfigReader, originalMaxPositionEmbeddings: number
 }
 
 function readYarn(section: ConfigReader, originalMaxPositionEmbeddings: number, maxPositions: number): YarnScaling {
+  // A setting of the reference implementation, which released configs leave at 1.
+  section.expect("extrapolation_factor", 1)
+  const attentionFactor = section.optionalFloat("attention_factor", { min: 0, max: 1e6 })
+  const attnFactor = section.optionalFloat("attn_factor", { min: 0, max: 1e6 })
+  if (attentionFactor !== null && attnFactor !== null)
+    throw new ConfigError("config.json: rope_scaling has attention_factor and attn_factor; give one of them")
   return {
     type: "yarn",
     factor: section.float("factor", FACTOR, maxPositions / originalMaxPositionEmbeddings),
     originalMaxPositionEmbeddings,
-    attentionFactor: section.optionalFloat("attention_factor", { min: 0, max: 1e6 }),
+    attentionFactor,
+    attnFactor: attnFactor ?? 1,
     mscale: section.optionalFloat("mscale", { min: 0, max: 1e6 }),
     mscaleAllDim: section.optionalFloat("mscale_all_dim", { min: 0, max: 1e6 }),
     betaFast: readRotations(section, "beta_fast", 32),

@@ -6,7 +6,7 @@
  * arXiv:2402.13753 (LongRoPE).
  */
 import { assert, unreachable } from "../base/assert.ts"
-import type { Llama3Scaling, LongRopeScaling, RopeConfig, YarnScaling } from "./rope-config.ts"
+import type { InterpolatedScaling, Llama3Scaling, LongRopeScaling, RopeConfig, YarnScaling } from "./rope-config.ts"
 
 export type { RopeConfig } from "./rope-config.ts"
 
@@ -22,14 +22,14 @@ export interface RopeFrequencies {
 /**
  * The table that `bz_rope_kv` reads, [numPositions, rotDim]: a position's rotDim/2 cosines, then its rotDim/2 sines.
  *
- * `numPositions` is the longest length served; scalings that depend on the length of the sequence (dynamic, longrope)
- * are those of a sequence of that length, for every request, so that its tokens do not depend on when it grew.
+ * Scalings that depend on the length of the sequence (dynamic, longrope) are those of `maxLength` tokens, for every
+ * request, so that its tokens depend neither on when it grew nor on the length that there was memory for.
  */
 export function buildCosSinTable(
-  rope: RopeConfig, headDim: number, rotDim: number, numPositions: number,
+  rope: RopeConfig, headDim: number, rotDim: number, numPositions: number, maxLength: number = numPositions,
 ): Float32Array<ArrayBuffer> {
   assert(rotDim === rope.rotDim && rotDim <= headDim, () => `rotDim=${rotDim} config=${rope.rotDim} headDim=${headDim}`)
-  const { invFreq, attentionScaling } = ropeFrequencies(rope, numPositions)
+  const { invFreq, attentionScaling } = ropeFrequencies(rope, maxLength)
   const half = rotDim / 2
   const scale = f32(attentionScaling)
   const table = new Float32Array(numPositions * rotDim)
@@ -55,7 +55,7 @@ export function ropeFrequencies(rope: RopeConfig, maxLength: number): RopeFreque
         attentionScaling: 1,
       }
     case "dynamic":
-      return { invFreq: dynamicFrequencies(rope, scaling.factor, maxLength), attentionScaling: 1 }
+      return { invFreq: dynamicFrequencies(rope, scaling, maxLength), attentionScaling: 1 }
     case "factors":
       return { invFreq: dividedPeriods(theta, rotDim, scaling.factors), attentionScaling: 1 }
     case "llama3":
@@ -83,10 +83,10 @@ function dividedPeriods(theta: number, rotDim: number, factors: readonly number[
 }
 
 /** Raises theta with the length, so that the slowest frequency spans it. */
-function dynamicFrequencies(rope: RopeConfig, factor: number, maxLength: number): Float32Array {
-  const { theta, rotDim, maxPositionEmbeddings } = rope
-  const length = Math.max(maxLength, maxPositionEmbeddings)
-  const stretch = (factor * length) / maxPositionEmbeddings - (factor - 1)
+function dynamicFrequencies(rope: RopeConfig, scaling: InterpolatedScaling, maxLength: number): Float32Array {
+  const { theta, rotDim } = rope
+  const { factor, originalMaxPositionEmbeddings: original } = scaling
+  const stretch = (factor * Math.max(maxLength, original)) / original - (factor - 1)
   const raised = theta * stretch ** (rotDim / (rotDim - 2))
   return map(periods(raised, rotDim), (period) => 1 / period)
 }
@@ -123,10 +123,11 @@ function yarnFrequencies(theta: number, rotDim: number, scaling: YarnScaling): F
   })
 }
 
-function yarnAttentionScaling({ attentionFactor, factor, mscale, mscaleAllDim }: YarnScaling): number {
+function yarnAttentionScaling(scaling: YarnScaling): number {
+  const { attentionFactor, attnFactor, factor, mscale, mscaleAllDim } = scaling
   if (attentionFactor !== null) return attentionFactor
   const scaleOf = (weight: number): number => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1)
-  return mscale && mscaleAllDim ? scaleOf(mscale) / scaleOf(mscaleAllDim) : scaleOf(1)
+  return attnFactor * (mscale && mscaleAllDim ? scaleOf(mscale) / scaleOf(mscaleAllDim) : scaleOf(1))
 }
 
 /** Sequences above the original length use the long factors, at every position. */

@@ -13,6 +13,11 @@ import { ConfigError } from "../base/errors.ts"
 import type { Device } from "../tensor/device.ts"
 import type { Checkpoint, CheckpointTensor } from "./load/checkpoint.ts"
 import { floatsOf } from "./load/floats.ts"
+import { isSameTensor } from "./load/same-tensor.ts"
+import { quantizationOfTensors } from "./stored-quantization.ts"
+
+/** The output head's name, without the ending. */
+export const LM_HEAD = "lm_head"
 
 /** How a weight is held and multiplied. */
 export type ComputeOf = (weight: LinearWeight) => Compute
@@ -118,6 +123,8 @@ export class WeightMap {
   readonly checkpoint: Checkpoint
   readonly linears: LinearWeight[] = []
   readonly vectors: VectorWeight[] = []
+  /** What the user should know of the checkpoint. */
+  readonly warnings: string[] = []
   readonly #read = new Set<string>()
 
   constructor(checkpoint: Checkpoint) {
@@ -151,15 +158,32 @@ export class WeightMap {
     return weight
   }
 
+  /**
+   * Of a model whose config ties the output head to the embedding: whether the checkpoint stores a head with other
+   * values, as fine-tuning that unties them does. It is then the one to compute with. A copy of the embedding is left
+   * unread, and so is what cannot be its head.
+   */
+  hasOwnHead(embed: LinearWeight): boolean {
+    const name = `${LM_HEAD}.weight`
+    const stored = this.checkpoint.get(name)
+    if (stored === null) return false
+    const embedding = present(embed.tensors[0], embed.name)
+    const canBeHead = Bun.deepEquals(stored.shape, embedding.shape)
+    const isCopy = canBeHead && isSameTensor(stored, embedding)
+    const outcome = canBeHead
+      ? "that differs from it: the stored one is used"
+      : `of [${stored.shape.join(", ")}]: it is left out`
+    if (!isCopy)
+      this.warnings.push(`config.json ties the output head to the embedding; the checkpoint has a ${name} ${outcome}`)
+    if (isCopy || !canBeHead) this.#read.add(name)
+    if (isCopy) stored.release()
+    return canBeHead && !isCopy
+  }
+
   vector(name: string, length: number): VectorWeight {
     const weight = new VectorWeight(this.#tensor(name, [length]))
     this.vectors.push(weight)
     return weight
-  }
-
-  /** Tensors that are in the file and have no say in the result (a stored rotary table, a tied head). */
-  ignore(name: string): void {
-    this.#read.add(name)
   }
 
   /** Errors: `ConfigError` when the checkpoint holds tensors that the architecture did not read. */
@@ -186,13 +210,24 @@ export class WeightMap {
 
   #tensor(name: string, shape: readonly number[]): CheckpointTensor {
     const tensor = this.checkpoint.get(name)
-    if (tensor === null) throw new ConfigError(`the checkpoint has no tensor ${name}`)
+    if (tensor === null) throw this.#missing(name)
     this.#read.add(name)
     if (tensor.shape.length !== shape.length || tensor.shape.some((dim, i) => dim !== shape[i]))
       throw new ConfigError(
         `${name} is [${tensor.shape.join(", ")}] in the checkpoint, [${shape.join(", ")}] by the config`,
       )
     return tensor
+  }
+
+  #missing(name: string): ConfigError {
+    const stored = new Set(this.checkpoint.names())
+    const method = quantizationOfTensors(name.replace(/\.weight$/, ""), (other) => stored.has(other))
+    const reason = method !== null
+      ? `: its weights are quantized with ${method}, which is not supported`
+      : name === `${LM_HEAD}.weight`
+        ? `. HINT: where the output head is the embedding, --hf-overrides '{"tie_word_embeddings": true}' says so`
+        : ""
+    return new ConfigError(`the checkpoint has no tensor ${name}${reason}`)
   }
 }
 

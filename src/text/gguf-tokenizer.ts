@@ -4,21 +4,29 @@
  */
 import { ConfigError } from "../base/errors.ts"
 import { buildTokenizer } from "./build-tokenizer.ts"
+import { isUsualEnd } from "./gguf-end-tokens.ts"
 import { ggufPreTokenizer } from "./gguf-pre-tokenizers.ts"
 import { PieceTable } from "./piece-table.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 import { describe, type AddedTokenConfig, type StepConfig, type TokenizerJson } from "./tokenizer-json.ts"
 
+type Warn = (line: string) => void
+
 /** `tokenizer.ggml.token_type`. */
+const NORMAL = 1
 const UNKNOWN = 2
 const CONTROL = 3
 const USER_DEFINED = 4
 
+const NO_TOKEN = 0xffff_ffff
+
 /**
- * Throws `ConfigError` on an unknown `tokenizer.ggml.model` or `tokenizer.ggml.pre`, and on missing or malformed
- * fields.
+ * `warn` hears lines about what makes the model worse than it could be. Errors: `ConfigError` on an unknown
+ * `tokenizer.ggml.model` or `tokenizer.ggml.pre`, and on missing or malformed fields.
  */
-export async function loadTokenizerFromGguf(metadata: ReadonlyMap<string, unknown>): Promise<Tokenizer> {
+export async function loadTokenizerFromGguf(
+  metadata: ReadonlyMap<string, unknown>, warn: Warn = () => {},
+): Promise<Tokenizer> {
   const fields = new GgufFields(metadata)
   const kind = fields.text("model", null)
   if (kind !== "gpt2" && kind !== "llama") {
@@ -31,10 +39,11 @@ export async function loadTokenizerFromGguf(metadata: ReadonlyMap<string, unknow
   const base = { vocab, addedTokens: addedTokens(fields, tokens) }
   const specialTokens: Record<string, string> = {}
   for (const [name, key] of SPECIAL_KEYS) {
-    const id = fields.tokenId(key, tokens.length)
+    const isNeeded = name === "bos_token" || name === "eos_token"
+    const id = isNeeded ? fields.tokenId(key, tokens.length) : fields.tokenIdIfThere(key, tokens.length, warn)
     if (id !== null) specialTokens[name] = tokens[id]!
   }
-  const json = kind === "gpt2" ? byteLevelJson(fields, base) : sentencePieceJson(fields, base, tokens)
+  const json = kind === "gpt2" ? byteLevelJson(fields, base, warn) : sentencePieceJson(fields, base, tokens)
   return buildTokenizer(json, specialTokens)
 }
 
@@ -46,9 +55,19 @@ const SPECIAL_KEYS = [
   ["sep_token", "seperator_token_id"], // spelt so in the format
 ] as const
 
+// Files from before the key was introduced: the model sees texts cut in another way than in its training.
+const MISSING_PRE = [
+  'tokenizer.ggml.pre is missing: the GGUF file does not say how text is split, and "default" is used',
+  "************************************",
+  "GENERATION QUALITY WILL BE DEGRADED!",
+  "CONSIDER CONVERTING THE MODEL AGAIN.",
+  "************************************",
+]
+
 type Base = Pick<TokenizerJson, "vocab" | "addedTokens">
 
-function byteLevelJson(fields: GgufFields, base: Base): TokenizerJson {
+function byteLevelJson(fields: GgufFields, base: Base, warn: Warn): TokenizerJson {
+  if (!fields.has("pre")) MISSING_PRE.forEach(warn)
   const pre = ggufPreTokenizer(fields.text("pre", "default"))
   return {
     ...base,
@@ -66,7 +85,7 @@ function byteLevelJson(fields: GgufFields, base: Base): TokenizerJson {
 
 function sentencePieceJson(fields: GgufFields, base: Base, tokens: readonly string[]): TokenizerJson {
   const merges = mergesOfScores(fields, base.vocab, tokens)
-  const unknown = fields.tokenId("unknown_token_id", tokens.length) ?? 0
+  const unknown = fields.tokenIdIfThere("unknown_token_id", tokens.length, () => {}) ?? 0
   const prefix = fields.flag("add_space_prefix", true)
   const steps: StepConfig[] = [{ type: "Replace", pattern: { String: " " }, content: "▁" }]
   if (prefix) steps.unshift({ type: "Prepend", prepend: "▁" })
@@ -117,7 +136,7 @@ function addedTokens(fields: GgufFields, tokens: readonly string[]): AddedTokenC
   const types = fields.has("token_type") ? fields.numbers("token_type", tokens.length) : []
   const added: AddedTokenConfig[] = []
   tokens.forEach((content, id) => {
-    const type = types[id] ?? 1
+    const type = types[id] ?? (isUsualEnd(content) ? CONTROL : NORMAL)
     if (content === "" || (type !== CONTROL && type !== USER_DEFINED && type !== UNKNOWN)) return
     added.push({
       id,
@@ -195,10 +214,24 @@ class GgufFields {
     )
   }
 
+  /**
+   * As `tokenId`, for tokens that text works without: an id out of range, such as that of a padding token which nobody
+   * added to the vocabulary, is none.
+   */
+  tokenIdIfThere(key: string, size: number, warn: Warn): number | null {
+    const value = this.#get(key)
+    const id = Number(value)
+    const isNumber = typeof value === "number" || typeof value === "bigint"
+    if (!isNumber || (id >= 0 && id < size)) return this.tokenId(key, size)
+    if (id >= 0 && id !== NO_TOKEN)
+      warn(`tokenizer.ggml.${key} is ${id}, and the vocabulary has ${size} tokens: it is ignored`)
+    return null
+  }
+
   /** An id below `size`, or null when the key is absent. Files write 2^32 - 1 for "none". */
   tokenId(key: string, size: number): number | null {
     const value = this.#get(key)
-    if (value === undefined || Number(value) === 0xffffffff) return null
+    if (value === undefined || Number(value) === NO_TOKEN) return null
     const id = typeof value === "number" || typeof value === "bigint" ? Number(value) : this.#fail(key, "a token id")
     return Number.isInteger(id) && id >= 0 && id < size ? id : this.#fail(key, `a token id below ${size}`)
   }

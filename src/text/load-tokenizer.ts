@@ -5,10 +5,12 @@
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { ConfigError } from "../base/errors.ts"
+import { refuseLfsPointer } from "../base/lfs-pointer.ts"
 import { buildTokenizer } from "./build-tokenizer.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 import {
   asObject,
+  checkId,
   isObject,
   parseAddedToken,
   parseTokenizerJson,
@@ -44,8 +46,10 @@ export function readJson(file: string): unknown {
   const { size } = statSync(file)
   if (size > MAX_TOKENIZER_BYTES)
     throw new ConfigError(`${file} has ${size} bytes; the limit is ${MAX_TOKENIZER_BYTES}`)
+  const bytes = readFileSync(file)
+  refuseLfsPointer(bytes, file)
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as unknown
+    return JSON.parse(bytes.toString("utf8")) as unknown
   } catch (error) {
     throw new ConfigError(`${file} is not valid JSON: ${(error as Error).message}`)
   }
@@ -76,6 +80,9 @@ function withConfiguredTokens(json: TokenizerJson, config: JsonObject): Tokenize
   const more: AddedTokenConfig[] = []
   for (const [id, entry] of Object.entries(decoder)) {
     const token = parseAddedToken(entry, Number(id), `tokenizer_config.json: added_tokens_decoder.${id}`)
+    // Tools write -1 for a token that was never given an id.
+    if (token.id < 0) continue
+    checkId(token.content, token.id, json.vocab.size + Object.keys(decoder).length, "tokenizer_config.json")
     const vocabId = json.vocab.get(token.content)
     // An id of its own, or the id the vocabulary gives: anything else would rename a token.
     if (!known.has(token.content) && (vocabId === undefined || vocabId === token.id)) more.push(token)

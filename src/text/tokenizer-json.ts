@@ -173,7 +173,7 @@ export function parseAddedToken(value: unknown, id: number | undefined, what: st
  * Ids index arrays, so they must be whole and near the number of entries: a small file must not make us allocate for a
  * vocabulary of billions. Real vocabularies leave gaps (reserved ids), hence the factor.
  */
-function checkId(piece: string, id: number, numEntries: number, where: string): void {
+export function checkId(piece: string, id: number, numEntries: number, where: string): void {
   const limit = 16 * numEntries + 65_536
   if (Number.isInteger(id) && id >= 0 && id < limit) return
   throw new ConfigError(

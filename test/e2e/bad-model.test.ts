@@ -56,13 +56,20 @@ describe.skipIf(skip)("a model that cannot be served", () => {
     refuse([dir], /error: .*model\.embed_tokens\.weight is \[512, 64\] in the checkpoint, \[512, 128\] by the config/)
   })
 
-  test("a tokenizer with more ids than the vocabulary", () => {
-    const dir = copyWith("tokenizer", "tokenizer.json", (json) => {
-      (json["added_tokens"] as Json[]).push({
-        id: 600, content: "<extra>", special: true, single_word: false, lstrip: false, rstrip: false, normalized: false,
-      })
+  test("quantized weights, whatever else is wrong", () => {
+    const dir = copyWith("gptq", "config.json", (config) => {
+      config["quantization_config"] = { quant_method: "gptq", bits: 4, group_size: 128 }
+      config["architectures"] = ["WizardForCausalLM"]
     })
-    refuse([dir], /error: the tokenizer has ids up to 600; the model's vocabulary ends at 511/)
+    rmSync(join(dir, "tokenizer.json"))
+    refuse([dir], /error: the checkpoint's weights are quantized with GPTQ \(4 bits, 128 in a group\)/)
+  })
+
+  test("a wrong config is told before a tokenizer that is missing", () => {
+    const dir = copyWith("order", "config.json", (config) => void (config["odd"] = 30))
+    rmSync(join(dir, "tokenizer.json"))
+    refuse([dir], /error: .*odd = 30.*--hf-overrides/)
+    refuse([dir, "--hf-overrides", '{"odd": null}'], /error: .*no tokenizer\.json/)
   })
 
   test("a generation config with a value that no request could be served with", () => {

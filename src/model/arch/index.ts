@@ -8,12 +8,29 @@ import { qwen3 } from "./qwen3.ts"
 /** Every architecture this executable knows: one line each. */
 export const ARCHITECTURES: readonly Architecture[] = [llama, mistral, qwen2, qwen3]
 
-/** Errors: `ConfigError` naming the architectures there are. */
-export function findArchitecture(config: Record<string, unknown>): Architecture {
-  const names = config["architectures"]
-  const wanted = Array.isArray(names) ? names.filter((n): n is string => typeof n === "string") : []
-  const found = ARCHITECTURES.find((arch) => wanted.some((name) => arch.hf.includes(name)))
+/**
+ * By config.json's `architectures`, or by its `model_type` where it has none, as files of quantizers and adapters do.
+ * Errors: `ConfigError` naming the architectures there are.
+ */
+export function findArchitecture(config: Readonly<Record<string, unknown>>): Architecture {
+  const names = architectureNames(config)
+  const modelType = config["model_type"]
+  const found = names.length > 0
+    ? ARCHITECTURES.find((arch) => names.some((name) => arch.hf.includes(name)))
+    : ARCHITECTURES.find((arch) => arch.modelType === modelType)
   if (found !== undefined) return found
-  const known = ARCHITECTURES.flatMap((arch) => arch.hf).join(", ")
-  throw new ConfigError(`config.json names the architecture ${wanted.join(", ") || "(none)"}; supported: ${known}`)
+  const known = ARCHITECTURES.map((arch) => arch.hf[0]).join(", ")
+  const stated = names.length > 0
+    ? `names the architecture ${names.join(", ")}`
+    : typeof modelType === "string"
+      ? `names no architecture, and its model_type is "${modelType.slice(0, 80)}"`
+      : "names neither an architecture nor a model_type"
+  throw new ConfigError(`config.json ${stated}; supported: ${known}`)
+}
+
+function architectureNames(config: Readonly<Record<string, unknown>>): readonly string[] {
+  const names = config["architectures"] ?? []
+  if (Array.isArray(names) && names.every((name) => typeof name === "string")) return names as string[]
+  const shown = JSON.stringify(names).slice(0, 80)
+  throw new ConfigError(`config.json: architectures is ${shown}; it must be a list of strings`)
 }

@@ -4,7 +4,9 @@ import { decoderWeights, preNormDecoder } from "../blocks.ts"
 import { decoderConfig } from "../config.ts"
 
 export const llama: Architecture = {
-  hf: ["LlamaForCausalLM"],
+  // The second is what the first conversions of Llama called it.
+  hf: ["LlamaForCausalLM", "LLaMAForCausalLM"],
+  modelType: "llama",
   // Some checkpoints carry another model's sliding_window; Llama has none.
   config: (reader) => {
     const config = decoderConfig(reader)

@@ -5,6 +5,7 @@ import { decoderConfig } from "../config.ts"
 
 export const mistral: Architecture = {
   hf: ["MistralForCausalLM"],
+  modelType: "mistral",
   config: decoderConfig,
   model: (w, c) => preNormDecoder(decoderWeights(w, c, { qkvBias: false, outBias: false, qkNorm: false })),
 }

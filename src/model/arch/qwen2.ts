@@ -5,6 +5,7 @@ import { decoderConfig } from "../config.ts"
 
 export const qwen2: Architecture = {
   hf: ["Qwen2ForCausalLM"],
+  modelType: "qwen2",
   config: decoderConfig,
   model: (w, c) => preNormDecoder(decoderWeights(w, c, { qkvBias: true, outBias: false, qkNorm: false })),
 }

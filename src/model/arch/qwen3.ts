@@ -5,6 +5,7 @@ import { decoderConfig } from "../config.ts"
 
 export const qwen3: Architecture = {
   hf: ["Qwen3ForCausalLM"],
+  modelType: "qwen3",
   config: (reader) => decoderConfig(reader, { headDim: 128 }),
   model: (w, c) =>
     preNormDecoder(decoderWeights(w, c, { qkvBias: c.attentionBias, outBias: c.attentionBias, qkNorm: true })),

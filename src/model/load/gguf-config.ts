@@ -15,8 +15,9 @@ export interface GgufConfigInput {
 /**
  * The config.json that a model would have had, from the metadata of its GGUF file.
  *
- * Errors: `ConfigError` for missing or wrong values, and for keys of the architecture that are not understood: like an
- * unknown config key, one may change the mathematics.
+ * Keys of the architecture that are not understood stay in it under their own names ("llama.some_key"): like an unknown
+ * key of config.json, one may change the mathematics, and whoever reads the config refuses it.
+ * Errors: `ConfigError` for missing or wrong values.
  */
 export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
   const { metadata, architecture, path, shapeOf } = input
@@ -27,7 +28,7 @@ export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
   const numHeads = keys.needInt("attention.head_count")
   const headDim = readHeadDim(keys, hiddenSize, numHeads)
   const maxPositions = keys.needInt("context_length")
-  const config = {
+  const config: Record<string, unknown> = {
     architectures: [identity.hf],
     model_type: identity.modelType,
     hidden_size: hiddenSize,
@@ -49,19 +50,19 @@ export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
     ...tokenIds(new KeyReader(metadata, "tokenizer.ggml.", path)),
   }
   refuseOtherMathematics(keys)
-  keys.assertAllRead()
-  return config
+  return { ...config, ...keys.unread() }
 }
 
 /** generation_config.json from the metadata: ids that end a text, and the sampling that the model's makers advise. */
 export function ggufGenerationConfig(metadata: ReadonlyMap<string, unknown>, path: string): Record<string, unknown> {
   const tokens = new KeyReader(metadata, "tokenizer.ggml.", path)
   const ends = ["eos_token_id", "eot_token_id", "eom_token_id"]
-    .map((key) => tokens.int(key))
+    .map((key) => tokens.tokenId(key))
     .filter((id) => id !== null)
+    .concat(tokens.ints("eos_token_ids"))
   const sampling = new KeyReader(metadata, "general.sampling.", path)
   return withoutNulls({
-    bos_token_id: tokens.int("bos_token_id"),
+    bos_token_id: tokens.tokenId("bos_token_id"),
     eos_token_id: ends.length === 0 ? null : [...new Set(ends)],
     temperature: sampling.float("temp"),
     top_k: sampling.int("top_k"),
@@ -101,12 +102,12 @@ function readRope(keys: KeyReader, factors: readonly number[] | null, maxPositio
   // The older key goes with linear scaling alone.
   const factor = keys.float("rope.scaling.factor") ?? keys.float("rope.scale_linear") ?? 1
   const type = keys.string("rope.scaling.type") ?? "linear"
-  const original = keys.int("rope.scaling.original_context_length") ?? maxPositions
+  const original = keys.int("rope.scaling.original_context_length")
   keys.ignore("rope.scaling.finetuned")
   if (type === "yarn") {
     if (factors !== null)
       throw new ConfigError(`${keys.path}: yarn scaling and a tensor of rotary divisors exclude each other`)
-    return { rope_theta: theta, ...readYarn(keys, factor, original) }
+    return { rope_theta: theta, ...readYarn(keys, factor, original ?? maxPositions) }
   }
   if (type !== "linear" && type !== "none")
     throw new ConfigError(
@@ -118,28 +119,27 @@ function readRope(keys: KeyReader, factors: readonly number[] | null, maxPositio
       throw new ConfigError(`${keys.path}: linear scaling and a tensor of rotary divisors exclude each other`)
     return { rope_theta: theta, rope_type: "factors", factors }
   }
-  return isScaled ? { rope_theta: theta, rope_type: "linear", factor } : { rope_theta: theta, rope_type: "default" }
+  if (!isScaled) return { rope_theta: theta, rope_type: "default" }
+  return withoutNulls({ rope_theta: theta, rope_type: "linear", factor, original_max_position_embeddings: original })
 }
 
 function readYarn(keys: KeyReader, factor: number, original: number): Record<string, unknown> {
   keys.expect("rope.scaling.yarn_ext_factor", 1)
-  const attention = keys.float("rope.scaling.attn_factor") ?? keys.float("rope.scaling.yarn_attn_factor")
   return withoutNulls({
     rope_type: "yarn",
     factor,
     original_max_position_embeddings: original,
     beta_fast: keys.float("rope.scaling.yarn_beta_fast"),
     beta_slow: keys.float("rope.scaling.yarn_beta_slow"),
-    // GGUF's factor multiplies the usual one, config.json's replaces it.
-    attention_factor: attention === null ? null : attention * (factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1),
+    attn_factor: keys.float("rope.scaling.attn_factor") ?? keys.float("rope.scaling.yarn_attn_factor"),
   })
 }
 
 function tokenIds(tokens: KeyReader): Record<string, unknown> {
   return withoutNulls({
-    bos_token_id: tokens.int("bos_token_id"),
-    eos_token_id: tokens.int("eos_token_id"),
-    pad_token_id: tokens.int("padding_token_id"),
+    bos_token_id: tokens.tokenId("bos_token_id"),
+    eos_token_id: tokens.tokenId("eos_token_id"),
+    pad_token_id: tokens.tokenId("padding_token_id"),
   })
 }
 
@@ -148,6 +148,11 @@ function refuseOtherMathematics(keys: KeyReader): void {
   keys.expect("attention.causal", true)
   keys.expect("expert_count", 0)
   keys.expect("expert_used_count", 0)
+  keys.expect("nextn_predict_layers", 0)
+  keys.expect("pooling_type", 0)
+  keys.expect("logit_scale", 1)
+  keys.expect("embedding_scale", 1)
+  keys.expect("residual_scale", 1)
   keys.ignore("tensor_data_layout")
 }
 

@@ -23,6 +23,20 @@ export class KeyReader {
     return one as number
   }
 
+  /** Files write 2^32 - 1, or -1, for a token that there is none of. */
+  tokenId(key: string): number | null {
+    const id = this.int(key)
+    return id === 0xffff_ffff || id === -1 ? null : id
+  }
+
+  /** A list of integers, or one; empty when absent. */
+  ints(key: string): readonly number[] {
+    const value = this.#take(key) ?? []
+    const items: unknown[] = Array.isArray(value) ? value : [value]
+    if (!items.every((item) => Number.isSafeInteger(item))) throw this.#wrong(key, "a list of integers")
+    return items as number[]
+  }
+
   needInt(key: string): number {
     return this.#orFail(key, this.int(key))
   }
@@ -54,16 +68,12 @@ export class KeyReader {
     this.#read.add(key)
   }
 
-  /** Errors: `ConfigError` when keys under the prefix were not asked for. */
-  assertAllRead(): void {
-    const unread = [...this.#metadata.keys()].filter(
+  /** Keys under the prefix that were not asked for, by their whole names. */
+  unread(): Record<string, unknown> {
+    const keys = [...this.#metadata.keys()].filter(
       (key) => key.startsWith(this.#prefix) && !this.#read.has(key.slice(this.#prefix.length)),
     )
-    if (unread.length > 0)
-      throw new ConfigError(
-        `${this.path} has keys that may change the model's output and are not supported: ` +
-          unread.slice(0, 5).join(", "),
-      )
+    return Object.fromEntries(keys.map((key) => [key, this.#metadata.get(key)]))
   }
 
   #take(key: string): unknown {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs"
 import { assert } from "../../base/assert.ts"
 import { ConfigError } from "../../base/errors.ts"
+import { refuseLfsPointer } from "../../base/lfs-pointer.ts"
 import type { FileMapping, MapFile, ModelSource } from "./checkpoint.ts"
 import { TruncatedError } from "./gguf-bytes.ts"
 import { ggufConfig, ggufGenerationConfig } from "./gguf-config.ts"
@@ -54,7 +55,7 @@ function openParts(path: string, map: MapFile): Part[] {
   const split = new KeyReader(first.header.metadata, "split.", path)
   const numParts = split.int("count") ?? 1
   if (numParts <= 1) return [first]
-  const suffix = /-(\d{5})-of-(\d{5})\.gguf$/.exec(path)
+  const suffix = /-(\d{5})-of-(\d{5})(\.gguf)$/i.exec(path)
   if (suffix === null || Number(suffix[2]) !== numParts)
     throw new ConfigError(
       `${path} is one of ${numParts} parts, and its name does not end in -00001-of-${padded(numParts)}.gguf`,
@@ -64,7 +65,8 @@ function openParts(path: string, map: MapFile): Part[] {
       `${path} is a later part of a model; give the one that ends in -00001-of-${padded(numParts)}.gguf`,
     )
   const stem = path.slice(0, suffix.index)
-  const others = Array.from({ length: numParts - 1 }, (_, i) => `${stem}-${padded(i + 2)}-of-${padded(numParts)}.gguf`)
+  const rest = `-of-${padded(numParts)}${suffix[3]}`
+  const others = Array.from({ length: numParts - 1 }, (_, i) => `${stem}-${padded(i + 2)}${rest}`)
   const missing = others.find((other) => !existsSync(other))
   if (missing !== undefined) throw new ConfigError(`${missing} is missing: the model has ${numParts} parts`)
   return [first, ...others.map((other) => openPart(other, map))]
@@ -74,8 +76,12 @@ function padded(part: number): string {
   return String(part).padStart(5, "0")
 }
 
+/** As much of a file as shows whether a pointer is in its place. */
+const LFS_POINTER_BYTES = 128
+
 function openPart(path: string, map: MapFile): Part {
   const file = map(path)
+  refuseLfsPointer(file.bytes(0, Math.min(file.size, LFS_POINTER_BYTES)), path)
   return { path, file, header: readHeader(path, file) }
 }
 

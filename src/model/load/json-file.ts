@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs"
 import { ConfigError } from "../../base/errors.ts"
+import { refuseLfsPointer } from "../../base/lfs-pointer.ts"
 
 // Configurations are kilobytes and the index of the largest checkpoints is a few megabytes.
 const MAX_JSON_BYTES = 64 * 1024 * 1024
@@ -11,9 +12,11 @@ export function readJsonObject(path: string): Record<string, unknown> | null {
   if (!stat.isFile()) throw new ConfigError(`${path} is not a file`)
   if (stat.size > MAX_JSON_BYTES)
     throw new ConfigError(`${path} has ${stat.size} bytes; the limit is ${MAX_JSON_BYTES}`)
+  const bytes = readFileSync(path)
+  refuseLfsPointer(bytes, path)
   let value: unknown
   try {
-    value = JSON.parse(readFileSync(path, "utf8"))
+    value = JSON.parse(bytes.toString("utf8"))
   } catch (error) {
     throw new ConfigError(`${path} cannot be read as JSON: ${(error as Error).message}`)
   }

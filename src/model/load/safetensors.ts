@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { ConfigError } from "../../base/errors.ts"
+import { refuseLfsPointer } from "../../base/lfs-pointer.ts"
 import type { Checkpoint, MapFile } from "./checkpoint.ts"
 import type { DType } from "./dtype.ts"
 import { isObject, readJsonObject } from "./json-file.ts"
@@ -20,6 +21,8 @@ const DTYPES: Readonly<Record<string, DType>> = { F32: "F32", F16: "F16", BF16: 
 export function openSafetensors(directory: string, mapFile: MapFile): Checkpoint {
   const index = readJsonObject(join(directory, INDEX_FILE))
   const shards = index === null ? new Map([[SINGLE_FILE, []]]) : readIndex(index, directory)
+  // Shards that were merged by hand may store a tensor that the index takes from another one.
+  const homes = new Map([...shards].flatMap(([fileName, names]) => names.map((name) => [name, fileName])))
   requireShards(shards, directory)
   return withMappings((keep) => {
     const files = []
@@ -33,7 +36,7 @@ export function openSafetensors(directory: string, mapFile: MapFile): Checkpoint
       if (absent !== undefined)
         throw new ConfigError(`${path} lacks tensor ${absent}, which ${INDEX_FILE} says it holds`)
       files.push(file)
-      entries.push(...found)
+      entries.push(...found.filter(({ name }) => (homes.get(name) ?? fileName) === fileName))
     }
     return new MappedCheckpoint(files, entries)
   })
@@ -72,6 +75,7 @@ function requireShards(shards: ReadonlyMap<string, readonly string[]>, directory
 function readEntries(path: string, file: ReturnType<MapFile>): TensorEntry[] {
   if (file.size < LENGTH_BYTES)
     throw new ConfigError(`${path} is truncated: ${file.size} bytes cannot hold a safetensors header`)
+  refuseLfsPointer(file.bytes(0, Math.min(file.size, 256)), path)
   const prefix = file.bytes(0, LENGTH_BYTES)
   const length = new DataView(prefix.buffer, prefix.byteOffset, LENGTH_BYTES).getBigUint64(0, true)
   if (length > BigInt(MAX_HEADER_BYTES))

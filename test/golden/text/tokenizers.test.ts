@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { RequestError } from "../../../src/base/errors.ts"
 import { ChatTemplate } from "../../../src/text/chat-template.ts"
-import { findChatTemplate } from "../../../src/text/find-chat-template.ts"
+import { findChatTemplates } from "../../../src/text/find-chat-template.ts"
 import { loadTokenizerFromDirectory } from "../../../src/text/load-tokenizer.ts"
 import { fixture } from "../../fixtures.ts"
 
@@ -59,7 +59,7 @@ for (const [name, kind] of Object.entries(KINDS)) {
     })
 
     test("chat prompts", () => {
-      const source = findChatTemplate(dir)
+      const source = findChatTemplates(dir).get("default") ?? null
       expect(source !== null).toBe(golden.chats.length > 0)
       if (source === null) return
       const template = ChatTemplate.parse(source)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { ChatTemplates } from "../../../src/text/chat-templates.ts"
 import { makeApi } from "./harness.ts"
 import type { Json } from "./harness.ts"
 
@@ -114,6 +115,44 @@ describe("whole answers", () => {
     expect(json.prompt_text).toStartWith("<|im_start|>user")
     expect(json.prompt_token_ids[0]).toBe(258)
     expect(json.choices[0].token_ids).toEqual([72])
+  })
+
+  describe("a model with templates for kinds of chats", () => {
+    const apiWith = (sources: Record<string, string>) =>
+      makeApi({ chatTemplates: ChatTemplates.parse(new Map(Object.entries(sources))), api: { toolParser: "hermes" } })
+    const api = apiWith({
+      default: "default {{ messages[0].content }}", tool_use: "{{ tools[0].function.name }}", rag: "rag",
+    })
+    const tools = [{ type: "function", function: { name: "look_up", parameters: {} } }]
+    const documents = [{ text: "d" }]
+    const rows: [name: string, body: Record<string, unknown>, prompt: string][] = [
+      ["neither", {}, "default hi"],
+      ["an empty list", { documents: [] }, "default hi"],
+      ["tools", { tools }, "look_up"],
+      ["documents", { documents }, "rag"],
+      ["both", { tools, documents }, "look_up"],
+      // A name is not a template that somebody brings: no trust is needed.
+      ["a name", { chat_template: "rag" }, "rag"],
+      ["a name, with tools", { chat_template: "default", tools }, "default hi"],
+      ["a name among the variables", { chat_template_kwargs: { chat_template: "rag" } }, "rag"],
+    ]
+    for (const [name, body, prompt] of rows)
+      test(name, async () => {
+        const { status } = await api.post(PATH, { messages, ...body })
+        expect([status, lastPrompt(api)]).toEqual([200, prompt])
+      })
+
+    test("a name that it does not have is a template of the request's own", async () => {
+      const { status, text } = await api.post(PATH, { messages, chat_template: "other" })
+      expect([status, text]).toEqual([400, expect.stringContaining("--trust-request-chat-template")])
+    })
+
+    test("without a default says which there are", async () => {
+      const few = apiWith({ tool_use: "T" })
+      const { status, text } = await few.post(PATH, { messages })
+      expect([status, text]).toEqual([400, expect.stringContaining("only ones named tool_use")])
+      expect((await few.post(PATH, { messages, tools })).status).toBe(200)
+    })
   })
 
   test("a request's own template needs the server's trust", async () => {

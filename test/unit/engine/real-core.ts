@@ -6,6 +6,7 @@ import { AsyncEngine } from "../../../src/engine/async-engine.ts"
 import { EngineCore } from "../../../src/engine/engine-core.ts"
 import type { EngineCoreOutputs, EngineCorePort } from "../../../src/engine/engine-core-port.ts"
 import type { SchedulePlan, StepResult } from "../../../src/core/schedule-plan.ts"
+import { ChatTemplates } from "../../../src/text/chat-templates.ts"
 import { fakeModel } from "../../fake-engine.ts"
 import { ToyTokenizer } from "../../toy-tokenizer.ts"
 import { makeScheduler } from "../core/harness.ts"
@@ -61,7 +62,7 @@ export function makeEngine(options: { runner?: Runner; numBlocks?: number } = {}
     core: port,
     tokenizer,
     model: fakeModel(tokenizer),
-    chatTemplate: null,
+    chatTemplates: new ChatTemplates(),
     now: clock,
     random: { uint64: () => BigInt(Math.floor(Math.random() * 2 ** 53)) },
     maxNumSeqs: MAX_NUM_SEQS,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { ConfigError } from "../../../src/base/errors.ts"
 import { ConfigReader, decoderConfig, type ModelConfig } from "../../../src/model/config.ts"
+import { ropeFrequencies } from "../../../src/model/rope.ts"
 
 const LLAMA = {
   architectures: ["LlamaForCausalLM"],
@@ -24,7 +25,6 @@ function read(over: Record<string, unknown> = {}): ModelConfig {
 
 test("Llama's defaults", () => {
   expect(read()).toEqual({
-    architecture: "LlamaForCausalLM",
     vocabSize: 512,
     hiddenSize: 64,
     intermediateSize: 128,
@@ -35,6 +35,7 @@ test("Llama's defaults", () => {
     rmsNormEps: 1e-5,
     hiddenAct: "silu",
     maxPositionEmbeddings: 256,
+    maxModelLen: 256,
     tieWordEmbeddings: false,
     rope: { theta: 10_000, rotDim: 16, maxPositionEmbeddings: 256, scaling: { type: "default" } },
     rotDim: 16,
@@ -99,6 +100,22 @@ describe("rotary parameters in both forms", () => {
       10_000,
     ],
     [
+      { rope_scaling: { rope_type: "yarn", ...yarn, attn_factor: 0.5, extrapolation_factor: 1 } },
+      { type: "yarn", attnFactor: 0.5, attentionFactor: null },
+      10_000,
+    ],
+    // The older section beside the newer one, as overrides and tools that know one of them leave it.
+    [
+      { rope_parameters: { rope_type: "default", rope_theta: 700 }, rope_scaling: { type: "linear", factor: 2 } },
+      { type: "linear", factor: 2 },
+      700,
+    ],
+    [
+      { rope_parameters: { rope_type: "yarn", ...yarn, rope_theta: 5 }, rope_scaling: { type: "yarn", ...yarn } },
+      { type: "yarn", factor: 4 },
+      5,
+    ],
+    [
       { rope_parameters: { rope_type: "yarn", original_max_position_embeddings: 64, beta_fast: 0, truncate: false } },
       { type: "yarn", factor: 4, betaFast: 32, truncate: false },
       10_000,
@@ -124,9 +141,52 @@ describe("rotary parameters in both forms", () => {
       expect(rope.theta).toBe(theta)
     })
 
+  test("attn_factor multiplies the factor that YaRN derives, attention_factor replaces it", () => {
+    const scalingOf = (over: Record<string, number>) =>
+      ropeFrequencies(read({ rope_scaling: { type: "yarn", ...yarn, ...over } }).rope, 256).attentionScaling
+    const derived = 0.1 * Math.log(4) + 1
+    expect(scalingOf({})).toBeCloseTo(derived, 12)
+    // DeepSeek-R1-0528-Qwen3-8B undoes the derived factor.
+    expect(scalingOf({ attn_factor: 0.8782488562869419 })).toBeCloseTo(1, 12)
+    expect(scalingOf({ attention_factor: 0.5 })).toBe(0.5)
+  })
+
   test("part of a head rotates", () => {
     expect(read({ partial_rotary_factor: 0.5 }).rotDim).toBe(8)
     expect(read({ rope_parameters: { partial_rotary_factor: 0.25, rope_theta: 100 } }).rotDim).toBe(4)
+  })
+})
+
+describe("scaling lengthens the context to the original length times the factor", () => {
+  const rows: [over: Record<string, unknown>, maxModelLen: number][] = [
+    [{}, 256],
+    [{ rope_scaling: { type: "linear", factor: 4 } }, 1024],
+    [{ rope_scaling: { type: "dynamic", factor: 2.5 } }, 640],
+    [{ rope_scaling: { type: "linear", factor: 0.5 } }, 128],
+    [{ rope_scaling: { type: "linear", factor: 4, original_max_position_embeddings: 128 } }, 512],
+    [{ rope_scaling: { type: "yarn", factor: 4 } }, 1024],
+    // Qwen states the length before scaling, others the length after it.
+    [{ rope_scaling: { type: "yarn", factor: 4, original_max_position_embeddings: 200 } }, 800],
+    [{ rope_scaling: { type: "yarn", factor: 4, original_max_position_embeddings: 64 } }, 256],
+    [{ rope_scaling: { type: "yarn", factor: 1.3, original_max_position_embeddings: 250 } }, 325],
+    [{ rope_scaling: { type: "yarn", factor: 2 }, original_max_position_embeddings: 192 }, 384],
+    // These state the length after scaling.
+    [{ rope_scaling: { type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 } }, 256],
+    [{ rope_scaling: { type: "longrope", factor: 4, short_factor: Array(8).fill(1), long_factor: Array(8).fill(2) } },
+      256],
+  ]
+  for (const [over, maxModelLen] of rows)
+    test(JSON.stringify(over), () =>
+      expect(read(over)).toMatchObject({ maxModelLen, maxPositionEmbeddings: 256 }))
+
+  test("dynamic frequencies are stretched beyond the original length alone", () => {
+    const frequencies = (over: Record<string, unknown>, length: number) =>
+      [...ropeFrequencies(read({ rope_scaling: { type: "dynamic", factor: 2, ...over } }).rope, length).invFreq]
+    const plain = [...ropeFrequencies(read().rope, 256).invFreq]
+    expect(frequencies({}, 256)).toEqual(plain)
+    expect(frequencies({ original_max_position_embeddings: 128 }, 128)).toEqual(plain)
+    expect(frequencies({ original_max_position_embeddings: 128 }, 256).at(-1)!).toBeLessThan(plain.at(-1)!)
+    expect(frequencies({}, 512).at(-1)!).toBeLessThan(plain.at(-1)!)
   })
 })
 
@@ -147,8 +207,6 @@ describe("what cannot be served is an error that names key, value and limit", ()
     [{ hidden_act: "quick_gelu" }, /hidden_act is "quick_gelu"; it must be one of silu/],
     [{ hidden_act: "constructor" }, /hidden_act is "constructor"/],
     [{ tie_word_embeddings: 1 }, /tie_word_embeddings is 1; it must be true or false/],
-    [{ architectures: [] }, /config.json has no architectures/],
-    [{ architectures: "LlamaForCausalLM" }, /architectures is "LlamaForCausalLM"; it must be a list of strings/],
     [{ eos_token_id: "</s>" }, /eos_token_id is "<\/s>"/],
     [{ sliding_window: 0 }, /sliding_window is 0/],
     [{ layer_types: ["full_attention"] }, /layer_types has 1 entries, num_hidden_layers is 3/],
@@ -176,6 +234,17 @@ describe("what cannot be served is an error that names key, value and limit", ()
     [{ rope_scaling: { type: "longrope", short_factor: Array(8).fill(0), long_factor: [] } }, /short_factor has 0/],
     [{ rope_scaling: { type: "dynamic", factor: 2 }, head_dim: 2 }, /dynamic rope_scaling needs 4/],
     [{ rope_scaling: 2 }, /rope_scaling is 2; it must be an object/],
+    [
+      { rope_scaling: { type: "yarn", factor: 2, attn_factor: 1, attention_factor: 1 } },
+      /attention_factor and attn_factor; give one of them/,
+    ],
+    [{ rope_scaling: { type: "yarn", factor: 2, extrapolation_factor: 0 } }, /extrapolation_factor is 0; it must be 1/],
+    [{ rope_scaling: { type: "linear", factor: 1e6 }, max_position_embeddings: 2 ** 28 }, /the limit is 268435456/],
+    [
+      { rope_scaling: { type: "linear", factor: 2 }, rope_parameters: { rope_type: "linear", factor: 4 } },
+      /rope_scaling and rope_parameters scale differently/,
+    ],
+    [{ brand_new_key: 1 }, /brand_new_key = 1. HINT: .*--hf-overrides '\{"brand_new_key": null\}'/],
     [{ rope_theta: 0 }, /rope_theta is 0/],
     [{ partial_rotary_factor: 2 }, /partial_rotary_factor is 2/],
   ]
@@ -201,6 +270,46 @@ test("bookkeeping keys are no reason to refuse a model, and neither are nulls", 
       use_mrope: false,
     }),
   ).not.toThrow()
+})
+
+test("keys that released checkpoints carry, and that no decoder computes with", () => {
+  const keys = [
+    "_attn_implementation_internal", "_flash_attn_2_enabled", "_commit_hash", "attn_dropout", "mlp_dropout",
+    "classifier_dropout", "embd_pdrop", "attention_probs_dropout_prob", "gradient_checkpointing", "max_sequence_length",
+    "model_max_length", "seq_length", "tokenizer_model_max_length", "use_flash_attn", "flash_attn", "fuse_swiglu",
+    "neftune_noise_alpha", "loss_type", "cls_token_id", "mask_token_id", "unk_token_id", "max_new_tokens", "min_p",
+    "keys_to_ignore_at_inference", "tensor_parallel_degree", "sequence_parallel", "summary_type", "base_model",
+    "license", "dataset", "init_std", "use_liger_kernel", "chat_template", "eos_token", "cache_implementation",
+  ]
+  expect(() => read(Object.fromEntries(keys.map((key) => [key, "x"])))).not.toThrow()
+})
+
+describe("other names of what a config says", () => {
+  test("pass with the same value, and with no other", () => {
+    const aliases = { num_layers: 3, n_head: 4, n_kv_heads: 2, d_model: 64, ffn_dim: 128, kv_channels: 16, norm_eps: 1e-5 }
+    expect(() => read(aliases)).not.toThrow()
+    for (const [key, value] of Object.entries(aliases))
+      expect(() => read({ [key]: value * 2 })).toThrow(`not supported: ${key} = ${value * 2}`)
+  })
+
+  test("the number of positions as the first conversions called it", () => {
+    const older = { max_position_embeddings: null, max_sequence_length: 2048 }
+    expect(read(older)).toMatchObject({ maxPositionEmbeddings: 2048, maxModelLen: 2048 })
+    expect(read({ max_sequence_length: 2048 }).maxModelLen).toBe(256)
+    expect(() => read({ max_position_embeddings: null })).toThrow(/config.json has no max_position_embeddings/)
+  })
+})
+
+describe("keys that say something about the mathematics pass with the value that changes nothing", () => {
+  const rows: [key: string, neutral: unknown, other: unknown][] = [
+    ["activation", "swiglu", "geglu"], ["alibi", false, true], ["rotary_pct", 1, 0.5], ["logits_scaling", 1, 8],
+    ["num_experts", 0, 8], ["pruned_heads", {}, { "0": [1] }], ["use_qk_norm", false, true], ["bias", false, true],
+  ]
+  for (const [key, neutral, other] of rows)
+    test(key, () => {
+      expect(() => read({ [key]: neutral })).not.toThrow()
+      expect(() => read({ [key]: other })).toThrow(`not supported: ${key} = `)
+    })
 })
 
 test("an architecture may let further keys pass", () => {

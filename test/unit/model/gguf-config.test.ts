@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { ConfigReader, decoderConfig } from "../../../src/model/config.ts"
+import { applyHfOverrides } from "../../../src/model/hf-overrides.ts"
 import { openGguf } from "../../../src/model/load/gguf.ts"
+import { readModelConfig } from "../../../src/model/read-config.ts"
 import { MemoryFile, TINY_LLAMA, tinyLlama, type GgufSpec, type GgufValue } from "./files.ts"
 
 const u32 = (value: number): GgufValue => ({ type: "u32", value })
@@ -13,6 +15,17 @@ function open(over: Readonly<Record<string, GgufValue | null>> = {}, spec: GgufS
     .filter((entry): entry is [string, GgufValue] => entry[1] !== null)
   return openGguf("m.gguf", () => new MemoryFile(tinyLlama({ metadata, ...spec })))
 }
+
+test("ids that end a text: one, several, and none", () => {
+  const ids = (...values: number[]): GgufValue => ({ type: "array", of: 4, items: values.map(u32) })
+  const endsOf = (over: Record<string, GgufValue | null>) => open(over).generationConfig["eos_token_id"]
+  expect(endsOf({ "tokenizer.ggml.eot_token_id": u32(2) })).toEqual([3, 2])
+  expect(endsOf({ "tokenizer.ggml.eos_token_ids": ids(1, 3, 2) })).toEqual([3, 1, 2])
+  expect(endsOf({ "tokenizer.ggml.eos_token_id": null, "tokenizer.ggml.eos_token_ids": ids(1) })).toEqual([1])
+  expect(endsOf({ "tokenizer.ggml.eot_token_id": u32(0xffff_ffff) })).toEqual([3])
+  const none = open({ "tokenizer.ggml.eos_token_id": u32(0xffff_ffff) })
+  expect([none.config["eos_token_id"], none.generationConfig["eos_token_id"]]).toEqual([undefined, undefined])
+})
 
 test("config.json of a plain llama", () => {
   const source = open()
@@ -100,7 +113,7 @@ describe("rotary scaling", () => {
         rope_type: "yarn",
         factor: 4,
         original_max_position_embeddings: 128,
-        attention_factor: 0.5 * (0.1 * Math.log(4) + 1),
+        attn_factor: 0.5,
       },
     ],
     ["divisors", {}, { rope_type: "factors", factors: [1, 1, 1, 2, 4, 8, 8, 8] }, factorsTensor],
@@ -142,12 +155,16 @@ describe("metadata that cannot be honoured is an error that names it", () => {
       /rope.scaling.type is "longrope"; none, linear and yarn are supported/,
     ],
     [{ "llama.expert_count": u32(8) }, /llama.expert_count is 8; it must be 0/],
-    [
-      { "llama.attention.scale": f32(0.1) },
-      /keys that may change the model's output and are not supported: llama.attention.scale/,
-    ],
   ]
   for (const [keys, message] of rows) test(message.source, () => expect(() => open(keys)).toThrow(message))
+
+  test("a key of the architecture that nobody knows stays in the config, whose reader refuses it", () => {
+    const { config } = open({ "llama.attention.scale": f32(0.25) })
+    expect(config["llama.attention.scale"]).toBe(0.25)
+    const read = (values: Record<string, unknown>) => readModelConfig(values)
+    expect(() => read(config)).toThrow(/not supported: llama.attention.scale = 0.25. HINT/)
+    expect(() => read(applyHfOverrides(config, { "llama.attention.scale": null }))).not.toThrow()
+  })
 
   test("no embedding", () => {
     expect(() => open({}, { tensors: [] })).toThrow(/no tensor token_embd.weight/)

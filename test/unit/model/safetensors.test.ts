@@ -127,6 +127,8 @@ describe("a malformed file is an error that says what is wrong", () => {
 
 describe("shards", () => {
   const first = safetensorsFile({ a: F32_PAIR }, new Uint8Array(8))
+  const twoTensors = (name: string) =>
+    safetensorsFile({ a: F32_PAIR, [name]: { ...F32_PAIR, data_offsets: [8, 16] } }, new Uint8Array(16))
   const second = safetensorsFile({ b: F32_PAIR, c: { ...F32_PAIR, data_offsets: [8, 16] } }, new Uint8Array(16))
   const index = (map: Record<string, unknown>): string => JSON.stringify({ metadata: {}, weight_map: map })
   const whole = { a: "one.safetensors", b: "two.safetensors", c: "two.safetensors" }
@@ -158,14 +160,11 @@ describe("shards", () => {
       /one\.safetensors lacks tensor d/,
     ],
     [
-      "tensor in two shards",
+      "tensor in two shards, and not in the index",
       {
-        "model.safetensors.index.json": index({ a: "one.safetensors", x: "two.safetensors" }),
-        "one.safetensors": first,
-        "two.safetensors": safetensorsFile(
-          { a: F32_PAIR, x: { ...F32_PAIR, data_offsets: [8, 16] } },
-          new Uint8Array(16),
-        ),
+        "model.safetensors.index.json": index({ b: "one.safetensors", x: "two.safetensors" }),
+        "one.safetensors": twoTensors("b"),
+        "two.safetensors": twoTensors("x"),
       },
       /tensor a is stored twice/,
     ],
@@ -174,6 +173,22 @@ describe("shards", () => {
     ["index is not JSON", { "model.safetensors.index.json": "{" }, /cannot be read as JSON/],
     ["no file at all", {}, /model\.safetensors is missing/],
   ]
+  test("a tensor in two shards is the one that the index names", () => {
+    for (const home of ["one.safetensors", "two.safetensors"]) {
+      const { checkpoint, mapped } = openFiles({
+        "model.safetensors.index.json": index({ a: home, b: "one.safetensors", x: "two.safetensors" }),
+        "one.safetensors": twoTensors("b"),
+        "two.safetensors": twoTensors("x"),
+      })
+      // Files are mapped in the order in which the index names them.
+      const file = mapped[0]!
+      const { address } = checkpoint.get("a")!
+      expect(address).toBeGreaterThan(file.address)
+      expect(address).toBeLessThan(file.address + file.size)
+      expect(checkpoint.names().filter((name) => name === "a")).toEqual(["a"])
+    }
+  })
+
   for (const [name, files, message] of broken) test(name, () => expect(() => openFiles(files)).toThrow(message))
 
   for (const path of [

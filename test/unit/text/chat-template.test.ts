@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ConfigError, RequestError } from "../../../src/base/errors.ts"
 import { ChatTemplate, type ChatTemplateInput } from "../../../src/text/chat-template.ts"
-import { findChatTemplate, findGgufChatTemplate } from "../../../src/text/find-chat-template.ts"
+import { findChatTemplates, findGgufChatTemplates } from "../../../src/text/find-chat-template.ts"
 
 const render = (source: string, input: Partial<ChatTemplateInput> = {}) => ChatTemplate.parse(source).render({ messages: [], ...input })
 
@@ -112,17 +112,26 @@ describe("where templates are", () => {
   const write = (file: string, content: unknown) => writeFileSync(join(root, file), typeof content === "string" ? content : JSON.stringify(content))
 
   test("the Jinja file, then chat_template.json, then tokenizer_config.json", () => {
-    expect(findChatTemplate(root)).toBeNull()
+    const found = () => Object.fromEntries(findChatTemplates(root))
+    expect(found()).toEqual({})
     write("tokenizer_config.json", { chat_template: [{ name: "default", template: "D" }, { name: "tool_use", template: "T" }] })
-    expect([findChatTemplate(root), findChatTemplate(root, { hasTools: true })]).toEqual(["D", "T"])
+    expect(found()).toEqual({ default: "D", tool_use: "T" })
+    write("tokenizer_config.json", { chat_template: { default: "D", rag: "R" } })
+    expect(found()).toEqual({ default: "D", rag: "R" })
     write("tokenizer_config.json", { chat_template: "C" })
-    expect(findChatTemplate(root, { hasTools: true })).toBe("C")
-    write("chat_template.json", { chat_template: "P" })
-    expect(findChatTemplate(root)).toBe("P")
-    write("chat_template.jinja", "J")
+    expect(found()).toEqual({ default: "C" })
+    // Further templates do not hide the default, wherever that is kept.
     mkdirSync(join(root, "additional_chat_templates"))
     write("additional_chat_templates/tool_use.jinja", "JT")
-    expect([findChatTemplate(root), findChatTemplate(root, { hasTools: true })]).toEqual(["J", "JT"])
+    write("additional_chat_templates/README.md", "no template")
+    expect(found()).toEqual({ default: "C", tool_use: "JT" })
+    write("chat_template.json", { chat_template: "P" })
+    expect(found()).toEqual({ default: "P", tool_use: "JT" })
+    write("chat_template.jinja", "J")
+    expect(found()).toEqual({ default: "J", tool_use: "JT" })
+    // A Jinja file replaces all that tokenizer_config.json says, as it does in transformers.
+    write("tokenizer_config.json", { chat_template: [{ name: "rag", template: "R" }] })
+    expect(found()).toEqual({ default: "J", tool_use: "JT" })
   })
 
   test("GGUF metadata", () => {
@@ -131,7 +140,7 @@ describe("where templates are", () => {
       ["tokenizer.chat_template.tool_use", "GT"],
       ["tokenizer.chat_templates", ["tool_use"]],
     ])
-    expect([findGgufChatTemplate(metadata), findGgufChatTemplate(metadata, { hasTools: true })]).toEqual(["G", "GT"])
-    expect(findGgufChatTemplate(new Map())).toBeNull()
+    expect(Object.fromEntries(findGgufChatTemplates(metadata))).toEqual({ default: "G", tool_use: "GT" })
+    expect(findGgufChatTemplates(new Map()).size).toBe(0)
   })
 })

@@ -4,7 +4,7 @@ import { dirname } from "node:path"
 import { ConfigError } from "../../../src/base/errors.ts"
 import { parseGguf } from "../../../src/model/load/gguf-header.ts"
 import { byteToChar } from "../../../src/text/byte-level.ts"
-import { findGgufChatTemplate } from "../../../src/text/find-chat-template.ts"
+import { findGgufChatTemplates } from "../../../src/text/find-chat-template.ts"
 import { loadTokenizerFromGguf } from "../../../src/text/gguf-tokenizer.ts"
 import { loadTokenizerFromDirectory } from "../../../src/text/load-tokenizer.ts"
 import type { Tokenizer } from "../../../src/text/tokenizer.ts"
@@ -31,7 +31,7 @@ for (const path of ["gguf-llama/Q4_0", "gguf-qwen2/Q8_0", "gguf-k-llama/Q4_K_M"]
       original.eosTokenId,
       original.padTokenId,
     ])
-    expect(findGgufChatTemplate(metadata)).toContain("<|im_start|>")
+    expect(findGgufChatTemplates(metadata).get("default")).toContain("<|im_start|>")
   })
 }
 
@@ -119,6 +119,47 @@ describe("kind llama", () => {
     expect(tokenizer.encode("ab")).toEqual([tokenizer.tokenId("ab")!])
     expect(tokenizer.decode(tokenizer.encode(" ab"))).toBe(" ab")
   })
+})
+
+describe("what makes a model worse is told", () => {
+  async function warnings(metadata: Map<string, unknown>): Promise<string[]> {
+    const lines: string[] = []
+    await loadTokenizerFromGguf(metadata, (line) => lines.push(line))
+    return lines
+  }
+
+  test("a missing pre-tokenizer, loudly", async () => {
+    const metadata = gpt2Metadata()
+    metadata.delete("tokenizer.ggml.pre")
+    const lines = await warnings(metadata)
+    expect(lines[0]).toContain("tokenizer.ggml.pre is missing")
+    expect(lines.join("\n")).toContain("GENERATION QUALITY WILL BE DEGRADED!")
+    expect((await loadTokenizerFromGguf(metadata)).encode("he")).toEqual([256])
+  })
+
+  test("nothing of files that say what they are", async () => {
+    expect(await warnings(gpt2Metadata())).toEqual([])
+    expect(await warnings(gpt2Metadata({ pre: "default" }))).toEqual([])
+    expect(await warnings(llamaMetadata())).toEqual([])
+  })
+
+  test("a padding token out of range, which is none", async () => {
+    const metadata = gpt2Metadata({ padding_token_id: 259 })
+    expect(await warnings(metadata)).toEqual([
+      "tokenizer.ggml.padding_token_id is 259, and the vocabulary has 259 tokens: it is ignored",
+    ])
+    expect((await loadTokenizerFromGguf(metadata)).padTokenId).toBeNull()
+    for (const none of [-1, 0xffff_ffff]) expect(await warnings(gpt2Metadata({ padding_token_id: none }))).toEqual([])
+  })
+})
+
+test("ends of turns are special tokens in a file that tells no types", async () => {
+  const tokens = [...(gpt2Metadata().get("tokenizer.ggml.tokens") as string[]), "<|im_end|>"]
+  const metadata = gpt2Metadata({ tokens })
+  metadata.delete("tokenizer.ggml.token_type")
+  const tokenizer = await loadTokenizerFromGguf(metadata)
+  expect(tokenizer.encode("he<|im_end|>")).toEqual([256, 259])
+  expect(tokenizer.isSpecial(259)).toBe(true)
 })
 
 test("what cannot be used is refused by name", async () => {

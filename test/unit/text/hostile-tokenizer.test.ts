@@ -95,6 +95,17 @@ describe("special tokens by name", () => {
     expect(tokenizer.vocabSize).toBe(301)
     expect(tokenizer.tokenString(299)).toBeNull()
   })
+
+  test("added_tokens_decoder may have ids that are none, and none that would take memory", async () => {
+    const config = (id: string) => ({ added_tokens_decoder: { [id]: { content: "<new>", special: true } } })
+    const tokenizer = await load(good, { "tokenizer_config.json": config("-1") })
+    expect([tokenizer.vocabSize, tokenizer.tokenId("<new>")]).toEqual([259, null])
+    for (const id of ["2000000000", "1.5", "x"]) {
+      const failure: unknown = await load(good, { "tokenizer_config.json": config(id) }).catch((error: unknown) => error)
+      expect(failure).toBeInstanceOf(ConfigError)
+      expect((failure as Error).message).toContain('tokenizer_config.json: the id of "<new>" is')
+    }
+  })
 })
 
 test("text that once stopped tiktoken: a million spaces, a piece of a megabyte", async () => {

@@ -1,0 +1,50 @@
+/** Which template a chat is rendered with: one that the request names or brings, else the model's for such a chat. */
+import { ConfigError, RequestError } from "../base/errors.ts"
+import { ChatTemplate } from "../text/chat-template.ts"
+import type { ChatTemplates } from "../text/chat-templates.ts"
+import type { ApiContext } from "./context.ts"
+import type { TemplateFields } from "./schema/messages.ts"
+
+/**
+ * A request may name one of the model's templates; it may bring one of its own where that is trusted.
+ * Errors: `RequestError` when there is no such template, or none for this chat.
+ */
+export function chooseTemplate(
+  { client, options }: ApiContext, fields: TemplateFields, tools: TemplateFields["tools"],
+): ChatTemplate {
+  const asked = fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
+  if (asked === null) return templateOfModel(client.chatTemplates, tools ?? [], fields.documents ?? [])
+  const named = typeof asked === "string" ? client.chatTemplates.get(asked) : null
+  if (named !== null) return named
+  if (!options.trustRequestChatTemplate) {
+    throw new RequestError(
+      "Chat template is passed with request, but --trust-request-chat-template is not set. " +
+        "Refused request with untrusted chat template.",
+    )
+  }
+  if (typeof asked !== "string") throw new RequestError("chat_template must be a string.", { param: "chat_template" })
+  return parseTemplate(asked)
+}
+
+function templateOfModel(
+  templates: ChatTemplates, tools: readonly unknown[], documents: readonly unknown[],
+): ChatTemplate {
+  const chosen = templates.choose({ hasTools: tools.length > 0, hasDocuments: documents.length > 0 })
+  if (chosen !== null) return chosen
+  const { names } = templates
+  throw new RequestError(
+    names.length === 0
+      ? "The model has no chat template: start the server with --chat-template, or use /v1/completions."
+      : `The model has no default chat template, only ones named ${names.join(", ")}: name one of them in ` +
+        "chat_template, or start the server with --chat-template.",
+  )
+}
+
+function parseTemplate(source: string): ChatTemplate {
+  try {
+    return ChatTemplate.parse(source)
+  } catch (error) {
+    if (error instanceof ConfigError) throw new RequestError(error.message, { param: "chat_template" })
+    throw error
+  }
+}
