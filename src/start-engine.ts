@@ -16,6 +16,7 @@ import type { RandomSource } from "./engine/parallel-sampling.ts"
 import { reasoningMarkers } from "./engine/reasoning-markers.ts"
 import { WorkerPort } from "./engine/worker-port.ts"
 import type { EngineStart } from "./exec/engine-config.ts"
+import { eosNotice, sortEosIds } from "./model/eos-ids.ts"
 import { readGenerationConfig } from "./model/generation-config.ts"
 import type { ModelSource } from "./model/load/checkpoint.ts"
 import { openModel } from "./model/load/open.ts"
@@ -95,9 +96,12 @@ function modelInfo(
 ): ModelInfo {
   const { defaults, eosTokenIds } =
     readGenerationConfig(options.generationConfig, source.generationConfig, options.overrideGenerationConfig)
-  const all = [...new Set([tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds])]
+  const named = [tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds]
+  const eos = sortEosIds(named, ready.vocabSize)
+  const notice = eosNotice(eos, ready.vocabSize)
+  if (notice !== null) options.onNotice(notice)
   const reasoning = reasoningMarkers(options.reasoningConfig, tokenizer)
-  const [eosTokenId = null, ...extraEosTokenIds] = all.filter((id) => id !== null)
+  const [eosTokenId = null, ...extraEosTokenIds] = eos.ids
   return {
     servedNames: options.servedModelNames, root: options.root, maxModelLen: ready.maxModelLen,
     vocabSize: ready.vocabSize, maxLogprobs: options.maxLogprobs, created: Math.floor(Date.now() / 1000),

@@ -49,8 +49,8 @@ export class EngineCore {
     this.#prepare()
   }
 
-  add(request: EngineCoreRequest): void {
-    this.#deps.scheduler.addRequest(new Request(request))
+  add(requests: readonly EngineCoreRequest[]): void {
+    for (const request of requests) this.#deps.scheduler.addRequest(new Request(request))
     this.#wake()
   }
 

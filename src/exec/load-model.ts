@@ -24,6 +24,7 @@ import type { LogitsProcessor, MakeLogitsProcessor } from "./logits-processors/i
 import { planMemory, type MemoryPlan } from "./memory-plan.ts"
 import { modelCost, type ModelCost } from "./model-cost.ts"
 import { ModelRunner } from "./model-runner.ts"
+import { scratchBytes } from "./scratch-bytes.ts"
 import { systemMemory } from "./system-memory.ts"
 
 /** Rows the output head takes at a time: logits are [rows, V]. */
@@ -39,6 +40,8 @@ export interface LoadedModel {
   readonly logitsProcessors: readonly string[]
   /** Where it computes. */
   readonly stream: NativeStream
+  /** Of weights and scratch, outside of the kernel library; it does not change while the model is awake. */
+  bytesAllocated(): number
   /** Errors: those of `ModelRunner.execute`. Requires: awake, or an empty plan. */
   execute(plan: SchedulePlan): StepResult
   /** Errors: `NativeError`. */
@@ -82,8 +85,10 @@ function load(
   let processors: readonly LogitsProcessor[]
   try {
     const device = new Device(library, stream)
+    const most = batchLimits(engine, engine.maxModelLen ?? config.maxPositionEmbeddings)
+    const numThreads = engine.numThreads || Number(library.info()["cores"])
     plan = planMemory(engine, {
-      weightBytes: first.map.plan(device, first.compute), scratchBytes: scratchBytes(engine, config), groups,
+      weightBytes: first.map.plan(device, first.compute), scratchBytes: scratchBytes(config, most, numThreads), groups,
       bytesPerBlock: bytesPerBlock(device, config, shape), modelMaxLen: config.maxPositionEmbeddings,
     }, systemMemory())
     onPlan(plan)
@@ -120,6 +125,7 @@ function load(
     assert(steps.requests.length === 0, "a model that sleeps was asked to compute")
     return { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
   }
+  const bytesAllocated = (): number => parts?.device.bytesAllocated ?? 0
   const prepare = (blockIds: readonly number[]): boolean => parts !== null && kv.prepare(blockIds)
   const dispose = (): void => {
     sleep(2)
@@ -127,7 +133,9 @@ function load(
   }
   const cost = modelCost(config, first.map, shape.dtype)
   const logitsProcessors = processors.map(({ name }) => name)
-  return { config, groups, plan, cost, logitsProcessors, stream, execute, prepare, sleep, wake, dispose }
+  return {
+    config, groups, plan, cost, logitsProcessors, stream, bytesAllocated, execute, prepare, sleep, wake, dispose,
+  }
 }
 
 /** Errors: `ConfigError` when others have taken the memory meanwhile. */
@@ -167,6 +175,7 @@ function open(engine: EngineConfig, library: KernelLibrary): OpenModel {
 /** What sleep gives back: weights, scratch, and the forward pass that is laid down over them. */
 interface ModelParts {
   readonly runner: ModelRunner
+  readonly device: Device
   dispose(): void
 }
 
@@ -182,10 +191,7 @@ function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv, pr
   const { config, map } = model
   try {
     map.load(device, model.compute)
-    const limits: BatchLimits = {
-      maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, blockSize: engine.blockSize,
-      maxModelLen: plan.maxModelLen, maxSamples: Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs),
-    }
+    const limits = batchLimits(engine, plan.maxModelLen)
     const batch = new InputBatch(device, limits)
     const builder = new GraphBuilder(device, batch.inputs, limits.maxTokens, engine.activationBits)
     const logits = device.matrix(limits.maxSamples, config.vocabSize)
@@ -201,11 +207,18 @@ function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv, pr
       map.destroy()
       device.dispose()
     }
-    return { runner, dispose }
+    return { runner, device, dispose }
   } catch (error) {
     map.destroy()
     device.dispose()
     throw error
+  }
+}
+
+function batchLimits(engine: EngineConfig, maxModelLen: number): BatchLimits {
+  return {
+    maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, blockSize: engine.blockSize, maxModelLen,
+    maxSamples: Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs),
   }
 }
 
@@ -219,12 +232,4 @@ function ropeTable(device: Device, config: ModelConfig, numPositions: number, in
   const table = device.float32(numPositions * rotDim)
   table.data.set(buildCosSinTable(config.rope, config.headDim, rotDim, numPositions))
   return { table, rotDim, numPositions, interleaved }
-}
-
-/** What the buffers of `blocks.ts`, the logits and the rotary table take, for the plan. */
-function scratchBytes(engine: EngineConfig, c: ModelConfig): number {
-  const perToken = 2 * c.hiddenSize + (c.numHeads + 2 * c.numKvHeads) * c.headDim + 2 * c.intermediateSize
-  const samples = Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs)
-  const positions = engine.maxModelLen ?? c.maxPositionEmbeddings
-  return 4 * (perToken * engine.maxNumBatchedTokens + samples * (c.vocabSize + c.hiddenSize) + positions * c.headDim)
 }

@@ -1,8 +1,9 @@
-import type { ScheduledRequest, StepResult } from "../core/schedule-plan.ts"
+import type { ScheduledRequest, StepResult, TokenLogprobs } from "../core/schedule-plan.ts"
 import type { Device, Matrix } from "../tensor/device.ts"
 import type { InputBatch } from "./input-batch.ts"
-import { returnsLogits, type LogprobsMode } from "../core/logprobs-mode.ts"
-import { LogprobsOp } from "./sampler/logprobs-op.ts"
+import { FiniteRows } from "./finite-rows.ts"
+import { NOT_FINITE } from "./sampler/logits-process.ts"
+import type { LogprobsOp } from "./sampler/logprobs-op.ts"
 
 /**
  * Log-probabilities of the prompt tokens that a plan asks for: the output head over the rows before them, as many at a
@@ -12,36 +13,50 @@ export class PromptLogprobsReader {
   readonly #batch: InputBatch
   readonly #logits: Matrix
   readonly #op: LogprobsOp
+  readonly #finite: FiniteRows
   readonly #runHead: (rows: ArrayLike<number>) => void
 
   /** `runHead` computes the logits of rows of the step. */
   constructor(
     device: Device, batch: InputBatch, logits: Matrix,
-    options: { mode: LogprobsMode; runHead: (rows: ArrayLike<number>) => void },
+    options: { op: LogprobsOp; runHead: (rows: ArrayLike<number>) => void },
   ) {
-    const maxRows = batch.limits.maxSamples
     this.#batch = batch
     this.#logits = logits
     this.#runHead = options.runHead
-    this.#op = new LogprobsOp(device, { vocabSize: logits.cols, maxRows, asLogits: returnsLogits(options.mode) })
+    this.#op = options.op
+    this.#finite = new FiniteRows(device, logits, batch.limits.maxSamples)
   }
 
-  /** Requires: the forward pass of `requests` has run, and nobody needs the logits that are there. */
+  /** What the constructor allocates. */
+  static bytes(maxSamples: number): number {
+    return FiniteRows.bytes(maxSamples)
+  }
+
+  /**
+   * Adds to the entries and the failures of `result`; requests that have failed already are passed over.
+   * Requires: the forward pass of `requests` has run, and nobody needs the logits that are there.
+   */
   read(requests: readonly ScheduledRequest[], result: StepResult): void {
     requests.forEach((request, r) => {
-      if (request.promptLogprobs !== null) this.#readRequest(request, r, result)
+      if (request.promptLogprobs === null || result.failures?.has(request.requestId)) return
+      const entries = this.#readRequest(request, r)
+      if (entries !== null) result.promptLogprobs.set(request.requestId, entries)
+      else (result.failures ??= new Map()).set(request.requestId, NOT_FINITE)
     })
   }
 
-  #readRequest(request: ScheduledRequest, r: number, result: StepResult): void {
+  /** Null where the logits are not finite. */
+  #readRequest(request: ScheduledRequest, r: number): TokenLogprobs[] | null {
     const { first, end } = request.promptLogprobs!
     const numTop = Math.min(request.sampling.promptLogprobs ?? 0, this.#logits.cols)
-    const entries = []
+    const entries: TokenLogprobs[] = []
     for (let from = first; from < end; from += this.#batch.limits.maxSamples) {
       const tokenIds = request.tokenIds.slice(from, Math.min(end, from + this.#batch.limits.maxSamples))
       this.#runHead(tokenIds.map((_, i) => this.#batch.rowOf(r, request, from + i - 1)))
+      if (this.#finite.findOthers(tokenIds.length).length > 0) return null
       entries.push(...this.#op.read(this.#logits, tokenIds, tokenIds.map(() => numTop)))
     }
-    result.promptLogprobs.set(request.requestId, entries)
+    return entries
   }
 }

@@ -103,13 +103,13 @@ export class FakeRunner {
     const sampled: number[] = []
     let isAccepting = true
     for (let p = numComputedTokens; p < end; p++) {
-      const tokenId = p < tokenIds.length ? tokenIds[p] : draftTokenIds[p - tokenIds.length]
+      const tokenId = p < tokenIds.length ? tokenIds.at(p) : draftTokenIds[p - tokenIds.length]
       assert(tokenId !== undefined, () => `${request.requestId}: no token at ${p}`)
       this.#write(request, 0, p, mix(tokenId, p, salt))
       this.#write(request, 1, p, this.#attend(request, 0, p, windows[0]))
       if (promptLogprobs !== null && p + 1 >= promptLogprobs.first && p + 1 < promptLogprobs.end) {
         const output = this.#attend(request, 1, p, windows[1])
-        judged.push(judge(output, tokenIds[p + 1] as number, request.sampling.promptLogprobs ?? 0))
+        judged.push(judge(output, tokenIds.at(p + 1) as number, request.sampling.promptLogprobs ?? 0))
       }
       if (p < tokenIds.length - 1 || !isAccepting) continue
       const next = toToken(this.#attend(request, 1, p, windows[1]))

@@ -13,6 +13,7 @@
  */
 import { hash } from "node:crypto"
 import { assert } from "../../base/assert.ts"
+import type { TokenSequence } from "../token-list.ts"
 
 /** A sha256 in hex. */
 export type BlockHash = string & { readonly blockHash: unique symbol }
@@ -27,7 +28,7 @@ export const ROOT_HASH = hash("sha256", "baozi-block-root", "hex") as BlockHash
 
 /** What a request gives for the naming of its blocks. */
 export interface HashedPrefix {
-  readonly tokenIds: readonly number[]
+  readonly tokenIds: TokenSequence
   /** Names of its first full blocks; grows with `tokenIds`. */
   readonly blockHashes: BlockHash[]
   readonly cacheSalt: string | null
@@ -58,7 +59,7 @@ let scratch = Buffer.alloc(4096)
 /** The name of the block that holds `tokenIds[start, end)` after `parent` (null for the first block). */
 export function hashBlock(
   parent: BlockHash | null,
-  tokenIds: readonly number[],
+  tokenIds: TokenSequence,
   range: { start: number; end: number },
   extraKeys: readonly ExtraKey[] = [],
 ): BlockHash {
@@ -68,7 +69,7 @@ export function hashBlock(
   scratch.write(parent ?? ROOT_HASH, 0, DIGEST_BYTES, "hex")
   let at = scratch.writeUInt32LE(range.end - range.start, DIGEST_BYTES)
   for (let i = range.start; i < range.end; i++) {
-    const id = tokenIds[i]
+    const id = tokenIds.at(i)
     assert(id !== undefined, () => `no token at ${i} of ${tokenIds.length}`)
     at = scratch.writeInt32LE(id, at)
   }
