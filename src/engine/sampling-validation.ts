@@ -172,6 +172,9 @@ function checkSeed(seed: bigint | null): void {
 function checkRepetitionDetection({ maxPatternSize, minPatternSize, minCount }: RepetitionDetectionParams): void {
   const field = "repetition_detection"
   const refuseUnlessAtLeast = (least: number, name: string, value: number) => {
+    if (value > Number.MAX_SAFE_INTEGER) {
+      refuse(`${field}.${name} must be at most ${Number.MAX_SAFE_INTEGER}, got ${value}.`, field)
+    }
     if (!isInteger(value) || value < least) refuse(`${field}.${name} must be at least ${least}, got ${value}.`, field)
   }
   refuseUnlessAtLeast(0, "max_pattern_size", maxPatternSize)

@@ -106,6 +106,7 @@ describe("validateSampling", () => {
     [{ streamInterval: 0 }, "stream_interval", ["0"]],
     [{ seed: 2n ** 64n }, null, ["seed", "64 bits"]],
     [repetition(-1, 0, 2), "repetition_detection", ["max_pattern_size", "-1"]],
+    [repetition(2 ** 63, 0, 2), "repetition_detection", ["max_pattern_size", "9007199254740991"]],
     [repetition(3, 4, 2), "repetition_detection", ["min_pattern_size", "4", "3"]],
     [repetition(3, 1, 1), "repetition_detection", ["min_count", "1"]],
   ]
