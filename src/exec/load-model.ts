@@ -87,8 +87,10 @@ function load(
     const device = new Device(library, stream)
     const most = batchLimits(engine, engine.maxModelLen ?? config.maxPositionEmbeddings)
     const numThreads = engine.numThreads || Number(library.info()["cores"])
+    const { enablePrefixCaching } = engine
     plan = planMemory(engine, {
-      weightBytes: first.map.plan(device, first.compute), scratchBytes: scratchBytes(config, most, numThreads), groups,
+      weightBytes: first.map.plan(device, first.compute), groups,
+      scratchBytes: scratchBytes(config, most, { numThreads, enablePrefixCaching }),
       bytesPerBlock: bytesPerBlock(device, config, shape), modelMaxLen: config.maxPositionEmbeddings,
     }, systemMemory())
     onPlan(plan)

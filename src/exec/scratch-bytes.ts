@@ -1,15 +1,19 @@
 /**
  * The memory that a model needs beside its weights and its KV cache, for the plan: all that is allocated when it is
- * loaded, and what the kernel library takes for itself while it runs. Nothing else is allocated afterwards.
+ * loaded, what the kernel library takes for itself while it runs, and the log-probabilities that are kept beside cached
+ * prefixes. Nothing else grows afterwards.
  */
+import { PROMPT_LOGPROBS_CACHE_BYTES } from "../core/scheduler-config.ts"
 import type { ModelConfig } from "../model/config.ts"
 import { InputBatch, type BatchLimits } from "./input-batch.ts"
 import { ModelRunner } from "./model-runner.ts"
 
 /** Bytes. `numThreads`: of the kernel library. */
-export function scratchBytes(c: ModelConfig, limits: BatchLimits, numThreads: number): number {
+export function scratchBytes(
+  c: ModelConfig, limits: BatchLimits, options: { numThreads: number; enablePrefixCaching: boolean },
+): number {
   return forwardBytes(c, limits) + InputBatch.bytes(limits) + ModelRunner.bytes(c.vocabSize, limits) +
-    libraryBytes(c, limits, numThreads)
+    libraryBytes(c, limits, options.numThreads) + (options.enablePrefixCaching ? PROMPT_LOGPROBS_CACHE_BYTES : 0)
 }
 
 /** The buffers of `blocks.ts`, the logits and the rotary table. */

@@ -50,7 +50,8 @@ const STEPS: Partial<EngineConfig>[] = [
 /** Prompt tokens that the cache would give a request. */
 function numCached({ scheduler }: TestEngine, promptTokenIds: readonly number[]): number {
   const sampling = defaultSamplingParams()
-  return scheduler.kv.findPrefixHit(new Request({ requestId: "probe", promptTokenIds, sampling, arrivalTime: 0 })).numTokens
+  const probe = new Request({ requestId: "probe", promptTokenIds, sampling, arrivalTime: 0 })
+  return scheduler.kv.findPrefixHit(probe).numTokens
 }
 
 describe.each([

@@ -17,7 +17,8 @@ export interface Poison {
 }
 
 /** A copy of the model in `dir` with one value replaced; it is removed when disposed of. */
-export function poisonedModel(dir: string, { tensor, at: [row, column], value }: Poison): Disposable & { path: string } {
+export function poisonedModel(dir: string, poison: Poison): Disposable & { path: string } {
+  const { tensor, at: [row, column], value } = poison
   const path = mkdtempSync(join(tmpdir(), "baozi-poisoned-"))
   cpSync(dir, path, { recursive: true })
   const file = join(path, "model.safetensors")

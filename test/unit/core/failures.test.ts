@@ -60,7 +60,9 @@ describe("a request whose numbers are not finite", () => {
     // In the order in which they were.
     const apart = stepFailing(scheduler, { a: SPOILED })
     expect(Object.entries(scheduledTokens(apart))).toEqual([["a", 49], ["b", 49]])
-    expect(apart.outputs).toMatchObject([{ requestId: "a", finishReason: "error" }, { requestId: "b", newTokenIds: [7] }])
+    expect(apart.outputs).toMatchObject([
+      { requestId: "a", finishReason: "error" }, { requestId: "b", newTokenIds: [7] },
+    ])
     scheduler.addRequest(makeRequest([...common, 3], { requestId: "c" }))
     expect(scheduledTokens(stepFailing(scheduler, {}))).toEqual({ b: 1, c: 49 })
     expect(cachedOf(scheduler, [...common, 4])).toBe(48)
