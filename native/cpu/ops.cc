@@ -77,8 +77,10 @@ bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_args *arg
   BZ_TRY(bz::check_logits_process(args, &a));
   if (a.num_requests == 0) return BZ_OK;
   const uint64_t row_bytes = (uint64_t{a.vocab_size} * 4 + 63) / 64 * 64;
+  // A row that asks for nothing is read once.
+  const uint64_t work = a.num_requests > 1 ? uint64_t{a.num_requests} * a.vocab_size / 4 : 0;
   return submit(stream, stream->kernels->logits_process, a,
-                {.work = a.num_requests > 1 ? UINT64_MAX : 0, .scratch_bytes = row_bytes * stream->num_threads});
+                {.work = work, .scratch_bytes = row_bytes * stream->num_threads});
 }
 
 bz_status bz_sample(bz_stream *stream, const bz_sample_args *args) {

@@ -11,9 +11,9 @@
 **   Calls   every op is (stream, const args *). Args structs start with their own size: a mismatch is BZ_EABI. A struct
 **           that has grown at its end within an ABI version is taken in its earlier size too, with 0 for what is new.
 **           They are read before the call returns; the buffers they point at must live until the stream passes the op
-**           (on the CPU an op is complete when its call returns). Pointers are 64-byte aligned buffers from bz_mem_alloc
-**           unless an op says otherwise. Reserved fields must be 0. A count of 0 (num_tokens, num_requests) is a
-**           successful no-op.
+**           (on the CPU an op is complete when its call returns). Pointers are 64-byte aligned buffers from
+**           bz_mem_alloc unless an op says otherwise. Reserved fields must be 0. A count of 0 (num_tokens,
+**           num_requests) is a successful no-op.
 **   Errors  a status, and words for it from bz_last_error on the same thread. Nothing throws, nothing exits.
 **   Threads one thread drives a stream. Kernels split outputs over threads and never a reduction: results do not depend
 **           on the number of threads.
@@ -424,8 +424,8 @@ BZ_API bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_ar
 ** out_processed, if not NULL: what was drawn from: logits / temperature, -inf where min_p, top_k or top_p took the
 ** token out; of a greedy row the logits as they are.
 ** row_status, if not NULL: one status for each row, BZ_EDEVICE where a logit is NaN. Such a row gives id 0 and leaves
-**   its row of out_processed undefined; the other rows are as they would be without it. Without row_status a NaN fails the
-**   call with BZ_EDEVICE.
+**   its row of out_processed undefined; the other rows are as they would be without it. Without row_status a NaN fails
+**   the call with BZ_EDEVICE.
 ** Shapes  logits [R, V] with stride, not changed; temperature, top_p, min_p float [R]; top_k int32 [R] (<= 0 or
 **         >= V: off); seeds uint64 [R]; positions int32 [R]; out int32 [R]; out_processed [R, V] with its stride.
 **         row_status was added to ABI version 3: the size without it is taken too. Source: arXiv:1611.01144. */

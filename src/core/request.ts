@@ -39,6 +39,8 @@ export interface RequestInit {
   readonly cacheSalt?: string | null
   /** Keys that separate all this request's cached blocks from others', such as its adapter. */
   readonly extraHashKeys?: readonly ExtraKey[]
+  /** One array for all requests of one prompt with equal keys, so that its blocks are named once. */
+  readonly promptHashes?: BlockHash[]
 }
 
 const NO_KEYS: readonly ExtraKey[] = []
@@ -57,6 +59,7 @@ export class Request {
   readonly numPromptTokens: number
   /** Names of the first full blocks; grows with `tokenIds`. */
   readonly blockHashes: BlockHash[] = []
+  readonly promptHashes: BlockHash[]
   /** Null when they were not asked for. */
   readonly promptLogprobs: PromptLogprobs | null
 
@@ -96,6 +99,7 @@ export class Request {
     this.extraHashKeys = init.extraHashKeys ?? NO_KEYS
     this.tokenIds = new TokenList(init.promptTokenIds)
     this.numPromptTokens = init.promptTokenIds.length
+    this.promptHashes = init.promptHashes ?? []
     const numTop = init.sampling.promptLogprobs
     this.promptLogprobs = numTop === null ? null : new PromptLogprobs(this.numPromptTokens, numTop)
   }

@@ -9,7 +9,7 @@ import type { SchedulerStats } from "../core/scheduler-stats.ts"
  * the request, and no output of a request arrives after the batch that finished it.
  */
 export interface EngineCorePort {
-  /** Requests that come together; what they share (a prompt, lists of ids) is sent once. */
+  /** The choices of one request; what they share (the prompt, lists of ids) is sent, and kept, once. */
   add(requests: readonly EngineCoreRequest[]): void
   /** Idempotent; unknown and finished ids are ignored. An aborted request gets no further output. */
   abort(requestIds: readonly string[]): void

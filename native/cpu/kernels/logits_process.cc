@@ -1,5 +1,5 @@
-// bz_logits_process. A row belongs to one thread. What a row does not ask for costs nothing, but for one pass that looks
-// whether its logits are finite where the caller wants a status for each row.
+// bz_logits_process. A row belongs to one thread. What a row does not ask for costs nothing, but for one pass that
+// looks whether its logits are finite where the caller wants a status for each row.
 #include <cmath>
 
 #include "../kernels.h"

@@ -31,6 +31,9 @@ export interface HashedPrefix {
   readonly tokenIds: TokenSequence
   /** Names of its first full blocks; grows with `tokenIds`. */
   readonly blockHashes: BlockHash[]
+  readonly numPromptTokens: number
+  /** Names of the prompt's full blocks that are known: of one prompt and salt, and shared by all that have them. */
+  readonly promptHashes: BlockHash[]
   readonly cacheSalt: string | null
   /** Keys that hold for all its blocks. */
   readonly extraHashKeys: readonly ExtraKey[]
@@ -38,10 +41,14 @@ export interface HashedPrefix {
 
 /** Names the full blocks of `prefix` that have no name yet. Nothing to do costs one comparison. */
 export function extendBlockHashes(prefix: HashedPrefix, blockSize: number): void {
-  const { tokenIds, blockHashes } = prefix
+  const { tokenIds, blockHashes, promptHashes, numPromptTokens } = prefix
   for (let start = blockHashes.length * blockSize; start + blockSize <= tokenIds.length; start += blockSize) {
-    const parent = blockHashes[blockHashes.length - 1] ?? null
-    blockHashes.push(hashBlock(parent, tokenIds, { start, end: start + blockSize }, extraKeysOf(prefix, start)))
+    const block = blockHashes.length
+    const parent = blockHashes[block - 1] ?? null
+    const name = promptHashes[block] ??
+      hashBlock(parent, tokenIds, { start, end: start + blockSize }, extraKeysOf(prefix, start))
+    blockHashes.push(name)
+    if (block === promptHashes.length && start + blockSize <= numPromptTokens) promptHashes.push(name)
   }
 }
 
