@@ -435,6 +435,7 @@ export class Scheduler {
     if (request.isComputedApart) return false
     request.isComputedApart = true
     if (request.status === "running") this.#spoiled.push(request)
+    else request.dropsStaleOutput = request.numStaleTokens > 0
     return true
   }
 
@@ -487,6 +488,7 @@ export class Scheduler {
 
   /** Frees what a finished request holds. It is still in its queue: see `#removeFromQueues`. */
   #release(request: Request): void {
+    if (request.numInFlightTokens > 0) this.#kv.uncacheInFlight(request)
     this.#kv.free(request.requestId)
     this.#requests.delete(request.requestId)
     this.#finishedIds.push(request.requestId)

@@ -157,6 +157,12 @@ export class KVManager {
     for (const group of this.#groups) group.uncacheBlocksAfter(request.requestId, numValid)
   }
 
+  /** Nobody will look at the results of the request's steps in flight: what they write must not be found either. */
+  uncacheInFlight(request: KVRequest): void {
+    const numSettled = Math.max(request.numComputedTokens - request.numInFlightTokens, request.numCachedTokens)
+    for (const group of this.#groups) group.uncacheBlocksAfter(request.requestId, numSettled)
+  }
+
   /** Forgets every name of the request's prefix, whoever wrote the block that has it. Holders keep their blocks. */
   forgetPrefix(request: KVRequest): void {
     for (const groupId of this.#groups.keys()) {

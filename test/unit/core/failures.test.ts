@@ -91,6 +91,36 @@ describe("a request whose numbers are not finite", () => {
     expect(stepFailing(scheduler, { a: SPOILED }).outputs).toMatchObject([{ finishReason: "error" }])
   })
 
+  test("where it ends before its step's result is looked at, what that step wrote is not found", () => {
+    const scheduler = makeScheduler({ maxNumBatchedTokens: 32 })
+    scheduler.addRequest(makeRequest(range(100), { requestId: "a" }))
+    stepFailing(scheduler, {})
+    const plan = scheduler.schedule()
+    expect(scheduledTokens(plan)).toEqual({ a: 32 })
+    expect(cachedOf(scheduler, range(100))).toBe(64)
+    scheduler.finishRequests("a", "abort")
+    expect(cachedOf(scheduler, range(100))).toBe(32)
+    expect(scheduler.updateFromOutput(plan, { ...resultOf(plan), failures: new Map([["a", SPOILED]]) })).toEqual([])
+    expect(cachedOf(scheduler, range(100))).toBe(32)
+    scheduler.verify()
+  })
+
+  test("results of its other steps in flight are dropped, preempted or not", () => {
+    for (const isPreempted of [false, true]) {
+      const scheduler = makeScheduler({ maxNumBatchedTokens: 32 })
+      const request = makeRequest(range(100), { requestId: "a" })
+      scheduler.addRequest(request)
+      const plans = [scheduler.schedule(), scheduler.schedule()]
+      if (isPreempted) scheduler.resetPrefixCache(true)
+      for (const plan of plans) {
+        const result = { ...resultOf(plan), failures: new Map([["a", SPOILED]]) }
+        expect(scheduler.updateFromOutput(plan, result)).toEqual([])
+        scheduler.verify()
+      }
+      expect(request).toMatchObject({ status: "preempted", numStaleTokens: 0, isComputedApart: !isPreempted })
+    }
+  })
+
   test("of two groups of layers both forget", () => {
     const scheduler = makeScheduler({ hybridWindow: 32 })
     scheduler.addRequest(makeRequest(common, { requestId: "a", sampling: { maxTokens: 1 } }))
