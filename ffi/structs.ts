@@ -102,12 +102,12 @@ export const STRUCTS = {
     args_bytes: "u32", num_requests: "u32", vocab_size: "u32", reserved: "u32", logits: "ptr", logits_stride: "u64",
     bitmask: "ptr", bitmask_row: "ptr", allow_start: "ptr", allow_ids: "ptr", edit_start: "ptr", edit_ids: "ptr",
     edit_values: "ptr", token_ids: "ptr", token_stride: "u64", token_row: "ptr", num_tokens_of: "ptr",
-    num_prompt_of: "ptr", repetition: "ptr", frequency: "ptr", presence: "ptr",
+    num_prompt_of: "ptr", repetition: "ptr", frequency: "ptr", presence: "ptr", row_status: "ptr",
   }),
   sample: struct("bz_sample_args", {
     args_bytes: "u32", num_requests: "u32", vocab_size: "u32", reserved: "u32", logits: "ptr", logits_stride: "u64",
     temperature: "ptr", top_p: "ptr", min_p: "ptr", top_k: "ptr", seeds: "ptr", positions: "ptr", out: "ptr",
-    out_processed: "ptr", processed_stride: "u64",
+    out_processed: "ptr", processed_stride: "u64", row_status: "ptr",
   }),
   logprobs: struct("bz_logprobs_args", {
     args_bytes: "u32", num_requests: "u32", vocab_size: "u32", num_top: "u32", mode: "u32", reserved: "u32",

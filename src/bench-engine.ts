@@ -87,10 +87,10 @@ async function workerLayer(config: EngineConfig, prompts: PromptSource): Promise
       const all = new Promise<void>((resolve) => (done = resolve))
       const sampling = defaultSamplingParams({ temperature: 0, ignoreEos: true, maxTokens: outputLen })
       for (let i = 0; i < numStreams; i++)
-        port.add({
+        port.add([{
           requestId: String(nextId++), promptTokenIds: prompts(), sampling, priority: 0, arrivalTime: 0,
           cacheSalt: null,
-        })
+        }])
       await all
     },
     close: () => port.close(),

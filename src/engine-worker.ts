@@ -99,7 +99,7 @@ function receive(message: ToWorker<EngineStart>): void {
     case "start":
       return void start(message.config).catch(refuse)
     case "add":
-      return core?.add(message.request)
+      return core?.add(message.requests)
     case "abort":
       return core?.abort(message.requestIds)
     case "call":

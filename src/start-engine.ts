@@ -15,6 +15,7 @@ import { reasoningMarkers } from "./engine/reasoning-markers.ts"
 import { WorkerPort, type NoticeListener } from "./engine/worker-port.ts"
 import type { EngineStart } from "./exec/engine-config.ts"
 import { loadText, type TextOptions } from "./load-text.ts"
+import { eosNotice, sortEosIds } from "./model/eos-ids.ts"
 import { readGenerationConfig, type GenerationConfig } from "./model/generation-config.ts"
 import { applyHfOverrides } from "./model/hf-overrides.ts"
 import type { ModelSource } from "./model/load/checkpoint.ts"
@@ -108,11 +109,13 @@ interface Loaded {
 
 function modelInfo(options: StartEngineOptions, { source, generation, tokenizer, ready }: Loaded): ModelInfo {
   const { defaults, eosTokenIds } = generation
-  const named = source.ggufMetadata === null ? [] : ggufEndTokenIds(source.ggufMetadata)
-  const possible = named.filter((id) => id < ready.vocabSize)
-  const all = [...new Set([tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds, ...possible])]
+  const ends = source.ggufMetadata === null ? [] : ggufEndTokenIds(source.ggufMetadata)
+  const named = [tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds]
+  const eos = sortEosIds([...named, ...ends.filter((id) => id < ready.vocabSize)], ready.vocabSize)
+  const notice = eosNotice(eos, ready.vocabSize)
+  if (notice !== null) options.onWarning(notice)
   const reasoning = reasoningMarkers(options.reasoningConfig, tokenizer, ready.vocabSize)
-  const [eosTokenId = null, ...extraEosTokenIds] = all.filter((id) => id !== null)
+  const [eosTokenId = null, ...extraEosTokenIds] = eos.ids
   return {
     servedNames: options.servedModelNames, root: options.root, maxModelLen: ready.maxModelLen,
     vocabSize: ready.vocabSize, maxLogprobs: options.maxLogprobs, created: Math.floor(Date.now() / 1000),

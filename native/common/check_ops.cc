@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "dtype.h"
+#include "grown_args.h"
 
 namespace bz {
 
@@ -150,8 +151,8 @@ bz_status check_add(const bz_add_args *args) {
   return BZ_OK;
 }
 
-bz_status check_logits_process(const bz_logits_process_args *args) {
-  BZ_CHECK_ARGS("logits_process", args);
+bz_status check_logits_process(const bz_logits_process_args *given, bz_logits_process_args *args) {
+  BZ_TRY(take_args("logits_process", given, offsetof(bz_logits_process_args, row_status), args));
   REQUIRE_ZERO("logits_process", reserved);
   REQUIRE_COUNT("logits_process", num_requests);
   REQUIRE_COUNT("logits_process", vocab_size);
@@ -172,8 +173,8 @@ bz_status check_logits_process(const bz_logits_process_args *args) {
   return BZ_OK;
 }
 
-bz_status check_sample(const bz_sample_args *args) {
-  BZ_CHECK_ARGS("sample", args);
+bz_status check_sample(const bz_sample_args *given, bz_sample_args *args) {
+  BZ_TRY(take_args("sample", given, offsetof(bz_sample_args, row_status), args));
   REQUIRE_ZERO("sample", reserved);
   REQUIRE_COUNT("sample", num_requests);
   REQUIRE_COUNT("sample", vocab_size);

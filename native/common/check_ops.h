@@ -12,8 +12,9 @@ bz_status check_kv_cache(const bz_kv_cache_args *args);
 bz_status check_attention(const bz_attention_args *args);
 bz_status check_gather_rows(const bz_gather_rows_args *args);
 bz_status check_add(const bz_add_args *args);
-bz_status check_logits_process(const bz_logits_process_args *args);
-bz_status check_sample(const bz_sample_args *args);
+// These two structs have grown: `out` is what the caller gave, in its present size.
+bz_status check_logits_process(const bz_logits_process_args *args, bz_logits_process_args *out);
+bz_status check_sample(const bz_sample_args *args, bz_sample_args *out);
 bz_status check_logprobs(const bz_logprobs_args *args);
 
 } // namespace bz

@@ -136,16 +136,16 @@ static void describe_model_structs(Layout &layout) {
 
 static void describe_sampling_structs(Layout &layout) {
   {
-    BZ_STRUCT(bz_logits_process_args, 152)
+    BZ_STRUCT(bz_logits_process_args, 160)
     F(args_bytes) F(num_requests) F(vocab_size) F(reserved) F(logits) F(logits_stride) F(bitmask) F(bitmask_row)
     F(allow_start) F(allow_ids) F(edit_start) F(edit_ids) F(edit_values) F(token_ids) F(token_stride) F(token_row)
-    F(num_tokens_of) F(num_prompt_of) F(repetition) F(frequency) F(presence)
+    F(num_tokens_of) F(num_prompt_of) F(repetition) F(frequency) F(presence) F(row_status)
     layout.close();
   }
   {
-    BZ_STRUCT(bz_sample_args, 104)
+    BZ_STRUCT(bz_sample_args, 112)
     F(args_bytes) F(num_requests) F(vocab_size) F(reserved) F(logits) F(logits_stride) F(temperature) F(top_p)
-    F(min_p) F(top_k) F(seeds) F(positions) F(out) F(out_processed) F(processed_stride)
+    F(min_p) F(top_k) F(seeds) F(positions) F(out) F(out_processed) F(processed_stride) F(row_status)
     layout.close();
   }
   {

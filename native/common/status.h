@@ -24,7 +24,8 @@ uint32_t copy_text(const char *text, uint64_t length, char *buf, uint32_t cap);
     if (bz_status status_ = (call); status_ != BZ_OK) return status_; \
   } while (0)
 
-// The first lines of every op: args are there and have the size that this library was built with.
+// The first lines of every op: args are there and have the size that this library was built with. Structs that have
+// grown within the ABI version are taken by take_args instead (grown_args.h).
 #define BZ_CHECK_ARGS(op, args)                                                                             \
   do {                                                                                                      \
     BZ_REQUIRE((args) != nullptr, BZ_EINVAL, "%s: args is NULL", op);                                       \

@@ -73,20 +73,24 @@ bz_status bz_add(bz_stream *stream, const bz_add_args *args) {
 
 bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_args *args) {
   BZ_CHECK_STREAM("logits_process");
-  BZ_TRY(bz::check_logits_process(args));
-  if (args->num_requests == 0) return BZ_OK;
-  const uint64_t row_bytes = (uint64_t{args->vocab_size} * 4 + 63) / 64 * 64;
-  return submit(stream, stream->kernels->logits_process, *args,
-                {.work = args->num_requests > 1 ? UINT64_MAX : 0, .scratch_bytes = row_bytes * stream->num_threads});
+  bz_logits_process_args a;
+  BZ_TRY(bz::check_logits_process(args, &a));
+  if (a.num_requests == 0) return BZ_OK;
+  const uint64_t row_bytes = (uint64_t{a.vocab_size} * 4 + 63) / 64 * 64;
+  // A row that asks for nothing is read once.
+  const uint64_t work = a.num_requests > 1 ? uint64_t{a.num_requests} * a.vocab_size / 4 : 0;
+  return submit(stream, stream->kernels->logits_process, a,
+                {.work = work, .scratch_bytes = row_bytes * stream->num_threads});
 }
 
 bz_status bz_sample(bz_stream *stream, const bz_sample_args *args) {
   BZ_CHECK_STREAM("sample");
-  BZ_TRY(bz::check_sample(args));
-  if (args->num_requests == 0) return BZ_OK;
-  const uint64_t bytes = bz::sampling_scratch_bytes(args->vocab_size) * stream->num_threads;
-  return submit(stream, stream->kernels->sample, *args,
-                {.work = args->num_requests > 1 ? UINT64_MAX : 0, .scratch_bytes = bytes});
+  bz_sample_args a;
+  BZ_TRY(bz::check_sample(args, &a));
+  if (a.num_requests == 0) return BZ_OK;
+  const uint64_t bytes = bz::sampling_scratch_bytes(a.vocab_size) * stream->num_threads;
+  return submit(stream, stream->kernels->sample, a,
+                {.work = a.num_requests > 1 ? UINT64_MAX : 0, .scratch_bytes = bytes});
 }
 
 bz_status bz_logprobs(bz_stream *stream, const bz_logprobs_args *args) {

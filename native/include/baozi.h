@@ -8,10 +8,12 @@
 **           size, V vocabulary, B blocks in the pool, S block size in tokens, M blocks a row of the block table has,
 **           N rows and C columns of a weight. Row-major, last dim contiguous; strides are in elements. Ranges are [a, b).
 **   Types   activations are float32; ids, positions, slots, lengths and block ids are int32.
-**   Calls   every op is (stream, const args *). Args structs start with their own size: a mismatch is BZ_EABI. They are
-**           read before the call returns; the buffers they point at must live until the stream passes the op (on the CPU
-**           an op is complete when its call returns). Pointers are 64-byte aligned buffers from bz_mem_alloc unless an op
-**           says otherwise. Reserved fields must be 0. A count of 0 (num_tokens, num_requests) is a successful no-op.
+**   Calls   every op is (stream, const args *). Args structs start with their own size: a mismatch is BZ_EABI. A struct
+**           that has grown at its end within an ABI version is taken in its earlier size too, with 0 for what is new.
+**           They are read before the call returns; the buffers they point at must live until the stream passes the op
+**           (on the CPU an op is complete when its call returns). Pointers are 64-byte aligned buffers from
+**           bz_mem_alloc unless an op says otherwise. Reserved fields must be 0. A count of 0 (num_tokens,
+**           num_requests) is a successful no-op.
 **   Errors  a status, and words for it from bz_last_error on the same thread. Nothing throws, nothing exits.
 **   Threads one thread drives a stream. Kernels split outputs over threads and never a reduction: results do not depend
 **           on the number of threads.
@@ -382,7 +384,11 @@ BZ_API bz_status bz_add(bz_stream *stream, const bz_add_args *args);
 **      frequency * count(output) and presence * [count(output) > 0] subtracted.
 ** Any of the pointers of a group may be NULL: that group is skipped. token_ids row token_row[r] holds num_tokens_of[r]
 ** ids, the first num_prompt_of[r] of them the prompt. Rows are independent; logits are changed in place.
-** Shapes  logits [R, V] with stride; per-row arrays [R]; *_start [R + 1]; bitmask [.., ceil(V / 32)]. */
+** row_status, if not NULL: one status for each row. BZ_EDEVICE: the logits given are not all finite. BZ_EINVAL: an id
+**   is not in [0, V). The row's logits are undefined then, and the other rows are as they would be without it. Without
+**   row_status logits are not checked, and an id that is out of range fails the call.
+** Shapes  logits [R, V] with stride; per-row arrays [R]; *_start [R + 1]; bitmask [.., ceil(V / 32)].
+**         row_status was added to ABI version 3: the size without it is taken too. */
 typedef struct bz_logits_process_args {
   uint32_t args_bytes;
   uint32_t num_requests;
@@ -405,6 +411,7 @@ typedef struct bz_logits_process_args {
   const float *repetition;
   const float *frequency;
   const float *presence;
+  bz_status *row_status;  /* written, or NULL */
 } bz_logits_process_args;
 BZ_API bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_args *args);
 
@@ -418,9 +425,12 @@ BZ_API bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_ar
 ** A row that is all -inf gives the lowest id whose logit is largest (id 0).
 ** out_processed, if not NULL: what was drawn from: logits / temperature, -inf where min_p, top_k or top_p took the
 ** token out; of a greedy row the logits as they are.
+** row_status, if not NULL: one status for each row, BZ_EDEVICE where a logit is NaN. Such a row gives id 0 and leaves
+**   its row of out_processed undefined; the other rows are as they would be without it. Without row_status a NaN fails
+**   the call with BZ_EDEVICE.
 ** Shapes  logits [R, V] with stride, not changed; temperature, top_p, min_p float [R]; top_k int32 [R] (<= 0 or
 **         >= V: off); seeds uint64 [R]; positions int32 [R]; out int32 [R]; out_processed [R, V] with its stride.
-**         NaN logits are BZ_EDEVICE. Source: arXiv:1611.01144. */
+**         row_status was added to ABI version 3: the size without it is taken too. Source: arXiv:1611.01144. */
 typedef struct bz_sample_args {
   uint32_t args_bytes;
   uint32_t num_requests;
@@ -437,6 +447,7 @@ typedef struct bz_sample_args {
   int32_t *out;
   float *out_processed;
   uint64_t processed_stride;
+  bz_status *row_status;  /* written, or NULL */
 } bz_sample_args;
 BZ_API bz_status bz_sample(bz_stream *stream, const bz_sample_args *args);
 

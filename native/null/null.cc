@@ -4,6 +4,7 @@
 // sampled token follows from its position alone. Not for serving.
 #include <cstring>
 
+#include "../common/grown_args.h"
 #include "../common/host_memory.h"
 #include "../common/status.h"
 #include "../common/weight_args.h"
@@ -106,15 +107,29 @@ BZ_NULL_OP(rope_kv)
 BZ_NULL_OP(attention)
 BZ_NULL_OP(gather_rows)
 BZ_NULL_OP(add)
-BZ_NULL_OP(logits_process)
+
+// No row of the null library fails.
+static void pass_rows(bz_status *row_status, uint32_t num_rows) {
+  for (uint32_t r = 0; row_status != nullptr && r < num_rows; r++) row_status[r] = BZ_OK;
+}
+
+bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_args *args) {
+  bz_logits_process_args a;
+  BZ_TRY(bz::take_args("logits_process", args, offsetof(bz_logits_process_args, row_status), &a));
+  BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "logits_process: stream is NULL");
+  pass_rows(a.row_status, a.num_requests);
+  return BZ_OK;
+}
 
 // Tokens of the middle of the vocabulary, where there are words and no special tokens.
 bz_status bz_sample(bz_stream *stream, const bz_sample_args *args) {
-  BZ_CHECK_ARGS("sample", args);
+  bz_sample_args a;
+  BZ_TRY(bz::take_args("sample", args, offsetof(bz_sample_args, row_status), &a));
   BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "sample: stream is NULL");
-  const uint32_t first = args->vocab_size / 4, count = args->vocab_size / 2 + 1;
-  for (uint32_t r = 0; r < args->num_requests; r++)
-    args->out[r] = static_cast<int32_t>(first + static_cast<uint32_t>(args->positions[r]) * 7919u % count);
+  const uint32_t first = a.vocab_size / 4, count = a.vocab_size / 2 + 1;
+  for (uint32_t r = 0; r < a.num_requests; r++)
+    a.out[r] = static_cast<int32_t>(first + static_cast<uint32_t>(a.positions[r]) * 7919u % count);
+  pass_rows(a.row_status, a.num_requests);
   return BZ_OK;
 }
 

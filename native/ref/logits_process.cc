@@ -53,16 +53,26 @@ static bz_status penalize(const bz_logits_process_args &a, uint32_t r, float *l)
   return BZ_OK;
 }
 
+static bz_status process_row(const bz_logits_process_args &a, uint32_t r) {
+  float *l = a.logits + r * a.logits_stride;
+  for (uint32_t i = 0; a.row_status != nullptr && i < a.vocab_size; i++)
+    BZ_REQUIRE(std::isfinite(l[i]), BZ_EDEVICE, "logits_process: logit %u of row %u is %g", i, r,
+               static_cast<double>(l[i]));
+  BZ_TRY(allow_and_edit(a, r, l));
+  return penalize(a, r, l);
+}
+
 static bz_status run(const bz_logits_process_args &a) {
   for (uint32_t r = 0; r < a.num_requests; r++) {
-    float *l = a.logits + r * a.logits_stride;
-    BZ_TRY(allow_and_edit(a, r, l));
-    BZ_TRY(penalize(a, r, l));
+    const bz_status status = process_row(a, r);
+    if (a.row_status != nullptr) a.row_status[r] = status;
+    else BZ_TRY(status);
   }
   return BZ_OK;
 }
 
 extern "C" bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_args *args) {
-  BZ_TRY(bz::check_logits_process(args));
-  return bz::submit(stream, [a = *args] { return run(a); });
+  bz_logits_process_args a;
+  BZ_TRY(bz::check_logits_process(args, &a));
+  return bz::submit(stream, [a] { return run(a); });
 }

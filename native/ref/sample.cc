@@ -69,19 +69,28 @@ static int32_t draw(const bz_sample_args &a, uint32_t r, const std::vector<float
   return static_cast<int32_t>(best);
 }
 
+static bz_status sample_row(const bz_sample_args &a, uint32_t r) {
+  const float *logits = a.logits + r * a.logits_stride;
+  a.out[r] = 0;
+  for (uint32_t i = 0; i < a.vocab_size; i++)
+    BZ_REQUIRE(!std::isnan(logits[i]), BZ_EDEVICE, "sample: logit %u of row %u is NaN", i, r);
+  const std::vector<float> l = process_row(a, r);
+  a.out[r] = draw(a, r, l);
+  if (a.out_processed != nullptr) std::copy(l.begin(), l.end(), a.out_processed + r * a.processed_stride);
+  return BZ_OK;
+}
+
 static bz_status run(const bz_sample_args &a) {
   for (uint32_t r = 0; r < a.num_requests; r++) {
-    const float *logits = a.logits + r * a.logits_stride;
-    for (uint32_t i = 0; i < a.vocab_size; i++)
-      BZ_REQUIRE(!std::isnan(logits[i]), BZ_EDEVICE, "sample: logit %u of row %u is NaN", i, r);
-    const std::vector<float> l = process_row(a, r);
-    a.out[r] = draw(a, r, l);
-    if (a.out_processed != nullptr) std::copy(l.begin(), l.end(), a.out_processed + r * a.processed_stride);
+    const bz_status status = sample_row(a, r);
+    if (a.row_status != nullptr) a.row_status[r] = status;
+    else BZ_TRY(status);
   }
   return BZ_OK;
 }
 
 extern "C" bz_status bz_sample(bz_stream *stream, const bz_sample_args *args) {
-  BZ_TRY(bz::check_sample(args));
-  return bz::submit(stream, [a = *args] { return run(a); });
+  bz_sample_args a;
+  BZ_TRY(bz::check_sample(args, &a));
+  return bz::submit(stream, [a] { return run(a); });
 }

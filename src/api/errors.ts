@@ -1,8 +1,9 @@
 /**
  * Everything that can go wrong as an answer: OpenAI's error body, with the HTTP status as its code.
  *
- * A `RequestError` says what the caller may know. Whatever else is thrown is a fault of ours: the caller learns that
- * there was one, the log learns which.
+ * A `RequestError` says what the caller may know; one of status 500 is for the operator too, who has the model and the
+ * logits processors. Whatever else is thrown is a fault of ours: the caller learns that there was one, the log learns
+ * which.
  */
 import { RequestError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
@@ -18,7 +19,10 @@ export class ClientGoneError extends Error {
 const CLIENT_CLOSED_REQUEST = 499
 
 export function toRequestError(error: unknown, log: Log): RequestError {
-  if (error instanceof RequestError) return error
+  if (error instanceof RequestError) {
+    if (error.status === 500) log.error("a request failed", { reason: error.message })
+    return error
+  }
   if (error instanceof EngineDeadError) {
     log.error("the engine died under a request", { reason: error.message })
     return new RequestError("The engine stopped while it worked on this request.", {
@@ -34,9 +38,12 @@ export function errorBody(error: RequestError): ErrorBody {
   return { error: { message: error.message, type: error.type, param: error.param, code: error.status } }
 }
 
+export function errorHeaders({ retryAfterSeconds }: RequestError): Record<string, string> {
+  return retryAfterSeconds === null ? {} : { "retry-after": String(retryAfterSeconds) }
+}
+
 export function errorResponse(error: unknown, log: Log): Response {
   if (error instanceof ClientGoneError) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
   const known = toRequestError(error, log)
-  const headers = known.retryAfterSeconds === null ? {} : { "retry-after": String(known.retryAfterSeconds) }
-  return Response.json(errorBody(known), { status: known.status, headers })
+  return Response.json(errorBody(known), { status: known.status, headers: errorHeaders(known) })
 }

@@ -22,11 +22,13 @@ import type { BlockHash, ExtraKey } from "./kv/block-hash.ts"
 import type { PrefixHit } from "./kv/kv-manager.ts"
 import { PromptLogprobs } from "./prompt-logprobs.ts"
 import type { SamplingParams } from "./sampling-params.ts"
+import { TokenList } from "./token-list.ts"
 
 export type RequestStatus = "waiting" | "running" | "preempted" | "finished"
 
 export interface RequestInit {
   readonly requestId: string
+  /** Shared with whoever has it: must not change while the request lives. */
   readonly promptTokenIds: readonly number[]
   readonly sampling: SamplingParams
   /** Lower is earlier; read by the priority policy alone. */
@@ -37,6 +39,8 @@ export interface RequestInit {
   readonly cacheSalt?: string | null
   /** Keys that separate all this request's cached blocks from others', such as its adapter. */
   readonly extraHashKeys?: readonly ExtraKey[]
+  /** One array for all requests of one prompt with equal keys, so that its blocks are named once. */
+  readonly promptHashes?: BlockHash[]
 }
 
 const NO_KEYS: readonly ExtraKey[] = []
@@ -51,10 +55,11 @@ export class Request {
   readonly cacheSalt: string | null
   readonly extraHashKeys: readonly ExtraKey[]
   /** Prompt, then outputs; only grows. */
-  readonly tokenIds: number[]
+  readonly tokenIds: TokenList
   readonly numPromptTokens: number
   /** Names of the first full blocks; grows with `tokenIds`. */
   readonly blockHashes: BlockHash[] = []
+  readonly promptHashes: BlockHash[]
   /** Null when they were not asked for. */
   readonly promptLogprobs: PromptLogprobs | null
 
@@ -75,6 +80,11 @@ export class Request {
   dropsStaleOutput = false
   /** The last planned step did not reach the end of the tokens. */
   isPrefillChunk = false
+  /**
+   * It is computed without cached prefixes and leaves none: what was computed before was not finite, and the cause may
+   * have been in blocks that it shared.
+   */
+  isComputedApart = false
   numPreemptions = 0
 
   #events: RequestEvent[] | null = null
@@ -87,8 +97,9 @@ export class Request {
     this.arrivalTime = init.arrivalTime
     this.cacheSalt = init.cacheSalt ?? null
     this.extraHashKeys = init.extraHashKeys ?? NO_KEYS
-    this.tokenIds = init.promptTokenIds.slice()
+    this.tokenIds = new TokenList(init.promptTokenIds)
     this.numPromptTokens = init.promptTokenIds.length
+    this.promptHashes = init.promptHashes ?? []
     const numTop = init.sampling.promptLogprobs
     this.promptLogprobs = numTop === null ? null : new PromptLogprobs(this.numPromptTokens, numTop)
   }

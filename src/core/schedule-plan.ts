@@ -12,6 +12,7 @@
  * were planned for and keeps no reference past `StepResult`. Between two steps of a running request both only grow.
  */
 import type { SamplingParams } from "./sampling-params.ts"
+import type { TokenSequence } from "./token-list.ts"
 
 /** The tokens [first, end). */
 export interface TokenRange {
@@ -24,7 +25,7 @@ export interface ScheduledRequest {
   /** First time in the runner, or resumed after preemption: the runner builds its row from tokenIds and blockIds. */
   readonly isNew: boolean
   /** Prompt, then outputs. */
-  readonly tokenIds: readonly number[]
+  readonly tokenIds: TokenSequence
   readonly numPromptTokens: number
   /** Before this step. */
   readonly numComputedTokens: number
@@ -72,6 +73,8 @@ export interface RequestFailure {
   readonly message: string
   /** What it asked for was wrong. */
   readonly isCallersFault: boolean
+  /** What was computed for it holds values that are not finite, so its part of the KV cache must not be reused. */
+  readonly spoilsCache?: boolean
 }
 
 /** Keys are request ids. A request that did not sample in the step has no entry, or an empty one. */
@@ -82,6 +85,6 @@ export interface StepResult {
   logprobs: Map<string, TokenLogprobs[]>
   /** One entry a token of `ScheduledRequest.promptLogprobs`. */
   promptLogprobs: Map<string, TokenLogprobs[]>
-  /** Requests that cannot go on, for no fault of the engine; they have sampled nothing. Absent: none. */
+  /** Requests that cannot go on, for no fault of the engine; they have no other entry that counts. Absent: none. */
   failures?: Map<string, RequestFailure>
 }

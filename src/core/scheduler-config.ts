@@ -1,6 +1,9 @@
 import { ConfigError } from "../base/errors.ts"
 import type { SchedulingPolicy } from "./request-queue.ts"
 
+/** Unless something else is asked for. */
+export const PROMPT_LOGPROBS_CACHE_BYTES = 64 * 2 ** 20
+
 /** Names and meanings are vLLM's; flags spell them in kebab case. */
 export interface SchedulerConfig {
   /** The token budget: what one step computes at most, over all requests. */
@@ -38,7 +41,7 @@ export function makeSchedulerConfig(overrides: Partial<SchedulerConfig> & { maxM
     longPrefillTokenThresholdAdaptive: false,
     schedulerReserveFullIsl: true,
     watermark: 0,
-    promptLogprobsCacheBytes: 64 * 2 ** 20,
+    promptLogprobsCacheBytes: PROMPT_LOGPROBS_CACHE_BYTES,
     ...overrides,
   }
   checkSchedulerConfig(config)

@@ -12,6 +12,8 @@
  * Several plans may be in flight; results come back in the order of their plans.
  * Out of room, the newest request (or the least important one) is preempted: its blocks are freed and it is computed
  * again later. A step that preempted admits nobody, so that two requests cannot keep evicting each other.
+ * A request whose numbers are not finite is computed a second time, apart from all others: without cached prefixes and
+ * leaving none. The cause may have been in blocks that it shared; only if it fails again is it the request's own.
  * Source: the behaviour of vLLM V1's scheduler.
  */
 import { assert } from "../base/assert.ts"
@@ -57,6 +59,8 @@ export class Scheduler {
   /** In order of admission. */
   #running: Request[] = []
   #pause: PauseState = "unpaused"
+  /** Running requests that the step being taken in has found not finite. */
+  readonly #spoiled: Request[] = []
 
   #step = 0
   /** Since the last plan. */
@@ -134,6 +138,7 @@ export class Scheduler {
       if (request.isFinished) finished.push(request)
     }
     if (finished.length > 0) this.#removeFromQueues(finished)
+    this.#preemptSpoiled()
     return outputs
   }
 
@@ -386,9 +391,9 @@ export class Scheduler {
     const isStale = request.numStaleTokens > 0
     if (isStale) request.numStaleTokens -= numScheduledTokens
     if (isStale && request.dropsStaleOutput) return null
-    this.#recordPromptLogprobs(request, scheduled, result)
     const failure = result.failures?.get(request.requestId) ?? null
-    if (failure !== null) return this.#fail(request, failure)
+    if (failure !== null) return this.#setApart(request, failure) ? null : this.#fail(request, failure)
+    this.#recordPromptLogprobs(request, scheduled, result)
 
     const sampled = result.sampledTokenIds.get(request.requestId) ?? NO_TOKENS
     assert(scheduled.samples === sampled.length > 0, () => `${request.requestId}: ${sampled.length} tokens sampled`)
@@ -421,6 +426,25 @@ export class Scheduler {
       prefillStats,
       draft,
     }
+  }
+
+  /** Forgets what a request has left in the cache that is not finite. True: it is to be computed once more, apart. */
+  #setApart(request: Request, failure: RequestFailure): boolean {
+    if (failure.spoilsCache !== true) return false
+    this.#kv.forgetPrefix(request)
+    if (request.isComputedApart) return false
+    request.isComputedApart = true
+    if (request.status === "running") this.#spoiled.push(request)
+    else request.dropsStaleOutput = request.numStaleTokens > 0
+    return true
+  }
+
+  /** From the back, so that they line up again in the order in which they were planned. */
+  #preemptSpoiled(): void {
+    const spoiled = this.#spoiled.splice(0)
+    if (spoiled.length === 0) return
+    this.#running = this.#running.filter((request) => !spoiled.includes(request))
+    for (const request of spoiled.reverse()) this.#preempt(request, true)
   }
 
   #fail(request: Request, failure: RequestFailure): EngineCoreOutput {
@@ -464,6 +488,7 @@ export class Scheduler {
 
   /** Frees what a finished request holds. It is still in its queue: see `#removeFromQueues`. */
   #release(request: Request): void {
+    if (request.numInFlightTokens > 0) this.#kv.uncacheInFlight(request)
     this.#kv.free(request.requestId)
     this.#requests.delete(request.requestId)
     this.#finishedIds.push(request.requestId)

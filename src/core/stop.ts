@@ -2,6 +2,7 @@
 import type { FinishReason } from "./engine-core-output.ts"
 import type { Request } from "./request.ts"
 import type { RepetitionDetectionParams } from "./sampling-params.ts"
+import type { TokenSequence } from "./token-list.ts"
 
 export interface Stop {
   readonly finishReason: FinishReason
@@ -19,7 +20,7 @@ const REPETITION: Stop = { finishReason: "repetition", stopReason: "repetition_d
  */
 export function checkStop(request: Request, maxModelLen: number): Stop | null {
   const { sampling, tokenIds, numOutputTokens } = request
-  const last = tokenIds[tokenIds.length - 1]
+  const last = tokenIds.at(tokenIds.length - 1)
   if (last === undefined || numOutputTokens === 0) return null
   if (last === sampling.eosTokenId && !sampling.ignoreEos) return END_OF_SEQUENCE
   if (sampling.stopTokenIds.includes(last)) return { finishReason: "stop", stopReason: last }
@@ -30,7 +31,7 @@ export function checkStop(request: Request, maxModelLen: number): Stop | null {
 
 /** Whether the tail of `tokenIds[start, end)` is one pattern of an allowed size, `minCount` times in a row. */
 export function endsInRepetition(
-  tokenIds: readonly number[],
+  tokenIds: TokenSequence,
   start: number,
   params: RepetitionDetectionParams,
 ): boolean {
@@ -45,10 +46,10 @@ export function endsInRepetition(
 }
 
 /** Whether each of the last `size * (count - 1)` tokens equals the one `size` before it. */
-function tailRepeats(tokenIds: readonly number[], size: number, count: number): boolean {
+function tailRepeats(tokenIds: TokenSequence, size: number, count: number): boolean {
   const end = tokenIds.length
   for (let i = end - size * (count - 1); i < end; i++) {
-    if (tokenIds[i] !== tokenIds[i - size]) return false
+    if (tokenIds.at(i) !== tokenIds.at(i - size)) return false
   }
   return true
 }

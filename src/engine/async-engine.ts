@@ -281,9 +281,9 @@ export class AsyncEngine implements EngineClient {
       for (const child of children) {
         this.#processor.add(new ChoiceState({ ...child, request: state, tokenizer: this.tokenizer }))
       }
-      for (const { id, sampling } of children) {
-        this.#core.add({ requestId: id, promptTokenIds, sampling, priority, arrivalTime, cacheSalt })
-      }
+      this.#core.add(children.map(({ id, sampling }) => (
+        { requestId: id, promptTokenIds, sampling, priority, arrivalTime, cacheSalt }
+      )))
     } catch (error) {
       this.#abort(state)
       leave()

@@ -9,7 +9,8 @@ import type { SchedulerStats } from "../core/scheduler-stats.ts"
  * the request, and no output of a request arrives after the batch that finished it.
  */
 export interface EngineCorePort {
-  add(request: EngineCoreRequest): void
+  /** The choices of one request; what they share (the prompt, lists of ids) is sent, and kept, once. */
+  add(requests: readonly EngineCoreRequest[]): void
   /** Idempotent; unknown and finished ids are ignored. An aborted request gets no further output. */
   abort(requestIds: readonly string[]): void
   /** Control operations; rejects with the words of what went wrong. */

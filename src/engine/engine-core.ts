@@ -9,6 +9,7 @@
  *   3. An error in a step is the end: it is reported once and no further step runs.
  */
 import { assert } from "../base/assert.ts"
+import type { BlockHash } from "../core/kv/block-hash.ts"
 import { Request } from "../core/request.ts"
 import type { PauseState, Scheduler } from "../core/scheduler.ts"
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./engine-core-port.ts"
@@ -49,8 +50,14 @@ export class EngineCore {
     this.#prepare()
   }
 
-  add(request: EngineCoreRequest): void {
-    this.#deps.scheduler.addRequest(new Request(request))
+  add(requests: readonly EngineCoreRequest[]): void {
+    // Requests of one message over one prompt are choices of one request: they have its salt in common.
+    const hashes = new Map<readonly number[], BlockHash[]>()
+    for (const request of requests) {
+      const promptHashes = hashes.get(request.promptTokenIds) ?? []
+      hashes.set(request.promptTokenIds, promptHashes)
+      this.#deps.scheduler.addRequest(new Request({ ...request, promptHashes }))
+    }
     this.#wake()
   }
 

@@ -6,6 +6,8 @@ import type { PositionLogprobs, TopLogprob } from "./engine-client.ts"
 /** A character has at most four bytes: this many tokens before a token can hold the start of its first character. */
 export const MAX_CONTEXT_TOKENS = 4
 const INCOMPLETE = "\ufffd"
+/** Tokens whose texts are kept: a large vocabulary's would take tens of megabytes. */
+const MAX_KEPT_TEXTS = 16_384
 
 /** A token decoded alone. */
 interface TokenText {
@@ -18,7 +20,7 @@ interface TokenText {
 export class LogprobsText {
   readonly #tokenizer: Tokenizer
   readonly #encoder = new TextEncoder()
-  /** At most the vocabulary. */
+  /** At most `MAX_KEPT_TEXTS`. */
   readonly #alone = new Map<number, TokenText>()
 
   constructor(tokenizer: Tokenizer) {
@@ -79,6 +81,7 @@ export class LogprobsText {
     if (text === undefined) {
       const token = this.#tokenizer.decode([tokenId])
       text = { ...this.#withBytes(token), isComplete: !token.endsWith(INCOMPLETE) }
+      if (this.#alone.size >= MAX_KEPT_TEXTS) this.#alone.clear()
       this.#alone.set(tokenId, text)
     }
     return text

@@ -2,7 +2,8 @@
  * Every bound on sampling parameters and prompts, and what each error calls the offending field.
  *
  * `validateSampling` and `validatePrompt` only look; `normalizeSampling` returns the parameters as the core wants them.
- * Bounds and `param` names are vLLM's, so that a client sees the same refusals.
+ * Bounds and `param` names are vLLM's, so that a client sees the same refusals. Numbers are stored as float32 and int32
+ * by the sampler: what is checked is the value that is stored.
  */
 import { RequestError } from "../base/errors.ts"
 import type { RequestErrorType } from "../base/errors.ts"
@@ -22,6 +23,9 @@ const MAX_PROMPT_LOGPROBS = 4_000_000
 const MIN_SEED = -(2n ** 63n)
 /** A seed is any 64-bit pattern, read as signed or unsigned. */
 const MAX_SEED = 2n ** 64n - 1n
+
+const MAX_INT32 = 2 ** 31 - 1
+const MAX_FLOAT32 = (2 - 2 ** -23) * 2 ** 127
 
 /** What of the model bounds a request. */
 export interface SamplingLimits {
@@ -63,23 +67,35 @@ export function isGreedy(params: SamplingParams): boolean {
 
 function checkDistribution({ temperature, topP, topK, minP, n }: SamplingParams): void {
   if (!inRange(temperature, 0, 2)) refuse(`temperature must be in [0, 2], got ${temperature}.`, "temperature")
-  if (!inRange(topP, 0, 1) || topP === 0) refuse(`top_p must be in (0, 1], got ${topP}.`, "top_p")
+  if (!inRange(topP, 0, 1) || Math.fround(topP) === 0) {
+    refuse(`top_p must be in (0, 1], got ${topP}${underflow(topP)}.`, "top_p")
+  }
+  if (topK > MAX_INT32) refuse(`top_k must be at most ${MAX_INT32}, got ${topK}.`)
   if (!isInteger(topK) || topK < -1) refuse(`top_k must be an integer, -1 or 0 (off) or at least 1, got ${topK}.`)
   if (!inRange(minP, 0, 1)) refuse(`min_p must be in [0, 1], got ${minP}.`)
-  if (!isInteger(n) || n < 1) refuse(`n must be at least 1, got ${n}.`)
   if (n > MAX_N_SEQUENCES) refuse(`n must be at most ${MAX_N_SEQUENCES}, got ${n}.`)
+  if (!isInteger(n) || n < 1) refuse(`n must be at least 1, got ${n}.`)
+}
+
+/** Words for a number that is too small to be stored. */
+function underflow(value: number): string {
+  return value !== 0 && Math.fround(value) === 0 ? ", which is 0 as a float32" : ""
 }
 
 function checkPenalties({ presencePenalty, frequencyPenalty, repetitionPenalty }: SamplingParams): void {
   if (!inRange(presencePenalty, -2, 2)) refuse(`presence_penalty must be in [-2, 2], got ${presencePenalty}.`)
   if (!inRange(frequencyPenalty, -2, 2)) refuse(`frequency_penalty must be in [-2, 2], got ${frequencyPenalty}.`)
-  if (!Number.isFinite(repetitionPenalty) || repetitionPenalty <= 0) {
-    refuse(`repetition_penalty must be greater than zero and finite, got ${repetitionPenalty}.`)
+  const field = "repetition_penalty"
+  if (!Number.isFinite(repetitionPenalty) || Math.fround(repetitionPenalty) <= 0) {
+    const words = `${repetitionPenalty}${underflow(repetitionPenalty)}`
+    refuse(`${field} must be greater than zero and finite, got ${words}.`)
+  }
+  if (!Number.isFinite(Math.fround(repetitionPenalty))) {
+    refuse(`${field} must be at most ${MAX_FLOAT32}, the largest float32, got ${repetitionPenalty}.`)
   }
 }
 
 function checkLengths({ maxTokens, minTokens }: SamplingParams, limits: SamplingLimits): void {
-  if (!isInteger(maxTokens) || maxTokens < 1) refuse(`max_tokens must be at least 1, got ${maxTokens}.`, "max_tokens")
   if (maxTokens > limits.maxModelLen) {
     refuse(
       `max_tokens=${maxTokens} is more than the model's maximum context length of ${limits.maxModelLen} tokens. ` +
@@ -87,8 +103,9 @@ function checkLengths({ maxTokens, minTokens }: SamplingParams, limits: Sampling
       "max_tokens",
     )
   }
-  if (!isInteger(minTokens) || minTokens < 0) refuse(`min_tokens must be at least 0, got ${minTokens}.`)
+  if (!isInteger(maxTokens) || maxTokens < 1) refuse(`max_tokens must be at least 1, got ${maxTokens}.`, "max_tokens")
   if (minTokens > maxTokens) refuse(`min_tokens must be at most max_tokens=${maxTokens}, got ${minTokens}.`)
+  if (!isInteger(minTokens) || minTokens < 0) refuse(`min_tokens must be at least 0, got ${minTokens}.`)
 }
 
 function checkStop({ stop, stopTokenIds, detokenize }: SamplingParams, limits: SamplingLimits): void {
@@ -99,13 +116,13 @@ function checkStop({ stop, stopTokenIds, detokenize }: SamplingParams, limits: S
 
 function checkLogprobs(field: "logprobs" | "prompt_logprobs", value: number | null, limits: SamplingLimits): void {
   if (value === null) return
-  if (!isInteger(value) || value < -1) {
-    refuse(`${field} must be at least 0, or -1 for the whole vocabulary, got ${value}.`, field)
-  }
   const requested = value === -1 ? limits.vocabSize : value
   const allowed = limits.maxLogprobs === -1 ? limits.vocabSize : limits.maxLogprobs
   if (requested > allowed) {
     refuse(`${field} of ${requested} tokens requested, which is greater than the allowed maximum of ${allowed}.`, field)
+  }
+  if (!isInteger(value) || value < -1) {
+    refuse(`${field} must be at least 0, or -1 for the whole vocabulary, got ${value}.`, field)
   }
 }
 
@@ -155,6 +172,9 @@ function checkSeed(seed: bigint | null): void {
 function checkRepetitionDetection({ maxPatternSize, minPatternSize, minCount }: RepetitionDetectionParams): void {
   const field = "repetition_detection"
   const refuseUnlessAtLeast = (least: number, name: string, value: number) => {
+    if (value > Number.MAX_SAFE_INTEGER) {
+      refuse(`${field}.${name} must be at most ${Number.MAX_SAFE_INTEGER}, got ${value}.`, field)
+    }
     if (!isInteger(value) || value < least) refuse(`${field}.${name} must be at least ${least}, got ${value}.`, field)
   }
   refuseUnlessAtLeast(0, "max_pattern_size", maxPatternSize)
@@ -230,6 +250,7 @@ export function normalizeSampling(params: SamplingParams, model: ModelEosIds & S
     seed: params.seed === -1n ? null : params.seed,
     promptLogprobs: params.promptLogprobs === -1 ? model.vocabSize : params.promptLogprobs,
     logitBias: params.logitBias === null || params.logitBias.size === 0 ? null : clampBias(params.logitBias),
+    allowedTokenIds: params.allowedTokenIds === null ? null : union(params.allowedTokenIds, []),
     badWords: params.badWords === null || params.badWords.length === 0 ? null : params.badWords,
     eosTokenId: params.eosTokenId ?? model.eosTokenId,
     extraEosTokenIds,

@@ -57,8 +57,8 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
     await this.#ready.promise
   }
 
-  add(request: EngineCoreRequest): void {
-    this.#send({ type: "add", request })
+  add(requests: readonly EngineCoreRequest[]): void {
+    this.#send({ type: "add", requests })
   }
 
   abort(requestIds: readonly string[]): void {

@@ -5,7 +5,8 @@ import type { PackedOutputs } from "./output-codec.ts"
 
 export type ToWorker<Config> =
   | { readonly type: "start"; readonly config: Config }
-  | { readonly type: "add"; readonly request: EngineCoreRequest }
+  /** A clone keeps what its parts share shared. */
+  | { readonly type: "add"; readonly requests: readonly EngineCoreRequest[] }
   | { readonly type: "abort"; readonly requestIds: readonly string[] }
   | {
       readonly type: "call"

@@ -43,6 +43,11 @@ export class InputBatch {
     }
   }
 
+  /** What the constructor allocates. */
+  static bytes({ maxTokens, maxRequests, maxModelLen, blockSize, maxSamples }: BatchLimits): number {
+    return 4 * (3 * maxTokens + 2 * maxRequests + 1 + maxRequests * Math.ceil(maxModelLen / blockSize) + maxSamples)
+  }
+
   /** Fills the arrays; returns, for each request that samples, the row its logits come from. */
   fill(requests: readonly ScheduledRequest[]): Int32Array {
     const { maxTokens, maxRequests } = this.limits
@@ -72,13 +77,21 @@ export class InputBatch {
     return this.inputs.queryStart.data[r]! + position - request.numComputedTokens
   }
 
+  /** The place in the plan of the request that a row of the step's tokens belongs to. */
+  requestOf(row: number): number {
+    const { data } = this.inputs.queryStart
+    let r = 0
+    while (r + 1 < this.numRequests && data[r + 1]! <= row) r++
+    return r
+  }
+
   #fillTokens(request: ScheduledRequest, at: number): void {
     const { tokenIds, positions, slots } = this.inputs
     const { blockSize } = this.limits
     const known = request.tokenIds.length
     for (let i = 0; i < request.numScheduledTokens; i++) {
       const position = request.numComputedTokens + i
-      const token = position < known ? request.tokenIds[position] : request.draftTokenIds[position - known]
+      const token = position < known ? request.tokenIds.at(position) : request.draftTokenIds[position - known]
       const block = request.blockIds[Math.floor(position / blockSize)]
       assert(token !== undefined && block !== undefined && block > 0, () =>
         `request ${request.requestId}: position ${position} has token ${token} in block ${block}`)

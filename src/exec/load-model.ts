@@ -26,6 +26,7 @@ import { planMemory, type MemoryPlan } from "./memory-plan.ts"
 import { modelCost, type ModelCost } from "./model-cost.ts"
 import { ModelRunner } from "./model-runner.ts"
 import type { PromptLogitsListener } from "./prompt-logprobs-reader.ts"
+import { scratchBytes } from "./scratch-bytes.ts"
 import { systemMemory } from "./system-memory.ts"
 
 /** Rows the output head takes at a time: logits are [rows, V]. */
@@ -43,8 +44,10 @@ export interface LoadedModel {
   readonly warnings: readonly string[]
   /** Where it computes. */
   readonly stream: NativeStream
+  /** Of weights and scratch, outside of the kernel library; it does not change while the model is awake. */
+  bytesAllocated(): number
   /**
-   * `promptLogits` hears the logits of prompts whose log-probabilities the plan asks for.
+   * `promptLogits` receives the logits of prompts whose log-probabilities the plan asks for.
    * Errors: those of `ModelRunner.execute`. Requires: awake, or an empty plan.
    */
   execute(plan: SchedulePlan, promptLogits?: PromptLogitsListener): StepResult
@@ -89,8 +92,12 @@ function load(
   let processors: readonly LogitsProcessor[]
   try {
     const device = new Device(library, stream)
+    const most = batchLimits(engine, longestWanted(engine, config))
+    const numThreads = engine.numThreads || Number(library.info()["cores"])
+    const { enablePrefixCaching } = engine
     plan = planMemory(engine, {
-      weightBytes: first.map.plan(device, first.compute), scratchBytes: scratchBytes(engine, config), groups,
+      weightBytes: first.map.plan(device, first.compute), groups,
+      scratchBytes: scratchBytes(config, most, { numThreads, enablePrefixCaching }),
       bytesPerBlock: bytesPerBlock(device, config, shape), modelMaxLen: config.maxModelLen,
     }, systemMemory())
     onPlan(plan)
@@ -127,6 +134,7 @@ function load(
     assert(steps.requests.length === 0, "a model that sleeps was asked to compute")
     return { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
   }
+  const bytesAllocated = (): number => parts?.device.bytesAllocated ?? 0
   const prepare = (blockIds: readonly number[]): boolean => parts !== null && kv.prepare(blockIds)
   const dispose = (): void => {
     sleep(2)
@@ -135,7 +143,10 @@ function load(
   const cost = modelCost(config, first.map, shape.dtype)
   const logitsProcessors = processors.map(({ name }) => name)
   const { warnings } = first.map
-  return { config, groups, plan, cost, logitsProcessors, warnings, stream, execute, prepare, sleep, wake, dispose }
+  return {
+    config, groups, plan, cost, logitsProcessors, warnings, stream, bytesAllocated, execute, prepare, sleep, wake,
+    dispose,
+  }
 }
 
 /** Errors: `ConfigError` when others have taken the memory meanwhile. */
@@ -172,6 +183,7 @@ function open(engine: EngineConfig, library: KernelLibrary): OpenModel {
 /** What sleep gives back: weights, scratch, and the forward pass that is laid down over them. */
 interface ModelParts {
   readonly runner: ModelRunner
+  readonly device: Device
   dispose(): void
 }
 
@@ -187,10 +199,7 @@ function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv, pr
   const { config, map } = model
   try {
     map.load(device, model.compute)
-    const limits: BatchLimits = {
-      maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, blockSize: engine.blockSize,
-      maxModelLen: plan.maxModelLen, maxSamples: Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs),
-    }
+    const limits = batchLimits(engine, plan.maxModelLen)
     const batch = new InputBatch(device, limits)
     const builder = new GraphBuilder(device, batch.inputs, limits.maxTokens, engine.activationBits)
     const logits = device.matrix(limits.maxSamples, config.vocabSize)
@@ -209,11 +218,18 @@ function assemble(engine: EngineConfig, model: OpenModel, { device, plan, kv, pr
       map.destroy()
       device.dispose()
     }
-    return { runner, dispose }
+    return { runner, device, dispose }
   } catch (error) {
     map.destroy()
     device.dispose()
     throw error
+  }
+}
+
+function batchLimits(engine: EngineConfig, maxModelLen: number): BatchLimits {
+  return {
+    maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, blockSize: engine.blockSize, maxModelLen,
+    maxSamples: Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs),
   }
 }
 
@@ -235,12 +251,4 @@ function ropeTable(
   const table = device.float32(numPositions * rotDim)
   table.data.set(buildCosSinTable(config.rope, config.headDim, rotDim, numPositions, maxLength))
   return { table, rotDim, numPositions, interleaved }
-}
-
-/** What the buffers of `blocks.ts`, the logits and the rotary table take, for the plan. */
-function scratchBytes(engine: EngineConfig, c: ModelConfig): number {
-  const perToken = 2 * c.hiddenSize + (c.numHeads + 2 * c.numKvHeads) * c.headDim + 2 * c.intermediateSize
-  const samples = Math.min(MAX_SAMPLE_ROWS, engine.maxNumSeqs)
-  const positions = longestWanted(engine, c)
-  return 4 * (perToken * engine.maxNumBatchedTokens + samples * (c.vocabSize + c.hiddenSize) + positions * c.headDim)
 }

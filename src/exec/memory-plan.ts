@@ -2,7 +2,8 @@
  * Decides how much memory goes where before anything is loaded, and says so.
  *
  *   weights   as laid out for the kernels
- *   scratch   activations of the largest step, logits, input arrays, rotary tables
+ *   scratch   activations of the largest step, logits, input arrays, rotary tables, what sampling needs at most: see
+ *             scratch-bytes.ts
  *   KV cache  what is left of the budget, in whole blocks
  */
 import { ConfigError } from "../base/errors.ts"

@@ -1,8 +1,9 @@
-import type { ScheduledRequest, StepResult } from "../core/schedule-plan.ts"
+import type { ScheduledRequest, StepResult, TokenLogprobs } from "../core/schedule-plan.ts"
 import type { Device, HostArray, Matrix } from "../tensor/device.ts"
 import type { InputBatch } from "./input-batch.ts"
-import { returnsLogits, type LogprobsMode } from "../core/logprobs-mode.ts"
-import { LogprobsOp } from "./sampler/logprobs-op.ts"
+import { FiniteRows } from "./finite-rows.ts"
+import { NOT_FINITE } from "./sampler/logits-process.ts"
+import type { LogprobsOp } from "./sampler/logprobs-op.ts"
 
 /**
  * Receives the logits of a prompt as they are computed: row i of `rows` [n, V] foretells token `first` + i of the
@@ -19,6 +20,7 @@ export class PromptLogprobsReader {
   readonly #batch: InputBatch
   readonly #logits: Matrix
   readonly #op: LogprobsOp
+  readonly #finite: FiniteRows
   readonly #runHead: (rows: ArrayLike<number>) => void
   /** A copy of `#logits` for a listener, made when the first one comes. */
   #hostLogits: HostArray<Float32Array> | null = null
@@ -26,36 +28,47 @@ export class PromptLogprobsReader {
   /** `runHead` computes the logits of rows of the step. */
   constructor(
     device: Device, batch: InputBatch, logits: Matrix,
-    options: { mode: LogprobsMode; runHead: (rows: ArrayLike<number>) => void },
+    options: { op: LogprobsOp; runHead: (rows: ArrayLike<number>) => void },
   ) {
-    const maxRows = batch.limits.maxSamples
     this.#device = device
     this.#batch = batch
     this.#logits = logits
     this.#runHead = options.runHead
-    this.#op = new LogprobsOp(device, { vocabSize: logits.cols, maxRows, asLogits: returnsLogits(options.mode) })
+    this.#op = options.op
+    this.#finite = new FiniteRows(device, logits, batch.limits.maxSamples)
   }
 
-  /** Requires: the forward pass of `requests` has run, and nobody needs the logits that are there. */
+  /** What the constructor allocates. */
+  static bytes(maxSamples: number): number {
+    return FiniteRows.bytes(maxSamples)
+  }
+
+  /**
+   * Adds to the entries and the failures of `result`; requests that have failed already are passed over.
+   * Requires: the forward pass of `requests` has run, and nobody needs the logits that are there.
+   */
   read(requests: readonly ScheduledRequest[], result: StepResult, listener: PromptLogitsListener | null): void {
     requests.forEach((request, r) => {
-      if (request.promptLogprobs !== null) this.#readRequest(request, r, result, listener)
+      if (request.promptLogprobs === null || result.failures?.has(request.requestId)) return
+      const entries = this.#readRequest(request, r, listener)
+      if (entries !== null) result.promptLogprobs.set(request.requestId, entries)
+      else (result.failures ??= new Map()).set(request.requestId, NOT_FINITE)
     })
   }
 
-  #readRequest(
-    request: ScheduledRequest, r: number, result: StepResult, listener: PromptLogitsListener | null,
-  ): void {
+  /** Null where the logits are not finite. */
+  #readRequest(request: ScheduledRequest, r: number, listener: PromptLogitsListener | null): TokenLogprobs[] | null {
     const { first, end } = request.promptLogprobs!
     const numTop = Math.min(request.sampling.promptLogprobs ?? 0, this.#logits.cols)
-    const entries = []
+    const entries: TokenLogprobs[] = []
     for (let from = first; from < end; from += this.#batch.limits.maxSamples) {
       const tokenIds = request.tokenIds.slice(from, Math.min(end, from + this.#batch.limits.maxSamples))
       this.#runHead(tokenIds.map((_, i) => this.#batch.rowOf(r, request, from + i - 1)))
+      if (this.#finite.findOthers(tokenIds.length).length > 0) return null
       listener?.(request.requestId, from, this.#copyLogits(tokenIds.length))
       entries.push(...this.#op.read(this.#logits, tokenIds, tokenIds.map(() => numTop)))
     }
-    result.promptLogprobs.set(request.requestId, entries)
+    return entries
   }
 
   /** [numRows, V] */

@@ -1,4 +1,5 @@
 import { ACT, DTYPE, LINEAR_ACCUMULATE, LINEAR_FINE, type Act } from "../../ffi/abi.ts"
+import { present } from "../base/assert.ts"
 import type { Device, HostArray, Matrix } from "../tensor/device.ts"
 import { args, Program } from "../tensor/program.ts"
 import type { LinearWeight, VectorWeight } from "./weights.ts"
@@ -59,12 +60,18 @@ export class GraphBuilder {
   readonly maxTokens: number
 
   readonly #activationBits: ActivationBits
+  #hidden: Matrix | null = null
 
   constructor(device: Device, inputs: StepInputs, maxTokens: number, activationBits: ActivationBits) {
     this.device = device
     this.inputs = inputs
     this.maxTokens = maxTokens
     this.#activationBits = activationBits
+  }
+
+  /** The last layer's output for every token of a step: what the head takes its rows from. */
+  get hidden(): Matrix {
+    return present(this.#hidden, "the head's input")
   }
 
   /** A buffer of `cols` float32 for every token of a step. */
@@ -139,6 +146,7 @@ export class GraphBuilder {
 
   /** The rows of `x` whose logits are wanted. */
   gatherSamples(x: Matrix, out: Matrix): Matrix {
+    this.#hidden = x
     this.head.add("bz_gather_rows", args("gatherRows", {
       c: x.cols, num_source_rows: this.maxTokens, x: x.address, y: out.address, x_stride: x.stride,
       y_stride: out.stride, rows: this.inputs.sampleRows.address,

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { LOGPROBS_MODE } from "../../ffi/abi.ts"
+import { Args } from "../../ffi/args.ts"
+import { STRUCTS } from "../../ffi/structs.ts"
 import { Prng } from "../../src/base/prng.ts"
 import { compare, cpu, hasLibraries, isas, normals, place, refusals, reference, type Place } from "./harness.ts"
 
@@ -161,6 +163,124 @@ describe("sample", () => {
         expect(refusal.words).toMatch(/row 1 is NaN/)
       }
   })
+})
+
+/** Rows of normal logits, some of which hold what a broken model computes. */
+function spoiledLogits(vocab: number, spoiled: Readonly<Record<number, number>>, numRows: number): Float32Array {
+  const logits = normals(vocab, numRows * vocab, 3)
+  for (const [row, value] of Object.entries(spoiled)) logits[(Number(row) + 1) * vocab - 1] = value
+  return logits
+}
+
+describe("a status for each row", () => {
+  const NUM_ROWS = 9
+  const temperatures = Float32Array.from({ length: NUM_ROWS }, (_, r) => [0, 1, 0.7][r % 3]!)
+
+  for (const vocab of [1, 15, 16, 257, 3001]) {
+    // The rows that are sound are sampled as if the others were not there.
+    compare(`sample: vocabulary ${vocab}`, 0, (at) => {
+      const run = (logits: Float32Array) => {
+        const ints = (values: number[]) => at.put(Int32Array.from(values))
+        const ones = Array.from({ length: NUM_ROWS }, () => 1)
+        const [out, status] = [ints(ones.map(() => -7)), ints(ones.map(() => -7))]
+        at.run("bz_sample", {
+          num_requests: NUM_ROWS, vocab_size: vocab, logits: at.put(logits).at, logits_stride: vocab,
+          temperature: at.put(temperatures).at, top_p: at.put(Float32Array.from(ones)).at,
+          min_p: at.put(new Float32Array(NUM_ROWS)).at, top_k: at.put(new Int32Array(NUM_ROWS)).at,
+          seeds: at.put(new BigUint64Array(NUM_ROWS)).at, positions: ints(ones).at, out: out.at,
+          row_status: status.at,
+        })
+        return { out: [...out], status: [...status] }
+      }
+      const sound = run(spoiledLogits(vocab, {}, NUM_ROWS))
+      const spoiled = run(spoiledLogits(vocab, { 2: NaN, 4: NaN, 8: NaN }, NUM_ROWS))
+      expect(sound.status).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0])
+      expect(spoiled.status).toEqual([0, 0, 6, 0, 6, 0, 0, 0, 6])
+      spoiled.out.forEach((id, r) => expect(id).toBe(spoiled.status[r] === 0 ? sound.out[r]! : 0))
+      return Float32Array.from(spoiled.out)
+    })
+
+    compare(`logits_process: vocabulary ${vocab}`, 0, (at) => {
+      const logits = at.put(spoiledLogits(vocab, { 1: NaN, 3: Infinity, 6: -Infinity }, NUM_ROWS))
+      const status = at.put(new Int32Array(NUM_ROWS).fill(-7))
+      const wrongIds = [0, 0, 0, 0, vocab, 0, 0, 0, -1]
+      at.run("bz_logits_process", {
+        num_requests: NUM_ROWS, vocab_size: vocab, logits: logits.at, logits_stride: vocab,
+        edit_start: at.put(Int32Array.from({ length: NUM_ROWS + 1 }, (_, i) => i)).at,
+        edit_ids: at.put(Int32Array.from(wrongIds)).at, edit_values: at.put(new Float32Array(NUM_ROWS).fill(2)).at,
+        row_status: status.at,
+      })
+      expect([...status]).toEqual([0, 6, 0, 6, 1, 0, 6, 0, 1])
+      const fitting = [0, 2, 5, 7]
+      return Float32Array.from(fitting.flatMap((r) => [...logits.slice(r * vocab, (r + 1) * vocab)]))
+    })
+  }
+
+  test.skipIf(!hasLibraries)("every value that is not finite is found, wherever it is", () => {
+    const vocab = 83
+    for (const library of [reference!, cpu!]) {
+      for (const isa of library === cpu ? isas : ["scalar"]) {
+        const at = place(library, { isa, numThreads: 1 })
+        for (const value of [NaN, Infinity, -Infinity]) {
+          const logits = normals(1, vocab * vocab, 1e38 / 8)
+          for (let r = 0; r < vocab; r++) logits[r * vocab + r] = value
+          const status = at.put(new Int32Array(vocab))
+          at.run("bz_logits_process", {
+            num_requests: vocab, vocab_size: vocab, logits: at.put(logits).at, logits_stride: vocab,
+            row_status: status.at,
+          })
+          expect(status.every((each) => each === 6)).toBe(true)
+          at.close()
+        }
+      }
+    }
+  })
+
+  test.skipIf(!hasLibraries)("log-probabilities of rows that are not numbers touch nothing else", () => {
+    const at = place(cpu!, { numThreads: 1 })
+    const [vocab, k] = [70, 70]
+    const logits = at.put(new Float32Array(2 * vocab).fill(NaN, 0, vocab))
+    const ids = at.put(new Int32Array(2 * k))
+    at.run("bz_logprobs", {
+      num_requests: 2, vocab_size: vocab, num_top: k, logits: logits.at, logits_stride: vocab,
+      ids: at.put(new Int32Array(2)).at, out_logprob: at.put(new Float32Array(2)).at,
+      out_rank: at.put(new Int32Array(2)).at, out_top_ids: ids.at,
+      out_top_logprobs: at.put(new Float32Array(2 * k)).at,
+    })
+    expect([...ids.slice(0, k)].every((id) => id >= 0 && id < vocab)).toBe(true)
+    expect([...ids.slice(k)]).toEqual(Array.from({ length: k }, (_, i) => i))
+    at.close()
+  })
+})
+
+describe("callers that were built before rows had a status", () => {
+  for (const [op, fields] of [["bz_sample", "sample"], ["bz_logits_process", "logitsProcess"]] as const)
+    test.skipIf(!hasLibraries)(`${op} takes the smaller struct, and no other size`, () => {
+      for (const at of [place(reference!), place(cpu!, { numThreads: 1 })]) {
+        const vocab = 20
+        const out = at.put(new Int32Array(2).fill(-7))
+        const status = at.put(new Int32Array(2).fill(-7))
+        const one = (): number => at.put(Float32Array.of(1, 1)).at
+        const args = new Args(fields, {
+          num_requests: 2, vocab_size: vocab, logits: at.put(normals(1, 2 * vocab)).at, logits_stride: vocab,
+          ...(fields === "sample" && {
+            temperature: one(), top_p: one(), min_p: one(), top_k: at.put(new Int32Array(2)).at,
+            seeds: at.put(new BigUint64Array(2)).at, positions: at.put(new Int32Array(2)).at, out: out.at,
+          }),
+        })
+        const before = STRUCTS[fields].offsets.row_status
+        args.setField("row_status" as never, status.at)
+        args.setField("args_bytes" as never, before)
+        at.stream.run(op, args as never)
+        expect([...status]).toEqual([-7, -7])
+        if (op === "bz_sample") expect([...out].every((id) => id >= 0)).toBe(true)
+        for (const bytes of [before - 8, before + 4, before + 16]) {
+          args.setField("args_bytes" as never, bytes)
+          expect(() => at.stream.run(op, args as never)).toThrow(`args_bytes is ${bytes}`)
+        }
+        at.close()
+      }
+    })
 })
 
 describe("logits_process", () => {

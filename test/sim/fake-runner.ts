@@ -1,5 +1,7 @@
 import { assert } from "../../src/base/assert.ts"
-import type { ScheduledRequest, SchedulePlan, StepResult, TokenLogprobs } from "../../src/core/schedule-plan.ts"
+import type {
+  RequestFailure, ScheduledRequest, SchedulePlan, StepResult, TokenLogprobs,
+} from "../../src/core/schedule-plan.ts"
 import { firstVisible, fold, judge, type LayerWindows, mix, toToken } from "./fake-model.ts"
 
 /** What a real runner would keep of a request between steps. */
@@ -18,7 +20,13 @@ export interface FakeRunnerConfig {
   readonly blockSize: number
   /** By request id: what sets its KV apart. */
   readonly saltOf: (requestId: string) => number
+  /** Asked once a step and request: whether what it computes for the request is spoiled. */
+  readonly spoils: (requestId: string) => boolean
 }
+
+/** What is not finite; whoever reads it computes it too. */
+const SPOILED = 0x7fff_ffff
+const NOT_FINITE: RequestFailure = { message: "not finite", isCallersFault: false, spoilsCache: true }
 
 /**
  * Runs the fake model over a paged KV cache, reading and writing through block tables alone, and holds the scheduler
@@ -51,10 +59,15 @@ export class FakeRunner {
       this.#checkWrites(request, writers)
       const judged: TokenLogprobs[] = []
       const sampled = this.#forward(request, judged)
+      row.nextPosition = request.numComputedTokens + request.numScheduledTokens
+      if (sampled === null) {
+        ;(result.failures ??= new Map()).set(request.requestId, NOT_FINITE)
+        continue
+      }
       if (judged.length > 0) result.promptLogprobs.set(request.requestId, judged)
       if (request.samples) result.sampledTokenIds.set(request.requestId, sampled)
       const numRejected = request.samples ? request.draftTokenIds.length + 1 - sampled.length : 0
-      row.nextPosition = request.numComputedTokens + request.numScheduledTokens - numRejected
+      row.nextPosition -= numRejected
     }
     return result
   }
@@ -92,38 +105,43 @@ export class FakeRunner {
   }
 
   /**
-   * Computes the scheduled positions; returns the tokens that follow, as far as the drafts were right. Appends to
-   * `judged` what the plan asks to know of prompt tokens.
+   * Computes the scheduled positions; returns the tokens that follow, as far as the drafts were right, or null: a value
+   * is spoiled. Appends to `judged` what the plan asks to know of prompt tokens.
    */
-  #forward(request: ScheduledRequest, judged: TokenLogprobs[]): number[] {
+  #forward(request: ScheduledRequest, judged: TokenLogprobs[]): number[] | null {
     const { tokenIds, draftTokenIds, numComputedTokens, numScheduledTokens, promptLogprobs } = request
     const { windows, saltOf } = this.#config
     const salt = saltOf(request.requestId)
     const end = numComputedTokens + numScheduledTokens
     const sampled: number[] = []
     let isAccepting = true
+    const isSpoiling = this.#config.spoils(request.requestId)
+    let isSpoiled = isSpoiling
     for (let p = numComputedTokens; p < end; p++) {
-      const tokenId = p < tokenIds.length ? tokenIds[p] : draftTokenIds[p - tokenIds.length]
+      const tokenId = p < tokenIds.length ? tokenIds.at(p) : draftTokenIds[p - tokenIds.length]
       assert(tokenId !== undefined, () => `${request.requestId}: no token at ${p}`)
-      this.#write(request, 0, p, mix(tokenId, p, salt))
+      this.#write(request, 0, p, isSpoiling ? SPOILED : mix(tokenId, p, salt))
       this.#write(request, 1, p, this.#attend(request, 0, p, windows[0]))
+      isSpoiled ||= this.#attend(request, 1, p, windows[1]) === SPOILED
       if (promptLogprobs !== null && p + 1 >= promptLogprobs.first && p + 1 < promptLogprobs.end) {
         const output = this.#attend(request, 1, p, windows[1])
-        judged.push(judge(output, tokenIds[p + 1] as number, request.sampling.promptLogprobs ?? 0))
+        judged.push(judge(output, tokenIds.at(p + 1) as number, request.sampling.promptLogprobs ?? 0))
       }
       if (p < tokenIds.length - 1 || !isAccepting) continue
       const next = toToken(this.#attend(request, 1, p, windows[1]))
       sampled.push(next)
       isAccepting = draftTokenIds[p + 1 - tokenIds.length] === next
     }
-    return sampled
+    return isSpoiled ? null : sampled
   }
 
   #attend(request: ScheduledRequest, layer: 0 | 1, position: number, window: number): number {
     const memory = this.#memory(layer)
     let hash = 1
     for (let p = firstVisible(position, window); p <= position; p++) {
-      hash = fold(hash, memory[this.#slot(request, layer, p)] as number)
+      const value = memory[this.#slot(request, layer, p)] as number
+      if (value === SPOILED) return SPOILED
+      hash = fold(hash, value)
     }
     return hash
   }
@@ -131,9 +149,12 @@ export class FakeRunner {
   /** What is cached is not written again, so it has to be there. */
   #write(request: ScheduledRequest, layer: 0 | 1, position: number, value: number): void {
     const [memory, slot] = [this.#memory(layer), this.#slot(request, layer, position)]
-    const isThere = position < request.numCachedTokens
-    assert(!isThere || memory[slot] === value, () => `${request.requestId}: the cache is wrong at ${position}`)
-    memory[slot] = value
+    if (position >= request.numCachedTokens) {
+      memory[slot] = value
+      return
+    }
+    const isRight = memory[slot] === value || memory[slot] === SPOILED || value === SPOILED
+    assert(isRight, () => `${request.requestId}: the cache is wrong at ${position}`)
   }
 
   #slot(request: ScheduledRequest, layer: 0 | 1, position: number): number {

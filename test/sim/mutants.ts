@@ -125,6 +125,24 @@ export const MUTANTS: readonly Mutant[] = [
     find: "request.finish(reason)\n      this.#release(request)",
     replace: "request.finish(reason)\n      this.#requests.delete(id)\n      this.#finishedIds.push(id)",
   },
+  {
+    name: "what is not finite is found again",
+    file: "scheduler.ts",
+    find: "this.#kv.forgetPrefix(request)",
+    replace: "",
+  },
+  {
+    name: "who shares what is not finite ends with it",
+    file: "scheduler.ts",
+    find: "if (request.isComputedApart) return false",
+    replace: "return false",
+  },
+  {
+    name: "who is computed apart shares all the same",
+    file: "kv/kv-manager.ts",
+    find: "|| request.isComputedApart) return this.noHit()",
+    replace: ") return this.noHit()",
+  },
 ]
 
 /** The core with the mutant's bug, loaded from a copy. `dispose` deletes the copy. */

@@ -28,6 +28,8 @@ export interface Scenario {
   readonly numSalts: number
   /** Chance that a request asks for the log-probabilities of its prompt. */
   readonly judgeRate: number
+  /** Chance that what a step computes for a request is not finite; once for each request at most. */
+  readonly spoilRate: number
 }
 
 /** `later` draws what was added later, so that what a seed gave before stays as it was. */
@@ -71,6 +73,7 @@ export function drawScenario(prng: Prng, later: Prng): Scenario {
     pauseRate: prng.pick([0, 0, 0.02]),
     numSalts: prng.pick([1, 1, 3]),
     judgeRate: prng.pick([0, 0.2, 0.7]),
+    spoilRate: later.pick([0, 0, 0.02, 0.1]),
   }
 }
 

@@ -32,6 +32,7 @@ interface Client {
   readonly received: number[]
   isAborted: boolean
   wasAdmitted: boolean
+  wasSpoiled: boolean
 }
 
 /** What a run went through; a smoke test of the simulator itself asserts that it goes through everything. */
@@ -53,6 +54,9 @@ export interface Coverage {
   /** Steps in each state of a pause with somebody to hold back. */
   stepsPausedNew: number
   stepsPausedAll: number
+  /** Requests whose numbers were not finite, and those that were harmed by them and computed anew. */
+  spoiled: number
+  harmed: number
 }
 
 export function emptyCoverage(): Coverage {
@@ -71,6 +75,8 @@ export function emptyCoverage(): Coverage {
     recalledPrompts: 0,
     stepsPausedNew: 0,
     stepsPausedAll: 0,
+    spoiled: 0,
+    harmed: 0,
   }
 }
 
@@ -79,7 +85,7 @@ export function simulate(core: Core, seed: number, coverage: Coverage): void {
   const prng = new Prng(seed)
   const scenario = drawScenario(prng, new Prng(~seed >>> 0))
   try {
-    new Simulation(core, scenario, prng, coverage).run()
+    new Simulation(core, scenario, { prng, spoiling: new Prng(seed ^ 0x5eed) }, coverage).run()
   } catch (cause) {
     throw new Error(`SEED=${seed} ${cause instanceof Error ? cause.message : cause}\n${describe(scenario)}`, { cause })
   }
@@ -93,6 +99,8 @@ class Simulation {
   readonly #core: Core
   readonly #scenario: Scenario
   readonly #prng: Prng
+  /** Of its own, so that what a seed gave before stays as it was. */
+  readonly #spoiling: Prng
   readonly #coverage: Coverage
   readonly #scheduler: Scheduler
   readonly #runner: FakeRunner
@@ -103,18 +111,22 @@ class Simulation {
   readonly #pastTokens: number[][] = []
   #pause: PauseState = "unpaused"
   #now = 0
+  /** Spoiled in the step being executed. */
+  #spoiledIds: string[] = []
 
-  constructor(core: Core, scenario: Scenario, prng: Prng, coverage: Coverage) {
+  constructor(core: Core, scenario: Scenario, random: { prng: Prng; spoiling: Prng }, coverage: Coverage) {
     this.#core = core
     this.#scenario = scenario
-    this.#prng = prng
+    this.#prng = random.prng
+    this.#spoiling = random.spoiling
     this.#coverage = coverage
     const { numBlocks, groups, enablePrefixCaching, windows, groupOf, memoryOf } = scenario
     const blockSize = groups[0]?.spec.blockSize ?? 0
     const kv = { numBlocks, groups, enablePrefixCaching }
     this.#scheduler = new core.Scheduler(scenario.scheduler, kv, { clock: () => this.#now })
     const saltOf = (id: string) => saltValue(this.#client(id).request.cacheSalt)
-    this.#runner = new FakeRunner({ windows, groupOf, memoryOf, numBlocks, blockSize, saltOf })
+    const spoils = (id: string) => this.#spoils(this.#client(id))
+    this.#runner = new FakeRunner({ windows, groupOf, memoryOf, numBlocks, blockSize, saltOf, spoils })
   }
 
   run(): void {
@@ -153,7 +165,7 @@ class Simulation {
     this.#checkPlan(plan, waiting)
     if (areDecoding.size > 0) this.#checkDelay(plan)
     if (areDecoding.size > 0 && plan.totalNumScheduledTokens > plan.requests.length) this.#coverage.mixedSteps += 1
-    this.#inFlight.push({ plan, result: this.#runner.execute(plan) })
+    this.#inFlight.push({ plan, result: this.#execute(plan) })
     this.#scheduler.verify()
     const isIdle = plan.totalNumScheduledTokens === 0
     // A request that preempted itself ends its step: the next one goes on.
@@ -167,6 +179,29 @@ class Simulation {
     }
     if (this.#inFlight.length < pipelineDepth && !isIdle && this.#prng.chance(0.7)) return
     while (this.#inFlight.length > 0 && (isIdle || this.#inFlight.length >= pipelineDepth)) this.#update()
+  }
+
+  /** What is not finite is read in the step that computes it, or before that step's result is taken in; never later. */
+  #execute(plan: SchedulePlan): StepResult {
+    this.#spoiledIds = []
+    const isKnown = this.#inFlight.every(({ result }) => result.failures === undefined)
+    const result = this.#runner.execute(plan)
+    for (const id of result.failures?.keys() ?? []) {
+      if (this.#spoiledIds.includes(id)) continue
+      assert(!isKnown || this.#spoiledIds.length > 0, () => `step ${plan.step}: ${id} was given what is not finite`)
+      this.#coverage.harmed += 1
+    }
+    return result
+  }
+
+  /** Nobody fails twice: every request has its tokens in the end. */
+  #spoils(client: Client): boolean {
+    if (client.wasSpoiled || client.request.isComputedApart) return false
+    if (!this.#spoiling.chance(this.#scenario.spoilRate)) return false
+    client.wasSpoiled = true
+    this.#spoiledIds.push(client.request.requestId)
+    this.#coverage.spoiled += 1
+    return true
   }
 
   #update(): void {
@@ -248,7 +283,7 @@ class Simulation {
     const request = new this.#core.Request(init)
     const alone = runAlone(init, this.#scenario)
     const client = {
-      request, ...alone, promptLogprobs: null, received: [], isAborted: false, wasAdmitted: false,
+      request, ...alone, promptLogprobs: null, received: [], isAborted: false, wasAdmitted: false, wasSpoiled: false,
     }
     this.#clients.set(init.requestId, client)
     this.#live.add(client)

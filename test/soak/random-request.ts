@@ -1,5 +1,6 @@
 /** One random request, and what its client does while it is answered. */
 import type { Prng } from "../../src/base/prng.ts"
+import { drawFieldsAtBounds } from "../tools/bounds.ts"
 
 export type Behaviour = "reads" | "leaves at once" | "leaves while it reads" | "reads slowly" | "comes back"
 
@@ -20,7 +21,8 @@ function drawOpenAi(prng: Prng): RandomRequest {
   const isChat = prng.chance(0.4)
   const stream = prng.chance(0.6)
   const behaviour = drawBehaviour(prng, stream)
-  const body = { ...(isChat ? drawChat(prng) : drawCompletion(prng)), ...drawSampling(prng), stream }
+  const atBounds = prng.chance(0.2) ? drawFieldsAtBounds(prng) : {}
+  const body = { ...(isChat ? drawChat(prng) : drawCompletion(prng)), ...drawSampling(prng), ...atBounds, stream }
   const options = { include_usage: prng.chance(0.5), resumable: behaviour === "comes back" }
   const isBroken = prng.chance(0.05)
   const own = isChat ? "/v1/chat/completions" : "/v1/completions"

@@ -1,4 +1,5 @@
-// bz_logits_process. A row belongs to one thread; what a row does not ask for costs nothing.
+// bz_logits_process. A row belongs to one thread. What a row does not ask for costs nothing, but for one pass that
+// looks whether its logits are finite where the caller wants a status for each row.
 #include <cmath>
 
 #include "../kernels.h"
@@ -14,9 +15,26 @@ static void forbid(float *l, uint64_t n) {
   for (; i < n; i++) l[i] = -INFINITY;
 }
 
+// x - x is 0 for finite values, NaN for all others.
+static bool is_finite(const float *l, uint64_t n) {
+  I odd = {};
+  uint64_t i = 0;
+  for (; i + W <= n; i += W) {
+    const F v = load(l + i);
+    odd |= v - v != F{};
+  }
+  if (i < n) {
+    const F v = load_first(l + i, n - i);
+    odd |= v - v != F{};
+  }
+  return lane_bits(odd) == 0;
+}
+
+// A row that fails is the caller's to deal with where there is a status for each row; else it fails the call.
 static bool is_token(Args &a, int32_t id, const char *what, Team &team) {
   if (static_cast<uint32_t>(id) < a.vocab_size) return true;
-  team.fail(BZ_EINVAL, "logits_process: %s %d is not in [0, %u)", what, id, a.vocab_size);
+  if (a.row_status == nullptr)
+    team.fail(BZ_EINVAL, "logits_process: %s %d is not in [0, %u)", what, id, a.vocab_size);
   return false;
 }
 
@@ -67,8 +85,9 @@ static bool penalize(Args &a, uint32_t r, float *l, int32_t *counts, Team &team)
   return true;
 }
 
-static void process_row(Args &a, uint32_t r, std::byte *scratch, Team &team) {
+static bz_status process_row(Args &a, uint32_t r, std::byte *scratch, Team &team) {
   float *l = a.logits + r * a.logits_stride;
+  if (a.row_status != nullptr && !is_finite(l, a.vocab_size)) return BZ_EDEVICE;
   if (a.bitmask != nullptr && a.bitmask_row[r] >= 0) {
     const uint64_t words = (uint64_t{a.vocab_size} + 31) / 32;
     apply_bitmask(a.bitmask + static_cast<uint64_t>(a.bitmask_row[r]) * words, l, a.vocab_size);
@@ -76,20 +95,24 @@ static void process_row(Args &a, uint32_t r, std::byte *scratch, Team &team) {
   if (a.allow_start != nullptr && a.allow_start[r] < a.allow_start[r + 1]) {
     const int32_t begin = a.allow_start[r];
     float *saved = reinterpret_cast<float *>(scratch);
-    if (!apply_allowed(a, a.allow_ids + begin, a.allow_start[r + 1] - begin, l, saved, team)) return;
+    if (!apply_allowed(a, a.allow_ids + begin, a.allow_start[r + 1] - begin, l, saved, team)) return BZ_EINVAL;
   }
   if (a.edit_start != nullptr) {
     for (int32_t i = a.edit_start[r]; i < a.edit_start[r + 1]; i++) {
-      if (!is_token(a, a.edit_ids[i], "edit id", team)) return;
+      if (!is_token(a, a.edit_ids[i], "edit id", team)) return BZ_EINVAL;
       l[a.edit_ids[i]] += a.edit_values[i];
     }
   }
-  if (a.token_ids != nullptr) penalize(a, r, l, reinterpret_cast<int32_t *>(scratch), team);
+  const bool fits = a.token_ids == nullptr || penalize(a, r, l, reinterpret_cast<int32_t *>(scratch), team);
+  return fits ? BZ_OK : BZ_EINVAL;
 }
 
 void logits_process(Args &a, Team &team) {
   std::byte *scratch = team.scratch() + team.tid * ((uint64_t{a.vocab_size} * 4 + 63) / 64 * 64);
-  for (uint32_t r = team.claim(); r < a.num_requests; r = team.claim()) process_row(a, r, scratch, team);
+  for (uint32_t r = team.claim(); r < a.num_requests; r = team.claim()) {
+    const bz_status status = process_row(a, r, scratch, team);
+    if (a.row_status != nullptr) a.row_status[r] = status;
+  }
 }
 
 } // namespace bz::BZ_LEVEL

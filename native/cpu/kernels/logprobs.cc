@@ -33,8 +33,8 @@ static int32_t count_reaching(const float *l, uint64_t n, float value) {
 // The k largest keys in descending order.
 static void largest(const float *l, uint64_t n, uint64_t k, const SamplingScratch &s) {
   uint64_t count = collect(l, n, s.sections, reached_by(s.sections, n, k, s.keys), s.keys);
-  for (uint64_t i = 0; count < k && i < n; i++) // -inf is not collected, but may be asked for
-    if (l[i] == -INFINITY) s.keys[count++] = sort_key(l[i], static_cast<uint32_t>(i));
+  for (uint64_t i = 0; count < k && i < n; i++) // -inf and NaN are not collected, but may be asked for
+    if (!(l[i] > -INFINITY)) s.keys[count++] = sort_key(l[i], static_cast<uint32_t>(i));
   select_largest(s.keys, count, k);
   sort_descending(s.keys, k);
 }

@@ -1,7 +1,7 @@
 /** Errors as Anthropic's clients read them, under their name for each status. */
 import type { RequestError } from "../../base/errors.ts"
 import type { Log } from "../../base/log.ts"
-import { ClientGoneError, errorResponse, toRequestError } from "../errors.ts"
+import { ClientGoneError, errorHeaders, errorResponse, toRequestError } from "../errors.ts"
 import type { Handler } from "../opening.ts"
 import type { AnthropicError } from "../schema/anthropic.ts"
 
@@ -33,8 +33,7 @@ export function withAnthropicErrors(handler: Handler, log: Log): Handler {
     } catch (error) {
       if (error instanceof ClientGoneError) return errorResponse(error, log)
       const known = toRequestError(error, log)
-      const headers = errorResponse(known, log).headers
-      return Response.json(anthropicError(known), { status: known.status, headers })
+      return Response.json(anthropicError(known), { status: known.status, headers: errorHeaders(known) })
     }
   }
 }

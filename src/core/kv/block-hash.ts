@@ -13,6 +13,7 @@
  */
 import { hash } from "node:crypto"
 import { assert } from "../../base/assert.ts"
+import type { TokenSequence } from "../token-list.ts"
 
 /** A sha256 in hex. */
 export type BlockHash = string & { readonly blockHash: unique symbol }
@@ -27,9 +28,12 @@ export const ROOT_HASH = hash("sha256", "baozi-block-root", "hex") as BlockHash
 
 /** What a request gives for the naming of its blocks. */
 export interface HashedPrefix {
-  readonly tokenIds: readonly number[]
+  readonly tokenIds: TokenSequence
   /** Names of its first full blocks; grows with `tokenIds`. */
   readonly blockHashes: BlockHash[]
+  readonly numPromptTokens: number
+  /** Names of the prompt's full blocks that are known: of one prompt and salt, and shared by all that have them. */
+  readonly promptHashes: BlockHash[]
   readonly cacheSalt: string | null
   /** Keys that hold for all its blocks. */
   readonly extraHashKeys: readonly ExtraKey[]
@@ -37,10 +41,14 @@ export interface HashedPrefix {
 
 /** Names the full blocks of `prefix` that have no name yet. Nothing to do costs one comparison. */
 export function extendBlockHashes(prefix: HashedPrefix, blockSize: number): void {
-  const { tokenIds, blockHashes } = prefix
+  const { tokenIds, blockHashes, promptHashes, numPromptTokens } = prefix
   for (let start = blockHashes.length * blockSize; start + blockSize <= tokenIds.length; start += blockSize) {
-    const parent = blockHashes[blockHashes.length - 1] ?? null
-    blockHashes.push(hashBlock(parent, tokenIds, { start, end: start + blockSize }, extraKeysOf(prefix, start)))
+    const block = blockHashes.length
+    const parent = blockHashes[block - 1] ?? null
+    const name = promptHashes[block] ??
+      hashBlock(parent, tokenIds, { start, end: start + blockSize }, extraKeysOf(prefix, start))
+    blockHashes.push(name)
+    if (block === promptHashes.length && start + blockSize <= numPromptTokens) promptHashes.push(name)
   }
 }
 
@@ -58,7 +66,7 @@ let scratch = Buffer.alloc(4096)
 /** The name of the block that holds `tokenIds[start, end)` after `parent` (null for the first block). */
 export function hashBlock(
   parent: BlockHash | null,
-  tokenIds: readonly number[],
+  tokenIds: TokenSequence,
   range: { start: number; end: number },
   extraKeys: readonly ExtraKey[] = [],
 ): BlockHash {
@@ -68,7 +76,7 @@ export function hashBlock(
   scratch.write(parent ?? ROOT_HASH, 0, DIGEST_BYTES, "hex")
   let at = scratch.writeUInt32LE(range.end - range.start, DIGEST_BYTES)
   for (let i = range.start; i < range.end; i++) {
-    const id = tokenIds[i]
+    const id = tokenIds.at(i)
     assert(id !== undefined, () => `no token at ${i} of ${tokenIds.length}`)
     at = scratch.writeInt32LE(id, at)
   }

@@ -127,6 +127,13 @@ export class BlockPool {
     for (const id of ids) this.#forget(this.block(id))
   }
 
+  /** Forgets what all blocks of this name hold. */
+  forgetName(hash: BlockHash, groupId: number): void {
+    const entry = this.#cacheOf(groupId).get(hash)
+    if (entry === undefined) return
+    for (const block of entry instanceof KVBlock ? [entry] : [...entry.values()]) this.#forget(block)
+  }
+
   /** Forgets every name. False, with nothing changed, while any block is in use. The free order stays. */
   resetCache(): boolean {
     if (this.#free.size !== this.#blocks.length - 1) return false

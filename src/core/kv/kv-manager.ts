@@ -16,6 +16,8 @@ export interface KVRequest extends HashedPrefix {
   readonly numCachedTokens: number
   /** The first position whose output it needs: it computes from there on, be the KV cached or not. */
   readonly firstNeededPosition: number
+  /** It neither uses cached prefixes nor leaves any. */
+  readonly isComputedApart: boolean
 }
 
 /** A cached prefix: by group, the block table's first cells. Holds no reference: use it before the pool changes. */
@@ -95,7 +97,7 @@ export class KVManager {
    * One that needs outputs from inside the prefix computes from there on, if all that it reads is cached.
    */
   findPrefixHit(request: KVRequest): PrefixHit {
-    if (!this.#config.enablePrefixCaching) return this.noHit()
+    if (!this.#config.enablePrefixCaching || request.isComputedApart) return this.noHit()
     extendBlockHashes(request, this.blockSize)
     const { blockHashes, firstNeededPosition } = request
     const hit = this.#longestHit(blockHashes, Math.floor((request.tokenIds.length - 1) / this.blockSize))
@@ -153,6 +155,19 @@ export class KVManager {
   uncacheUncomputed(request: KVRequest): void {
     const numValid = Math.max(request.numComputedTokens, request.numCachedTokens)
     for (const group of this.#groups) group.uncacheBlocksAfter(request.requestId, numValid)
+  }
+
+  /** Nobody will look at the results of the request's steps in flight: what they write must not be found either. */
+  uncacheInFlight(request: KVRequest): void {
+    const numSettled = Math.max(request.numComputedTokens - request.numInFlightTokens, request.numCachedTokens)
+    for (const group of this.#groups) group.uncacheBlocksAfter(request.requestId, numSettled)
+  }
+
+  /** Forgets every name of the request's prefix, whoever wrote the block that has it. Holders keep their blocks. */
+  forgetPrefix(request: KVRequest): void {
+    for (const groupId of this.#groups.keys()) {
+      for (const hash of request.blockHashes) this.pool.forgetName(hash, groupId)
+    }
   }
 
   /** Gives back all the request's blocks. Does nothing for a request without any. */
@@ -217,7 +232,7 @@ export class KVManager {
 
   #growAndCache(request: KVRequest, numPlanned: number): void {
     for (const group of this.#groups) group.grow(request.requestId, numPlanned)
-    if (!this.#config.enablePrefixCaching) return
+    if (!this.#config.enablePrefixCaching || request.isComputedApart) return
     extendBlockHashes(request, this.blockSize)
     const numVerified = Math.min(numPlanned, request.tokenIds.length)
     for (const group of this.#groups) group.cacheFullBlocks(request.requestId, request.blockHashes, numVerified)

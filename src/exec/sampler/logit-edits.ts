@@ -46,7 +46,7 @@ function forbidBadWords(request: ScheduledRequest, words: readonly (readonly num
     const start = request.tokenIds.length - prefix
     if (start < request.numPromptTokens) continue
     let matches = true
-    for (let i = 0; i < prefix && matches; i++) matches = request.tokenIds[start + i] === word[i]
+    for (let i = 0; i < prefix && matches; i++) matches = request.tokenIds.at(start + i) === word[i]
     if (matches) push(out, word[prefix]!, -Infinity)
   }
 }

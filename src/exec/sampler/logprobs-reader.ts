@@ -11,22 +11,26 @@ import { readsProcessed, returnsLogits, type LogprobsMode } from "../../core/log
 export class LogprobsReader {
   readonly #device: Device
   readonly #logits: Matrix
-  readonly #maxRows: number
   readonly #op: LogprobsOp
   readonly #isProcessed: boolean
-  #hostRow: HostArray<Float32Array> | null = null
+  readonly #hostRow: HostArray<Float32Array>
   /** One row for each row that wants it, or, processed, for every row of the step. */
-  #kept: Matrix | null = null
+  readonly #kept: Matrix
   /** Rows of this step that want log-probabilities. */
   #rows: number[] = []
 
-  constructor(device: Device, logits: Matrix, options: { maxRows: number; mode: LogprobsMode }) {
-    const { maxRows, mode } = options
+  constructor(device: Device, logits: Matrix, op: LogprobsOp, options: { maxRows: number; mode: LogprobsMode }) {
     this.#device = device
     this.#logits = logits
-    this.#maxRows = maxRows
-    this.#isProcessed = readsProcessed(mode)
-    this.#op = new LogprobsOp(device, { vocabSize: logits.cols, maxRows, asLogits: returnsLogits(mode) })
+    this.#op = op
+    this.#isProcessed = readsProcessed(options.mode)
+    this.#hostRow = device.float32(logits.cols)
+    this.#kept = device.matrix(options.maxRows, logits.cols)
+  }
+
+  /** What the constructor allocates. */
+  static bytes(vocabSize: number, maxRows: number): number {
+    return 4 * (vocabSize + maxRows * vocabSize)
   }
 
   /** Before the logits are changed. */
@@ -36,24 +40,29 @@ export class LogprobsReader {
       if (request.sampling.logprobs !== null) this.#rows.push(row)
     })
     if (this.#rows.length === 0 || this.#isProcessed) return
-    const kept = (this.#kept ??= this.#device.matrix(this.#maxRows, this.#logits.cols))
-    this.#rows.forEach((row, i) => this.#copyRow(this.#logits, row, kept, i))
+    this.#rows.forEach((row, i) => this.#copyRow(this.#logits, row, this.#kept, i))
   }
 
   /** Where the sampler has to leave what it draws from, or null: nobody wants it. */
   get processed(): Matrix | null {
-    if (this.#rows.length === 0 || !this.#isProcessed) return null
-    return (this.#kept ??= this.#device.matrix(this.#maxRows, this.#logits.cols))
+    return this.#rows.length > 0 && this.#isProcessed ? this.#kept : null
   }
 
-  read(requests: readonly ScheduledRequest[], tokenIds: Int32Array): (TokenLogprobs | null)[] {
+  /** By row of the step; null where nobody asked, and for requests that `hasFailed`. */
+  read(
+    requests: readonly ScheduledRequest[], tokenIds: Int32Array, hasFailed: (requestId: string) => boolean,
+  ): (TokenLogprobs | null)[] {
     const out = new Array<TokenLogprobs | null>(requests.length).fill(null)
-    if (this.#rows.length === 0) return out
-    const kept = this.#kept!
-    if (this.#isProcessed) this.#rows.forEach((row, i) => row !== i && this.#copyRow(kept, row, kept, i))
-    const wanted = this.#rows.map((row) => numTop(requests[row]!, this.#logits.cols))
-    const entries = this.#op.read(kept, this.#rows.map((row) => tokenIds[row]!), wanted)
-    this.#rows.forEach((row, i) => {
+    const kept = this.#kept
+    // Where each row that wants them was kept; rows are moved up to lie side by side.
+    const places = this.#rows
+      .map((row, i) => ({ row, place: this.#isProcessed ? row : i }))
+      .filter(({ row }) => !hasFailed(requests[row]!.requestId))
+    if (places.length === 0) return out
+    places.forEach(({ place }, i) => place !== i && this.#copyRow(kept, place, kept, i))
+    const wanted = places.map(({ row }) => numTop(requests[row]!, this.#logits.cols))
+    const entries = this.#op.read(kept, places.map(({ row }) => tokenIds[row]!), wanted)
+    places.forEach(({ row }, i) => {
       const ids = requests[row]!.sampling.logprobTokenIds
       out[row] = ids === null ? entries[i]! : this.#readChosen(kept, i, entries[i]!, ids)
     })
@@ -62,7 +71,7 @@ export class LogprobsReader {
 
   /** The entry of row i of `kept` with these tokens in place of the likeliest. */
   #readChosen(kept: Matrix, i: number, entry: TokenLogprobs, ids: readonly number[]): TokenLogprobs {
-    const row = (this.#hostRow ??= this.#device.float32(this.#logits.cols))
+    const row = this.#hostRow
     this.#device.stream.copy(row.address, kept.address + i * kept.stride * 4, kept.cols * 4)
     // What log-softmax took off the sampled token it takes off every token.
     const offset = row.data[entry.tokenId]! - entry.logprob

@@ -5,18 +5,22 @@
  * penalties, logits processors; temperature, min-p, top-k, top-p, draw; log-probabilities of what was drawn, from the
  * raw copy or, in the processed modes, from what it was drawn from.
  *
+ * A row that goes wrong, by the model's numbers or by what its request asks for, fails its request and changes nothing
+ * for the others.
+ *
  * Shapes: logits [samples, V]. Row i belongs to `requests[i]`. Arrays are reused from step to step and rebuilt in each.
  */
+import { STATUS } from "../../../ffi/abi.ts"
 import { Args } from "../../../ffi/args.ts"
 import { assert } from "../../base/assert.ts"
 import type { RequestFailure, ScheduledRequest, SchedulePlan, TokenLogprobs } from "../../core/schedule-plan.ts"
 import type { Device, HostArray, Matrix } from "../../tensor/device.ts"
 import type { LogitsProcessor } from "../logits-processors/interface.ts"
 import { LogitsProcessorRows } from "../logits-processors/rows.ts"
-import { appendLogitEdits, hasLogitEdits, type LogitEdits } from "./logit-edits.ts"
 import type { LogprobsMode } from "../../core/logprobs-mode.ts"
+import { LogitsProcess } from "./logits-process.ts"
+import type { LogprobsOp } from "./logprobs-op.ts"
 import { LogprobsReader } from "./logprobs-reader.ts"
-import { usesPenalties, TokenHistory } from "./token-history.ts"
 
 export interface SamplerOutput {
   readonly tokenIds: Int32Array
@@ -34,9 +38,16 @@ export interface SamplerOptions {
   readonly logitsProcessors: readonly LogitsProcessor[]
 }
 
+const NOT_A_NUMBER: RequestFailure = {
+  message: "The penalties or logits processors of this request made logits that are not numbers.",
+  isCallersFault: false,
+}
+
+/** Values of four bytes that a row has in the arrays of `bz_sample`: a seed has two. */
+const VALUES_PER_ROW = 9
+
 export class Sampler {
   readonly #device: Device
-  readonly #logits: Matrix
   readonly #maxRows: number
   readonly #temperature: HostArray<Float32Array>
   readonly #topP: HostArray<Float32Array>
@@ -45,20 +56,15 @@ export class Sampler {
   readonly #seeds: HostArray<Uint32Array>
   readonly #positions: HostArray<Int32Array>
   readonly #out: HostArray<Int32Array>
+  readonly #status: HostArray<Int32Array>
   readonly #sample: Args<"sample">
-  readonly #process: Args<"logitsProcess">
-  readonly #starts: HostArray<Int32Array>
-  readonly #allowStarts: HostArray<Int32Array>
-  readonly #history: TokenHistory
+  readonly #process: LogitsProcess
   readonly #logprobs: LogprobsReader
   readonly #processors: LogitsProcessorRows
-  #edits: { ids: HostArray<Int32Array>; values: HostArray<Float32Array>; capacity: number } | null = null
-  #allowed: { ids: HostArray<Int32Array>; capacity: number } | null = null
 
-  constructor(device: Device, logits: Matrix, options: SamplerOptions) {
+  constructor(device: Device, logits: Matrix, logprobsOp: LogprobsOp, options: SamplerOptions) {
     const { maxSamples: maxRows, maxModelLen, logprobsMode: mode } = options
     this.#device = device
-    this.#logits = logits
     this.#maxRows = maxRows
     this.#temperature = device.float32(maxRows)
     this.#topP = device.float32(maxRows)
@@ -67,20 +73,23 @@ export class Sampler {
     this.#seeds = device.uint32(maxRows * 2)
     this.#positions = device.int32(maxRows)
     this.#out = device.int32(maxRows)
-    this.#starts = device.int32(maxRows + 1)
-    this.#allowStarts = device.int32(maxRows + 1)
-    this.#history = new TokenHistory(device, maxRows, maxModelLen)
-    this.#logprobs = new LogprobsReader(device, logits, { maxRows, mode })
+    this.#status = device.int32(maxRows)
+    this.#process = new LogitsProcess(device, logits, { maxRows, maxModelLen })
+    this.#logprobs = new LogprobsReader(device, logits, logprobsOp, { maxRows, mode })
     this.#processors = new LogitsProcessorRows(device, logits, options.logitsProcessors)
     this.#sample = new Args("sample", {
       vocab_size: logits.cols, logits: logits.address, logits_stride: logits.stride,
       temperature: this.#temperature.address, top_p: this.#topP.address, min_p: this.#minP.address,
       top_k: this.#topK.address, seeds: this.#seeds.address, positions: this.#positions.address,
-      out: this.#out.address,
+      out: this.#out.address, row_status: this.#status.address,
     })
-    this.#process = new Args("logitsProcess", {
-      vocab_size: logits.cols, logits: logits.address, logits_stride: logits.stride,
-    })
+  }
+
+  /** What the constructor allocates. */
+  static bytes(vocabSize: number, { maxSamples: maxRows, maxModelLen }: { maxSamples: number; maxModelLen: number }) {
+    const process = LogitsProcess.bytes(vocabSize, { maxRows, maxModelLen })
+    const processors = 4 * vocabSize
+    return 4 * VALUES_PER_ROW * maxRows + process + processors + LogprobsReader.bytes(vocabSize, maxRows)
   }
 
   /** Forgets the requests that have left. */
@@ -91,17 +100,21 @@ export class Sampler {
   /** `tokenIds` is valid until the next call. */
   sample(requests: readonly ScheduledRequest[]): SamplerOutput {
     assert(requests.length <= this.#maxRows, () => `${requests.length} rows to sample, room for ${this.#maxRows}`)
+    const failures = new Map<string, RequestFailure>()
     this.#logprobs.keepRaw(requests)
-    this.#processLogits(requests)
-    const failures = this.#processors.apply(requests)
+    this.#process.run(requests, failures)
+    this.#processors.apply(requests, failures)
     requests.forEach((request, row) => this.#fillRow(request, row))
     const processed = this.#logprobs.processed
     this.#sample.set({
       num_requests: requests.length, out_processed: processed?.address ?? 0, processed_stride: processed?.stride ?? 0,
     })
     this.#device.stream.run("bz_sample", this.#sample)
+    requests.forEach(({ requestId }, row) => {
+      if (this.#status.data[row] !== STATUS.ok && !failures.has(requestId)) failures.set(requestId, NOT_A_NUMBER)
+    })
     const tokenIds = this.#out.data.subarray(0, requests.length)
-    return { tokenIds, logprobs: this.#logprobs.read(requests, tokenIds), failures }
+    return { tokenIds, logprobs: this.#logprobs.read(requests, tokenIds, (id) => failures.has(id)), failures }
   }
 
   #fillRow(request: ScheduledRequest, row: number): void {
@@ -116,54 +129,4 @@ export class Sampler {
     this.#seeds.data[2 * row] = Number(seed & 0xffff_ffffn)
     this.#seeds.data[2 * row + 1] = Number(seed >> 32n)
   }
-
-  #processLogits(requests: readonly ScheduledRequest[]): void {
-    const edits = requests.some(hasLogitEdits)
-    const allowed = requests.some((r) => r.sampling.allowedTokenIds !== null)
-    const penalties = requests.some(usesPenalties)
-    if (!edits && !allowed && !penalties) return
-    this.#process.set({
-      num_requests: requests.length,
-      ...(edits ? this.#fillEdits(requests) : NO_EDITS),
-      ...(allowed ? this.#fillAllowed(requests) : NO_ALLOWED),
-      ...(penalties ? this.#history.fill(requests) : TokenHistory.NONE),
-    })
-    this.#device.stream.run("bz_logits_process", this.#process)
-  }
-
-  #fillEdits(requests: readonly ScheduledRequest[]): { edit_start: number; edit_ids: number; edit_values: number } {
-    const list: LogitEdits = { ids: [], values: [] }
-    requests.forEach((request, row) => {
-      this.#starts.data[row] = list.ids.length
-      appendLogitEdits(request, list)
-    })
-    this.#starts.data[requests.length] = list.ids.length
-    if (this.#edits === null || this.#edits.capacity < list.ids.length) {
-      const capacity = Math.max(256, 2 * list.ids.length)
-      this.#edits = { ids: this.#device.int32(capacity), values: this.#device.float32(capacity), capacity }
-    }
-    this.#edits.ids.data.set(list.ids)
-    this.#edits.values.data.set(list.values)
-    return {
-      edit_start: this.#starts.address, edit_ids: this.#edits.ids.address, edit_values: this.#edits.values.address,
-    }
-  }
-
-  #fillAllowed(requests: readonly ScheduledRequest[]): { allow_start: number; allow_ids: number } {
-    const ids: number[] = []
-    requests.forEach((request, row) => {
-      this.#allowStarts.data[row] = ids.length
-      for (const id of request.sampling.allowedTokenIds ?? []) ids.push(id)
-    })
-    this.#allowStarts.data[requests.length] = ids.length
-    if (this.#allowed === null || this.#allowed.capacity < ids.length) {
-      const capacity = Math.max(256, 2 * ids.length)
-      this.#allowed = { ids: this.#device.int32(capacity), capacity }
-    }
-    this.#allowed.ids.data.set(ids)
-    return { allow_start: this.#allowStarts.address, allow_ids: this.#allowed.ids.address }
-  }
 }
-
-const NO_EDITS = { edit_start: 0, edit_ids: 0, edit_values: 0 }
-const NO_ALLOWED = { allow_start: 0, allow_ids: 0 }

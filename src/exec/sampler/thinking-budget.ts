@@ -1,4 +1,5 @@
 import type { ScheduledRequest } from "../../core/schedule-plan.ts"
+import type { TokenSequence } from "../../core/token-list.ts"
 
 /**
  * The token that has to come next because the request's reasoning has used up its budget; null while there is none.
@@ -19,19 +20,19 @@ export function forcedToken({ tokenIds, sampling }: ScheduledRequest): number | 
 }
 
 /** Where the last occurrence of `part` begins, or -1. */
-function lastIndexOf(ids: readonly number[], part: readonly number[]): number {
+function lastIndexOf(ids: TokenSequence, part: readonly number[]): number {
   for (let at = ids.length - part.length; at >= 0; at--) {
-    if (part.every((id, i) => ids[at + i] === id)) return at
+    if (part.every((id, i) => ids.at(at + i) === id)) return at
   }
   return -1
 }
 
 /** Tokens of `end` that stand at the end of `ids[begin, ...)` already: the most that do. */
-function numWritten(ids: readonly number[], begin: number, end: readonly number[]): number {
+function numWritten(ids: TokenSequence, begin: number, end: readonly number[]): number {
   for (let count = Math.min(end.length, ids.length - begin); count > 0; count--) {
     const from = ids.length - count
     let isThere = true
-    for (let i = 0; i < count && isThere; i++) isThere = ids[from + i] === end[i]
+    for (let i = 0; i < count && isThere; i++) isThere = ids.at(from + i) === end[i]
     if (isThere) return count
   }
   return 0

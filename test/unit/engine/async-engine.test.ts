@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import type { SamplingParams } from "../../../src/core/sampling-params.ts"
+import type { EngineCoreRequest } from "../../../src/engine/engine-core-port.ts"
 import { EngineDeadError } from "../../../src/engine/engine-client.ts"
 import { makeFakeEngine } from "../../fake-engine.ts"
 import { collect, coreOutput, joined, sampleOf, start } from "./harness.ts"
@@ -370,14 +371,32 @@ describe("failures", () => {
 
   test("a request that cannot be sent leaves nothing behind", async () => {
     const { engine, core } = makeFakeEngine({ stepMs: null })
-    const { add } = core
-    let numAdds = 0
-    core.add = (request) => {
-      if (++numAdds === 2) throw new Error("cannot be cloned")
-      add.call(core, request)
+    core.add = () => {
+      throw new Error("cannot be cloned")
     }
     await expect(collect(start(engine, { sampling: { n: 3 } }))).rejects.toThrow("cannot be cloned")
     expect([engine.numUnfinished(), core.numLive]).toEqual([0, 0])
+  })
+
+  test("the choices of a request go to the core in one message, over one prompt", async () => {
+    const { engine, core } = makeFakeEngine({ stepMs: null })
+    const messages: (readonly EngineCoreRequest[])[] = []
+    const { add } = core
+    core.add = (requests) => {
+      messages.push(requests)
+      add.call(core, requests)
+    }
+    const stream = start(engine, { sampling: { n: 3 } })
+    const read = stream.next()
+    const [message] = messages
+    expect(messages).toHaveLength(1)
+    expect(message!.map(({ promptTokenIds }) => promptTokenIds === message![0]!.promptTokenIds)).toEqual([
+      true, true, true,
+    ])
+    const sent = structuredClone(message!)
+    expect(sent[2]!.promptTokenIds).toBe(sent[0]!.promptTokenIds)
+    await stream.return()
+    await read
   })
 
   test("a prompt that does not fit fails before the core hears of it", async () => {

@@ -58,12 +58,13 @@ export class FakeCore implements EngineCorePort {
     return this.#waiting.size + this.#running.size
   }
 
-  add(request: EngineCoreRequest): void {
-    this.added.push(request)
+  add(requests: readonly EngineCoreRequest[]): void {
+    this.added.push(...requests)
     // As on its way to another thread: what arrives is a copy, and only plain data survives.
-    const copy = structuredClone(request)
-    const events: RequestEvent[] = [{ type: "queued", timestamp: this.#options.now() }]
-    this.#waiting.set(copy.requestId, { request: copy, script: this.#options.script(copy), numGenerated: 0, events })
+    for (const request of structuredClone(requests)) {
+      const events: RequestEvent[] = [{ type: "queued", timestamp: this.#options.now() }]
+      this.#waiting.set(request.requestId, { request, script: this.#options.script(request), numGenerated: 0, events })
+    }
     this.#schedule()
   }
 

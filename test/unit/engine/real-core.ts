@@ -21,7 +21,7 @@ export const letterRunner: Runner = {
     const result: StepResult = { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
     for (const { requestId, tokenIds, samples, sampling } of plan.requests) {
       if (!samples) continue
-      const token = 97 + (tokenIds.reduce((hash, id) => (hash * 31 + id) % 1009, 7) % 26)
+      const token = 97 + ([...tokenIds].reduce((hash, id) => (hash * 31 + id) % 1009, 7) % 26)
       result.sampledTokenIds.set(requestId, [token])
       if (sampling.logprobs !== null) result.logprobs.set(requestId, [fakeLogprobs(token, sampling.logprobs)])
     }
@@ -50,7 +50,7 @@ export function makeEngine(options: { runner?: Runner; numBlocks?: number } = {}
     onError: (error) => onDeath(error),
   })
   const port: EngineCorePort = {
-    add: (request) => core.add(structuredClone(request)),
+    add: (requests) => core.add(structuredClone(requests)),
     abort: (requestIds) => core.abort(requestIds),
     call: async (name, ...args) => core.call(name, args),
     onOutputs: (listener) => (onOutputs = listener),

@@ -11,7 +11,10 @@ import {
 import { range } from "../harness.ts"
 
 function prefix(tokenIds: number[], options: Partial<HashedPrefix> = {}): HashedPrefix {
-  return { tokenIds, blockHashes: [], cacheSalt: null, extraHashKeys: [], ...options }
+  return {
+    tokenIds, numPromptTokens: tokenIds.length, blockHashes: [], promptHashes: [], cacheSalt: null, extraHashKeys: [],
+    ...options,
+  }
 }
 
 function hashesOf(tokenIds: number[], options: Partial<HashedPrefix> = {}): BlockHash[] {
@@ -41,6 +44,20 @@ describe("block hashes", () => {
     expect(p.blockHashes).toHaveLength(2)
     expect(p.blockHashes[0]).toBe(first as BlockHash)
     expect(p.blockHashes).toEqual(hashesOf(range(8)))
+  })
+
+  test("of a prompt are made once for all that share it, and never hold an output", () => {
+    const promptHashes: BlockHash[] = []
+    const [first, second] = [range(10), range(10)].map((ids) => prefix(ids, { promptHashes, numPromptTokens: 10 }))
+    extendBlockHashes(first!, 4)
+    expect(promptHashes).toEqual(hashesOf(range(10)))
+    // A name that only this prompt's own list could have brought.
+    promptHashes[1] = "kept" as BlockHash
+    extendBlockHashes(second!, 4)
+    expect(second!.blockHashes).toEqual([first!.blockHashes[0]!, "kept" as BlockHash])
+    ;(first!.tokenIds as number[]).push(7, 8, 9)
+    extendBlockHashes(first!, 4)
+    expect([first!.blockHashes.length, promptHashes.length]).toEqual([3, 2])
   })
 
   test("cover the whole prefix", () => {
