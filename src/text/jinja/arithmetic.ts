@@ -57,9 +57,7 @@ function join(a: Value, b: Value, limits: Limits): Value | null {
 
 /** The engine keeps a concatenation as its two halves, so that only the shorter counts as work. */
 export function concatenate(a: string, b: string, limits: Limits): string {
-  limits.text(0)
-  if (a.length + b.length > limits.maxText) limits.text(a.length + b.length)
-  limits.scan(Math.min(a.length, b.length))
+  limits.textGrown(a.length + b.length, Math.min(a.length, b.length))
   return a + b
 }
 

@@ -10,7 +10,7 @@ import { repr } from "./representation.ts"
 import type { Runtime } from "./runtime.ts"
 import { stringMethod } from "./string-methods.ts"
 import {
-  Bytes, Callable, Dict, isText, Markup, PythonObject, Range, textOf, Tuple, typeName, Undefined, type Value,
+  Bytes, Dict, isText, Markup, Method, PythonObject, Range, textOf, Tuple, typeName, Undefined, type Value,
 } from "./values.ts"
 
 /** What every Python object has and a template may not touch. */
@@ -52,11 +52,11 @@ function missing(object: Value, key: Value, limits: Limits): Undefined {
 }
 
 function ownAttribute(object: Value, name: string, runtime: Runtime): Value | undefined {
-  if (object instanceof Undefined) object.fail()
   if (INTERNAL.test(name) || changesInPlace(object, name)) {
     const message = `access to attribute '${name}' of '${typeName(object)}' object is unsafe.`
     return new Undefined(message, "SecurityError")
   }
+  if (object instanceof Undefined) object.fail()
   if (isText(object)) return stringMethod(object, name, runtime)
   if (object instanceof Dict) return bound(DICT_METHODS, object, name, runtime)
   if (Array.isArray(object)) return bound(LIST_METHODS, object as readonly Value[], name, runtime)
@@ -71,9 +71,9 @@ function changesInPlace(object: Value, name: string): boolean {
   return (Array.isArray(object) && CHANGES_LIST.has(name)) || (object instanceof Dict && CHANGES_DICT.has(name))
 }
 
-function bound<T>(methods: Methods<T>, self: T, name: string, runtime: Runtime): Callable | undefined {
+function bound<T extends Value>(methods: Methods<T>, self: T, name: string, runtime: Runtime): Method | undefined {
   const method = methods.get(name)
-  return method && new Callable(name, (args) => method(self, args, runtime))
+  return method && new Method(name, typeName(self), (args) => method(self, args, runtime))
 }
 
 /** `object[key]`, or undefined where Python raises TypeError or LookupError. */

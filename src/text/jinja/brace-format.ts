@@ -3,6 +3,7 @@ import { TemplateFault, valueError } from "./errors.ts"
 import { formatValue } from "./format-spec.ts"
 import { escapeNonAscii, repr, str } from "./representation.ts"
 import type { Runtime } from "./runtime.ts"
+import { TextBuilder } from "./text-builder.ts"
 import type { Arguments, Value } from "./values.ts"
 
 /** Levels of fields within the specifications of fields, as Python has them. */
@@ -29,12 +30,10 @@ export function formatBraces(format: string, args: Arguments, runtime: Runtime):
   }
   const expand = (text: string, depth: number): string => {
     if (depth > MAX_DEPTH) throw valueError("Max string recursion exceeded")
-    const parts: string[] = []
-    let length = 0
+    const output = new TextBuilder(limits)
     const write = (part: string): void => {
-      length += part.length
-      limits.text(length)
-      parts.push(part)
+      limits.step()
+      output.add(part)
     }
     for (let at = 0; at < text.length; ) {
       const brace = text.slice(at).search(/[{}]/)
@@ -53,16 +52,16 @@ export function formatBraces(format: string, args: Arguments, runtime: Runtime):
       const end = closingBrace(text, at)
       const [, field, conversion, spec] = /^([^!:]*)(?:!(.))?(?::(.*))?$/s.exec(text.slice(at + 1, end)) ??
         refuse("expected ':' after conversion specifier")
-      write(formatValue(convert(valueOf(field!), conversion), expand(spec ?? "", depth + 1), limits))
+      write(formatValue(convert(valueOf(field!), conversion), spec === undefined ? "" : expand(spec, depth + 1), limits))
       at = end + 1
     }
-    return parts.join("")
+    return output.toString()
   }
   const convert = (value: Value, conversion: string | undefined): Value => {
     if (conversion === undefined) return value
     if (conversion === "s") return str(value, limits)
     if (conversion === "r") return repr(value, limits)
-    if (conversion === "a") return escapeNonAscii(repr(value, limits))
+    if (conversion === "a") return escapeNonAscii(repr(value, limits), limits)
     return refuse(`Unknown conversion specifier '${conversion}'`)
   }
   limits.text(format.length)

@@ -9,7 +9,9 @@ const SPACES = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029
 const LINE_END = /\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]/g
 const IS_SPACE = new RegExp(`^[${SPACES}]+$`)
 const WORD = new RegExp(`[^${SPACES}]+`, "g")
-const SPACE = new RegExp(`[${SPACES}]`)
+const SPACE_CODES: ReadonlySet<number> = new Set(
+  Array.from({ length: 0x3001 }, (_, code) => code).filter((code) => IS_SPACE.test(String.fromCharCode(code))),
+)
 
 /** Whether an index into the string is an index of code points. */
 export function isNarrow(text: string): boolean {
@@ -59,20 +61,18 @@ export type Sides = "both" | "left" | "right"
 
 /** `str.strip(chars)`; null strips white space. */
 export function strip(text: string, chars: string | null, sides: Sides): string {
-  const set = chars === null ? null : new Set(codePoints(chars))
-  const isStripped = (char: string) => (set === null ? SPACE.test(char) : set.has(char))
+  const set = chars === null ? SPACE_CODES : new Set(codePoints(chars).map((char) => char.codePointAt(0)!))
   let start = 0
   let end = text.length
   while (sides !== "right" && start < end) {
-    const char = String.fromCodePoint(text.codePointAt(start)!)
-    if (!isStripped(char)) break
-    start += char.length
+    const code = text.codePointAt(start)!
+    if (!set.has(code)) break
+    start += code > 0xffff ? 2 : 1
   }
   while (sides !== "left" && start < end) {
-    const isPair = end - start >= 2 && text.codePointAt(end - 2)! > 0xffff
-    const char = text.slice(isPair ? end - 2 : end - 1, end)
-    if (!isStripped(char)) break
-    end -= char.length
+    const pair = end - start >= 2 ? text.codePointAt(end - 2)! : 0
+    if (!set.has(pair > 0xffff ? pair : text.charCodeAt(end - 1))) break
+    end -= pair > 0xffff ? 2 : 1
   }
   return text.slice(start, end)
 }

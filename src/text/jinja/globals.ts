@@ -1,5 +1,5 @@
 /** Functions that every chat template may call. */
-import { strftime } from "../strftime.ts"
+import { MAX_STRFTIME_GROWTH, strftime } from "../strftime.ts"
 import { bind, bindPositional, textArgument } from "./arguments.ts"
 import { dictFromKeys } from "./container-methods.ts"
 import { TemplateError, TemplateFault, typeError, valueError } from "./errors.ts"
@@ -22,10 +22,13 @@ export function globals(runtime: Runtime, now: Date): Map<string, Value> {
     ["raise_exception", (args) => {
       throw new TemplateError(str(bind("raise_exception", args, ["message"], 1)[0]!, runtime.limits))
     }],
+    ["lipsum", () => {
+      throw new TemplateError("lipsum() is not supported")
+    }],
     ["strftime_now", (args) => {
-      const text = strftime(now, textArgument("strftime", bind("strftime_now", args, ["format"], 1)[0]!))
-      runtime.limits.text(text.length)
-      return text
+      const format = textArgument("strftime", bind("strftime_now", args, ["format"], 1)[0]!)
+      runtime.limits.text(format.length * MAX_STRFTIME_GROWTH)
+      return strftime(now, format)
     }],
   ]
   return new Map<string, Value>([

@@ -22,7 +22,7 @@ export class Interpreter extends Evaluator {
 
   /** The text of a template in a scope that holds its variables. */
   run(statements: readonly Statement[], variables: Scope): string {
-    this.#root = new Scope(variables)
+    this.#root = new Scope(variables, new Map())
     return this.render(statements, this.#root)
   }
 
@@ -133,12 +133,14 @@ export class Interpreter extends Evaluator {
     const loop = new Loop(iterator, statement.test === null ? items : true, depth, recurse, this.limits)
     let isEmpty = true
     for (let item = loop.next(); item !== undefined; item = loop.next()) {
-      isEmpty = false
       this.limits.step()
       const inner = new Scope(scope)
       inner.set("loop", loop)
       this.#assign(statement.target, item, inner)
-      if (this.#runAll(statement.body, inner, output) === "break") break
+      const ending = this.#runAll(statement.body, inner, output)
+      if (ending === "break") break
+      // Only a turn that comes to its end keeps Jinja from taking the `else`.
+      if (ending === null) isEmpty = false
     }
     return isEmpty ? this.#runAll(statement.otherwise, new Scope(scope), output) : null
   }

@@ -7,6 +7,8 @@ import { typeError, valueError } from "./errors.ts"
 import type { Limits } from "./limits.ts"
 import { floatText } from "./numbers.ts"
 import { isTrue, listOf, numberOrNull, sorted } from "./operators.ts"
+import { replaceEach } from "./replace-each.ts"
+import { TextBuilder } from "./text-builder.ts"
 import { Dict, isText, textOf, Tuple, typeName, type Arguments, type Value } from "./values.ts"
 
 /** More levels than any tool schema has; a template may nest without end. */
@@ -22,51 +24,78 @@ interface Style {
 }
 
 export function toJson(value: Value, args: Arguments, limits: Limits): string {
-  const style = readStyle(args, limits)
-  const parts: string[] = []
-  let length = 0
-  const write = (text: string): void => {
-    length += text.length
-    limits.text(length)
-    parts.push(text)
+  const writer = new JsonWriter(readStyle(args, limits), limits)
+  writer.write(value, 0)
+  return writer.output.toString()
+}
+
+class JsonWriter {
+  readonly output: TextBuilder
+  readonly #style: Style
+  readonly #limits: Limits
+
+  constructor(style: Style, limits: Limits) {
+    this.#style = style
+    this.#limits = limits
+    this.output = new TextBuilder(limits)
   }
-  const newLine = (depth: number): void => {
-    if (style.indent === null) return
-    limits.text(length + style.indent.length * depth)
-    write("\n" + style.indent.repeat(depth))
-  }
-  const block = (open: string, close: string, items: readonly (() => void)[], depth: number): void => {
-    write(open)
-    items.forEach((item, i) => {
-      if (i > 0) write(style.itemSeparator)
-      newLine(depth + 1)
-      item()
-    })
-    if (items.length > 0) newLine(depth)
-    write(close)
-  }
-  const visit = (item: Value, depth: number): void => {
-    limits.step()
+
+  write(value: Value, depth: number): void {
+    this.#limits.step()
     if (depth > MAX_DEPTH) throw valueError(`tojson: a value is nested more than ${MAX_DEPTH} deep`)
-    if (item === null) return write("null")
-    if (typeof item === "boolean") return write(String(item))
-    if (typeof item === "number") return write(jsonFloat(item))
-    if (typeof item === "bigint") return write(String(item))
-    if (isText(item)) return write(jsonString(textOf(item), style.ensureAscii, limits))
-    const items = item instanceof Tuple ? item.items : item
-    if (Array.isArray(items)) {
-      return block("[", "]", (items as readonly Value[]).map((entry) => () => visit(entry, depth + 1)), depth)
-    }
-    if (!(item instanceof Dict)) throw typeError(`Object of type ${typeName(item)} is not JSON serializable`)
-    const entries = style.sortKeys ? sorted([...item.entries()], ([key]) => key, false, limits) : [...item.entries()]
-    block("{", "}", entries.map(([key, entry]) => () => {
-      write(jsonString(keyText(key), style.ensureAscii, limits))
-      write(style.keySeparator)
-      visit(entry, depth + 1)
-    }), depth)
+    const items = value instanceof Tuple ? value.items : value
+    if (Array.isArray(items)) return this.#writeList(items as readonly Value[], depth)
+    if (value instanceof Dict) return this.#writeDict(value, depth)
+    this.output.add(this.#scalar(value))
   }
-  visit(value, 0)
-  return parts.join("")
+
+  #scalar(value: Value): string {
+    if (isText(value)) return this.#string(textOf(value))
+    if (value === null) return "null"
+    if (typeof value === "boolean" || typeof value === "bigint") return String(value)
+    if (typeof value === "number") return jsonFloat(value)
+    throw typeError(`Object of type ${typeName(value)} is not JSON serializable`)
+  }
+
+  #string(text: string): string {
+    return jsonString(text, this.#style.ensureAscii, this.#limits)
+  }
+
+  #writeList(items: readonly Value[], depth: number): void {
+    this.output.add("[")
+    items.forEach((item, i) => {
+      this.#separate(i, depth + 1)
+      this.write(item, depth + 1)
+    })
+    if (items.length > 0) this.#newLine(depth)
+    this.output.add("]")
+  }
+
+  #writeDict(dict: Dict, depth: number): void {
+    const { sortKeys, keySeparator } = this.#style
+    const entries = sortKeys ? sorted([...dict.entries()], ([key]) => key, false, this.#limits) : dict.entries()
+    this.output.add("{")
+    let count = 0
+    for (const [key, value] of entries) {
+      this.#separate(count++, depth + 1)
+      this.output.add(this.#string(keyText(key)) + keySeparator)
+      this.write(value, depth + 1)
+    }
+    if (count > 0) this.#newLine(depth)
+    this.output.add("}")
+  }
+
+  #separate(index: number, depth: number): void {
+    if (index > 0) this.output.add(this.#style.itemSeparator)
+    this.#newLine(depth)
+  }
+
+  #newLine(depth: number): void {
+    const { indent } = this.#style
+    if (indent === null) return
+    if (indent.length * depth > this.#limits.maxText) this.#limits.text(indent.length * depth)
+    this.output.add("\n" + indent.repeat(depth))
+  }
 }
 
 function readStyle(args: Arguments, limits: Limits): Style {
@@ -114,9 +143,13 @@ const ESCAPES: Readonly<Record<string, string>> = {
 }
 
 function jsonString(text: string, ensureAscii: boolean, limits: Limits): string {
-  limits.text(text.length)
-  const escaped = text.replace(ensureAscii ? /["\\]|[^ -~]/g : /["\\\0-\x1f]/g, (char) => {
-    return ESCAPES[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
-  })
+  if (!ensureAscii && text.isWellFormed()) {
+    limits.text(text.length)
+    return JSON.stringify(text)
+  }
+  // Unlike JavaScript, Python leaves half a surrogate pair as it is.
+  const escaped = replaceEach(text, ensureAscii ? /["\\]|[^ -~]/g : /["\\\0-\x1f]/g, limits, ([char]) => (
+    ESCAPES[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
+  ))
   return `"${escaped}"`
 }

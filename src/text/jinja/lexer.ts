@@ -34,6 +34,9 @@ const IDENTIFIER = /^[\p{XID_Start}_]\p{XID_Continue}*$/u
 const STRING = /'[^'\\]*(?:\\[^][^'\\]*)*'|"[^"\\]*(?:\\[^][^"\\]*)*"/y
 const OPERATOR = /\/\/|\*\*|==|!=|>=|<=|[-+*/%~[\](){}<>=.:|,;]/y
 
+const LINE_FEED = 10
+/** More than the parser takes. */
+const MAX_BRACKETS = 200
 const CLOSING: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}" }
 
 /** Errors: `TemplateSyntaxError`. */
@@ -111,25 +114,52 @@ class Lexer {
   }
 
   #readToken(open: string[]): void {
-    if (this.#at >= this.#source.length) this.#fail("unexpected end of template")
-    const take = (pattern: RegExp) => this.#match(pattern, this.#at)?.[0]
-    let text: string | undefined
-    if ((text = take(FLOAT)) !== undefined) this.#add("float", text.replaceAll("_", ""))
-    else if ((text = take(INTEGER)) !== undefined) this.#add("integer", text.replaceAll("_", ""))
-    else if ((text = take(NAME)) !== undefined) {
-      if (!IDENTIFIER.test(text)) this.#fail("Invalid character in identifier")
-      this.#add("name", text)
-    } else if ((text = take(STRING)) !== undefined) this.#add("string", this.#unescape(text.slice(1, -1)))
-    else if ((text = take(OPERATOR)) !== undefined) {
-      if (CLOSING[text] !== undefined) open.push(CLOSING[text]!)
-      else if (/[)\]}]/.test(text)) {
-        const expected = open.pop()
-        if (expected === undefined) this.#fail(`unexpected '${text}'`)
-        if (expected !== text) this.#fail(`unexpected '${text}', expected '${expected}'`)
-      }
-      this.#add("operator", text)
-    } else this.#fail(`unexpected char ${JSON.stringify(String.fromCodePoint(this.#source.codePointAt(this.#at)!))}`)
-    this.#advance(this.#at + text.length)
+    const first = this.#source[this.#at]
+    if (first === undefined) this.#fail("unexpected end of template")
+    const length = /[0-9]/.test(first) ? this.#readNumber()
+      : first === "'" || first === '"' ? this.#readString()
+      : this.#readName() || this.#readOperator(open)
+    if (length === 0) {
+      this.#fail(`unexpected char ${JSON.stringify(String.fromCodePoint(this.#source.codePointAt(this.#at)!))}`)
+    }
+    this.#advance(this.#at + length)
+  }
+
+  // Each reads one token if there is one of its kind, and returns the length in the source.
+
+  #readNumber(): number {
+    const float = this.#match(FLOAT, this.#at)
+    const [text] = float ?? this.#match(INTEGER, this.#at)!
+    this.#add(float === null ? "integer" : "float", text.replaceAll("_", ""))
+    return text.length
+  }
+
+  #readString(): number {
+    const text = this.#match(STRING, this.#at)?.[0]
+    if (text !== undefined) this.#add("string", this.#unescape(text.slice(1, -1)))
+    return text?.length ?? 0
+  }
+
+  #readName(): number {
+    const name = this.#match(NAME, this.#at)?.[0] ?? ""
+    if (name !== "" && !IDENTIFIER.test(name)) this.#fail("Invalid character in identifier")
+    if (name !== "") this.#add("name", name)
+    return name.length
+  }
+
+  #readOperator(open: string[]): number {
+    const operator = this.#match(OPERATOR, this.#at)?.[0] ?? ""
+    if (operator === "") return 0
+    if (CLOSING[operator] !== undefined) {
+      open.push(CLOSING[operator]!)
+      if (open.length > MAX_BRACKETS) this.#fail(`more than ${MAX_BRACKETS} brackets within each other`)
+    } else if (/[)\]}]/.test(operator)) {
+      const expected = open.pop()
+      if (expected === undefined) this.#fail(`unexpected '${operator}'`)
+      if (expected !== operator) this.#fail(`unexpected '${operator}', expected '${expected}'`)
+    }
+    this.#add("operator", operator)
+    return operator.length
   }
 
   #unescape(text: string): string {
@@ -157,9 +187,7 @@ class Lexer {
   }
 
   #advance(to: number): void {
-    for (let at = this.#source.indexOf("\n", this.#at); at >= 0 && at < to; at = this.#source.indexOf("\n", at + 1)) {
-      this.#line++
-    }
+    for (let at = this.#at; at < to; at++) if (this.#source.charCodeAt(at) === LINE_FEED) this.#line++
     this.#isLineStart = this.#source[to - 1] === "\n"
     this.#at = to
   }

@@ -1,16 +1,18 @@
 /**
  * Limits on what a template may take: it comes with a model or with a request, and must not hold up the server.
  *
- * Everything is counted in steps before it is done: an expression or a statement is one step, text and entries are
- * converted to steps by their number. As work and new memory both cost steps, the number of steps bounds time and
- * memory together (about 250 MB where every step makes text). The clock is only for what the count misjudges.
+ * All is counted before it is done. An expression, a statement or a turn of a loop is a step; long texts and lists are
+ * as many steps as they take time. New texts and lists also count as memory, over the whole of a render, as nobody
+ * knows which of them the template keeps. The clock is for what the steps misjudge.
  */
 import { TemplateError } from "./errors.ts"
 
-/** A chat of 10,000 messages takes about 500,000. */
-const MAX_STEPS = 4_000_000
-/** Looked at every 256 steps. */
-const MAX_MILLISECONDS = 1000
+/** Takes about a second. A chat of 10,000 messages takes a million, or 200,000 where the template is simple. */
+const MAX_STEPS = 10_000_000
+/** Generous, so that a busy machine does not fail a template. Looked at every 256 steps. */
+const MAX_MILLISECONDS = 4000
+/** UTF-16 units that are made in all; an entry of a list counts as 4. */
+const MAX_MADE = 256 * 1024 * 1024
 /** Expressions and statements within each other, macros that call themselves included. */
 const MAX_DEPTH = 1500
 /** UTF-16 units of one string. */
@@ -25,6 +27,7 @@ const MAX_INTEGER_BITS = 15_000n
 export class Limits {
   readonly #deadline = performance.now() + MAX_MILLISECONDS
   #steps = 0
+  #made = 0
   #depth = 0
 
   step(count = 1): void {
@@ -40,21 +43,42 @@ export class Limits {
     return MAX_TEXT
   }
 
-  /** Reading or writing `length` UTF-16 units. */
+  /** Reading `length` UTF-16 units. */
   scan(length: number): void {
     if (length >= 32) this.step(length >>> 5)
   }
 
-  /** A new string of `length` UTF-16 units, checked before it is made. */
+  /** A new string of `length` UTF-16 units, before it is made. */
   text(length: number): void {
     if (length > MAX_TEXT) throw new TemplateError(`the template makes more than ${MAX_TEXT} characters`)
     this.scan(length)
+    this.#make(length)
   }
 
-  /** A new list of `count` entries, checked before it is made. */
+  /** A string that is now `length` UTF-16 units long, `added` of them new. */
+  textGrown(length: number, added: number): void {
+    if (length > MAX_TEXT) this.text(length)
+    this.scan(added)
+    this.#make(added)
+  }
+
+  /** A new list of `count` entries, before it is made. */
   entries(count: number): void {
     if (count > MAX_ENTRIES) throw new TemplateError(`the template makes a list of more than ${MAX_ENTRIES} entries`)
     this.step(1 + (count >>> 3))
+    this.#make(4 * count)
+  }
+
+  /** A list that now has `count` entries. Call it for every one: it counts them in batches. */
+  entryAdded(count: number): void {
+    if ((count & 63) !== 0) return
+    if (count > MAX_ENTRIES) this.entries(count)
+    this.entries(64)
+  }
+
+  #make(units: number): void {
+    this.#made += units
+    if (this.#made > MAX_MADE) throw new TemplateError(`the template makes more than ${MAX_MADE} characters in all`)
   }
 
   /** A result of arithmetic. */

@@ -58,7 +58,7 @@ export class Loop extends Callable {
     const ahead = [...this.#peek()]
     for (let next = this.#iterator.next(); next.done !== true; next = this.#iterator.next()) {
       ahead.push(next.value)
-      if ((ahead.length & 63) === 0) this.#limits.entries(ahead.length)
+      this.#limits.entryAdded(ahead.length)
     }
     this.#length = this.#index0 + 1 + ahead.length
     this.#ahead = ahead.slice(0, 1)

@@ -76,7 +76,7 @@ export function listOf(value: Value, limits: Limits): readonly Value[] {
   const iterator = iterate(value, limits)
   for (let next = iterator.next(); next.done !== true; next = iterator.next()) {
     items.push(next.value)
-    if ((items.length & 63) === 0) limits.entries(items.length)
+    limits.entryAdded(items.length)
     limits.step()
   }
   return items
@@ -174,7 +174,7 @@ function compareText(a: string, b: string, limits: Limits): number {
 
 /** Stable, by `<` alone, as Python's `sorted`. */
 export function sorted<T>(items: readonly T[], keyOf: (item: T) => Value, reverse: boolean, limits: Limits): T[] {
-  limits.entries(items.length)
+  limits.entries(2 * items.length)
   const order = items.map((item) => ({ item, key: keyOf(item) }))
   // Python keeps equal items in their order in both directions.
   const sign = reverse ? -1 : 1

@@ -239,7 +239,7 @@ function parseTarget(tokens: TokenStream, { endName, withNamespace = false }: Ta
   const items: Target[] = []
   let isTuple = false
   const isEnd = () =>
-    (endName !== undefined && tokens.isName(endName)) || tokens.isOperator("=", ")") || tokens.is("block_end")
+    (endName !== undefined && tokens.isName(endName)) || tokens.isOperator(")") || tokens.is("block_end")
   while (!isEnd()) {
     items.push(parseSingleTarget(tokens, withNamespace))
     if (!tokens.skip("operator", ",")) break

@@ -5,10 +5,11 @@ import { formatFloat, pad, type FloatType } from "./format-spec.ts"
 import type { Limits } from "./limits.ts"
 import { truncate } from "./numbers.ts"
 import { numberOrNull } from "./operators.ts"
+import { replaceEach } from "./replace-each.ts"
 import { escapeNonAscii, repr, str } from "./representation.ts"
 import { Dict, isText, textOf, Tuple, typeName, Undefined, type Value } from "./values.ts"
 
-const DIRECTIVE = /%(?:\(([^()]*)\))?([#0\- +]*)(\*|\d{1,10})?(?:\.(\*|\d{1,10})?)?[hlL]?(.)?/gsu
+const DIRECTIVE = /%(?:\(([^()]{0,1000})\))?([#0\- +]*)(\*|\d{1,10})?(?:\.(\*|\d{1,10})?)?[hlL]?(.)?/gsu
 
 interface Field {
   readonly flags: string
@@ -28,26 +29,22 @@ export function formatPercent(format: string, values: Value, limits: Limits): st
     if (typeof value !== "bigint") throw typeError("* wants int")
     return Number(value)
   }
-  limits.text(format.length)
-  let length = format.length
   let byName = false
-  const result = format.replace(DIRECTIVE, (directive: string, key, flags: string, width, precision, type) => {
-    limits.step()
-    const name = key as string | undefined
+  const result = replaceEach(format, DIRECTIVE, limits, ([directive, name, flags, width, precision, type]) => {
     if (name !== undefined) byName = true
-    const fieldWidth = width === undefined ? 0 : count(width as string)
+    const fieldWidth = width === undefined ? 0 : count(width)
     const hasPrecision = /\.(\*|\d*)[hlL]?.?$/su.test(directive)
     const field: Field = {
-      flags: fieldWidth < 0 ? `${flags}-` : flags,
+      flags: fieldWidth < 0 ? `${flags}-` : flags!,
       width: Math.abs(fieldWidth),
-      precision: precision !== undefined ? count(precision as string) : hasPrecision ? 0 : null,
+      precision: precision !== undefined ? count(precision) : hasPrecision ? 0 : null,
     }
     if (type === undefined) throw valueError("incomplete format")
-    if (type === "%") return "%"
-    const text = formatField(name === undefined ? next() : lookUp(values, name), type as string, field, limits)
-    length += text.length
-    limits.text(length)
-    return text
+    if (type === "%") {
+      if (directive !== "%%") next()
+      return "%"
+    }
+    return formatField(name === undefined ? next() : lookUp(values, name), type, field, limits)
   })
   const isMapping = values instanceof Dict || Array.isArray(values) || values instanceof Undefined
   if (used < given.length && !isMapping && !byName) {
@@ -73,7 +70,7 @@ function formatField(value: Value, type: string, field: Field, limits: Limits): 
   }
   if (type === "s" || type === "r" || type === "a") {
     const text = type === "s" ? str(value, limits) : repr(value, limits)
-    const shown = type === "a" ? escapeNonAscii(text) : text
+    const shown = type === "a" ? escapeNonAscii(text, limits) : text
     return place(precision === null ? shown : sliceCodePoints(shown, 0, precision), false)
   }
   if (type === "c") return place(character(value), false)

@@ -2,7 +2,9 @@
 import { typeError } from "./errors.ts"
 import type { Limits } from "./limits.ts"
 import { floatText } from "./numbers.ts"
-import { Dict, DictView, Markup, PythonObject, Tuple, Undefined, type Value } from "./values.ts"
+import { replaceEach } from "./replace-each.ts"
+import { TextBuilder } from "./text-builder.ts"
+import { Dict, DictView, Markup, Namespace, PythonObject, Tuple, Undefined, type Value } from "./values.ts"
 
 /** More levels than any request has. */
 const MAX_DEPTH = 250
@@ -15,13 +17,9 @@ export function str(value: Value, limits: Limits): string {
 }
 
 export function repr(value: Value, limits: Limits): string {
-  const parts: string[] = []
-  let length = 0
-  const write = (text: string): void => {
-    length += text.length
-    limits.text(length)
-    parts.push(text)
-  }
+  if (!isContainer(value)) return plainRepr(value, limits)
+  const output = new TextBuilder(limits)
+  const write = (text: string): void => output.add(text)
   const writeAll = (items: Iterable<Value>, depth: number): number => {
     let count = 0
     for (const item of items) {
@@ -33,7 +31,7 @@ export function repr(value: Value, limits: Limits): string {
   const visit = (item: Value, depth: number): void => {
     limits.step()
     if (depth > MAX_DEPTH) throw typeError(`a value is nested more than ${MAX_DEPTH} deep`)
-    if (!isContainer(item)) return write(plainRepr(item))
+    if (!isContainer(item)) return write(plainRepr(item, limits))
     if (item instanceof Tuple) {
       write("(")
       write(writeAll(item.items, depth + 1) === 1 ? ",)" : ")")
@@ -47,6 +45,10 @@ export function repr(value: Value, limits: Limits): string {
         visit(entry, depth + 1)
       }
       write("}")
+    } else if (item instanceof Namespace) {
+      write("<Namespace ")
+      visit(new Dict(item.entries()), depth + 1)
+      write(">")
     } else {
       write(item instanceof DictView ? `${item.typeName}([` : "[")
       writeAll(item instanceof DictView ? item.items() : item, depth + 1)
@@ -54,34 +56,38 @@ export function repr(value: Value, limits: Limits): string {
     }
   }
   visit(value, 0)
-  return parts.join("")
+  return output.toString()
 }
 
-function isContainer(value: Value): value is readonly Value[] | Tuple | Dict | DictView {
-  return Array.isArray(value) || value instanceof Tuple || value instanceof Dict || value instanceof DictView
+function isContainer(value: Value): value is readonly Value[] | Tuple | Dict | DictView | Namespace {
+  return Array.isArray(value) || value instanceof Tuple || value instanceof Dict || value instanceof DictView ||
+    value instanceof Namespace
 }
 
-function plainRepr(value: Exclude<Value, readonly Value[]>): string {
+function plainRepr(value: Exclude<Value, readonly Value[]>, limits: Limits): string {
   if (value === null) return "None"
   if (typeof value === "boolean") return value ? "True" : "False"
   if (typeof value === "number") return floatText(value)
-  if (typeof value === "string") return stringRepr(value)
-  if (value instanceof Markup) return `Markup(${stringRepr(value.value)})`
+  if (typeof value === "string") return stringRepr(value, limits)
+  if (value instanceof Markup) return `Markup(${stringRepr(value.value, limits)})`
   return value instanceof PythonObject ? value.text() : String(value)
 }
 
-export function stringRepr(text: string): string {
+/** Quotes, backslashes and what Python does not print: all white space but the space itself among it. */
+const NOT_PLAIN = /[\\'"\p{C}\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/gu
+
+function stringRepr(text: string, limits: Limits): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'"
-  const escaped = text.replace(/[\\'"\p{C}\p{Z}]/gu, (char) => {
-    if (char === " " || ((char === "'" || char === '"') && char !== quote)) return char
+  const escaped = replaceEach(text, NOT_PLAIN, limits, ([char]) => {
+    if ((char === "'" || char === '"') && char !== quote) return char
     return ESCAPES[char] ?? (char === quote ? `\\${char}` : codeEscape(char.codePointAt(0)!))
   })
   return quote + escaped + quote
 }
 
 /** `ascii(value)` of what `repr` gave. */
-export function escapeNonAscii(text: string): string {
-  return text.replace(/[^\0-\x7f]/gu, (char) => codeEscape(char.codePointAt(0)!))
+export function escapeNonAscii(text: string, limits: Limits): string {
+  return replaceEach(text, /[^\0-\x7f]/gu, limits, ([char]) => codeEscape(char.codePointAt(0)!))
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" }

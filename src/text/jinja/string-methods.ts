@@ -10,23 +10,24 @@ import { center, oneCharacter, pad } from "./format-spec.ts"
 import { escapeHtml } from "./html.ts"
 import type { Limits } from "./limits.ts"
 import { iterate } from "./operators.ts"
+import { replaceEach } from "./replace-each.ts"
 import type { Runtime } from "./runtime.ts"
 import { collector, count, find, hasAffix, partition, replace, split, splitFromEnd } from "./string-search.ts"
 import {
-  Bytes, Callable, Dict, isText, Markup, positional, textOf, Tuple, typeName, type Arguments, type Value,
+  Bytes, Dict, isText, Markup, Method, positional, textOf, Tuple, typeName, type Arguments, type Value,
 } from "./values.ts"
 
-type Method = (text: string, args: Arguments, runtime: Runtime, name: string) => Value
+type StringMethod = (text: string, args: Arguments, runtime: Runtime, name: string) => Value
 
 /** Methods of markup whose arguments are not escaped. */
 const TAKES_PLAIN = /split|partition|find|index|count|with$|^is|encode|format/
 
 /** A method of `object` with its name, or undefined. */
-export function stringMethod(object: string | Markup, name: string, runtime: Runtime): Callable | undefined {
+export function stringMethod(object: string | Markup, name: string, runtime: Runtime): Method | undefined {
   const method = METHODS.get(name)
   if (method === undefined) return undefined
-  if (typeof object === "string") return new Callable(name, (args) => method(object, args, runtime, name))
-  return new Callable(name, (args) => {
+  if (typeof object === "string") return new Method(name, "str", (args) => method(object, args, runtime, name))
+  return new Method(name, "Markup", (args) => {
     const values = TAKES_PLAIN.test(name) ? args.positional : args.positional.map((value) => escape(value, runtime))
     return asMarkup(method(object.value, { ...args, positional: values }, runtime, name))
   })
@@ -44,7 +45,7 @@ function asMarkup(value: Value): Value {
 }
 
 /** A method without arguments. */
-const plain = (operate: (text: string) => string | boolean): Method => (text, args, { limits }, name) => {
+const plain = (operate: (text: string) => string | boolean): StringMethod => (text, args, { limits }, name) => {
   bindPositional(name, args, 0, 0)
   limits.text(text.length)
   const result = operate(text)
@@ -53,15 +54,15 @@ const plain = (operate: (text: string) => string | boolean): Method => (text, ar
 }
 
 /** Of all characters, and of at least one. */
-const all = (pattern: RegExp): Method => plain((text) => pattern.test(text))
+const all = (pattern: RegExp): StringMethod => plain((text) => pattern.test(text))
 
-const stripped = (sides: Sides): Method => (text, args, { limits }, name) => {
+const stripped = (sides: Sides): StringMethod => (text, args, { limits }, name) => {
   const [chars] = bindPositional(name, args, 0, 1)
   limits.scan(text.length)
   return strip(text, (chars ?? null) === null ? null : textArgument(name, chars!), sides)
 }
 
-const justified = (align: "<" | ">" | "^"): Method => (text, args, { limits }, name) => {
+const justified = (align: "<" | ">" | "^"): StringMethod => (text, args, { limits }, name) => {
   const [width, fill] = bindPositional(name, args, 1, 2)
   const char = fill === undefined ? " " : oneCharacter(textArgument(name, fill))
   limits.scan(text.length)
@@ -69,30 +70,32 @@ const justified = (align: "<" | ">" | "^"): Method => (text, args, { limits }, n
   return align === "^" ? center(text, columns, char, limits) : pad(text, columns, align, char, limits)
 }
 
-const splitter = (fromEnd: boolean): Method => (text, args, { limits }, name) => {
+const splitter = (fromEnd: boolean): StringMethod => (text, args, { limits }, name) => {
   const [separator, most] = bind(name, args, ["sep", "maxsplit"])
   const by = (separator ?? null) === null ? null : textArgument(name, separator!)
   return (fromEnd ? splitFromEnd : split)(text, by, most === undefined ? -1 : integerArgument(name, most), limits)
 }
 
-const found = (fromEnd: boolean, isRequired: boolean): Method => (text, args, { limits }, name) => {
+const found = (fromEnd: boolean, isRequired: boolean): StringMethod => (text, args, { limits }, name) => {
   const index = find(name, text, args, fromEnd, limits)
   if (index < 0 && isRequired) throw valueError("substring not found")
   return BigInt(index)
 }
 
-const affixRemoved = (isPrefix: boolean): Method => (text, args, _, name) => {
+const affixRemoved = (isPrefix: boolean): StringMethod => (text, args, _, name) => {
   const affix = textArgument(name, bindPositional(name, args, 1, 1)[0]!)
   if (affix === "" || !(isPrefix ? text.startsWith(affix) : text.endsWith(affix))) return text
   return isPrefix ? text.slice(affix.length) : text.slice(0, -affix.length)
 }
 
 const CASED = /[\p{Lowercase}\p{Uppercase}\p{Lt}]/u
-const LARGE = /[\p{Uppercase}\p{Lt}]/u
 
-const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
+const METHODS: ReadonlyMap<string, StringMethod> = new Map<string, StringMethod>([
   ["capitalize", plain(capitalize)],
-  ["casefold", plain((text) => text.toLowerCase().replaceAll("ß", "ss").replaceAll("ς", "σ"))],
+  ["casefold", (text, args, { limits }) => {
+    bindPositional("casefold", args, 0, 0)
+    return replaceEach(text.toLowerCase(), /[^\0-\x7fı]/gu, limits, ([char]) => char.toUpperCase().toLowerCase())
+  }],
   ["center", justified("^")],
   ["count", (text, args, { limits }) => BigInt(count(text, args, limits))],
   ["encode", (text, args, { limits }) => {
@@ -125,7 +128,10 @@ const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["isnumeric", all(/^[\p{N}一二三四五六七八九十百千万億兆〇零壹贰叁肆伍陆柒捌玖拾]+$/u)],
   ["isprintable", all(/^(?:[^\p{C}\p{Z}]| )*$/u)],
   ["isspace", plain(isSpace)],
-  ["istitle", plain((text) => CASED.test(text) && titled(text) === text)],
+  ["istitle", (text, args, { limits }) => {
+    bindPositional("istitle", args, 0, 0)
+    return CASED.test(text) && titled(text, limits) === text
+  }],
   ["isupper", plain(isUpper)],
   ["join", (text, args, { limits }) => joined(text, bindPositional("join", args, 1, 1)[0]!, limits)],
   ["ljust", justified("<")],
@@ -153,10 +159,16 @@ const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   }],
   ["startswith", (text, args, { limits }) => hasAffix("startswith", text, args, limits)],
   ["strip", stripped("both")],
-  ["swapcase", plain((text) => text.replace(/./gsu, (char) => {
-    return LARGE.test(char) ? char.toLowerCase() : char.toUpperCase()
-  }))],
-  ["title", plain(titled)],
+  ["swapcase", (text, args, { limits }) => {
+    bindPositional("swapcase", args, 0, 0)
+    return replaceEach(text, /\p{Lowercase}+|[\p{Uppercase}\p{Lt}]+/gu, limits, ([letters]) => (
+      /^\p{Lowercase}/u.test(letters) ? letters.toUpperCase() : letters.toLowerCase()
+    ))
+  }],
+  ["title", (text, args, { limits }) => {
+    bindPositional("title", args, 0, 0)
+    return titled(text, limits)
+  }],
   ["translate", (text, args, { limits }) => translate(text, bindPositional("translate", args, 1, 1)[0]!, limits)],
   ["upper", plain((text) => text.toUpperCase())],
   ["zfill", (text, args, { limits }) => {
@@ -176,14 +188,9 @@ export function capitalize(text: string): string {
   return titleCase(first) + text.slice(first.length).toLowerCase()
 }
 
-/** `str.title()`: a letter behind a letter is small. */
-function titled(text: string): string {
-  let isInside = false
-  return text.replace(/./gsu, (char) => {
-    const result = !CASED.test(char) ? char : isInside ? char.toLowerCase() : titleCase(char)
-    isInside = CASED.test(char)
-    return result
-  })
+/** `str.title()`: letters behind a letter are small. */
+function titled(text: string, limits: Limits): string {
+  return replaceEach(text, /[\p{Lowercase}\p{Uppercase}\p{Lt}]+/gu, limits, ([word]) => capitalize(word))
 }
 
 /** `text.splitlines(keepends)`. */
@@ -214,18 +221,15 @@ function joined(separator: string, items: Value, limits: Limits): string {
 }
 
 function expandTabs(text: string, size: number, limits: Limits): string {
-  limits.text(text.length)
   let column = 0
-  let length = text.length
-  return text.replace(/[\t\n\r]|[^\t\n\r]+/g, (part) => {
+  return replaceEach(text, /[\t\n\r]|[^\t\n\r]+/g, limits, ([part]) => {
     if (part !== "\t") {
       column = /[\n\r]/.test(part) ? 0 : column + codePointLength(part)
       return part
     }
     const spaces = size <= 0 ? 0 : size - (column % size)
     column += spaces
-    length += spaces
-    limits.text(length)
+    limits.text(spaces)
     return " ".repeat(spaces)
   })
 }
@@ -250,7 +254,7 @@ function codeOf(char: string): bigint {
 
 function translate(text: string, table: Value, limits: Limits): string {
   if (!(table instanceof Dict)) throw typeError("translate() takes a dict")
-  limits.text(text.length)
+  limits.entries(text.length)
   let length = 0
   const parts = codePoints(text).map((char) => {
     const value = table.get(codeOf(char))
@@ -258,7 +262,8 @@ function translate(text: string, table: Value, limits: Limits): string {
       ? String.fromCodePoint(Number(value))
       : textArgument("translate", value)
     length += part.length
-    limits.text(length)
+    if (length > limits.maxText) limits.text(length)
+    limits.step()
     return part
   })
   return parts.join("")

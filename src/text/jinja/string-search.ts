@@ -45,7 +45,7 @@ function occurrences(text: string, needle: string, limits: Limits): number {
   if (needle === "") return codePointLength(text) + 1
   let found = 0
   for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + needle.length)) {
-    if ((++found & 31) === 0) limits.step()
+    if ((++found & 1) === 0) limits.step()
   }
   return found
 }
@@ -71,7 +71,7 @@ export function replace(text: string, old: string, by: string, most: number, lim
   if (times === 0) return text
   limits.text(text.length + times * (by.length - old.length))
   if (old === "") return between(text, by, times, limits)
-  if (times === all) return text.replaceAll(old, () => by)
+  if (times === all) return text.replaceAll(old, by.replaceAll("$", "$$$$"))
   const parts: string[] = []
   let at = 0
   for (let i = 0; i < times; i++) {
@@ -147,7 +147,7 @@ export function splitFromEnd(text: string, separator: string | null, most: numbe
 export function collector<T>(parts: T[], limits: Limits): (part: T) => void {
   return (part) => {
     parts.push(part)
-    if ((parts.length & 63) === 0) limits.entries(parts.length)
+    limits.entryAdded(parts.length)
   }
 }
 

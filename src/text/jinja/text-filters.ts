@@ -10,6 +10,7 @@ import type { Limits } from "./limits.ts"
 import { divide, parseFloatText, parseIntText, round, truncate } from "./numbers.ts"
 import { isIterable, isTrue, listOf, numberOrNull } from "./operators.ts"
 import { formatPercent } from "./percent-format.ts"
+import { replaceEach } from "./replace-each.ts"
 import { str } from "./representation.ts"
 import type { Filter, Runtime } from "./runtime.ts"
 import { replace, splitFromEnd } from "./string-search.ts"
@@ -33,8 +34,7 @@ const method = (name: string, parameters: readonly string[] = [], defaults: read
 const title: Filter = (value, args, { limits }) => {
   bind("title", args, [])
   const text = softText(value, limits)
-  limits.text(textOf(text).length)
-  const result = textOf(text).replace(/[^-\s({[<\x1c-\x1f\x85]+/gu, (word) => {
+  const result = replaceEach(textOf(text), /[^-\s({[<\x1c-\x1f\x85]+/gu, limits, ([word]) => {
     const first = String.fromCodePoint(word.codePointAt(0)!)
     return first.toUpperCase() + word.slice(first.length).toLowerCase()
   })
@@ -252,9 +252,12 @@ export const TEXT_FILTERS: readonly [string, Filter][] = [
   ["urlencode", urlEncode],
   ["urlize", notSupported("urlize")],
   ["wordcount", (value, _, { limits }) => {
-    const text = str(value, limits)
-    limits.text(text.length)
-    return BigInt(text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0)
+    let count = 0n
+    replaceEach(str(value, limits), /[\p{L}\p{N}_]+/gu, limits, ([word]) => {
+      count++
+      return word
+    })
+    return count
   }],
   ["wordwrap", wordWrap],
   ["xmlattr", xmlAttributes],

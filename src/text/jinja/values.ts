@@ -152,17 +152,25 @@ export function keyOf(value: Value): Key {
   if (typeof value === "boolean") return value ? 1n : 0n
   if (typeof value === "number") return Number.isInteger(value) ? BigInt(value) : value
   if (value instanceof Markup) return keyOf(value.value)
-  if (value instanceof Tuple) return `\0t${value.items.map(tupleKey).join("")}`
+  if (value instanceof Tuple) return `\0t${tupleKey(value, 0)}`
   if (value instanceof Undefined) return Undefined
   if (Array.isArray(value) || value instanceof Dict) throw typeError(`unhashable type: '${typeName(value)}'`)
   return value as PythonObject
 }
 
-function tupleKey(item: Value): string {
-  const key = keyOf(item)
-  if (typeof key === "object" && key !== null) throw typeError("unhashable item of a tuple")
-  const text = `${typeof key} ${String(key)}`
-  return `${text.length} ${text}`
+/** UTF-16 units of a tuple as a key, with all tuples in it: a few of them can be written that would fill the memory. */
+const MAX_TUPLE_KEY = 100_000
+
+function tupleKey(tuple: Tuple, before: number): string {
+  let text = ""
+  for (const item of tuple.items) {
+    const key = item instanceof Tuple ? `(${tupleKey(item, before + text.length)})` : keyOf(item)
+    if (typeof key === "object" && key !== null) throw typeError("unhashable item of a tuple")
+    const part = `${typeof key} ${String(key)}`
+    text += `${part.length} ${part}`
+    if (before + text.length > MAX_TUPLE_KEY) throw typeError("a tuple is too large for a key")
+  }
+  return text
 }
 
 export type DictPart = "keys" | "values" | "items"
@@ -247,6 +255,21 @@ export class Callable extends PythonObject {
   }
 }
 
+/** A method of a built-in type. */
+export class Method extends Callable {
+  override readonly typeName = "builtin_function_or_method"
+  readonly #owner: string
+
+  constructor(name: string, owner: string, call: (args: Arguments) => Value) {
+    super(name, call)
+    this.#owner = owner
+  }
+
+  override text(): string {
+    return `<built-in method ${this.name} of ${this.#owner} object>`
+  }
+}
+
 /** What `{% set namespace.name = value %}` may change. */
 export class Namespace extends PythonObject {
   readonly typeName = "Namespace"
@@ -254,6 +277,10 @@ export class Namespace extends PythonObject {
 
   override attribute(name: string): Value | undefined {
     return this.#attributes.get(name)
+  }
+
+  entries(): IterableIterator<[name: string, value: Value]> {
+    return this.#attributes.entries()
   }
 
   set(name: string, value: Value): void {

@@ -23,10 +23,14 @@ const WORDS_AND_HYPHENS = new RegExp(
 /** `textwrap.wrap(text, ...)` with tabs and white space left as they are. */
 export function wrapText(text: string, options: WrapOptions, limits: Limits): string[] {
   if (options.width <= 0) throw valueError(`invalid width ${options.width} (must be > 0)`)
-  limits.text(text.length)
+  // Looking for hyphens is slow enough that a character counts as much as an entry.
+  limits.entries(text.length)
   const chunks: string[] = []
   const addChunk = collector(chunks, limits)
-  for (const [chunk] of text.matchAll(options.breakOnHyphens ? WORDS_AND_HYPHENS : WORDS)) addChunk(chunk)
+  for (const [chunk] of text.matchAll(options.breakOnHyphens ? WORDS_AND_HYPHENS : WORDS)) {
+    limits.step()
+    addChunk(chunk)
+  }
   chunks.reverse()
   const lines: string[] = []
   const addLine = collector(lines, limits)
