@@ -2,7 +2,7 @@
 import { escapeHtml } from "./html.ts"
 import { typeError } from "./errors.ts"
 import type { Limits } from "./limits.ts"
-import { divide, floorDivide, modulo, power, type Numeric } from "./numbers.ts"
+import { divide, floorDivide, modulo, power, toFloat, type Numeric } from "./numbers.ts"
 import { numberOrNull } from "./operators.ts"
 import { formatPercent } from "./percent-format.ts"
 import { isText, Markup, textOf, Tuple, typeName, Undefined, type Value } from "./values.ts"
@@ -10,9 +10,9 @@ import { isText, Markup, textOf, Tuple, typeName, Undefined, type Value } from "
 export type ArithmeticOperator = "+" | "-" | "*" | "/" | "//" | "%" | "**"
 
 const ON_NUMBERS: Readonly<Record<ArithmeticOperator, (a: Numeric, b: Numeric, limits: Limits) => Numeric>> = {
-  "+": (a, b, limits) => integerOr(a, b, (x, y) => limits.integer(x + y)) ?? Number(a) + Number(b),
-  "-": (a, b, limits) => integerOr(a, b, (x, y) => limits.integer(x - y)) ?? Number(a) - Number(b),
-  "*": (a, b, limits) => integerOr(a, b, (x, y) => limits.integer(x * y)) ?? Number(a) * Number(b),
+  "+": (a, b, limits) => integerOr(a, b, (x, y) => limits.integer(x + y)) ?? toFloat(a) + toFloat(b),
+  "-": (a, b, limits) => integerOr(a, b, (x, y) => limits.integer(x - y)) ?? toFloat(a) - toFloat(b),
+  "*": (a, b, limits) => integerOr(a, b, (x, y) => limits.integer(x * y)) ?? toFloat(a) * toFloat(b),
   "/": divide,
   "//": floorDivide,
   "%": modulo,

@@ -62,6 +62,7 @@ function ownAttribute(object: Value, name: string, runtime: Runtime): Value | un
   if (Array.isArray(object)) return bound(LIST_METHODS, object as readonly Value[], name, runtime)
   if (object instanceof Tuple) return object.attribute(name) ?? bound(TUPLE_METHODS, object.items, name, runtime)
   if (object instanceof Bytes) return bound(BYTES_METHODS, object, name, runtime)
+  if (object instanceof Range) return bound(TUPLE_METHODS, [...object.items()], name, runtime)
   if (object instanceof PythonObject) return object.attribute(name)
   const number = numberOrNull(object)
   return number === null ? undefined : numberAttribute(number, name)

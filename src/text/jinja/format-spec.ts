@@ -12,8 +12,13 @@ export type FloatType = "e" | "f" | "g"
 /** More digits than a float has anywhere. */
 const MAX_PRECISION = 2000
 
-/** A float without its sign. `keepZeros` is the flag "#". */
-export function formatFloat(value: number, type: FloatType, precision: number, keepZeros: boolean): string {
+/**
+ * A float without its sign. `keepZeros` is the flag "#". `isShown` is for formats without a type: as "g", but always
+ * with a digit behind the point.
+ */
+export function formatFloat(
+  value: number, type: FloatType, precision: number, keepZeros: boolean, isShown = false,
+): string {
   const magnitude = Math.abs(value)
   if (!Number.isFinite(magnitude)) return floatText(magnitude)
   if (precision > MAX_PRECISION) throw valueError(`a precision of ${precision} digits; the limit is ${MAX_PRECISION}`)
@@ -21,7 +26,7 @@ export function formatFloat(value: number, type: FloatType, precision: number, k
   if (type === "e") return scientific(magnitude, precision, keepZeros)
   const significant = precision === 0 ? 1 : precision
   const exponent = Number(scientific(magnitude, significant - 1, false).split("e")[1])
-  const isSmall = exponent >= -4 && exponent < significant
+  const isSmall = exponent >= -4 && exponent < (isShown ? significant - 1 : significant)
   const text = isSmall
     ? formatFloat(magnitude, "f", significant - 1 - exponent, keepZeros)
     : scientific(magnitude, significant - 1, keepZeros)
@@ -71,7 +76,7 @@ export function formatValue(value: Value, specText: string, limits: Limits): str
   if (match === null) throw valueError(`Invalid format specifier '${specText}'`)
   const [, fill, align, sign, alternate, zero, width, grouping, precision, type] = match
   const spec: Spec = {
-    fill: fill ?? (zero !== undefined && align === undefined ? "0" : " "),
+    fill: fill ?? (zero === undefined ? " " : "0"),
     align: align ?? (zero !== undefined && number !== null ? "=" : number !== null ? ">" : "<"),
     sign: sign ?? "-",
     alternate: alternate !== undefined,
@@ -102,29 +107,36 @@ function formatNumber(value: bigint | number, spec: Spec): string {
   const sign = isNegative ? "-" : spec.sign === "-" ? "" : spec.sign
   if (typeof value === "bigint" && (type === "" || /[bcdnoxX]/.test(type))) {
     if (precision !== null) throw valueError("Precision not allowed in integer format specifier")
+    if (spec.grouping === "," && RADIX[type] !== undefined) throw valueError(`Cannot specify ',' with '${type}'.`)
     if (type === "c") return String.fromCodePoint(Number(value))
     const digits = (isNegative ? -value : value).toString(RADIX[type] ?? 10)
     const prefix = spec.alternate && RADIX[type] !== undefined ? `0${type}` : ""
-    const grouped = group(digits, spec.grouping, RADIX[type] === undefined ? 3 : 4)
+    const grouped = group(digits, spec, RADIX[type] === undefined ? 3 : 4, sign.length + prefix.length)
     return sign + prefix + (type === "X" ? grouped.toUpperCase() : grouped)
   }
   const lower = type.toLowerCase()
+  if (lower === "n" && spec.grouping !== "") throw valueError(`Cannot specify '${spec.grouping}' with 'n'.`)
   const float = Number(value)
   let text: string
-  if (lower === "%") text = `${formatFloat(float * 100, "f", precision ?? 6, false)}%`
+  if (lower === "%") text = `${formatFloat(float * 100, "f", precision ?? 6, spec.alternate)}%`
   else if (lower === "e" || lower === "f" || lower === "g" || lower === "n") {
     text = formatFloat(float, lower === "n" ? "g" : lower, precision ?? 6, spec.alternate)
   } else if (type === "" && precision === null) text = floatText(Math.abs(float))
   else if (type === "") {
-    text = formatFloat(float, "g", precision!, false)
+    text = formatFloat(float, "g", precision!, spec.alternate, true)
     if (/^\d+$/.test(text)) text += ".0"
   } else throw valueError(`Unknown format code '${type}' for object of type '${typeName(value)}'`)
   const [whole, rest] = [/^\d+/.exec(text)?.[0] ?? "", text.replace(/^\d+/, "")]
-  return sign + group(whole, spec.grouping, 3) + (/[EFG]/.test(type) ? rest.toUpperCase() : rest)
+  const grouped = group(whole, spec, 3, sign.length + rest.length)
+  return sign + grouped + (/[EFG]/.test(type) ? rest.toUpperCase() : rest)
 }
 
-function group(digits: string, separator: string, size: number): string {
-  if (separator === "") return digits
+/** Digits in groups. Zeros that fill a field are grouped too; `others` is what else is in the field. */
+function group(text: string, { grouping: separator, fill, align, width }: Spec, size: number, others: number): string {
+  if (separator === "") return text
+  const room = fill === "0" && align === "=" ? width - others : 0
+  const fewest = Math.min(Math.ceil((room * size) / (size + 1)), MAX_PRECISION)
+  const digits = text.padStart(fewest + (fewest % size === 0 && room % (size + 1) === 0 && room > 0 ? 1 : 0), "0")
   const first = digits.length % size
   const groups = first === 0 ? [] : [digits.slice(0, first)]
   for (let at = first; at < digits.length; at += size) groups.push(digits.slice(at, at + size))

@@ -16,12 +16,28 @@ export function floatText(value: number): string {
   return Number.isInteger(value) ? value.toFixed(1) : String(value)
 }
 
-/** `//` of ints: rounds down. */
+/** `//`: rounds down. */
 export function floorDivide(a: Numeric, b: Numeric): Numeric {
   refuseZero(b)
-  if (typeof a === "number" || typeof b === "number") return Math.floor(Number(a) / Number(b))
-  const quotient = a / b
-  return a % b !== 0n && a < 0n !== b < 0n ? quotient - 1n : quotient
+  if (typeof a === "bigint" && typeof b === "bigint") {
+    const quotient = a / b
+    return a % b !== 0n && a < 0n !== b < 0n ? quotient - 1n : quotient
+  }
+  const [dividend, divisor] = [toFloat(a), toFloat(b)]
+  const rest = dividend % divisor
+  // Exact but for one rounding, as what is divided is a multiple of the divisor.
+  const quotient = (dividend - rest) / divisor - (rest !== 0 && rest < 0 !== divisor < 0 ? 1 : 0)
+  const floor = Math.floor(quotient)
+  return quotient - floor > 0.5 ? floor + 1 : floor
+}
+
+/** An int as a float operand. */
+export function toFloat(value: Numeric): number {
+  const float = Number(value)
+  if (typeof value === "bigint" && !Number.isFinite(float)) {
+    throw new TemplateFault("OverflowError", "int too large to convert to float")
+  }
+  return float
 }
 
 /** `%`: has the sign of the divisor. */
@@ -31,29 +47,45 @@ export function modulo(a: Numeric, b: Numeric): Numeric {
     const rest = a % b
     return rest !== 0n && rest < 0n !== b < 0n ? rest + b : rest
   }
-  const divisor = Number(b)
-  const rest = Number(a) % divisor
+  const divisor = toFloat(b)
+  const rest = toFloat(a) % divisor
   if (rest === 0) return divisor < 0 ? -0 : 0
   return rest < 0 !== divisor < 0 ? rest + divisor : rest
 }
 
+/** `/`: of ints, the float nearest to the fraction. */
 export function divide(a: Numeric, b: Numeric): number {
   refuseZero(b)
-  return Number(a) / Number(b)
+  const isExact = (value: Numeric) => typeof value === "number" || Number.isSafeInteger(Number(value))
+  if (typeof a === "number" || typeof b === "number" || (isExact(a) && isExact(b))) return toFloat(a) / toFloat(b)
+  const [dividend, divisor] = [a < 0n ? -a : a, b < 0n ? -b : b]
+  // A quotient of more bits than a float has; its last bit also says whether anything is left.
+  const shift = Math.max(0, QUOTIENT_BITS + bitLength(divisor) - bitLength(dividend))
+  const scaled = dividend << BigInt(shift)
+  const quotient = scaled / divisor | (scaled % divisor === 0n ? 0n : 1n)
+  const magnitude = toFloat(quotient) / 2 ** Math.min(shift, 1000) / 2 ** Math.max(0, shift - 1000)
+  return a < 0n !== b < 0n ? -magnitude : magnitude
+}
+
+const QUOTIENT_BITS = 66
+
+function bitLength(value: bigint): number {
+  return value.toString(2).length
 }
 
 export function power(a: Numeric, b: Numeric, limits: Limits): Numeric {
   if (typeof a === "bigint" && typeof b === "bigint" && b >= 0n) {
     if (a >= -1n && a <= 1n) return b === 0n ? 1n : b % 2n === 0n ? a * a : a
-    const bits = (a < 0n ? -a : a).toString(2).length
-    limits.integerBits(BigInt(bits - 1) * b)
+    limits.integerBits(BigInt(bitLength(a < 0n ? -a : a) - 1) * b)
     return limits.integer(a ** b)
   }
-  if (Number(a) === 0 && Number(b) < 0) {
+  const [base, exponent] = [toFloat(a), toFloat(b)]
+  if (base === 0 && exponent < 0) {
     throw new TemplateFault("ZeroDivisionError", "0.0 cannot be raised to a negative power")
   }
-  const result = Number(a) ** Number(b)
-  if (!Number.isFinite(result) && Number.isFinite(Number(a)) && Number.isFinite(Number(b))) {
+  // Unlike in JavaScript, 1 to any power is 1.
+  const result = base === 1 ? 1 : base ** exponent
+  if (!Number.isFinite(result) && Number.isFinite(base) && Number.isFinite(exponent)) {
     throw Number.isNaN(result)
       ? valueError("complex numbers are not supported")
       : new TemplateFault("OverflowError", "Numerical result out of range")
@@ -62,7 +94,7 @@ export function power(a: Numeric, b: Numeric, limits: Limits): Numeric {
 }
 
 function refuseZero(divisor: Numeric): void {
-  if (Number(divisor) === 0) throw new TemplateFault("ZeroDivisionError", "division by zero")
+  if (divisor === 0n || divisor === 0) throw new TemplateFault("ZeroDivisionError", "division by zero")
 }
 
 /** `int(float)`: cuts off the fraction. */

@@ -7,7 +7,7 @@ import { truncate } from "./numbers.ts"
 import { numberOrNull } from "./operators.ts"
 import { replaceEach } from "./replace-each.ts"
 import { escapeNonAscii, repr, str } from "./representation.ts"
-import { Dict, isText, textOf, Tuple, typeName, Undefined, type Value } from "./values.ts"
+import { Bytes, Dict, isText, Range, textOf, Tuple, typeName, Undefined, type Value } from "./values.ts"
 
 const DIRECTIVE = /%(?:\(([^()]{0,1000})\))?([#0\- +]*)(\*|\d{1,10})?(?:\.(\*|\d{1,10})?)?[hlL]?(.)?/gsu
 
@@ -46,7 +46,9 @@ export function formatPercent(format: string, values: Value, limits: Limits): st
     }
     return formatField(name === undefined ? next() : lookUp(values, name), type, field, limits)
   })
-  const isMapping = values instanceof Dict || Array.isArray(values) || values instanceof Undefined
+  // What has items may be there without being used, unless it is a tuple or a str.
+  const isMapping = values instanceof Dict || Array.isArray(values) || values instanceof Range ||
+    values instanceof Bytes || values instanceof Undefined
   if (used < given.length && !isMapping && !byName) {
     throw typeError("not all arguments converted during string formatting")
   }

@@ -8,7 +8,7 @@ import { escapeHtml, escapeText, stripTags } from "./html.ts"
 import { toJson } from "./json.ts"
 import type { Limits } from "./limits.ts"
 import { divide, parseFloatText, parseIntText, round, truncate } from "./numbers.ts"
-import { isIterable, isTrue, listOf, numberOrNull } from "./operators.ts"
+import { isIterable, isTrue, lengthOf, listOf, numberOrNull } from "./operators.ts"
 import { formatPercent } from "./percent-format.ts"
 import { replaceEach } from "./replace-each.ts"
 import { str } from "./representation.ts"
@@ -62,18 +62,17 @@ function spaces(width: number, limits: Limits): string {
 
 const truncated: Filter = (value, args, { limits }) => {
   const [length, killWords, end, leeway] = bind("truncate", args, ["length", "killwords", "end", "leeway"])
-  if (value instanceof Undefined) return value
-  if (!isText(value)) throw typeError(`object of type '${typeName(value)}' cannot be truncated`)
   const most = length === undefined ? 255 : integerArgument("truncate", length)
   const ellipsis = end === undefined ? "..." : textArgument("truncate", end)
   const tolerance = (leeway ?? null) === null ? 5 : integerArgument("truncate", leeway!)
-  const text = textOf(value)
-  limits.text(text.length)
   const kept = most - codePointLength(ellipsis)
   if (kept < 0 || tolerance < 0) {
     throw valueError(`truncate(): expected length >= ${codePointLength(ellipsis)}, got ${most}`)
   }
-  if (codePointLength(text) <= most + tolerance) return value
+  if (lengthOf(value, limits) <= most + tolerance) return value
+  if (!isText(value)) throw typeError(`a ${typeName(value)} cannot be truncated`)
+  const text = textOf(value)
+  limits.text(text.length)
   const head = sliceCodePoints(text, 0, kept)
   return (killWords !== undefined && isTrue(killWords) ? head : splitFromEnd(head, " ", 1, limits)[0]!) + ellipsis
 }

@@ -95,12 +95,13 @@ export class Bytes extends PythonObject {
   }
 
   override text(): string {
+    const quote = this.value.includes(0x27) && !this.value.includes(0x22) ? '"' : "'"
     const chars = [...this.value].map((byte) => {
-      if (byte === 0x5c || byte === 0x27) return `\\${String.fromCharCode(byte)}`
+      if (byte === 0x5c || String.fromCharCode(byte) === quote) return `\\${String.fromCharCode(byte)}`
       if (byte === 0x0a || byte === 0x0d || byte === 0x09) return byte === 0x0a ? "\\n" : byte === 0x0d ? "\\r" : "\\t"
       return byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`
     })
-    return `b'${chars.join("")}'`
+    return `b${quote}${chars.join("")}${quote}`
   }
 }
 
@@ -154,7 +155,8 @@ export function keyOf(value: Value): Key {
   if (value instanceof Markup) return keyOf(value.value)
   if (value instanceof Tuple) return `\0t${tupleKey(value, 0)}`
   if (value instanceof Undefined) return Undefined
-  if (Array.isArray(value) || value instanceof Dict) throw typeError(`unhashable type: '${typeName(value)}'`)
+  const isSet = value instanceof DictView && value.part !== "values"
+  if (Array.isArray(value) || value instanceof Dict || isSet) throw typeError(`unhashable type: '${typeName(value)}'`)
   return value as PythonObject
 }
 

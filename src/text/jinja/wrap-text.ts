@@ -43,7 +43,8 @@ export function wrapText(text: string, options: WrapOptions, limits: Limits): st
 }
 
 /** Takes the chunks of one line off the end of `chunks`, which are in reverse. */
-function takeLine(chunks: string[], dropsSpace: boolean, { width, breakLongWords }: WrapOptions): string[] {
+function takeLine(chunks: string[], dropsSpace: boolean, options: WrapOptions): string[] {
+  const { width, breakLongWords, breakOnHyphens } = options
   const line: string[] = []
   let length = 0
   if (dropsSpace && chunks.at(-1)!.trim() === "") chunks.pop()
@@ -54,10 +55,12 @@ function takeLine(chunks: string[], dropsSpace: boolean, { width, breakLongWords
   }
   const next = chunks.at(-1)
   if (next !== undefined && codePointLength(next) > width) {
-    const room = breakLongWords ? Math.max(1, width - length) : 0
     if (breakLongWords) {
-      line.push(sliceCodePoints(next, 0, room))
-      chunks[chunks.length - 1] = sliceCodePoints(next, room, next.length)
+      const head = sliceCodePoints(next, 0, Math.max(1, width - length))
+      const hyphen = breakOnHyphens ? head.lastIndexOf("-") : -1
+      const part = hyphen > 0 && /[^-]/.test(head.slice(0, hyphen)) ? head.slice(0, hyphen + 1) : head
+      line.push(part)
+      chunks[chunks.length - 1] = next.slice(part.length)
     } else if (line.length === 0) line.push(chunks.pop()!)
   }
   if (line.at(-1)?.trim() === "") line.pop()
