@@ -52,7 +52,8 @@ export function formatBraces(format: string, args: Arguments, runtime: Runtime):
       const end = closingBrace(text, at)
       const [, field, conversion, spec] = /^([^!:]*)(?:!(.))?(?::(.*))?$/s.exec(text.slice(at + 1, end)) ??
         refuse("expected ':' after conversion specifier")
-      write(formatValue(convert(valueOf(field!), conversion), spec === undefined ? "" : expand(spec, depth + 1), limits))
+      const expanded = spec === undefined ? "" : expand(spec, depth + 1)
+      write(formatValue(convert(valueOf(field!), conversion), expanded, limits))
       at = end + 1
     }
     return output.toString()
