@@ -72,10 +72,15 @@ describe("errors and limits", () => {
   })
 
   test("a template that is none", () => {
-    const sources = ["{% if %}", "{{ x", "{% for %}", "x".repeat(2_000_000)]
+    const sources = [
+      "{% if %}", "{{ x", "{% for %}", "{{ 1 +", "{% endif %}", "x".repeat(2_000_000),
+      `{{ ${"(".repeat(100_000)} }}`, `{{ 1${"+1".repeat(100_000)} }}`, "{% if 1 %}".repeat(50_000),
+    ]
     for (const source of sources) expect(() => ChatTemplate.parse(source)).toThrow(ConfigError)
   })
 
+  const DOUBLED =
+    "{% set ns = namespace(x=(1,)) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}"
   const runaways: [string, RegExp][] = [
     ["{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}", /more than \d+ (steps|ms)/],
     ["{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", /characters/],
@@ -83,13 +88,23 @@ describe("errors and limits", () => {
     ["{% for i in range(10 ** 9) %}{% endfor %}", /range\(\) of 1000000000 numbers; the limit is 100000/],
     ["{% for a in range(99999) %}{% for b in range(99) %}{{ nothing }}{% endfor %}{% endfor %}", /more than \d+ (steps|ms)/],
     ["{{ messages | no_such_filter }}", /chat template: /],
+    ["{{ 'a' | indent(2000000000) }}", /characters/],
+    ["{{ 'a' * 10 ** 12 }}", /characters/],
+    ["{{ [0] * 10 ** 12 }}", /entries/],
+    ["{{ 'a'.ljust(2000000000) }}", /characters/],
+    ["{{ '%2000000000d' % 1 }}", /characters/],
+    ["{{ '{:2000000000}'.format(1) }}", /characters/],
+    ["{{ {} | tojson(indent=2000000000) }}", /characters/],
+    ["{{ [1] | batch(2000000000, 0) | list }}", /entries/],
+    ["{{ ('a' * 1000000).replace('a', 'b' * 1000000) }}", /characters/],
+    ["{{ 2 ** (2 ** 40) }}", /digits/],
+    ["{{ ('a,' * 9000000).split(',') | length }}", /entries|steps|ms/],
+    ["{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", /levels/],
+    [`${DOUBLED}{{ ns.x }}`, /steps|ms|characters/],
+    [`${DOUBLED}{{ {ns.x: 1} }}`, /too large for a key/],
   ]
   for (const [source, message] of runaways) {
-    test(source.slice(0, 60), () => {
-      const start = performance.now()
-      expect(() => render(source)).toThrow(message)
-      expect(performance.now() - start).toBeLessThan(10_000)
-    })
+    test(source.slice(-60), () => expect(() => render(source)).toThrow(message))
   }
 })
 
