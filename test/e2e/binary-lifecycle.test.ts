@@ -1,6 +1,6 @@
 /** How the executable comes and goes: over TLS and Unix sockets, drained or at once, with an engine that dies. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import type { Socket } from "node:net"
 import { tmpdir } from "node:os"
@@ -25,6 +25,18 @@ function start(path: string, ...flags: string[]): Promise<ServerProcess> {
   const env = { HOME: process.env["HOME"] ?? dir }
   return startServerProcess([built!, "serve", path, ...flags], { cwd: dir, env, timeoutMs: 60_000 })
 }
+
+/**
+ * A logits processor that makes the step itself fail, as a device does, and not the request alone: the step reads the
+ * array that the processor was given.
+ */
+const BREAKS_THE_STEP = `export default {
+  name: "breaks-the-step",
+  add: ({ args }) => args.break === undefined ? null : {
+    apply: (logits) => void (logits.includes = () => { throw new Error("the device failed") }),
+  },
+}
+`
 
 interface Choices {
   readonly choices: readonly { readonly text: string; readonly finish_reason: string }[]
@@ -160,20 +172,21 @@ describe.skipIf(built === null || tiny === null)("a tiny model", () => {
   }, 300_000)
 
   test("an engine that dies fails its requests, is started again once, and is the end the second time", async () => {
-    const poison = 300
-    const server = await start(modelWithNaN(join(dir, "nan"), poison))
-    const ask = (prompt: readonly number[]) =>
-      post(server, "/v1/completions", { prompt, max_tokens: 3, temperature: 0 })
-    expect((await ask([5, 6, 7])).status).toBe(200)
-    const killed = await ask([5, poison])
+    const processor = join(dir, "breaks-the-step.ts")
+    writeFileSync(processor, BREAKS_THE_STEP)
+    const server = await start(tiny!, "--logits-processors", processor)
+    const ask = (vllm_xargs: object) =>
+      post(server, "/v1/completions", { prompt: [5, 6, 7], max_tokens: 3, temperature: 0, vllm_xargs })
+    expect((await ask({})).status).toBe(200)
+    const killed = await ask({ break: 1 })
     expect(killed.status).toBe(500)
     expect(await killed.text()).not.toContain(dir)
     await until("it works again", async () => (await fetch(`${server.url}/ready`)).status === 200)
     expect((await fetch(`${server.url}/health`)).status).toBe(200)
-    expect((await ask([5, 6, 7])).status).toBe(200)
+    expect((await ask({})).status).toBe(200)
     expect(server.log()).toMatch(/The engine died: .*it is started again, this once/)
     expect(server.log()).toContain("the engine works again")
-    await ask([5, poison]).catch(() => {})
+    await ask({ break: 1 }).catch(() => {})
     expect(await server.exited).toBe(1)
     expect(server.log()).toMatch(/stopping: The engine died/)
   }, 120_000)
@@ -204,21 +217,4 @@ function send(server: ServerProcess, path: string, body: object): Socket {
   const type = `Content-Type: application/json\r\nContent-Length: ${text.length}`
   socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\n${type}\r\n\r\n${text}`)
   return socket
-}
-
-/** A copy of the tiny model whose embedding of one token is not a number: a prompt with it makes the device fail. */
-function modelWithNaN(to: string, tokenId: number): string {
-  cpSync(tiny!, to, { recursive: true })
-  const path = join(to, "model.safetensors")
-  const bytes = readFileSync(path)
-  const headerBytes = Number(bytes.readBigUInt64LE(0))
-  const header = JSON.parse(bytes.toString("utf8", 8, 8 + headerBytes)) as Record<
-    string, { readonly shape: readonly [number, number]; readonly data_offsets: readonly [number, number] }
-  >
-  const { shape, data_offsets: [offset] } = header["model.embed_tokens.weight"]!
-  const start = 8 + headerBytes + offset + tokenId * shape[1] * 4
-  for (let i = 0; i < shape[1]; i++) bytes.writeFloatLE(NaN, start + i * 4)
-  rmSync(path)
-  writeFileSync(path, bytes)
-  return to
 }
