@@ -17,6 +17,7 @@ import { errorResponse } from "./errors.ts"
 import { systemFingerprint } from "./fingerprint.ts"
 import { HttpMetrics } from "./http-metrics.ts"
 import { invocationsApi } from "./invocations.ts"
+import { logOnce } from "./log-once.ts"
 import { modelsApi } from "./models.ts"
 import { observed } from "./observed.ts"
 import { opsApi } from "./ops.ts"
@@ -45,7 +46,8 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   const keys = new ApiKeys(merged.apiKeys, merged.guardsEveryRoute ? [] : OPEN_PATHS)
   const streams = new StreamStore(merged.streamResume)
   const answers = answerKinds(merged, client.tokenizer)
-  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams, answers })
+  const warnOnce = logOnce(merged.log)
+  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams, answers, warnOnce })
   const methods = methodsByPath(routes)
   const patternOf = patternFinder([...methods.keys()])
 

@@ -43,7 +43,7 @@ function planOne(
     return planChat(context, request, body, { id })
   } catch (error) {
     if (!(error instanceof RequestError)) throw error
-    const { message, status, type, param } = error
-    throw new RequestError(`Conversation ${i}: ${message}`, { status, type, param })
+    const { message, status, type, param, code } = error
+    throw new RequestError(`Conversation ${i}: ${message}`, { status, type, param, code })
   }
 }

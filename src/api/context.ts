@@ -6,6 +6,7 @@ import type { EngineClient } from "../engine/engine-client.ts"
 import type { AnswerKinds, ParserNames } from "./answer-kinds.ts"
 import type { CorsOptions } from "./cors.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
+import type { LogOnce } from "./log-once.ts"
 import type { RecordListener } from "./request-record.ts"
 import { DEFAULT_REQUEST_LIMITS } from "./request-limits.ts"
 import type { RequestLimits } from "./request-limits.ts"
@@ -98,4 +99,6 @@ export interface ApiContext {
   readonly httpMetrics: HttpMetrics
   readonly streams: StreamStore
   readonly answers: AnswerKinds
+  /** Tells the operator what requests asked for and did not get. */
+  readonly warnOnce: LogOnce
 }

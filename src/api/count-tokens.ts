@@ -1,7 +1,8 @@
-/** Tokens of the prompt that a conversation makes, without answering it. */
+/** Tokens of the prompt that a conversation makes, without answering it; it may be too long to be answered. */
 import { chatPrompt } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
 import { checkModel } from "./model-name.ts"
+import { ANY_LENGTH } from "./prompt.ts"
 import type { ChatRequest } from "./schema/chat.ts"
 import { planTools } from "./tools.ts"
 
@@ -9,5 +10,5 @@ import { planTools } from "./tools.ts"
 export function countPromptTokens(context: ApiContext, chat: ChatRequest): number {
   checkModel(context.client.model, chat.model)
   const extras = { tools: planTools(context, chat).shown, reasoningEffort: chat.reasoning_effort ?? null }
-  return chatPrompt(context, chat, extras, { limit: null, side: "left" }).tokenIds.length
+  return chatPrompt(context, chat, extras, ANY_LENGTH).tokenIds.length
 }

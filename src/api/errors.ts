@@ -1,5 +1,6 @@
 /**
- * Everything that can go wrong as an answer: OpenAI's error body, with the HTTP status as its code.
+ * Everything that can go wrong as an answer: OpenAI's error body, whose code is the HTTP status unless the error has one
+ * of its own.
  *
  * A `RequestError` says what the caller may know. Whatever else is thrown is a fault of ours: the caller learns that
  * there was one, the log learns which.
@@ -31,7 +32,8 @@ export function toRequestError(error: unknown, log: Log): RequestError {
 }
 
 export function errorBody(error: RequestError): ErrorBody {
-  return { error: { message: error.message, type: error.type, param: error.param, code: error.status } }
+  const { message, type, param, code, status } = error
+  return { error: { message, type, param, code: code ?? status } }
 }
 
 export function errorResponse(error: unknown, log: Log): Response {

@@ -1,6 +1,7 @@
 /** Chat messages as a template wants them: texts joined or kept in parts. */
 import { RequestError } from "../base/errors.ts"
 import type { ContentFormat } from "../text/content-format.ts"
+import { omittedContent } from "./omitted-content.ts"
 import type { ChatMessage, ContentPart } from "./schema/messages.ts"
 
 interface TextPart {
@@ -19,13 +20,13 @@ export interface MessageOptions {
   readonly modelName: string
 }
 
-/** Errors: `RequestError` for parts that are not text. */
+/** Errors: `RequestError` for parts that are not text, but in the results of tools (see omitted-content.ts). */
 export function templateMessages(messages: readonly ChatMessage[], options: MessageOptions): TemplateMessage[] {
   return messages.map((message, i) => templateMessage(message, i, options))
 }
 
 function templateMessage(message: ChatMessage, i: number, { format, modelName }: MessageOptions): TemplateMessage {
-  const texts = contentTexts(message.content, i, modelName)
+  const texts = contentTexts(message, i, modelName)
   const content = format === "string" ? texts.join("\n") : texts.map((text) => ({ type: "text" as const, text }))
   const result: TemplateMessage = { role: message.role, content }
   if (typeof message.name === "string") result["name"] = message.name
@@ -61,11 +62,14 @@ function plainTexts({ content }: ChatMessage): string[] {
   return (content ?? []).map((part) => (typeof part === "string" ? part : (part.text ?? "")))
 }
 
-function contentTexts(content: ChatMessage["content"], i: number, modelName: string): string[] {
+function contentTexts({ role, content }: ChatMessage, i: number, modelName: string): string[] {
   if (content === null || content === undefined) return []
   if (typeof content === "string") return [content]
   return content.map((part, p) => {
-    return typeof part === "string" ? part : partText(part, `messages.${i}.content.${p}`, modelName)
+    if (typeof part === "string") return part
+    const type = part.type ?? "text"
+    if (role === "tool" && !TEXT_PARTS.has(type)) return omittedContent(type)
+    return partText(part, `messages.${i}.content.${p}`, modelName)
   })
 }
 

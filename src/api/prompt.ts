@@ -11,7 +11,7 @@ export interface Prompt {
 }
 
 export interface Truncation {
-  /** Tokens to keep; null keeps all. */
+  /** Tokens to keep; null keeps all of a prompt that may fit the model. */
   readonly limit: number | null
   /** The side that is cut off. */
   readonly side: "left" | "right"
@@ -45,19 +45,25 @@ export function truncationFor(
   return { limit, side }
 }
 
-/** Errors: `RequestError` with param "input_text" for a text so long that no tokenization of it can fit. */
+/** Keeps a text of any length whole: it is counted, not computed. */
+export const ANY_LENGTH: Truncation = { limit: Infinity, side: "left" }
+
+/**
+ * Errors: `RequestError` with param "input_text" for a text that is not to be cut and is so long that no tokenization
+ * of it can fit.
+ */
 export function encodeText(
   client: EngineClient, text: string, addSpecialTokens: boolean, truncation: Truncation,
 ): Prompt {
   const { tokenizer } = client
   const { maxModelLen } = client.model
-  const maxChars = maxModelLen * longestPiece(tokenizer)
+  const maxChars = Math.max(maxModelLen, truncation.limit ?? 0) * longestPiece(tokenizer)
   if (truncation.limit === null) {
     if (text.length > maxChars) {
       throw new RequestError(
         `This model's maximum context length is ${maxModelLen} tokens. However, your prompt has ${text.length} ` +
           `characters, more than ${maxModelLen} tokens can hold. Please reduce the length of the input prompt.`,
-        { param: "input_text" },
+        { param: "input_text", code: "context_length_exceeded" },
       )
     }
     return { text, tokenIds: tokenizer.encode(text, { addSpecialTokens }) }

@@ -5,16 +5,13 @@ import { chatPrompt } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
 import { checkModel } from "./model-name.ts"
 import { operation } from "./openapi.ts"
-import { encodeText } from "./prompt.ts"
-import type { Truncation } from "./prompt.ts"
+import { ANY_LENGTH, encodeText } from "./prompt.ts"
 import { isRecord } from "./schema/coerce.ts"
 import { bodyParser } from "./schema/parse.ts"
 import {
   DetokenizeRequest, DetokenizeResponse, TokenizeChatRequest, TokenizeRequest, TokenizeResponse, TokenizeTextRequest,
 } from "./schema/tokenize.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
-
-const WHOLE: Truncation = { limit: null, side: "left" }
 
 export function tokenizeApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   const parseDetokenize = bodyParser(DetokenizeRequest)
@@ -64,13 +61,13 @@ function tokenizer(context: ApiContext, noteUnknown: UnknownFieldLog): (body: un
       const chat = parseChat(body)
       noteUnknown(TokenizeChatRequest, chat)
       checkModel(client.model, chat.model)
-      const { tokenIds } = chatPrompt(context, chat, { tools: chat.tools, reasoningEffort: null }, WHOLE)
+      const { tokenIds } = chatPrompt(context, chat, { tools: chat.tools, reasoningEffort: null }, ANY_LENGTH)
       return response(context, tokenIds, chat.return_token_strs ?? false)
     }
     const text = parseText(body)
     noteUnknown(TokenizeTextRequest, text)
     checkModel(client.model, text.model)
-    const { tokenIds } = encodeText(client, text.prompt, text.add_special_tokens ?? true, WHOLE)
+    const { tokenIds } = encodeText(client, text.prompt, text.add_special_tokens ?? true, ANY_LENGTH)
     return response(context, tokenIds, text.return_token_strs ?? false)
   }
 }

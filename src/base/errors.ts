@@ -1,7 +1,8 @@
 /**
  * Errors that are the caller's fault, or the machine's: everything else is an assertion.
  *
- * `RequestError` is thrown before a request is admitted; `status`, `type` and `param` are what OpenAI clients read.
+ * `RequestError` is thrown before a request is admitted; `status`, `type`, `param` and `code` are what OpenAI clients
+ * read.
  * `ConfigError` stops the start of the server: a flag, a file or a model that cannot be used.
  */
 export type RequestErrorType =
@@ -19,10 +20,14 @@ export type RequestErrorType =
   | "RequestEntityTooLarge"
   | "Unauthorized"
 
+/** OpenAI's names of errors that clients react to by themselves. */
+export type RequestErrorCode = "context_length_exceeded"
+
 export interface RequestErrorOptions {
   readonly status?: number
   readonly type?: RequestErrorType
   readonly param?: string | null
+  readonly code?: RequestErrorCode | null
   readonly retryAfterSeconds?: number
 }
 
@@ -32,6 +37,8 @@ export class RequestError extends Error {
   readonly type: RequestErrorType
   /** Dotted path of the offending field, or null. */
   readonly param: string | null
+  /** Null: `status` says enough. */
+  readonly code: RequestErrorCode | null
   /** When the same request may do better; null: there is no telling, or never. */
   readonly retryAfterSeconds: number | null
 
@@ -40,6 +47,7 @@ export class RequestError extends Error {
     this.status = options.status ?? 400
     this.type = options.type ?? "BadRequestError"
     this.param = options.param ?? null
+    this.code = options.code ?? null
     this.retryAfterSeconds = options.retryAfterSeconds ?? null
   }
 }

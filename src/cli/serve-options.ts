@@ -142,7 +142,7 @@ export const SERVE_FLAGS = {
     "prompts of one completion, at most"),
   maxMessages: value(REQUESTS, "--max-messages <number>", 10_000, integer({ min: 1 }),
     "messages of one chat, at most"),
-  maxStopStrings: value(REQUESTS, "--max-stop-strings <number>", 4, integer({ min: 0, max: 1024 }),
+  maxStopStrings: value(REQUESTS, "--max-stop-strings <number>", 128, integer({ min: 0, max: 1024 }),
     "stop strings of one request, at most"),
   maxStopLength: value(REQUESTS, "--max-stop-length <characters>", 4096, integer({ min: 1, max: 2 ** 20 }),
     "length of a stop string, at most"),

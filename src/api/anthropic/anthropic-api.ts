@@ -16,6 +16,7 @@ import { namedEvent } from "../sse.ts"
 import type { SseDialect } from "../sse.ts"
 import type { UnknownFieldLog } from "../unknown-fields.ts"
 import { anthropicError, withAnthropicErrors } from "./anthropic-errors.ts"
+import { noteIgnoredOf } from "./ignored.ts"
 import { messageEvents, messageObject } from "./message.ts"
 import { chatRequest, promptPart } from "./to-chat.ts"
 
@@ -60,6 +61,7 @@ export function anthropicApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
 }
 
 function plan(context: ApiContext, request: Request, body: MessagesRequest) {
+  noteIgnoredOf(context.warnOnce, body)
   const chat = chatRequest(body)
   return { chat, job: planChat(context, request, chat, { id: `msg_${randomHex(12)}` }) }
 }
@@ -77,6 +79,7 @@ async function answer(context: ApiContext, request: Request, body: MessagesReque
 }
 
 function countTokens(context: ApiContext, body: CountTokensRequest): Response {
+  noteIgnoredOf(context.warnOnce, body)
   const input_tokens = countPromptTokens(context, promptPart(body))
   const counts: CountTokensResponse = { input_tokens, context_management: { original_input_tokens: input_tokens } }
   return Response.json(counts)

@@ -18,8 +18,10 @@ export function conversationOf(
   if (input === null && earlierId == null) throw new RequestError("input must be given.", { param: "input" })
   if (input === null) return earlier
   const findItem = (id: string) => store.findItem(id, owner)
+  const messages = [...earlier.messages, ...inputMessages(input, findItem)]
   return {
-    messages: [...earlier.messages, ...inputMessages(input, findItem)],
+    // Clients send no input to see whether the model answers at all. Templates need somebody to have said something.
+    messages: messages.length > 0 ? messages : [{ role: "user", content: "" }],
     items: [...earlier.items, ...listedItems(input, findItem, earlier.items)],
   }
 }

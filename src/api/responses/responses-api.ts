@@ -16,12 +16,14 @@ import {
 import type { UnknownFieldLog } from "../unknown-fields.ts"
 import { refuseUnsupported } from "../unsupported.ts"
 import { conversationOf } from "./conversation.ts"
+import { noteIgnoredOf } from "./ignored.ts"
 import { pageOfItems } from "./input-items.ts"
 import { chatRequest, planResponse } from "./plan.ts"
 import { refuseUnsupportedFields } from "./refusals.ts"
 import { follow, respond } from "./respond.ts"
 import { ResponseStore } from "./store.ts"
 import type { StoredResponse } from "./store.ts"
+import { responseTools } from "./tools.ts"
 
 type WithId = { request: Request; params: { response_id: string } }
 
@@ -93,8 +95,11 @@ function countInput(
 ): InputTokens {
   refuseUnsupported(body)
   refuseUnsupportedFields(body)
+  const tools = responseTools(body.tools ?? [])
+  noteIgnoredOf(context.warnOnce, body, tools)
   const { messages } = conversationOf(body, store, ownerOf(request))
-  return { object: "response.input_tokens", input_tokens: countPromptTokens(context, chatRequest(body, messages)) }
+  const input_tokens = countPromptTokens(context, chatRequest(body, tools, messages))
+  return { object: "response.input_tokens", input_tokens }
 }
 
 function retrieve(

@@ -1,0 +1,22 @@
+import { CONTEXT_MANAGEMENT, noteIgnored } from "../ignored-fields.ts"
+import type { IgnoredField } from "../ignored-fields.ts"
+import type { LogOnce } from "../log-once.ts"
+import type { CountTokensRequest } from "../schema/anthropic.ts"
+import { isSkipped } from "./conversation.ts"
+
+const FIELDS: readonly IgnoredField[] = [
+  CONTEXT_MANAGEMENT,
+  { field: "speed", neutral: ["standard"], because: "there is one speed" },
+  { field: "service_tier", neutral: ["auto", "standard_only"], because: "there is one tier" },
+]
+
+/** Says what of a message's request has no say in its answer. */
+export function noteIgnoredOf(warnOnce: LogOnce, body: CountTokensRequest): void {
+  noteIgnored(warnOnce, body, FIELDS)
+  for (const { role, content } of body.messages) {
+    if (role !== "assistant" || typeof content === "string") continue
+    for (const { type } of content.filter(isSkipped)) {
+      warnOnce("left a block of another server out of the prompt", { type: type.slice(0, 64) })
+    }
+  }
+}
