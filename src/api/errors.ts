@@ -1,6 +1,6 @@
 /**
- * Everything that can go wrong as an answer: OpenAI's error body, whose code is the HTTP status unless the error has one
- * of its own.
+ * Everything that can go wrong as an answer: OpenAI's error body, whose code is the HTTP status unless the error has a
+ * code of its own.
  *
  * A `RequestError` says what the caller may know. Whatever else is thrown is a fault of ours: the caller learns that
  * there was one, the log learns which.

@@ -61,8 +61,9 @@ export function anthropicApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
 }
 
 function plan(context: ApiContext, request: Request, body: MessagesRequest) {
-  noteIgnoredOf(context.warnOnce, body)
-  const chat = chatRequest(body)
+  const marksReasoning = context.client.model.reasoning !== null
+  noteIgnoredOf(context.warnOnce, body, marksReasoning)
+  const chat = chatRequest(body, { marksReasoning })
   return { chat, job: planChat(context, request, chat, { id: `msg_${randomHex(12)}` }) }
 }
 
@@ -79,7 +80,7 @@ async function answer(context: ApiContext, request: Request, body: MessagesReque
 }
 
 function countTokens(context: ApiContext, body: CountTokensRequest): Response {
-  noteIgnoredOf(context.warnOnce, body)
+  noteIgnoredOf(context.warnOnce, body, true)
   const input_tokens = countPromptTokens(context, promptPart(body))
   const counts: CountTokensResponse = { input_tokens, context_management: { original_input_tokens: input_tokens } }
   return Response.json(counts)

@@ -10,9 +10,13 @@ const FIELDS: readonly IgnoredField[] = [
   { field: "service_tier", neutral: ["auto", "standard_only"], because: "there is one tier" },
 ]
 
+const THINKING_BUDGET: IgnoredField = {
+  field: "thinking.budget_tokens", because: "nothing marks the model's reasoning: see --reasoning-config",
+}
+
 /** Says what of a message's request has no say in its answer. */
-export function noteIgnoredOf(warnOnce: LogOnce, body: CountTokensRequest): void {
-  noteIgnored(warnOnce, body, FIELDS)
+export function noteIgnoredOf(warnOnce: LogOnce, body: CountTokensRequest, marksReasoning: boolean): void {
+  noteIgnored(warnOnce, body, marksReasoning ? FIELDS : [...FIELDS, THINKING_BUDGET])
   for (const { role, content } of body.messages) {
     if (role !== "assistant" || typeof content === "string") continue
     for (const { type } of content.filter(isSkipped)) {

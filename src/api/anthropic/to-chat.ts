@@ -13,9 +13,14 @@ const REFUSED = ["mcp_servers", "container"] as const
 
 const MIN_THINKING_BUDGET = 1024
 
-/** Errors: `RequestError` whose param is the path of what cannot be honoured. */
-export function chatRequest(body: MessagesRequest): ChatRequest {
+/**
+ * A model whose reasoning has no marks is given no budget for it: agents send one with every request, to any model.
+ *
+ * Errors: `RequestError` whose param is the path of what cannot be honoured.
+ */
+export function chatRequest(body: MessagesRequest, { marksReasoning }: { marksReasoning: boolean }): ChatRequest {
   refuseForeign(body, MessagesRequest, ChatRequest)
+  const budget = thinkingBudget(body)
   const {
     max_tokens, stop_sequences, temperature, top_k, top_p, stream, truncate_prompt_tokens, truncation_side, priority,
     cache_salt, vllm_xargs,
@@ -34,7 +39,7 @@ export function chatRequest(body: MessagesRequest): ChatRequest {
     cache_salt: cache_salt ?? null,
     vllm_xargs: vllm_xargs ?? null,
     user: body.metadata?.user_id ?? null,
-    thinking_token_budget: thinkingBudget(body),
+    thinking_token_budget: marksReasoning ? budget : null,
   }
 }
 

@@ -46,6 +46,20 @@ describe("the openai client", () => {
   })
 })
 
+test("the openai and the @anthropic-ai/sdk clients list the models, each by its own fields", async () => {
+  const options = { baseURL: "http://localhost", apiKey: "none", maxRetries: 0, fetch: toApp }
+  const [theirs] = (await new Anthropic(options).models.list()).data
+  const ours = await new OpenAI({ ...options, baseURL: "http://localhost/v1" }).models.retrieve("fake")
+  expect(ours).toMatchObject({ id: "fake", object: "model", owned_by: "baozi" })
+  expect(theirs).toMatchObject({
+    id: "fake", type: "model", display_name: "fake", created_at: new Date(ours.created * 1000).toISOString(),
+    max_input_tokens: 4096, max_tokens: 4096,
+  })
+  const all: string[] = []
+  for await (const { id } of new Anthropic(options).models.list({ limit: 1 })) all.push(id)
+  expect(all).toEqual(["fake"])
+})
+
 test("the @anthropic-ai/sdk client gets a message's blocks, and the same from its stream", async () => {
   const client = new Anthropic({ baseURL: "http://localhost", apiKey: "none", maxRetries: 0, fetch: toApp })
   const tools = [{ name: "add", input_schema: parameters }]
