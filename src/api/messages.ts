@@ -22,11 +22,13 @@ export interface MessageOptions {
 
 /** Errors: `RequestError` for parts that are not text, but in the results of tools (see omitted-content.ts). */
 export function templateMessages(messages: readonly ChatMessage[], options: MessageOptions): TemplateMessage[] {
-  return messages.map((message, i) => templateMessage(message, i, options))
+  return messages.map((message, i) => {
+    const isResult = message.role === "tool" || (message.role === "user" && messages[i - 1]?.role === "tool")
+    return templateMessage(message, contentTexts(message.content, { i, isResult, modelName: options.modelName }), options)
+  })
 }
 
-function templateMessage(message: ChatMessage, i: number, { format, modelName }: MessageOptions): TemplateMessage {
-  const texts = contentTexts(message, i, modelName)
+function templateMessage(message: ChatMessage, texts: readonly string[], { format }: MessageOptions): TemplateMessage {
   const content = format === "string" ? texts.join("\n") : texts.map((text) => ({ type: "text" as const, text }))
   const result: TemplateMessage = { role: message.role, content }
   if (typeof message.name === "string") result["name"] = message.name
@@ -62,13 +64,15 @@ function plainTexts({ content }: ChatMessage): string[] {
   return (content ?? []).map((part) => (typeof part === "string" ? part : (part.text ?? "")))
 }
 
-function contentTexts({ role, content }: ChatMessage, i: number, modelName: string): string[] {
+function contentTexts(
+  content: ChatMessage["content"], { i, isResult, modelName }: { i: number; isResult: boolean; modelName: string },
+): string[] {
   if (content === null || content === undefined) return []
   if (typeof content === "string") return [content]
   return content.map((part, p) => {
     if (typeof part === "string") return part
     const type = part.type ?? "text"
-    if (role === "tool" && !TEXT_PARTS.has(type)) return omittedContent(type)
+    if (isResult && !TEXT_PARTS.has(type)) return omittedContent(type)
     return partText(part, `messages.${i}.content.${p}`, modelName)
   })
 }

@@ -2,6 +2,9 @@
  * What stands for content that a text model cannot take, in the results of tools alone. A client sends a result again
  * with every later turn, so that a refusal would end the conversation for good; what a user shows is refused, as the
  * answer would be about something else.
+ *
+ * A user's message directly behind a result belongs to it: no answer has come yet that the user could speak to. Clients
+ * put pictures there where they think that a result must be text.
  */
 
 const MAX_TYPE_LENGTH = 40

@@ -52,7 +52,7 @@ function userMessages(content: readonly AnthropicBlock[], path: string): ChatMes
   const results: ChatMessage[] = []
   content.forEach((block, b) => {
     if (block.type === "tool_result") results.push(toolResult(block, `${path}.${b}`))
-    else texts.push(textPart(blockText(block, `${path}.${b}`)))
+    else texts.push(textPart((results.length > 0 ? resultText : blockText)(block, `${path}.${b}`)))
   })
   return texts.length === 0 ? results : [...results, { role: "user", content: texts }]
 }

@@ -46,8 +46,8 @@ export function itemMessages(items: readonly ResponseInputItem[]): ChatMessage[]
       reasoning = reasoningText(item, path)
       return
     }
-    const message = itemMessage(item, type, path)
     const last = messages.at(-1)
+    const message = itemMessage(item, { type, path, isBehindResult: last?.role === "tool" })
     if (message.tool_calls != null && last?.role === "assistant" && reasoning === null) {
       // Calls of one turn are items of their own here, and one message to a template.
       messages[messages.length - 1] = { ...last, tool_calls: [...(last.tool_calls ?? []), ...message.tool_calls] }
@@ -60,10 +60,20 @@ export function itemMessages(items: readonly ResponseInputItem[]): ChatMessage[]
   return messages
 }
 
-function itemMessage(item: ResponseInputItem, type: string, path: string): ChatMessage {
+interface ItemPlace {
+  readonly type: string
+  readonly path: string
+  /** The result of a call is right before it; see omitted-content.ts. */
+  readonly isBehindResult: boolean
+}
+
+function itemMessage(item: ResponseInputItem, { type, path, isBehindResult }: ItemPlace): ChatMessage {
   switch (type) {
-    case "message":
-      return { role: needed(item, "role", path), content: plainContent(item.content, `${path}.content`) }
+    case "message": {
+      const role = needed(item, "role", path)
+      const read = isBehindResult && role === "user" ? resultContent : plainContent
+      return { role, content: read(item.content, `${path}.content`) }
+    }
     case "function_call": {
       const name = shownName({ name: needed(item, "name", path), namespace: item.namespace || null })
       const args = isRecord(item.arguments) ? item.arguments : needed(item, "arguments", path)

@@ -194,6 +194,12 @@ describe("results of tools", () => {
     }
   })
 
+  test("may have a picture beside them", async () => {
+    const messages = [{ role: "user", content: [{ type: "tool_result", tool_use_id: "t1", content: "read" }, image] }]
+    expect(await prompt({ messages }))
+      .toBe(turn("tool", "read") + turn("user", "[image omitted: this model takes text only]") + END)
+  })
+
   test("a search result is a user's text too; a picture of a user's is still refused", async () => {
     const asked = (block: Json) => ({ messages: [{ role: "user", content: [block] }] })
     expect(await prompt(asked(found))).toContain("Title\nhttps://example.com\na\nb")

@@ -113,17 +113,30 @@ describe("a picture in the result of a function", () => {
     expect([status, json.error.param]).toEqual([400, "input.0.content.0"])
   })
 
-  test("is a text in a chat's tool message too, and no other", async () => {
+  test("may be in a user's message right behind it, as no answer was between", async () => {
+    const shown = { role: "user", content: [{ type: "input_text", text: "Attached:" }, image] }
+    expect(await prompt([...output([{ type: "input_text", text: "read" }]), shown]))
+      .toBe(`(user q)(tool read of c)(user Attached:\n[image ${OMITTED})`)
+    const input = [...output([]), { role: "assistant", content: "A" }, shown]
+    expect((await make().post(PATH, { input })).json.error.param).toBe("input.2.content.1")
+  })
+
+  test("is a text in a chat's tool message too, or right behind it, and no other", async () => {
     const api = make()
-    const picture = { type: "image_url", image_url: { url: "data:image/png;base64,aGk=" } }
-    const chat = (role: string, parts: Json[]) => api.post("/v1/chat/completions/render", {
-      messages: [{ role: "user", content: "q" }, { role, tool_call_id: "c", content: parts }], chat_template: TEMPLATE,
+    const parts = [
+      { type: "text", text: "Image read" }, { type: "image_url", image_url: { url: "data:image/png;base64,aGk=" } },
+      { type: "input_audio", input_audio: { data: "" } },
+    ]
+    const want = `Image read\n[image ${OMITTED}\n[audio ${OMITTED}`
+    const chat = (...turns: [role: string, content: Json][]) => api.post("/v1/chat/completions/render", {
+      messages: [["user", "q"] as const, ...turns].map(([role, content]) => ({ role, content })), chat_template: TEMPLATE,
     })
-    const parts = [{ type: "text", text: "Image read" }, picture, { type: "input_audio", input_audio: { data: "" } }]
-    expect((await chat("tool", parts)).json.prompt)
-      .toContain(`(tool Image read\n[image ${OMITTED}\n[audio ${OMITTED} of c)`)
-    expect((await chat("user", parts)).json.error.param).toBe("messages.1.content.1")
-    expect((await chat("tool", [{ type: "text" }])).json.error.param).toBe("messages.1.content.0")
+    expect((await chat(["tool", parts])).json.prompt).toBe(`(user q)(tool ${want})`)
+    expect((await chat(["tool", "r"], ["tool", "s"], ["user", parts])).json.prompt)
+      .toBe(`(user q)(tool r)(tool s)(user ${want})`)
+    expect((await chat(["user", parts])).json.error.param).toBe("messages.1.content.1")
+    expect((await chat(["tool", "r"], ["assistant", "A"], ["user", parts])).json.error.param).toBe("messages.3.content.1")
+    expect((await chat(["tool", [{ type: "text" }]])).json.error.param).toBe("messages.1.content.0")
   })
 })
 
