@@ -1,19 +1,19 @@
-/** Fields about how a request is served that make no other answer here: accepted, and named in the log once. */
+/** Fields that do not affect an answer of this server: accepted, and named in the log once. */
 import type { LogOnce } from "./log-once.ts"
 import { isRecord } from "./schema/coerce.ts"
 
 export interface IgnoredField {
   /** Dotted path from the body. */
   readonly field: string
-  /** Values that ask for what is done anyway. Null, and no value at all, are always such. */
+  /** Values that ask for what is done anyway, beside null. */
   readonly neutral?: readonly string[]
   /** What happens instead. */
   readonly because: string
 }
 
-/** Edits ask for less context than the client sent: the whole of it is no wrong answer. */
+/** Its edits make the context shorter than the client sent it; an answer to the whole of it is correct too. */
 export const CONTEXT_MANAGEMENT: IgnoredField = {
-  field: "context_management", because: "the model is shown the conversation as it was sent",
+  field: "context_management", because: "the conversation is used as it was sent",
 }
 
 export function noteIgnored(warnOnce: LogOnce, body: object, fields: readonly IgnoredField[]): void {

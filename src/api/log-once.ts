@@ -1,4 +1,4 @@
-/** What a kind of request makes the server say, said for the first such request alone. */
+/** Warnings about kinds of requests: the first request of a kind is logged, the others are not. */
 import type { Log, LogFields } from "../base/log.ts"
 
 export type LogOnce = (message: string, fields: LogFields) => void

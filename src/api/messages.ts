@@ -24,7 +24,8 @@ export interface MessageOptions {
 export function templateMessages(messages: readonly ChatMessage[], options: MessageOptions): TemplateMessage[] {
   return messages.map((message, i) => {
     const isResult = message.role === "tool" || (message.role === "user" && messages[i - 1]?.role === "tool")
-    return templateMessage(message, contentTexts(message.content, { i, isResult, modelName: options.modelName }), options)
+    const texts = contentTexts(message.content, { i, isResult, modelName: options.modelName })
+    return templateMessage(message, texts, options)
   })
 }
 

@@ -1,10 +1,10 @@
 /**
- * What stands for content that a text model cannot take, in the results of tools alone. A client sends a result again
- * with every later turn, so that a refusal would end the conversation for good; what a user shows is refused, as the
- * answer would be about something else.
+ * The text in place of content that a text model cannot take, in the results of tools alone. A client sends a result
+ * again with every later turn, so that a refusal would end the conversation for good. Such content in a user's message
+ * is refused, as the answer would ignore it.
  *
- * A user's message directly behind a result belongs to it: no answer has come yet that the user could speak to. Clients
- * put pictures there where they think that a result must be text.
+ * A user message directly after a result counts as part of it, as the model has not answered in between: clients put
+ * pictures there where the API's results hold text alone.
  */
 
 const MAX_TYPE_LENGTH = 40

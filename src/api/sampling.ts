@@ -79,7 +79,7 @@ export function fitSampling(
   return fitted
 }
 
-/** A bound beyond the context is no error: clients send one that fits another model, and no answer can reach it. */
+/** A bound beyond the context is cut, not refused: clients send one that suits another model, and none is reached. */
 function readMaxTokens(choices: SamplingChoices, maxModelLen: number, byDefault: number | undefined): number {
   const { maxTokens, maxTokensField: param } = choices
   if (maxTokens !== null && maxTokens < 1) {

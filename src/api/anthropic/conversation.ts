@@ -8,14 +8,14 @@ import { blockText, resultText } from "./content.ts"
 type TextPart = { type: "text"; text: string }
 
 /**
- * What Claude Code puts before its own instructions: a line that is another in every request, so that no two prompts
- * would begin alike and nothing be found in the cache.
+ * A line that Claude Code puts before its instructions. It changes with every request, so that no prompt would share a
+ * cached prefix with an earlier one.
  */
 const BILLING_HEADER = /^x-anthropic-billing-header\b[^\n]*\n*/
 
 /**
- * Blocks that another server made for itself: what it thought in secret, and what it ran. The text of the same turn
- * says what came of it.
+ * Blocks that only the server which made them can use: hidden reasoning, and calls of the tools that it ran itself.
+ * Their outcome is in the text of the same turn.
  */
 const SKIPPED = new Set([
   "redacted_thinking", "server_tool_use", "mcp_tool_use", "mcp_tool_listing", "container_upload", "fallback",
@@ -31,7 +31,7 @@ export function chatMessages({ system = null, messages }: CountTokensRequest): C
   return [...systemMessages(system ?? "", "system"), ...messages.flatMap(messagesOf)]
 }
 
-/** What is said to the model before anybody speaks, or between: without the billing header, and none of nothing. */
+/** Instructions without the billing header; no message where nothing is left. */
 function systemMessages(content: AnthropicMessage["content"], path: string): ChatMessage[] {
   const texts = typeof content === "string" ? [content] : content.map((block, b) => blockText(block, `${path}.${b}`))
   const kept = texts.map((text) => text.replace(BILLING_HEADER, "")).filter((text) => text !== "")
@@ -78,7 +78,7 @@ function textPart(text: string): TextPart {
   return { type: "text", text }
 }
 
-/** What another server put in place of earlier turns; it may have kept it to itself. */
+/** What another server put in place of earlier turns, unless it is encrypted. */
 function summary({ content }: AnthropicBlock): TextPart[] {
   return typeof content === "string" ? [textPart(content)] : []
 }

@@ -14,7 +14,7 @@ const THINKING_BUDGET: IgnoredField = {
   field: "thinking.budget_tokens", because: "nothing marks the model's reasoning: see --reasoning-config",
 }
 
-/** Says what of a message's request has no say in its answer. */
+/** Logs the fields and blocks of a request that do not affect its answer. */
 export function noteIgnoredOf(warnOnce: LogOnce, body: CountTokensRequest, marksReasoning: boolean): void {
   noteIgnored(warnOnce, body, marksReasoning ? FIELDS : [...FIELDS, THINKING_BUDGET])
   for (const { role, content } of body.messages) {

@@ -14,7 +14,8 @@ const REFUSED = ["mcp_servers", "container"] as const
 const MIN_THINKING_BUDGET = 1024
 
 /**
- * A model whose reasoning has no marks is given no budget for it: agents send one with every request, to any model.
+ * `thinking.budget_tokens` is ignored where nothing marks the model's reasoning: agents send it with every request,
+ * whatever the model.
  *
  * Errors: `RequestError` whose param is the path of what cannot be honoured.
  */

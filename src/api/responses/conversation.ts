@@ -20,7 +20,7 @@ export function conversationOf(
   const findItem = (id: string) => store.findItem(id, owner)
   const messages = [...earlier.messages, ...inputMessages(input, findItem)]
   return {
-    // Clients send no input to see whether the model answers at all. Templates need somebody to have said something.
+    // Clients probe a model with an empty input, while templates need at least one message.
     messages: messages.length > 0 ? messages : [{ role: "user", content: "" }],
     items: [...earlier.items, ...listedItems(input, findItem, earlier.items)],
   }

@@ -1,7 +1,7 @@
 /**
- * Items that this server never makes: of a conversation that another server began, or of tools that are left out here
- * (tools.ts). Those that the client ran itself are put before the model as a function's calls and results. Those that
- * another server ran, or kept to itself, are skipped: the messages behind them say what came of it.
+ * Items that this server never makes: of a conversation that began on another server, or of tools that are left out
+ * here (tools.ts). Calls that the client ran are rendered as calls of functions, with their results. Calls that another
+ * server ran, and what only that server can read, are skipped: their outcome is in the messages after them.
  */
 import { isRecord } from "../schema/coerce.ts"
 import type { ChatMessage } from "../schema/messages.ts"

@@ -8,11 +8,11 @@ import type { ResponseTools } from "./tools.ts"
 const FIELDS: readonly IgnoredField[] = [
   CONTEXT_MANAGEMENT,
   { field: "service_tier", neutral: ["auto", "default"], because: "there is one tier" },
-  { field: "text.verbosity", neutral: ["medium"], because: "the model decides how much it says" },
-  { field: "reasoning.summary", neutral: ["auto"], because: "reasoning is told as it is" },
+  { field: "text.verbosity", neutral: ["medium"], because: "there is no setting for it" },
+  { field: "reasoning.summary", neutral: ["auto"], because: "reasoning is returned in full" },
 ]
 
-/** Says what of a response's request has no say in its answer. */
+/** Logs the fields, tools and items of a request that do not affect its answer. */
 export function noteIgnoredOf(warnOnce: LogOnce, body: InputTokensRequest, { dropped }: ResponseTools): void {
   noteIgnored(warnOnce, body, FIELDS)
   if (dropped.length > 0) {

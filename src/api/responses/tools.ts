@@ -1,7 +1,7 @@
 /**
  * A response request's tools as those of a chat. Functions are shown to the model; those of a namespace under a name
- * that holds both, "crm__find", as a template has one list of names. Tools of other kinds are left out: the client, or
- * nobody, could run them, and agents send them without asking whether they are known here.
+ * that holds both, "crm__find", as a template has one list of names. Tools of other kinds are left out: agents send
+ * them to every server, whether or not it can run them.
  */
 import { RequestError } from "../../base/errors.ts"
 import { isRecord } from "../schema/coerce.ts"
@@ -85,7 +85,7 @@ export function toolChoice(
   // The chat's own form.
   if (type === "function" && isRecord(choice["function"])) return choice
   if (type !== "function") {
-    refuse(`tool_choice is of type ${quoted(String(type))}: tools that are not functions are left out here.`)
+    refuse(`tool_choice is of type ${quoted(String(type))}: only functions can be chosen, other tools are left out.`)
   }
   if (typeof name !== "string" || name === "") {
     refuse("tool_choice must have the `name` of a function.", "tool_choice.name")

@@ -32,7 +32,7 @@ export const ModelCard = Type.Object(
     display_name: Type.String(),
     created_at: Type.String({ description: "`created` in RFC 3339." }),
     max_input_tokens: Type.Integer({ description: "Of the prompt and its answer together." }),
-    max_tokens: Type.Integer({ description: "Of an answer; a longer bound is no error, as no answer reaches it." }),
+    max_tokens: Type.Integer({ description: "Of an answer; a larger bound is accepted and cut." }),
   },
   { title: "Model" },
 )
