@@ -61,7 +61,7 @@ function answerTo(job: ChatJob, index: number, output: ChoiceOutput): WholeAnswe
   const answer = new Answer(job.answer)
   const choice: ChatChoice = {
     index,
-    message: messageOf(job, replyItems(answer.take(output))),
+    message: messageOf(job, replyItems(answer.takeWhole(output))),
     logprobs: output.logprobs === null || isHiding ? null : chatLogprobs(output.logprobs, form),
     finish_reason: answer.finishReason(output),
     stop_reason: output.stopReason,

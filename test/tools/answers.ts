@@ -20,12 +20,15 @@ export interface JoinedAnswer {
   calls?: [name: string, json: string][]
 }
 
-export function parserFor({ reasoning, tools, beginsWithReasoning, schemas }: AnswerSetup): AnswerParser {
-  const reasoningFormat = reasoning ? REASONING_FORMATS[reasoning] : null
-  const format = new AnswerFormat(reasoningFormat, tools ? TOOL_FORMATS[tools] : null)
+export function formatFor({ reasoning, tools }: AnswerSetup): AnswerFormat {
+  return new AnswerFormat(reasoning ? REASONING_FORMATS[reasoning] : null, tools ? TOOL_FORMATS[tools] : null)
+}
+
+export function parserFor(setup: AnswerSetup): AnswerParser {
+  const format = formatFor(setup)
   return new AnswerParser(format, {
-    beginsWithReasoning: beginsWithReasoning ?? reasoningFormat?.beginsWithReasoning({}) ?? false,
-    tools: schemas ?? new Map(),
+    beginsWithReasoning: setup.beginsWithReasoning ?? format.reasoning?.beginsWithReasoning({}) ?? false,
+    tools: setup.schemas ?? new Map(),
   })
 }
 

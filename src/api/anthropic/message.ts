@@ -9,7 +9,7 @@ import { BlockWriter, contentBlocks } from "./blocks.ts"
 
 export function messageObject(job: ChatJob, output: ChoiceOutput): MessageObject {
   const answer = new Answer(job.answer)
-  const content = contentBlocks(replyItems(answer.take(output)))
+  const content = contentBlocks(replyItems(answer.takeWhole(output)))
   return { ...messageHeader(job), content, ...ending(output, answer), usage: usageOf(job, output) }
 }
 

@@ -29,7 +29,7 @@ export class ResponseDraft {
   take(output: ChoiceOutput): UnnumberedEvent[] {
     this.#last = output
     this.#logprobs.push(...this.#logprobsOf(output))
-    const parts = this.#answer.take(output)
+    const parts = this.#job.body.stream === true ? this.#answer.take(output) : this.#answer.takeWhole(output)
     // Without a parser there is one message, from the first token on.
     const isFirst = this.#items.length === 0 && this.#job.chat.answer === null
     const begun = isFirst ? this.#open(new MessageItem(0, this.#tellsLogprobs)) : []
