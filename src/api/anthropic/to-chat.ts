@@ -68,7 +68,7 @@ function systemMessages(system: CountTokensRequest["system"] | null): ChatMessag
 }
 
 /** A message's results are messages of their own to a template, before what the user says. */
-function chatMessages({ role, content }: AnthropicMessage, i: number): ChatMessage[] {
+function chatMessages({ role, content }: AnthropicMessage, i: number, all: readonly AnthropicMessage[]): ChatMessage[] {
   if (typeof content === "string") return [{ role, content }]
   const texts: { type: string; text: string }[] = []
   const calls: NonNullable<ChatMessage["tool_calls"]> = []
@@ -81,7 +81,9 @@ function chatMessages({ role, content }: AnthropicMessage, i: number): ChatMessa
     else if (block.type === "thinking" && role === "assistant") thoughts.push(needed(block, "thinking", path))
     else texts.push(textPart(block, path))
   })
-  if (texts.length === 0 && calls.length === 0 && thoughts.length === 0) return results
+  // At the end it is one that the model goes on with, also without any text.
+  const isPrefill = role === "assistant" && i === all.length - 1
+  if (texts.length === 0 && calls.length === 0 && thoughts.length === 0 && !isPrefill) return results
   const message: ChatMessage = { role, content: texts }
   if (calls.length > 0) message.tool_calls = calls
   if (thoughts.length > 0) message.reasoning = thoughts.join("\n")

@@ -4,7 +4,6 @@
  */
 import { expect, test } from "bun:test"
 import fc from "fast-check"
-import { AnswerParser } from "../../../src/text/answer/answer-parser.ts"
 import { REASONING_PARSERS } from "../../../src/text/answer/reasoning-formats.ts"
 import { TOOL_PARSERS } from "../../../src/text/answer/tool-formats.ts"
 import { formatFor, joinParts, parseInPieces, parserFor } from "../../tools/answers.ts"
@@ -128,8 +127,7 @@ test("without calls nothing is lost but marks of reasoning", () => {
 test("with its calls as text a text loses nothing but marks of reasoning", () => {
   fc.assert(
     fc.property(setup, text, (each, whole) => {
-      const format = formatFor(each).withRawCalls
-      const parser = new AnswerParser(format, { beginsWithReasoning: each.beginsWithReasoning!, tools: schemas })
+      const parser = parserFor(each, formatFor(each).withRawCalls)
       const parts = [...[...whole].flatMap((character) => parser.push(character)), ...parser.end()]
       expect(parser.numCalls).toBe(0)
       expect(lacksOnlyMarks(whole, parts.map((part) => ("text" in part ? part.text : "")).join(""))).toBe(true)

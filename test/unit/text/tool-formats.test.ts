@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test"
+import { parseExactly } from "../../../src/base/json-number.ts"
+import { TOOL_FORMATS, TOOL_PARSERS } from "../../../src/text/answer/tool-formats.ts"
 import type { ToolParserName } from "../../../src/text/answer/tool-formats.ts"
 import { cuts, parseInPieces, parserFor } from "../../tools/answers.ts"
 import type { JoinedAnswer } from "../../tools/answers.ts"
@@ -213,6 +215,25 @@ test("long texts, read bit by bit, give the same at once", () => {
     expect(atOnce.calls).toHaveLength(5)
     expect(JSON.stringify(atOnce).isWellFormed()).toBe(true)
     expect(parseInPieces(setup, [...whole])).toEqual(atOnce)
+  }
+})
+
+test("reads what it writes", () => {
+  const calls = [
+    {
+      name: "get_weather",
+      arguments: { city: "Rome\n'\"<é>", days: 5, metric: true, tags: ["a", null, 1.5], where: { x: {} } },
+    },
+    { name: "f", arguments: {} },
+    { name: "get_weather", arguments: { days: parseExactly("2512292042121000001") } },
+  ]
+  for (const tools of TOOL_PARSERS) {
+    const text = TOOL_FORMATS[tools].write(calls)
+    const read = parseInPieces({ tools, schemas }, [text])
+    expect([tools, read.content]).toEqual([tools, undefined])
+    expect(read.calls!.map(([name]) => name)).toEqual(calls.map(({ name }) => name))
+    const texts = read.calls!.map(([, json]) => JSON.stringify(parseExactly(json)))
+    expect(texts).toEqual(calls.map((each) => JSON.stringify(each.arguments)))
   }
 })
 
