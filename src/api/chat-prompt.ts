@@ -36,7 +36,7 @@ export function chatPrompt(
     specialTokens: context.client.tokenizer.specialTokens,
     kwargs: templateVariables(context, fields, extras.reasoningEffort),
   }, {
-    isModels: template === context.client.chatTemplate,
+    isModels: ownTemplate(fields) === null,
     isContinued: fields.continue_final_message === true,
     toolParser: context.options.toolParser,
   })
@@ -45,7 +45,7 @@ export function chatPrompt(
 
 /** The request's own template where that is trusted, else the model's. */
 function templateFor({ client }: ApiContext, fields: TemplateFields): ChatTemplate {
-  const own = fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
+  const own = ownTemplate(fields)
   if (typeof own === "string") return parseTemplate(own)
   if (own !== null) throw new RequestError("chat_template must be a string.", { param: "chat_template" })
   if (client.chatTemplate === null) {
@@ -54,6 +54,11 @@ function templateFor({ client }: ApiContext, fields: TemplateFields): ChatTempla
     )
   }
   return client.chatTemplate
+}
+
+/** What the request brings along as its template, or null. */
+function ownTemplate(fields: TemplateFields): unknown {
+  return fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
 }
 
 function parseTemplate(source: string): ChatTemplate {
@@ -73,8 +78,7 @@ function checkTemplateFields({ options }: ApiContext, fields: TemplateFields): v
   if (continues === true && adds !== false) {
     throw new RequestError("continue_final_message needs add_generation_prompt to be false.")
   }
-  const inKwargs = (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
-  if (((fields.chat_template ?? null) !== null || inKwargs !== null) && !options.trustRequestChatTemplate) {
+  if (ownTemplate(fields) !== null && !options.trustRequestChatTemplate) {
     throw new RequestError(
       "Chat template is passed with request, but --trust-request-chat-template is not set. " +
         "Refused request with untrusted chat template.",

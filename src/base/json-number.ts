@@ -10,30 +10,21 @@ const MAX_DIGITS = 4300
 /** Numbers that one text may have beyond those that a double holds: each takes more memory than its text. */
 const MAX_KEPT_NUMBERS = 100_000
 
-export class JsonNumber {
-  readonly written: string
-
-  constructor(written: string) {
-    this.written = written
-  }
-
-  /** Without a fraction and an exponent, as Python has it: 1e20 is a float. */
-  get isInteger(): boolean {
-    return /^-?\d+$/.test(this.written)
-  }
-
-  /** The nearest double. */
-  get value(): number {
-    return Number(this.written)
-  }
-
-  /** `JSON.stringify` writes it as it came. */
-  toJSON(): unknown {
-    return rawJson(this.written)
-  }
+/** As `JSON.rawJSON` makes it, so that `JSON.stringify` writes it as it came. */
+export interface JsonNumber {
+  readonly rawJSON: string
 }
 
-const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON
+const RAW = JSON as unknown as { rawJSON(text: string): JsonNumber; isRawJSON(value: unknown): boolean }
+
+export function isJsonNumber(value: unknown): value is JsonNumber {
+  return RAW.isRawJSON(value)
+}
+
+/** Without a fraction and an exponent, as Python has it: 1e20 is a float. */
+export function isInteger({ rawJSON }: JsonNumber): boolean {
+  return /^-?\d+$/.test(rawJSON)
+}
 
 /** Where such numbers are in a value: its text, or the parts of an array or object that have some. Plain data. */
 export type NumberTexts = string | ReadonlyMap<string | number, NumberTexts>
@@ -57,7 +48,7 @@ export function numberTexts(text: string): NumberTexts | null {
 /** `value`, which `texts` was read beside, with its numbers put in: in place, but for a number itself. */
 export function withNumberTexts(value: unknown, texts: NumberTexts | null): unknown {
   if (texts === null) return value
-  if (typeof texts === "string") return typeof value === "number" ? new JsonNumber(texts) : value
+  if (typeof texts === "string") return typeof value === "number" ? RAW.rawJSON(texts) : value
   if (typeof value !== "object" || value === null) return value
   const container = value as Record<string | number, unknown>
   for (const [key, part] of texts) {

@@ -1,6 +1,6 @@
 /** Gives the interpreter numbers as they were written: it makes integers of whole doubles, and knows no larger ones. */
 import { Environment } from "@huggingface/jinja"
-import { JsonNumber } from "../base/json-number.ts"
+import { isInteger, isJsonNumber, type JsonNumber } from "../base/json-number.ts"
 import type { RuntimeValue } from "./template-json.ts"
 
 type NumberClass = new (value: number | bigint) => RuntimeValue
@@ -8,7 +8,7 @@ type NumberClass = new (value: number | bigint) => RuntimeValue
 /** Sets a variable to a value of JSON, or to a function. */
 export function setTemplateVariable(environment: Environment, name: string, value: unknown): void {
   const set = environment.set(name, value) as RuntimeValue
-  if (value instanceof JsonNumber) environment.setVariable(name, runtimeNumber(value) as never)
+  if (isJsonNumber(value)) environment.setVariable(name, runtimeNumber(value) as never)
   else replaceNumbers(set, value)
 }
 
@@ -19,7 +19,7 @@ function replaceNumbers(runtime: RuntimeValue, value: unknown): void {
   for (const [key, part] of Object.entries(value)) {
     const own = parts instanceof Map ? parts.get(key) : parts[Number(key)]
     if (own === undefined) continue
-    if (!(part instanceof JsonNumber)) replaceNumbers(own, part)
+    if (!(isJsonNumber(part))) replaceNumbers(own, part)
     else if (parts instanceof Map) parts.set(key, runtimeNumber(part))
     else parts[Number(key)] = runtimeNumber(part)
   }
@@ -27,7 +27,7 @@ function replaceNumbers(runtime: RuntimeValue, value: unknown): void {
 
 function runtimeNumber(number: JsonNumber): RuntimeValue {
   const { integer, float } = numberClasses()
-  return number.isInteger ? new integer(BigInt(number.written)) : new float(number.value)
+  return isInteger(number) ? new integer(BigInt(number.rawJSON)) : new float(Number(number.rawJSON))
 }
 
 let classes: { readonly integer: NumberClass; readonly float: NumberClass } | null = null

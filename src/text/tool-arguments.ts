@@ -3,7 +3,7 @@
  * model once wrote need not be JSON; the conversation has to go on all the same, so anything else is an empty object.
  */
 import { RequestError } from "../base/errors.ts"
-import { JsonNumber, parseExactly } from "../base/json-number.ts"
+import { isJsonNumber, parseExactly } from "../base/json-number.ts"
 import { isNestedDeeper, MAX_NESTING } from "../base/nesting.ts"
 import { isObject } from "./tokenizer-json.ts"
 
@@ -19,7 +19,7 @@ export function toolArguments(sent: unknown): ToolArguments {
   if (sent === undefined || sent === null || sent === "") return NONE
   const value = typeof sent === "string" ? parsed(sent) : sent
   if (value instanceof Error) return { value: {}, problem: value.message }
-  if (!isObject(value) || value instanceof JsonNumber) return { value: {}, problem: "no object" }
+  if (!isObject(value) || isJsonNumber(value)) return { value: {}, problem: "no object" }
   return { value, problem: null }
 }
 

@@ -1,5 +1,5 @@
 /** Values that a model wrote as plain text, made into the JSON that a tool's schema asks for. */
-import { JsonNumber } from "../../base/json-number.ts"
+import { isInteger, isJsonNumber } from "../../base/json-number.ts"
 import { isObject } from "../tokenizer-json.ts"
 
 type Schema = Readonly<Record<string, unknown>>
@@ -72,7 +72,7 @@ function typeName(type: string): string {
 function typeOf(value: unknown): string {
   if (value === null) return "null"
   if (Array.isArray(value)) return "array"
-  if (value instanceof JsonNumber) return value.isInteger ? "integer" : "number"
+  if (isJsonNumber(value)) return isInteger(value) ? "integer" : "number"
   return Number.isInteger(value) ? "integer" : typeof value
 }
 

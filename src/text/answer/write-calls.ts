@@ -1,5 +1,5 @@
 /** Calls as models write them: what the readers of tool-formats.ts read. */
-import { JsonNumber } from "../../base/json-number.ts"
+import { isJsonNumber } from "../../base/json-number.ts"
 import { isObject } from "../tokenizer-json.ts"
 import type { WrittenCall } from "./tool-format.ts"
 
@@ -35,7 +35,7 @@ function pythonLiteral(value: unknown): string {
   if (value === null || value === undefined) return "None"
   if (typeof value === "boolean") return value ? "True" : "False"
   if (Array.isArray(value)) return `[${value.map(pythonLiteral).join(", ")}]`
-  if (!isObject(value) || value instanceof JsonNumber) return JSON.stringify(value)
+  if (!isObject(value) || isJsonNumber(value)) return JSON.stringify(value)
   const entries = Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}: ${pythonLiteral(part)}`)
   return `{${entries.join(", ")}}`
 }
