@@ -4,6 +4,7 @@
  */
 import { joinedTexts, textOf, withText } from "./messages.ts"
 import type { TemplateMessage } from "./messages.ts"
+import { splitCalls } from "./split-calls.ts"
 
 /** What a template has a place for. */
 export interface TurnRules {
@@ -12,13 +13,18 @@ export interface TurnRules {
   readonly takesLateSystem: boolean
   readonly takesUsers: boolean
   readonly takesAssistants: boolean
+  /** Several calls in one message. */
+  readonly takesManyCalls: boolean
 }
 
 /** One system message in front, and strict turns. */
-export const STRICT_TURNS = { takesSystems: false, takesLateSystem: false, takesUsers: false, takesAssistants: false }
+export const STRICT_TURNS = {
+  takesSystems: false, takesLateSystem: false, takesUsers: false, takesAssistants: false, takesManyCalls: false,
+}
 
-/** `messages` with as little changed as `rules` ask for. */
-export function fitTurns(messages: readonly TemplateMessage[], rules: TurnRules): TemplateMessage[] {
+/** `given` with as little changed as `rules` ask for. */
+export function fitTurns(given: readonly TemplateMessage[], rules: TurnRules): TemplateMessage[] {
+  const messages = rules.takesManyCalls ? given : splitCalls(given)
   const firstTurn = messages.findIndex(({ role }) => role !== "system")
   const numLeading = firstTurn < 0 ? messages.length : firstTurn
   const leading = messages.slice(0, numLeading)

@@ -14,6 +14,9 @@ type Message = readonly [role: string, text: string]
 const WORDS = ["probe-one", "probe-two", "probe-three", "probe-four", "probe-five"] as const
 const [ONE, TWO, THREE, FOUR, FIVE] = WORDS
 
+/** Templates may want nine letters and digits, or look for the function's name. */
+const CALL_IDS = [(i: number) => `probe000${i}`, (i: number) => `functions.${TWO}:${i}`]
+
 const TOOL = {
   type: "function",
   function: {
@@ -63,38 +66,49 @@ export class TemplateProbe {
       const messages = [...(hasSystem ? [this.#message("system", TWO)] : []), this.#message("user", THREE)]
       const text = this.#rendered(messages, [TOOL])
       // One that refuses this conversation may take others.
-      return text === null ? /\btools\b/.test(this.#template.source) : text !== this.#rendered(messages)
+      return text === null ? this.#speaksOf("tools") : text !== this.#rendered(messages)
     })
   }
 
   /** Earlier calls of tools. */
   get takesCalls(): boolean {
-    return this.#once("calls", () => this.#withCall()?.includes(TWO) ?? false)
+    return this.#once("calls", () => this.#withCalls(1)?.includes(TWO) ?? this.#speaksOf("tool_calls"))
   }
 
   /** Results of tools, as messages of their own role. */
   get takesResults(): boolean {
-    return this.#once("results", () => this.#withCall()?.includes(THREE) ?? false)
+    return this.#once("results", () => this.#withCalls(1)?.includes(THREE) ?? this.#speaksOf("tool"))
   }
 
-  #withCall(): string | null {
-    // Some templates take ids of nine letters and digits only.
-    const id = "probe0001"
-    const call = { id, type: "function", function: { name: TWO, arguments: { [TWO]: TWO } } }
-    const messages = [
-      this.#message("user", ONE),
-      { role: "assistant", content: this.#content(""), tool_calls: [call] },
-      { role: "tool", name: TWO, tool_call_id: id, content: THREE },
-      this.#message("assistant", FOUR),
-      this.#message("user", FIVE),
-    ]
-    return this.#rendered(messages) ?? this.#rendered(messages, [TOOL])
+  /** Several calls in one message. */
+  get takesManyCalls(): boolean {
+    return this.#once("many calls", () => this.#withCalls(2) !== null)
+  }
+
+  #withCalls(count: number): string | null {
+    for (const makeId of CALL_IDS) {
+      const ids = Array.from({ length: count }, (_, i) => makeId(i))
+      const make = (id: string) => ({ id, type: "function", function: { name: TWO, arguments: { [TWO]: TWO } } })
+      const text = this.#renderedAnyhow([
+        this.#message("user", ONE),
+        { role: "assistant", content: this.#content(""), tool_calls: ids.map(make) },
+        ...ids.map((id) => ({ role: "tool", name: TWO, tool_call_id: id, content: THREE })),
+        this.#message("assistant", FOUR),
+        this.#message("user", FIVE),
+      ])
+      if (text !== null) return text
+    }
+    return null
+  }
+
+  #speaksOf(word: string): boolean {
+    return new RegExp(`\\b${word}\\b`).test(this.#template.source)
   }
 
   /** Whether each message's text is shown. */
   #takes(name: string, ...messages: readonly Message[]): boolean {
     return this.#once(name, () => {
-      const text = this.#rendered(messages.map(([role, content]) => this.#message(role, content)))
+      const text = this.#renderedAnyhow(messages.map(([role, content]) => this.#message(role, content)))
       return text !== null && messages.every(([, content]) => text.includes(content))
     })
   }
@@ -113,6 +127,11 @@ export class TemplateProbe {
 
   #content(text: string): string | object[] {
     return this.#template.contentFormat === "string" ? text : [{ type: "text", text }]
+  }
+
+  /** Some templates want tools in every conversation. */
+  #renderedAnyhow(messages: readonly ChatMessage[]): string | null {
+    return this.#rendered(messages) ?? this.#rendered(messages, [TOOL])
   }
 
   #rendered(messages: readonly ChatMessage[], tools: readonly unknown[] | null = null): string | null {

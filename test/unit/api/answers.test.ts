@@ -364,6 +364,12 @@ describe("messages", () => {
     expect(await reason({}, "hm</think>Hello<|eos|>")).toEqual(["end_turn", null])
   })
 
+  test("tell a call's numbers as the model wrote them", async () => {
+    const reply = `</think>${CALL.replace(ADD, "{\"id\": 2512292042121000001, \"x\": 1.0}")}<|eos|>`
+    const { text } = await serving(reply).post(MESSAGES, body)
+    expect(text).toContain("\"input\":{\"id\":2512292042121000001,\"x\":1.0}")
+  })
+
   test("have a call that cannot be run as text", async () => {
     const broken = CALL.replace("1", "one")
     const { json } = await serving(`</think>${broken}<|eos|>`).post(MESSAGES, body)

@@ -89,6 +89,23 @@ describe("a template that refuses a conversation as it is", () => {
     expect(await prompt(trusting(), { messages, chat_template: source })).toBe("[user]q[assistant]a\n\nb=f=g")
   })
 
+  test("has calls that were made at once one after the other, each with its result", async () => {
+    const source = "{% for m in messages %}{% if m.tool_calls and m.tool_calls | length != 1 %}" +
+      "{{ raise_exception('one at a time') }}{% endif %}[{{ m.role }}]{{ m.content }}" +
+      "{% for c in m.tool_calls or [] %}={{ c.function.name }}{% endfor %}{% endfor %}"
+    const calls = ["f", "g", "h"].map((name) => ({ id: `id-${name}`, type: "function", function: { name } }))
+    const result = (name: string, id?: string): Message => ["tool", name, id === undefined ? {} : { tool_call_id: id }]
+    const ask = (...results: Message[]) => prompt(trusting(), {
+      messages: said([["user", "q"], ["assistant", "a", { tool_calls: calls }], ...results, ["user", "r"]]),
+      chat_template: source,
+    })
+    const inTurn = "[user]q[assistant]a=f[tool]F[assistant]=g[tool]G[assistant]=h[tool]H[user]r"
+    expect(await ask(result("F", "id-f"), result("G", "id-g"), result("H", "id-h"))).toBe(inTurn)
+    expect(await ask(result("H", "id-h"), result("F", "id-f"), result("G", "id-g"))).toBe(inTurn)
+    expect(await ask(result("F"), result("G"), result("H"))).toBe(inTurn)
+    expect(await ask()).toBe("[user]q[assistant]a=f[assistant]=g[assistant]=h[user]r")
+  })
+
   test("the model's, which leaves later system messages out, has them in the user's turns", async () => {
     const source = "{% if messages[0].role == 'system' %}[system]{{ messages[0].content }}{% endif %}" +
       "{% for m in messages if m.role != 'system' %}[{{ m.role }}]{{ m.content }}{% endfor %}"
