@@ -4,6 +4,7 @@ import type { EngineClient } from "../engine/engine-client.ts"
 import { answerKinds } from "./answer-kinds.ts"
 import { ApiKeys } from "./auth.ts"
 import { anthropicApi } from "./anthropic/anthropic-api.ts"
+import { PrefixHistory } from "./cache-miss/prefix-history.ts"
 import { chatBatchApi } from "./chat-batch.ts"
 import { chatApi } from "./chat.ts"
 import { completionsApi } from "./completions.ts"
@@ -45,7 +46,8 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   const keys = new ApiKeys(merged.apiKeys, merged.guardsEveryRoute ? [] : OPEN_PATHS)
   const streams = new StreamStore(merged.streamResume)
   const answers = answerKinds(merged, client.tokenizer)
-  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams, answers })
+  const prefixHistory = new PrefixHistory()
+  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams, answers, prefixHistory })
   const methods = methodsByPath(routes)
   const patternOf = patternFinder([...methods.keys()])
 

@@ -1,8 +1,10 @@
 /** Turns messages into a prompt: which template, with which variables, and what of it may come from the request. */
 import { ConfigError, RequestError } from "../base/errors.ts"
 import { ChatTemplate } from "../text/chat-template.ts"
+import { messageStarts } from "./cache-miss/message-starts.ts"
 import type { ApiContext } from "./context.ts"
 import { templateMessages } from "./messages.ts"
+import type { TemplateMessage } from "./messages.ts"
 import { servedName } from "./model-name.ts"
 import { encodeText } from "./prompt.ts"
 import type { Prompt, Truncation } from "./prompt.ts"
@@ -29,18 +31,22 @@ export function chatPrompt(
       context.options.log.warning("took the arguments of an earlier call as empty", { param, problem })
     },
   })
-  const rendered = renderConversation(template, given, {
+  const input = {
     tools: extras.tools ?? null,
     documents: fields.documents ?? null,
     addGenerationPrompt: fields.add_generation_prompt ?? true,
     specialTokens: context.client.tokenizer.specialTokens,
     kwargs: templateVariables(context, fields, extras.reasoningEffort),
-  }, {
+  }
+  const options = {
     isModels: ownTemplate(fields) === null,
     isContinued: fields.continue_final_message === true,
     toolParser: context.options.toolParser,
-  })
-  return encodeText(context.client, rendered, fields.add_special_tokens ?? false, truncation)
+  }
+  const render = (messages: readonly TemplateMessage[]) => renderConversation(template, messages, input, options)
+  const text = render(given)
+  const prompt = encodeText(context.client, text, fields.add_special_tokens ?? false, truncation)
+  return truncation.limit === null ? { ...prompt, messageStarts: () => messageStarts(given, text, render) } : prompt
 }
 
 /** The request's own template where that is trusted, else the model's. */

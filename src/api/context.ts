@@ -4,6 +4,7 @@ import { makeLog } from "../base/log.ts"
 import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 import type { AnswerKinds, ParserNames } from "./answer-kinds.ts"
+import type { PrefixHistory } from "./cache-miss/prefix-history.ts"
 import type { CorsOptions } from "./cors.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
 import type { RecordListener } from "./request-record.ts"
@@ -52,6 +53,8 @@ export interface ApiOptions extends ParserNames {
   readonly serverInfo: Readonly<Record<"config" | "env" | "system", Readonly<Record<string, unknown>>>>
   /** Gives every answer its `metrics`, not only those whose request asks for them. */
   readonly enablePerRequestMetrics: boolean
+  /** Tells in the debug log where each prompt first differs from the best cached prefix. */
+  readonly logsCacheMisses: boolean
   /** Prints a line about each request, /health and /metrics left out. */
   readonly accessLog: boolean
   /** Paths that are left out of it too. */
@@ -85,6 +88,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   enableTokenizerInfo: true,
   serverInfo: { config: {}, env: {}, system: {} },
   enablePerRequestMetrics: false,
+  logsCacheMisses: false,
   accessLog: true,
   quietPaths: [],
   onRecord: () => {},
@@ -97,5 +101,7 @@ export interface ApiContext {
   readonly fingerprint: string
   readonly httpMetrics: HttpMetrics
   readonly streams: StreamStore
+  /** What the prefix cache has been given. */
+  readonly prefixHistory: PrefixHistory
   readonly answers: AnswerKinds
 }

@@ -99,5 +99,12 @@ function attempt(
 
 function hasSystemTexts(text: string, messages: readonly TemplateMessage[]): boolean {
   const systems = messages.filter(({ role }) => role === "system")
-  return systems.flatMap(textsOf).every((each) => text.includes(each.trim()))
+  let at = 0
+  // Each is looked for behind the one before: the search is linear in the prompt, however many there are.
+  return systems.flatMap(textsOf).every((each) => {
+    const wanted = each.trim()
+    const found = text.indexOf(wanted, at)
+    at = found + wanted.length
+    return found >= 0
+  })
 }

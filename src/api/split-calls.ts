@@ -1,4 +1,4 @@
-/** Calls that a model made at once as calls one after the other, each with its result, for templates of one at a time. */
+/** For templates of one call at a time: calls made at once, as calls one after the other, each with its result. */
 import { withText } from "./messages.ts"
 import type { TemplateMessage } from "./messages.ts"
 
@@ -6,23 +6,30 @@ export function splitCalls(messages: readonly TemplateMessage[]): TemplateMessag
   const turns: TemplateMessage[] = []
   for (let i = 0; i < messages.length; i++) {
     const message = messages[i]!
-    const calls = message.tool_calls ?? []
-    if (calls.length < 2) {
+    if ((message.tool_calls ?? []).length < 2) {
       turns.push(message)
       continue
     }
     const results: TemplateMessage[] = []
     while (messages[i + 1]?.role === "tool") results.push(messages[++i]!)
-    const { reasoning: _reasoning, reasoning_content: _content, ...bare } = message
-    calls.forEach((call, c) => {
-      turns.push({ ...(c === 0 ? message : withText(bare, "")), tool_calls: [call] })
-      const isOfCall = (result: TemplateMessage): boolean => result["tool_call_id"] === call["id"]
-      // Results that name no call are in the order of the calls; those of none come last.
-      const own = results.some(isOfCall) ? results.filter(isOfCall) : results.filter((_, r) => r === 0)
-      const taken = c === calls.length - 1 ? [...results] : own
-      for (const result of taken) results.splice(results.indexOf(result), 1)
-      turns.push(...taken)
-    })
+    for (const turn of inTurn(message, results)) turns.push(turn)
   }
   return turns
+}
+
+/** Results that name none of the calls are taken in the order of the calls that have no other; the rest come last. */
+function inTurn(message: TemplateMessage, results: readonly TemplateMessage[]): TemplateMessage[] {
+  const { tool_calls: calls = [], reasoning: _reasoning, reasoning_content: _content, ...bare } = message
+  const named = new Map<unknown, TemplateMessage[]>(calls.map((call) => [call["id"], []]))
+  const unnamed: TemplateMessage[] = []
+  for (const result of results) (named.get(result["tool_call_id"]) ?? unnamed).push(result)
+  let numTaken = 0
+  const turns = calls.flatMap((call, c) => {
+    const own = named.get(call["id"])!
+    named.set(call["id"], [])
+    const taken = own.length > 0 ? own : unnamed.slice(numTaken, numTaken + 1)
+    if (own.length === 0) numTaken += taken.length
+    return [{ ...(c === 0 ? message : withText(bare, "")), tool_calls: [call] }, ...taken]
+  })
+  return [...turns, ...unnamed.slice(numTaken)]
 }

@@ -44,7 +44,7 @@ function withSystemInTurns(messages: readonly TemplateMessage[]): TemplateMessag
     const last = turns.at(-1)
     waiting = []
     if (said === undefined) return
-    if (last?.role === "user") turns[turns.length - 1] = joined(last, said)
+    if (last?.role === "user") turns.splice(-1, 1, ...joinAll([last, said]))
     else turns.push({ ...said, role: "user" })
   }
   for (const message of messages) {
@@ -63,26 +63,23 @@ function withSystemInTurns(messages: readonly TemplateMessage[]): TemplateMessag
 }
 
 function joinTurns(messages: readonly TemplateMessage[], rules: TurnRules): TemplateMessage[] {
-  const turns: TemplateMessage[] = []
+  const turns: TemplateMessage[][] = []
   for (const message of messages) {
-    const last = turns.at(-1)
     const { role } = message
     const joins = (role === "user" && !rules.takesUsers) || (role === "assistant" && !rules.takesAssistants)
-    if (joins && last?.role === role) turns[turns.length - 1] = joined(last, message)
-    else turns.push(message)
+    const last = turns.at(-1)
+    if (joins && last?.[0]?.role === role) last.push(message)
+    else turns.push([message])
   }
-  return turns
+  return turns.flatMap(joinAll)
 }
 
+/** One message of all, in the form and with the role of the first; none of none. */
 function joinAll(messages: readonly TemplateMessage[]): TemplateMessage[] {
-  return messages.length < 2 ? [...messages] : [messages.reduce(joined)]
-}
-
-/** `next` as the end of `message`. */
-function joined(message: TemplateMessage, next: TemplateMessage): TemplateMessage {
-  const calls = [...(message.tool_calls ?? []), ...(next.tool_calls ?? [])]
-  return {
-    ...next, ...withText(message, joinedTexts([textOf(message), textOf(next)])),
-    ...(calls.length > 0 ? { tool_calls: calls } : {}),
-  }
+  const [first] = messages
+  if (first === undefined || messages.length === 1) return [...messages]
+  const calls = messages.flatMap(({ tool_calls }) => tool_calls ?? [])
+  const fields = Object.assign({}, ...messages.toReversed()) as TemplateMessage
+  const text = joinedTexts(messages.map(textOf))
+  return [{ ...fields, ...withText(first, text), ...(calls.length > 0 ? { tool_calls: calls } : {}) }]
 }

@@ -2,6 +2,7 @@
 import { present } from "../../base/assert.ts"
 import type { ChoiceOutput } from "../../engine/engine-client.ts"
 import { Answer, hidesTokens, type ReplyPart } from "../answer.ts"
+import { cacheMissField } from "../cache-miss/cache-miss.ts"
 import { chatLogprobs } from "../logprobs.ts"
 import { requestMetrics } from "../request-metrics.ts"
 import type { UnnumberedEvent } from "../schema/response-events.ts"
@@ -111,6 +112,7 @@ export class ResponseDraft {
       incomplete_details: status === "incomplete" ? { reason: "max_output_tokens" } : null,
       output: hasOutput ? this.#items.map((item) => item.item(endedStatus(item))) : [],
       usage: hasOutput ? this.#usage() : null,
+      ...(isWhole ? cacheMissField(this.#job.chat.run, this.#last?.numCachedTokens ?? 0) : {}),
       ...(isWhole && this.#job.chat.report.metrics ? { metrics: requestMetrics([this.#last?.figures ?? null]) } : {}),
       ...this.#constant,
     }

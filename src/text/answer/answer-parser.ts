@@ -8,8 +8,8 @@
  *   - the end of the text, as far as it may become a marker;
  *   - the text of a call until its name and the start of its arguments are known: till then it may be no call, and
  *     would be text like any other;
- *   - white space before a call, and behind one: it is content only where more content follows, or where the answer ends
- *     with it and has no call before. So what stands between a text and its calls is no part of the text.
+ *   - white space behind content, and behind a call. Before a call it is dropped: what stands between a text and its
+ *     calls is no part of the text. So is white space behind a call that ends the answer.
  *
  * Stop strings come before: what is given to `push` is certain (engine/output-text.ts). A stop string may begin in
  * front of a marker or within one, and then what the marker would have done has never happened. Whatever ends an
@@ -75,7 +75,7 @@ export class AnswerParser {
     return this.#isCutOff
   }
 
-  /** Index of the first call whose arguments are no JSON, as those of one that was cut off; null while there is none. */
+  /** Index of the first call whose arguments do not parse, as where it was cut off; null while there is none. */
   get firstBrokenCall(): number | null {
     return this.#firstBrokenCall
   }

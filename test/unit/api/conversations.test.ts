@@ -198,8 +198,8 @@ describe("what goes into a prompt as it is written", () => {
     const raw = `{"messages":[{"role":"user","content":"q"}],"temperature":1.0,"seed":9223372036854775807,
       "tools":[{"type":"function","function":{"name":"f","parameters":${numbers}}}],"tool_choice":"none",
       "documents":[${numbers}],"chat_template_kwargs":{"v":${numbers}},
-      "chat_template":"{% for x in [tools[0].function.parameters, documents[0], v] %}{{ x | tojson }}{% endfor %}{{ v.x }}"}`
-    expect(await prompt(trusting(), raw)).toBe(`${expected}${expected}${expected}1.0`)
+      "chat_template":"{{ [tools[0].function.parameters, documents[0], v] | tojson }}{{ v.x }}"}`
+    expect(await prompt(trusting(), raw)).toBe(`[${expected}, ${expected}, ${expected}]1.0`)
   })
 
   test("are numbers of Anthropic's tool_use.input and of tools of responses, which are told as they came", async () => {
