@@ -19,7 +19,7 @@ import { withGenericTools } from "./generic-tools.ts"
 import { textOf, textsOf } from "./messages.ts"
 import type { TemplateMessage } from "./messages.ts"
 import type { Tools } from "./tools.ts"
-import { fitTurns, STRICT_TURNS } from "./turns.ts"
+import { ANY_TURNS, fitTurns, STRICT_TURNS } from "./turns.ts"
 
 export type ConversationInput = Omit<ChatTemplateInput, "messages" | "tools"> & { readonly tools: Tools | null }
 
@@ -74,9 +74,11 @@ function renderTurns(
 ): string {
   const asGiven = attempt(render, messages)
   if (typeof asGiven === "string" && isWhole(asGiven)) return asGiven
-  const rules = probe()
-  // Small conversations may not show every rule: last of all everything is as strict as can be.
-  for (const each of [rules, { ...STRICT_TURNS, takesSystem: rules.takesSystem }]) {
+  const { takesSystem, takesSystems, takesLateSystem } = probe()
+  const system = { takesSystem, takesSystems, takesLateSystem }
+  // What is refused may break a rule that small conversations do not show: last of all every rule is followed.
+  const rules = typeof asGiven === "string" ? [{ ...ANY_TURNS, ...system }] : [probe(), { ...STRICT_TURNS, takesSystem }]
+  for (const each of rules) {
     const turns = fitTurns(messages, each)
     const isSame = turns.length === messages.length && turns.every((turn, i) => turn === messages[i])
     const text = isSame ? null : attempt(render, turns)

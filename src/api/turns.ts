@@ -22,6 +22,11 @@ export const STRICT_TURNS = {
   takesSystems: false, takesLateSystem: false, takesUsers: false, takesAssistants: false, takesManyCalls: false,
 }
 
+export const ANY_TURNS: TurnRules = {
+  takesSystem: true, takesSystems: true, takesLateSystem: true, takesUsers: true, takesAssistants: true,
+  takesManyCalls: true,
+}
+
 /** `given` with as little changed as `rules` ask for. */
 export function fitTurns(given: readonly TemplateMessage[], rules: TurnRules): TemplateMessage[] {
   const messages = rules.takesManyCalls ? given : splitCalls(given)

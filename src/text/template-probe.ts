@@ -109,7 +109,7 @@ export class TemplateProbe {
   #takes(name: string, ...messages: readonly Message[]): boolean {
     return this.#once(name, () => {
       const text = this.#renderedAnyhow(messages.map(([role, content]) => this.#message(role, content)))
-      return text !== null && messages.every(([, content]) => text.includes(content))
+      return text !== null && messages.every(([, content]) => text.toLowerCase().includes(content))
     })
   }
 
@@ -136,7 +136,8 @@ export class TemplateProbe {
 
   #rendered(messages: readonly ChatMessage[], tools: readonly unknown[] | null = null): string | null {
     try {
-      return this.#template.render({ ...this.#input, messages, tools })
+      // Renders are compared, so that time has to stand still.
+      return this.#template.render({ ...this.#input, messages, tools, now: new Date(0) })
     } catch (error) {
       if (error instanceof RequestError) return null
       throw error

@@ -113,6 +113,12 @@ describe("a template that refuses a conversation as it is", () => {
       ["system", "A"], ["system", "B"], ["user", "q"], ["assistant", "a"], ["system", "C"], ["user", "r"],
     ])
     expect(await prompt(serving(source), { messages })).toBe("[system]A\n\nB[user]q[assistant]a[user]C\n\nr")
+    // A template that writes texts in its own way leaves nothing out.
+    const upper = serving("{% for m in messages %}[{{ m.role }}]{{ m.content | upper }}{% endfor %}")
+    expect(await prompt(upper, { messages }))
+      .toBe("[system]A[system]B[user]Q[assistant]A[system]C[user]R")
+    const lower = said([["system", "be brief"], ["system", "b"], ["user", "q"], ["user", "r"]])
+    expect(await prompt(upper, { messages: lower })).toBe("[system]BE BRIEF[system]B[user]Q[user]R")
     // What a request's own template leaves out is its author's business.
     expect(await prompt(trusting(), { messages, chat_template: source })).toBe("[system]A[user]q[assistant]a[user]r")
   })
