@@ -266,7 +266,7 @@ describe("tools that the model's template has no place for", () => {
     ["user", "q"], ["assistant", "I look.", { tool_calls: calls }], ["tool", "sunny", { tool_call_id: "abc" }],
   ])
   const api = { toolParser: "hermes" } as const
-  const WRITTEN = '<tool_call>\n{"name": "get_weather", "arguments": {"city":"Rome"}}\n</tool_call>'
+  const WRITTEN = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Rome"}}\n</tool_call>'
 
   test("are in the system message, in the form that the parser reads", async () => {
     const text = await prompt(serving(LINES, { api }), { messages: said([["system", "S"], ["user", "q"]]), tools })
