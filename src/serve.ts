@@ -56,6 +56,7 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     streamResume: { seconds: config.streamResumeSeconds, bytes: config.streamResumeBytes },
     responseStore: { maxResponses: config.maxStoredResponses, maxBytes: config.maxStoredResponseBytes },
     enablePerRequestMetrics: config.enablePerRequestMetrics, accessLog: !config.disableAccessLog,
+    logsCacheMisses: config.logLevel === "debug",
     quietPaths: config.disableAccessLogForEndpoints,
     devMode: config.enableDevEndpoints ?? (config.apiKey.length > 0 || isLocal(config)),
     enableTokenizerInfo: config.enableTokenizerInfoEndpoint, serverInfo: serverInfo(config),

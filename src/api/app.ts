@@ -4,6 +4,7 @@ import type { EngineClient } from "../engine/engine-client.ts"
 import { answerKinds } from "./answer-kinds.ts"
 import { ApiKeys } from "./auth.ts"
 import { anthropicApi } from "./anthropic/anthropic-api.ts"
+import { PrefixHistory } from "./cache-miss/prefix-history.ts"
 import { chatBatchApi } from "./chat-batch.ts"
 import { chatApi } from "./chat.ts"
 import { completionsApi } from "./completions.ts"
@@ -47,7 +48,10 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   const streams = new StreamStore(merged.streamResume)
   const answers = answerKinds(merged, client.tokenizer)
   const warnOnce = logOnce(merged.log)
-  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams, answers, warnOnce })
+  const prefixHistory = new PrefixHistory()
+  const routes = buildRoutes({
+    client, options: merged, fingerprint, httpMetrics, streams, answers, warnOnce, prefixHistory,
+  })
   const methods = methodsByPath(routes)
   const patternOf = patternFinder([...methods.keys()])
 

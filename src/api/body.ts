@@ -1,7 +1,9 @@
 /** Reads a JSON request body: its size bounded before it is in memory, its bytes checked to be UTF-8. */
 import { RequestError } from "../base/errors.ts"
+import { numberTexts, withNumberTexts } from "../base/json-number.ts"
 import { isNestedDeeper, MAX_NESTING } from "../base/nesting.ts"
 import { ClientGoneError } from "./errors.ts"
+import { isRecord } from "./schema/coerce.ts"
 import { shapeError } from "./schema/parse.ts"
 
 /** A refused body is read and dropped up to this size, so that clients which send before they listen see the answer. */
@@ -72,22 +74,23 @@ function parseJson(text: string): unknown {
     throw shapeError("body", `JSON decode error: ${error instanceof Error ? error.message : String(error)}`)
   }
   if (isNestedDeeper(body, MAX_NESTING)) throw shapeError("body", `The body is nested more than ${MAX_NESTING} deep`)
-  return hasWideSeed(body) ? parseKeepingSeed(text) : body
+  return keepNumbers(body, text)
 }
 
-function hasWideSeed(body: unknown): body is { seed: number } {
-  if (typeof body !== "object" || body === null || !("seed" in body)) return false
-  return Number.isInteger(body.seed) && !Number.isSafeInteger(body.seed)
-}
+/** What goes into prompts as it is written, and a seed of 64 bits. */
+const EXACT_FIELDS: ReadonlySet<string | number> = new Set([
+  "messages", "input", "tools", "documents", "chat_template_kwargs", "seed",
+])
 
-/** A 64-bit seed does not fit into a double: the top-level `seed` comes back as its digits. */
-function parseKeepingSeed(text: string): unknown {
-  const digits = new Map<unknown, string>()
-  const keep = function (this: unknown, key: string, value: unknown, context?: { source?: string }): unknown {
-    if (key === "seed" && context?.source !== undefined) digits.set(this, context.source)
-    return value
+/** `body` with the numbers of those fields as they are written; the seed as its digits. */
+function keepNumbers(body: unknown, text: string): unknown {
+  if (!isRecord(body) || !Object.keys(body).some((field) => EXACT_FIELDS.has(field))) return body
+  const texts = numberTexts(text)
+  if (texts === null || typeof texts === "string") return body
+  for (const [field, part] of texts) {
+    const isSeed = field === "seed" && typeof part === "string" && /^-?\d+$/.test(part)
+    if (isSeed) body[field] = part
+    else if (field !== "seed" && EXACT_FIELDS.has(field)) body[field] = withNumberTexts(body[field], part)
   }
-  const body = JSON.parse(text, keep) as Record<string, unknown>
-  const seed = digits.get(body)
-  return seed === undefined || !/^-?\d+$/.test(seed) ? body : { ...body, seed }
+  return body
 }

@@ -31,7 +31,7 @@ async function chats(context: ApiContext, request: Request, body: BatchChatReque
   checkModel(context.client.model, body.model)
   const id = requestId("chatcmpl", request, body.request_id)
   const jobs = body.messages.map((messages, i) => planOne(context, request, { ...body, messages }, { id, i }))
-  const generation = generationFor(request, body, id, jobs.map(({ run }) => run))
+  const generation = generationFor(context, request, body, id, jobs.map(({ run }) => run))
   return Response.json(batchResponse(jobs, await collectAll(context.client, generation, abortWith(request).signal)))
 }
 

@@ -1,13 +1,14 @@
 /** Turns messages into a prompt: which template, with which variables, and what of it may come from the request. */
 import { ConfigError, RequestError } from "../base/errors.ts"
 import { ChatTemplate } from "../text/chat-template.ts"
-import type { ChatTemplateInput } from "../text/chat-template.ts"
+import { messageStarts } from "./cache-miss/message-starts.ts"
 import type { ApiContext } from "./context.ts"
-import { lastText, templateMessages, textOf } from "./messages.ts"
+import { templateMessages } from "./messages.ts"
 import type { TemplateMessage } from "./messages.ts"
 import { servedName } from "./model-name.ts"
 import { encodeText } from "./prompt.ts"
 import type { Prompt, Truncation } from "./prompt.ts"
+import { renderConversation } from "./render-conversation.ts"
 import type { TemplateFields } from "./schema/messages.ts"
 
 /** What a request's other fields put before the template. */
@@ -22,46 +23,35 @@ export function chatPrompt(
 ): Prompt {
   checkTemplateFields(context, fields)
   const template = templateFor(context, fields)
-  const messages = templateMessages(fields.messages, {
+  if (fields.messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
+  const given = templateMessages(fields.messages, {
     format: template.contentFormat,
     modelName: servedName(context.client.model),
+    noteArguments: (param, problem) => {
+      context.options.log.warning("took the arguments of an earlier call as empty", { param, problem })
+    },
   })
-  if (messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
-  const rendered = renderRoles(template, messages, {
-    tools: extras.tools?.map((tool) => ({ type: "function", ...tool })) ?? null,
+  const input = {
+    tools: extras.tools ?? null,
     documents: fields.documents ?? null,
     addGenerationPrompt: fields.add_generation_prompt ?? true,
     specialTokens: context.client.tokenizer.specialTokens,
     kwargs: templateVariables(context, fields, extras.reasoningEffort),
-  })
-  const text = fields.continue_final_message === true ? cutAfter(rendered, fields.messages.at(-1)) : rendered
-  return encodeText(context.client, text, fields.add_special_tokens ?? false, truncation)
-}
-
-/** What developers say is the system's for a template that refuses their role, or leaves their messages out. */
-function renderRoles(
-  template: ChatTemplate, messages: readonly TemplateMessage[], input: Omit<ChatTemplateInput, "messages">,
-): string {
-  const developers = messages.filter(({ role }) => role === "developer")
-  if (developers.length === 0) return template.render({ ...input, messages })
-  const known = renderedOrNull(template, { ...input, messages })
-  if (known !== null && developers.every((message) => known.includes(textOf(message).trim()))) return known
-  const asSystem = messages.map((message) => (message.role === "developer" ? { ...message, role: "system" } : message))
-  return template.render({ ...input, messages: asSystem })
-}
-
-function renderedOrNull(template: ChatTemplate, input: ChatTemplateInput): string | null {
-  try {
-    return template.render(input)
-  } catch (error) {
-    if (error instanceof RequestError) return null
-    throw error
   }
+  const options = {
+    isModels: ownTemplate(fields) === null,
+    isContinued: fields.continue_final_message === true,
+    toolParser: context.options.toolParser,
+  }
+  const render = (messages: readonly TemplateMessage[]) => renderConversation(template, messages, input, options)
+  const text = render(given)
+  const prompt = encodeText(context.client, text, fields.add_special_tokens ?? false, truncation)
+  return truncation.limit === null ? { ...prompt, messageStarts: () => messageStarts(given, text, render) } : prompt
 }
 
 /** The request's own template where that is trusted, else the model's. */
 function templateFor({ client }: ApiContext, fields: TemplateFields): ChatTemplate {
-  const own = fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
+  const own = ownTemplate(fields)
   if (typeof own === "string") return parseTemplate(own)
   if (own !== null) throw new RequestError("chat_template must be a string.", { param: "chat_template" })
   if (client.chatTemplate === null) {
@@ -70,6 +60,11 @@ function templateFor({ client }: ApiContext, fields: TemplateFields): ChatTempla
     )
   }
   return client.chatTemplate
+}
+
+/** What the request brings along as its template, or null. */
+function ownTemplate(fields: TemplateFields): unknown {
+  return fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
 }
 
 function parseTemplate(source: string): ChatTemplate {
@@ -81,19 +76,6 @@ function parseTemplate(source: string): ChatTemplate {
   }
 }
 
-/** The rendered prompt up to the end of the last message's text: what the template closes it with is left out. */
-function cutAfter(rendered: string, last: TemplateFields["messages"][number] | undefined): string {
-  const content = last === undefined ? "" : lastText(last)
-  const trimmed = content.trim()
-  const start = rendered.lastIndexOf(trimmed)
-  if (trimmed === "" || start < 0) {
-    throw new RequestError("continue_final_message needs a last message whose text the chat template writes out.")
-  }
-  // Templates may or may not keep white space at the end of a message.
-  const kept = content.trimStart()
-  return rendered.slice(0, start) + (rendered.startsWith(kept, start) ? kept : trimmed)
-}
-
 function checkTemplateFields({ options }: ApiContext, fields: TemplateFields): void {
   const { continue_final_message: continues, add_generation_prompt: adds } = fields
   if (continues === true && adds === true) {
@@ -102,8 +84,7 @@ function checkTemplateFields({ options }: ApiContext, fields: TemplateFields): v
   if (continues === true && adds !== false) {
     throw new RequestError("continue_final_message needs add_generation_prompt to be false.")
   }
-  const inKwargs = (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
-  if (((fields.chat_template ?? null) !== null || inKwargs !== null) && !options.trustRequestChatTemplate) {
+  if (ownTemplate(fields) !== null && !options.trustRequestChatTemplate) {
     throw new RequestError(
       "Chat template is passed with request, but --trust-request-chat-template is not set. " +
         "Refused request with untrusted chat template.",

@@ -45,7 +45,7 @@ export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog
 export async function complete(context: ApiContext, request: Request, body: CompletionRequest): Promise<Response> {
   const { client } = context
   const job = planCompletion(context, request, body)
-  const generation = generationFor(request, body, job.id, job.runs)
+  const generation = generationFor(context, request, body, job.id, job.runs)
   if (job.report.stream) {
     const events = (signal: AbortSignal) => completionEvents(client, job, generation, signal)
     return answerStream(context, request, job.report.isResumable, events)

@@ -4,6 +4,7 @@ import { makeLog } from "../base/log.ts"
 import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 import type { AnswerKinds, ParserNames } from "./answer-kinds.ts"
+import type { PrefixHistory } from "./cache-miss/prefix-history.ts"
 import type { CorsOptions } from "./cors.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
 import type { LogOnce } from "./log-once.ts"
@@ -53,6 +54,8 @@ export interface ApiOptions extends ParserNames {
   readonly serverInfo: Readonly<Record<"config" | "env" | "system", Readonly<Record<string, unknown>>>>
   /** Gives every answer its `metrics`, not only those whose request asks for them. */
   readonly enablePerRequestMetrics: boolean
+  /** Tells in the debug log where each prompt first differs from the best cached prefix. */
+  readonly logsCacheMisses: boolean
   /** Prints a line about each request, /health and /metrics left out. */
   readonly accessLog: boolean
   /** Paths that are left out of it too. */
@@ -86,6 +89,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   enableTokenizerInfo: true,
   serverInfo: { config: {}, env: {}, system: {} },
   enablePerRequestMetrics: false,
+  logsCacheMisses: false,
   accessLog: true,
   quietPaths: [],
   onRecord: () => {},
@@ -98,6 +102,8 @@ export interface ApiContext {
   readonly fingerprint: string
   readonly httpMetrics: HttpMetrics
   readonly streams: StreamStore
+  /** What the prefix cache has been given. */
+  readonly prefixHistory: PrefixHistory
   readonly answers: AnswerKinds
   /** Tells the operator what requests asked for and did not get. */
   readonly warnOnce: LogOnce

@@ -2,6 +2,7 @@
 import type { Static, TObject } from "@sinclair/typebox"
 import { ownerOf } from "./auth.ts"
 import { readJson } from "./body.ts"
+import { watchCache } from "./cache-miss/cache-miss.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith } from "./generation.ts"
 import type { Generation, PromptRun } from "./generation.ts"
@@ -13,6 +14,8 @@ import type { SamplingFields } from "./schema/sampling-fields.ts"
 import { OPENAI_SSE, sseResponse } from "./sse.ts"
 import type { SseDialect } from "./sse.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
+
+type GenerationFields = Pick<SamplingFields, "priority" | "cache_salt" | "return_cache_miss">
 
 export type Handler = (route: { request: Request }) => Promise<Response>
 
@@ -40,9 +43,9 @@ export function jsonHandler<T extends TObject>(
   return async ({ request }) => answer(request, read(await readJson(request, context.options.maxBodyBytes)))
 }
 
-/** Errors: `RequestError` for a priority or a cache salt that is not one. */
+/** Errors: `RequestError` for a priority or a salt that is none, and for a report of the cache that cannot be made. */
 export function generationFor(
-  request: Request, fields: Pick<SamplingFields, "priority" | "cache_salt">, id: string, runs: readonly PromptRun[],
+  context: ApiContext, request: Request, fields: GenerationFields, id: string, runs: readonly PromptRun[],
 ): Generation {
   const priority = requestPriority(request, fields)
   const salt = cacheSalt(fields)
@@ -50,7 +53,9 @@ export function generationFor(
   record?.expect(runs.reduce((total, { sampling }) => total + sampling.n, 0))
   const onFinished: Generation["onFinished"] = (promptIdx, figures) =>
     record?.add({ id, promptIdx, sampling: runs[promptIdx]!.sampling, figures })
-  return { id, runs, priority, cacheSalt: salt, owner: ownerOf(request), onFinished }
+  const owner = ownerOf(request)
+  const { onOutput } = watchCache(context, fields, owner, id, runs)
+  return { id, runs, priority, cacheSalt: salt, owner, onFinished, onOutput }
 }
 
 /**

@@ -2,12 +2,15 @@
 import { RequestError } from "../base/errors.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+import type { MessageStart } from "./cache-miss/message-starts.ts"
 import type { CompletionRequest } from "./schema/completions.ts"
 
 export interface Prompt {
   /** Null where the caller gave token ids. */
   readonly text: string | null
   readonly tokenIds: readonly number[]
+  /** Where the messages of a conversation begin in `text`, found out when asked; null where that cannot be told. */
+  readonly messageStarts?: () => readonly MessageStart[] | null
 }
 
 export interface Truncation {

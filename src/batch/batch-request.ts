@@ -24,7 +24,7 @@ export type ParsedLine =
 export function parseBatchLine(text: string, lineNumber: number): ParsedLine {
   let value: unknown
   try {
-    value = JSON.parse(text, keepWideIntegers)
+    value = JSON.parse(text, keepNumbers)
   } catch (error) {
     return refuse(null, lineNumber, `not JSON: ${(error as Error).message}`)
   }
@@ -40,10 +40,10 @@ export function parseBatchLine(text: string, lineNumber: number): ParsedLine {
   return { request: { lineNumber, customId, url, body } }
 }
 
-/** A seed of 64 bits does not fit into a double: it stays as it is written. */
-function keepWideIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== "number" || !Number.isInteger(value) || Number.isSafeInteger(value)) return value
-  return context?.source === undefined ? value : rawJson(context.source)
+/** What a double does not write as it came, such as a seed of 64 bits or 1.0, stays as it is written. */
+function keepNumbers(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== "number" || context?.source === undefined) return value
+  return String(value) === context.source ? value : rawJson(context.source)
 }
 
 const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON

@@ -16,6 +16,7 @@ function pythonRepr({ type, value }: RuntimeValue, depth: number): string {
   if (type === "NullValue") return "None"
   if (typeof value === "string") return stringRepr(value)
   if (typeof value === "boolean") return value ? "True" : "False"
+  if (typeof value === "bigint") return String(value)
   if (typeof value === "number") return type === "FloatValue" ? pythonFloat(value) : String(value)
   if (Array.isArray(value)) {
     const parts = (value as RuntimeValue[]).map((part) => pythonRepr(part, depth + 1)).join(", ")

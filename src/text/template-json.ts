@@ -41,6 +41,7 @@ export function templateJson(value: RuntimeValue, style: JsonStyle): string {
     if (type === "NullValue") return "null"
     if (typeof value === "string") return text(value)
     if (typeof value === "boolean") return String(value)
+    if (typeof value === "bigint") return String(value)
     if (typeof value === "number") return type === "FloatValue" ? pythonFloat(value) : String(value)
     if (Array.isArray(value))
       return wrap(
@@ -66,6 +67,7 @@ export function pythonFloat(value: number): string {
   if (value !== 0 && (magnitude >= 1e16 || magnitude < 1e-4)) {
     return value.toExponential().replace(/e([+-])(\d)$/, "e$10$2")
   }
+  if (Object.is(value, -0)) return "-0.0"
   return Number.isInteger(value) ? value.toFixed(1) : String(value)
 }
 

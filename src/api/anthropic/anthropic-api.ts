@@ -70,7 +70,7 @@ function plan(context: ApiContext, request: Request, body: MessagesRequest) {
 async function answer(context: ApiContext, request: Request, body: MessagesRequest): Promise<Response> {
   const { client } = context
   const { chat, job } = plan(context, request, body)
-  const generation = generationFor(request, chat, job.id, [job.run])
+  const generation = generationFor(context, request, chat, job.id, [job.run])
   const abort = abortWith(request)
   if (job.report.stream) {
     return streamed(context, messageEvents(client, job, generation, abort.signal), abort, ANTHROPIC_SSE)

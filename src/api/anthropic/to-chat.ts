@@ -39,6 +39,7 @@ export function chatRequest(body: MessagesRequest, { marksReasoning }: { marksRe
     priority: priority ?? null,
     cache_salt: cache_salt ?? null,
     vllm_xargs: vllm_xargs ?? null,
+    return_cache_miss: body.return_cache_miss ?? null,
     user: body.metadata?.user_id ?? null,
     thinking_token_budget: marksReasoning ? budget : null,
   }

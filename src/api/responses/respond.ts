@@ -30,7 +30,7 @@ export async function respond(
   const isBackground = body.background === true
   const isStreamed = body.stream === true
   const draft = new ResponseDraft(job)
-  const generation = generationFor(request, body, job.id, [job.chat.run])
+  const generation = generationFor(context, request, body, job.id, [job.chat.run])
   const run: ResponseRun = { job, draft, generation, isStreamed }
   // A response in the background outlives the connection that asked for it.
   const abort = isBackground ? new AbortController() : abortWith(request)

@@ -2,6 +2,7 @@
 import { present } from "../../base/assert.ts"
 import type { ChoiceOutput } from "../../engine/engine-client.ts"
 import { Answer, hidesTokens, type ReplyPart } from "../answer.ts"
+import { cacheMissField } from "../cache-miss/cache-miss.ts"
 import { chatLogprobs } from "../logprobs.ts"
 import { requestMetrics } from "../request-metrics.ts"
 import type { UnnumberedEvent } from "../schema/response-events.ts"
@@ -32,7 +33,7 @@ export class ResponseDraft {
   take(output: ChoiceOutput): UnnumberedEvent[] {
     this.#last = output
     this.#logprobs.push(...this.#logprobsOf(output))
-    const parts = this.#answer.take(output)
+    const parts = this.#job.body.stream === true ? this.#answer.take(output) : this.#answer.takeWhole(output)
     // Without a parser there is one message, from the first token on.
     const isFirst = this.#items.length === 0 && this.#job.chat.answer === null
     const begun = isFirst ? this.#open(new MessageItem(0, this.#tellsLogprobs)) : []
@@ -116,6 +117,7 @@ export class ResponseDraft {
       incomplete_details: status === "incomplete" ? { reason: "max_output_tokens" } : null,
       output: hasOutput ? this.#items.map((item) => item.item(endedStatus(item))) : [],
       usage: hasOutput ? this.#usage() : null,
+      ...(isWhole ? cacheMissField(this.#job.chat.run, this.#last?.numCachedTokens ?? 0) : {}),
       ...(isWhole && this.#job.chat.report.metrics ? { metrics: requestMetrics([this.#last?.figures ?? null]) } : {}),
       ...this.#constant,
     }

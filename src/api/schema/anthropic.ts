@@ -1,6 +1,7 @@
 /** POST /v1/messages: Anthropic's Messages API */
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
+import { CacheMiss } from "./cache-miss.ts"
 import { JsonObject, nullable, optional } from "./kinds.ts"
 import { samplingFields } from "./sampling-fields.ts"
 
@@ -102,6 +103,7 @@ export const MessagesRequest = Type.Object(
     priority: samplingFields.priority,
     cache_salt: samplingFields.cache_salt,
     vllm_xargs: samplingFields.vllm_xargs,
+    return_cache_miss: samplingFields.return_cache_miss,
   },
   { title: "MessagesRequest" },
 )
@@ -149,6 +151,7 @@ export const MessageObject = Type.Object(
     stop_reason: nullable(StopReason),
     stop_sequence: nullable(Type.String()),
     usage: AnthropicUsage,
+    cache_miss: Type.Optional(CacheMiss),
   },
   { title: "Message" },
 )

@@ -3,6 +3,7 @@ import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, mapOf, nullable, optional } from "./kinds.ts"
 import { EFFORTS } from "./chat.ts"
+import { CacheMiss } from "./cache-miss.ts"
 import { RequestMetrics } from "./request-metrics.ts"
 import { samplingFields } from "./sampling-fields.ts"
 
@@ -255,6 +256,7 @@ export const ResponseObject = Type.Object(
     truncation: Type.String(),
     usage: nullable(ResponseUsage),
     metrics: Type.Optional(nullable(RequestMetrics)),
+    cache_miss: Type.Optional(CacheMiss),
     user: nullable(Type.String()),
     kv_transfer_params: Type.Null(),
     ec_transfer_params: Type.Null(),

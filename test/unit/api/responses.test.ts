@@ -78,7 +78,7 @@ describe("input items", () => {
       { role: "user", content: "V" },
     ]
     expect(await prompt({ input, instructions: "I" })).toBe(
-      "<|im_start|>system\nI<|im_end|>\n<|im_start|>developer\nD<|im_end|>\n<|im_start|>user\nU<|im_end|>\n" +
+      "<|im_start|>system\nI\n\nD<|im_end|>\n<|im_start|>user\nU<|im_end|>\n" +
         "<|im_start|>assistant\nA<|im_end|>\n<|im_start|>user\nV<|im_end|>\n<|im_start|>assistant\n",
     )
   })
