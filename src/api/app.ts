@@ -29,6 +29,9 @@ import { responsesApi } from "./responses/responses-api.ts"
 import { tokenizeApi } from "./tokenize.ts"
 import { tokenizerInfoApi } from "./tokenizer-info.ts"
 import { unknownFieldLog } from "./unknown-fields.ts"
+import { OffloadedTextWork } from "./work/offloaded-text-work.ts"
+import { LocalTextWork } from "./work/text-work.ts"
+import type { TextWork } from "./work/text-work.ts"
 
 export interface App {
   /** Never rejects: whatever goes wrong is an answer. */
@@ -45,7 +48,8 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   const keys = new ApiKeys(merged.apiKeys, merged.guardsEveryRoute ? [] : OPEN_PATHS)
   const streams = new StreamStore(merged.streamResume)
   const answers = answerKinds(merged, client.tokenizer)
-  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams, answers })
+  const work = textWork(client, merged)
+  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams, answers, work })
   const methods = methodsByPath(routes)
   const patternOf = patternFinder([...methods.keys()])
 
@@ -69,6 +73,11 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
     return response
   }
   return { handle: observed(handle, merged, client) }
+}
+
+function textWork({ tokenizer }: EngineClient, { textThread }: ApiOptions): TextWork {
+  const here = new LocalTextWork(tokenizer)
+  return textThread === null ? here : new OffloadedTextWork(here, textThread)
 }
 
 function buildRoutes(context: ApiContext) {

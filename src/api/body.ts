@@ -1,17 +1,16 @@
-/** Reads a JSON request body: its size bounded before it is in memory, its bytes checked to be UTF-8. */
+/** Takes in a request's body: its size bounded before it is in memory. */
 import { RequestError } from "../base/errors.ts"
-import { isNestedDeeper, MAX_NESTING } from "../base/nesting.ts"
 import { ClientGoneError } from "./errors.ts"
-import { shapeError } from "./schema/parse.ts"
 
 /** A refused body is read and dropped up to this size, so that clients which send before they listen see the answer. */
 const MAX_DRAINED_BYTES = 512 * 1024 * 1024
 
 /**
- * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type, an empty
- * body, bytes that are not UTF-8, text that is not JSON or too deep.
+ * The bytes of a body that says it is JSON.
+ *
+ * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type.
  */
-export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+export async function readJsonBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase()
   const bytes = await readBytes(request, maxBytes)
   if (mediaType !== "application/json") {
@@ -19,8 +18,7 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
       type: "Bad Request",
     })
   }
-  if (bytes.length === 0) throw shapeError("body", "Field required")
-  return parseJson(decodeUtf8(bytes))
+  return bytes
 }
 
 const readListeners = new WeakMap<Request, () => void>()
@@ -54,40 +52,4 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
     })
   }
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-}
-
-function decodeUtf8(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
-  } catch {
-    throw shapeError("body", "The body is not valid UTF-8")
-  }
-}
-
-function parseJson(text: string): unknown {
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch (error) {
-    throw shapeError("body", `JSON decode error: ${error instanceof Error ? error.message : String(error)}`)
-  }
-  if (isNestedDeeper(body, MAX_NESTING)) throw shapeError("body", `The body is nested more than ${MAX_NESTING} deep`)
-  return hasWideSeed(body) ? parseKeepingSeed(text) : body
-}
-
-function hasWideSeed(body: unknown): body is { seed: number } {
-  if (typeof body !== "object" || body === null || !("seed" in body)) return false
-  return Number.isInteger(body.seed) && !Number.isSafeInteger(body.seed)
-}
-
-/** A 64-bit seed does not fit into a double: the top-level `seed` comes back as its digits. */
-function parseKeepingSeed(text: string): unknown {
-  const digits = new Map<unknown, string>()
-  const keep = function (this: unknown, key: string, value: unknown, context?: { source?: string }): unknown {
-    if (key === "seed" && context?.source !== undefined) digits.set(this, context.source)
-    return value
-  }
-  const body = JSON.parse(text, keep) as Record<string, unknown>
-  const seed = digits.get(body)
-  return seed === undefined || !/^-?\d+$/.test(seed) ? body : { ...body, seed }
 }

@@ -17,9 +17,9 @@ export interface TemplateExtras {
 }
 
 /** Errors: `RequestError` for messages, variables or a template that cannot be rendered. */
-export function chatPrompt(
+export async function chatPrompt(
   context: ApiContext, fields: TemplateFields, extras: TemplateExtras, truncation: Truncation,
-): Prompt {
+): Promise<Prompt> {
   checkTemplateFields(context, fields)
   const template = templateFor(context, fields)
   const messages = templateMessages(fields.messages, {
@@ -35,7 +35,7 @@ export function chatPrompt(
     kwargs: templateVariables(context, fields, extras.reasoningEffort),
   })
   const text = fields.continue_final_message === true ? cutAfter(rendered, fields.messages.at(-1)) : rendered
-  return encodeText(context.client, text, fields.add_special_tokens ?? false, truncation)
+  return encodeText(context, text, fields.add_special_tokens ?? false, truncation)
 }
 
 /** What developers say is the system's for a template that refuses their role, or leaves their messages out. */

@@ -44,7 +44,7 @@ export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog
 
 export async function complete(context: ApiContext, request: Request, body: CompletionRequest): Promise<Response> {
   const { client } = context
-  const job = planCompletion(context, request, body)
+  const job = await planCompletion(context, request, body)
   const generation = generationFor(request, body, job.id, job.runs)
   if (job.report.stream) {
     const events = (signal: AbortSignal) => completionEvents(client, job, generation, signal)
@@ -63,7 +63,9 @@ function checkFields(body: CompletionRequest): void {
 }
 
 /** Errors: `RequestError` for whatever cannot be honoured. */
-export function planCompletion(context: ApiContext, request: Request, body: CompletionRequest): CompletionJob {
+export async function planCompletion(
+  context: ApiContext, request: Request, body: CompletionRequest,
+): Promise<CompletionJob> {
   const { client } = context
   checkModel(client.model, body.model)
   const report = reportOptions(body, context)
@@ -74,7 +76,7 @@ export function planCompletion(context: ApiContext, request: Request, body: Comp
   const logprobs = body.logprobs ?? null
   const choices = { maxTokens, maxTokensField: "max_tokens", logprobs, keptTokenIds: [] } as const
   const sampling = echoedLogprobs(samplingFor(body, choices, client), echo)
-  const prompts = readPrompts(context, body, maxTokens)
+  const prompts = await readPrompts(context, body, maxTokens)
   checkNumChoices(prompts.length, sampling.n)
   const beamSearch = beamSearchFor(body, sampling, client)
   const runs = prompts.map((prompt) =>
@@ -87,7 +89,7 @@ export function planCompletion(context: ApiContext, request: Request, body: Comp
     runs,
     report,
     numLogprobs: logprobs === null ? null : numListed(sampling, client.model.vocabSize),
-    echoes: echo ? runs.map(({ prompt }) => echoText(context, prompt, report)) : null,
+    echoes: echo ? await echoTexts(context, prompts, report) : null,
     firstTokens: echo && logprobs !== null ? prompts.map((prompt) => firstToken(context, prompt)) : null,
     echoOnly,
   }
@@ -107,18 +109,23 @@ function checkNumChoices(numPrompts: number, n: number): void {
   )
 }
 
-function readPrompts(context: ApiContext, body: CompletionRequest, maxTokens: number): Prompt[] {
-  const { client } = context
-  const truncation = truncationFor(body, maxTokens, client.model.maxModelLen)
-  return splitPrompts(body.prompt).map((prompt) =>
-    typeof prompt === "string"
-      ? encodeText(client, prompt, body.add_special_tokens ?? true, truncation)
-      : { text: null, tokenIds: truncateIds(prompt, truncation) },
-  )
+async function readPrompts(context: ApiContext, body: CompletionRequest, maxTokens: number): Promise<Prompt[]> {
+  const truncation = truncationFor(body, maxTokens, context.client.model.maxModelLen)
+  const prompts: Prompt[] = []
+  // One after the other, so that the texts of other requests come in between.
+  for (const prompt of splitPrompts(body.prompt)) {
+    prompts.push(
+      typeof prompt === "string"
+        ? await encodeText(context, prompt, body.add_special_tokens ?? true, truncation)
+        : { text: null, tokenIds: truncateIds(prompt, truncation) },
+    )
+  }
+  return prompts
 }
 
 /** With `return_token_ids` the prompt is told as ids instead. */
-function echoText(context: ApiContext, prompt: Prompt, report: ReportOptions): string {
-  if (report.tokenIds) return ""
-  return prompt.text ?? context.client.tokenizer.decode(prompt.tokenIds)
+async function echoTexts({ work }: ApiContext, prompts: readonly Prompt[], report: ReportOptions): Promise<string[]> {
+  const texts: string[] = []
+  for (const { text, tokenIds } of prompts) texts.push(report.tokenIds ? "" : (text ?? await work.decode(tokenIds)))
+  return texts
 }

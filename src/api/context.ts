@@ -1,16 +1,19 @@
 /** What every endpoint gets: the engine, and how the server was asked to behave. */
 import packageJson from "../../package.json" with { type: "json" }
+import type { JsonLimits } from "../base/json-scan.ts"
 import { makeLog } from "../base/log.ts"
 import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 import type { AnswerKinds, ParserNames } from "./answer-kinds.ts"
 import type { CorsOptions } from "./cors.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
+import { DEFAULT_BODY_LIMITS } from "./parse-body.ts"
 import type { RecordListener } from "./request-record.ts"
 import { DEFAULT_REQUEST_LIMITS } from "./request-limits.ts"
 import type { RequestLimits } from "./request-limits.ts"
 import type { ResumeLimits, StreamStore } from "./resumable.ts"
 import type { ResponseStoreLimits } from "./responses/store.ts"
+import type { TextWork } from "./work/text-work.ts"
 
 export interface ApiOptions extends ParserNames {
   /** Of this program; part of `system_fingerprint` and of /version. */
@@ -23,7 +26,11 @@ export interface ApiOptions extends ParserNames {
   readonly cors: CorsOptions
   /** A larger request body is refused with 413 before it is read into memory. */
   readonly maxBodyBytes: number
+  /** What a body may hold; more is refused with 400 before it is parsed. */
+  readonly bodyLimits: JsonLimits
   readonly requestLimits: RequestLimits
+  /** Does what takes long away from this thread; null: all of it is done here. */
+  readonly textThread: TextWork | null
   /** Path prefix under which a proxy shows this server, such as "/llm"; "" for none. */
   readonly rootPath: string
   /** The role of generated chat messages. */
@@ -68,7 +75,9 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   guardsEveryRoute: false,
   cors: { allowedOrigins: [], allowedMethods: ["*"], allowedHeaders: ["*"], allowCredentials: false },
   maxBodyBytes: 64 * 1024 * 1024,
+  bodyLimits: DEFAULT_BODY_LIMITS,
   requestLimits: DEFAULT_REQUEST_LIMITS,
+  textThread: null,
   rootPath: "",
   responseRole: "assistant",
   reasoningParser: null,
@@ -98,4 +107,6 @@ export interface ApiContext {
   readonly httpMetrics: HttpMetrics
   readonly streams: StreamStore
   readonly answers: AnswerKinds
+  /** Where bodies are parsed, and texts encoded and decoded. */
+  readonly work: TextWork
 }

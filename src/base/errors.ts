@@ -23,7 +23,7 @@ export interface RequestErrorOptions {
   readonly status?: number
   readonly type?: RequestErrorType
   readonly param?: string | null
-  readonly retryAfterSeconds?: number
+  readonly retryAfterSeconds?: number | null
 }
 
 export class RequestError extends Error {

@@ -1,0 +1,103 @@
+/**
+ * Bytes of a request into what its endpoint works with. Nothing is parsed before its size is known to be bearable, and
+ * all of it may run on another thread than the one that answers requests.
+ */
+import { scanJson } from "../base/json-scan.ts"
+import type { JsonLimit, JsonLimits, JsonSize } from "../base/json-scan.ts"
+import { MAX_NESTING } from "../base/nesting.ts"
+import { schemaOf } from "./body-schemas.ts"
+import type { BodyShape } from "./body-schemas.ts"
+import { isRecord } from "./schema/coerce.ts"
+import { bodyParser, shapeError } from "./schema/parse.ts"
+
+export const DEFAULT_BODY_LIMITS: JsonLimits = { maxDepth: MAX_NESTING, maxValues: 2 ** 17, maxNumbers: 2 ** 22 }
+
+export interface ParsedBody {
+  /** The shape that the body has; null where it has none of them, and has not been checked. */
+  readonly shape: BodyShape | null
+  readonly body: unknown
+}
+
+/** What a value takes at most, but for the characters of a string: an object with room for its first six fields. */
+const VALUE_BYTES = 64
+/** A number in a list, which may be held twice while the list grows. */
+const NUMBER_BYTES = 16
+/** A body may take this much more memory than a multiple of its bytes; the limits of the server cannot undo that. */
+const MEMORY_ALLOWANCE = 64 * 2 ** 20
+/** Of the body's bytes: with the body itself and its text it makes four times. */
+const MEMORY_FACTOR = 2
+
+/**
+ * Reads a body by the first of `shapes` whose field it has.
+ *
+ * Errors: `RequestError` 400 "Bad Request" for an empty body, bytes that are not UTF-8, text that is not JSON, more of
+ * anything than `limits` allow, and what the schema does not allow.
+ */
+export function parseBody(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): ParsedBody {
+  if (bytes.length === 0) throw shapeError("body", "Field required")
+  checkSize(bytes, limits)
+  const json = parseJson(decodeUtf8(bytes))
+  const shape = shapes.find(({ field }) => field === null || (isRecord(json) && field in json)) ?? null
+  return { shape, body: shape === null ? json : bodyParser(schemaOf(shape))(json) }
+}
+
+function checkSize(bytes: Uint8Array, limits: JsonLimits): void {
+  const size = scanJson(bytes, limits)
+  if (typeof size === "string") throw shapeError("body", tooMuch(size, limits))
+  const memory = memoryOf(size)
+  const allowed = MEMORY_FACTOR * bytes.length + MEMORY_ALLOWANCE
+  if (memory > allowed) {
+    throw shapeError("body", `The body of ${bytes.length} bytes would take ${memory} bytes of memory beside itself, ` +
+      `more than ${allowed}`)
+  }
+}
+
+function tooMuch(limit: JsonLimit, limits: JsonLimits): string {
+  switch (limit) {
+    case "maxDepth":
+      return `The body is nested more than ${limits.maxDepth} deep`
+    case "maxValues":
+      return `The body holds more than ${limits.maxValues} values (see --max-body-values)`
+    case "maxNumbers":
+      return `The body holds more than ${limits.maxNumbers} numbers in lists (see --max-body-numbers)`
+  }
+}
+
+function memoryOf({ numValues, numNumbers }: JsonSize): number {
+  return numValues * VALUE_BYTES + numNumbers * NUMBER_BYTES
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+  } catch {
+    throw shapeError("body", "The body is not valid UTF-8")
+  }
+}
+
+function parseJson(text: string): unknown {
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch (error) {
+    throw shapeError("body", `JSON decode error: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  return hasWideSeed(body) ? parseKeepingSeed(text) : body
+}
+
+function hasWideSeed(body: unknown): body is { seed: number } {
+  if (typeof body !== "object" || body === null || !("seed" in body)) return false
+  return Number.isInteger(body.seed) && !Number.isSafeInteger(body.seed)
+}
+
+/** A 64-bit seed does not fit into a double: the top-level `seed` comes back as its digits. */
+function parseKeepingSeed(text: string): unknown {
+  const digits = new Map<unknown, string>()
+  const keep = function (this: unknown, key: string, value: unknown, context?: { source?: string }): unknown {
+    if (key === "seed" && context?.source !== undefined) digits.set(this, context.source)
+    return value
+  }
+  const body = JSON.parse(text, keep) as Record<string, unknown>
+  const seed = digits.get(body)
+  return seed === undefined || !/^-?\d+$/.test(seed) ? body : { ...body, seed }
+}
