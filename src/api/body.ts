@@ -31,15 +31,15 @@ export function onceRead(request: Request, listener: () => void): void {
 
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0)
-  const chunks: Uint8Array[] = []
+  const kept = new KeptBytes(declared <= maxBytes ? declared : 0)
   let total = 0
   try {
     const body = declared > MAX_DRAINED_BYTES ? null : request.body
     for await (const chunk of body ?? []) {
       total += chunk.length
       if (total > MAX_DRAINED_BYTES) break
-      if (total > maxBytes || declared > maxBytes) chunks.length = 0
-      else chunks.push(chunk)
+      if (total > maxBytes || declared > maxBytes) kept.drop()
+      else kept.append(chunk)
     }
   } catch {
     throw new ClientGoneError("the client closed its connection while it sent the body")
@@ -51,5 +51,43 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
       type: "RequestEntityTooLarge",
     })
   }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  return kept.bytes()
+}
+
+/** The body so far, in one piece: chunks that are joined at the end would be in memory twice. */
+class KeptBytes {
+  readonly #expected: number
+  #bytes = new Uint8Array()
+  #length = 0
+
+  constructor(expected: number) {
+    this.#expected = expected
+  }
+
+  append(chunk: Uint8Array<ArrayBuffer>): void {
+    const length = this.#length + chunk.length
+    if (this.#length === 0) {
+      this.#bytes = chunk
+    } else {
+      if (length > this.#bytes.length) this.#grow(length)
+      this.#bytes.set(chunk, this.#length)
+    }
+    this.#length = length
+  }
+
+  #grow(length: number): void {
+    // A client that tells no length is given twice as much each time.
+    const larger = new Uint8Array(length <= this.#expected ? this.#expected : length * 2)
+    larger.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = larger
+  }
+
+  drop(): void {
+    this.#bytes = new Uint8Array()
+    this.#length = 0
+  }
+
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
 }

@@ -50,9 +50,9 @@ export async function planChat(
     model: servedName(client.model),
     fingerprint: context.fingerprint,
     run: { prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) },
-    answer: kind === null ? null : planAnswer(kind, body, prompt, {
-      tokenizer: client.tokenizer, variables: templateVariables(context, body, reasoningEffort),
-    }),
+    answer: kind === null
+      ? null
+      : await planAnswer(context, kind, body, prompt, templateVariables(context, body, reasoningEffort)),
     report,
     numTopLogprobs: numListed(sampling, client.model.vocabSize),
     role,

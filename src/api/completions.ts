@@ -9,13 +9,14 @@ import { completionEvents } from "./completion-stream.ts"
 import { completionResponse } from "./completion-response.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith, collectAll } from "./generation.ts"
+import type { PromptRun } from "./generation.ts"
 import { numListed } from "./logprobs.ts"
 import type { FirstToken } from "./logprobs.ts"
 import { checkModel, servedName } from "./model-name.ts"
 import { answerStream, generationFor, jsonHandler, resumable } from "./opening.ts"
 import { operation } from "./openapi.ts"
 import { encodeText, splitPrompts, truncateIds, truncationFor } from "./prompt.ts"
-import type { Prompt } from "./prompt.ts"
+import type { Prompt, Truncation } from "./prompt.ts"
 import { echoedLogprobs } from "./prompt-logprobs.ts"
 import { requestId } from "./request-id.ts"
 import { reportOptions } from "./request-options.ts"
@@ -76,11 +77,17 @@ export async function planCompletion(
   const logprobs = body.logprobs ?? null
   const choices = { maxTokens, maxTokensField: "max_tokens", logprobs, keptTokenIds: [] } as const
   const sampling = echoedLogprobs(samplingFor(body, choices, client), echo)
-  const prompts = await readPrompts(context, body, maxTokens)
-  checkNumChoices(prompts.length, sampling.n)
+  const given = splitPrompts(body.prompt)
+  checkNumChoices(given.length, sampling.n)
   const beamSearch = beamSearchFor(body, sampling, client)
-  const runs = prompts.map((prompt) =>
-    ({ prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) }))
+  const truncation = truncationFor(body, maxTokens, client.model.maxModelLen)
+  const runs: PromptRun[] = []
+  // One after the other: the texts of other requests come in between, and one that is too long ends it at once.
+  for (const each of given) {
+    const prompt = await readPrompt(context, body, each, truncation)
+    runs.push({ prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) })
+  }
+  const prompts = runs.map(({ prompt }) => prompt)
   return {
     id: requestId("cmpl", request, body.request_id),
     created: Math.floor(Date.now() / 1000),
@@ -109,18 +116,11 @@ function checkNumChoices(numPrompts: number, n: number): void {
   )
 }
 
-async function readPrompts(context: ApiContext, body: CompletionRequest, maxTokens: number): Promise<Prompt[]> {
-  const truncation = truncationFor(body, maxTokens, context.client.model.maxModelLen)
-  const prompts: Prompt[] = []
-  // One after the other, so that the texts of other requests come in between.
-  for (const prompt of splitPrompts(body.prompt)) {
-    prompts.push(
-      typeof prompt === "string"
-        ? await encodeText(context, prompt, body.add_special_tokens ?? true, truncation)
-        : { text: null, tokenIds: truncateIds(prompt, truncation) },
-    )
-  }
-  return prompts
+async function readPrompt(
+  context: ApiContext, body: CompletionRequest, prompt: string | readonly number[], truncation: Truncation,
+): Promise<Prompt> {
+  if (typeof prompt !== "string") return { text: null, tokenIds: truncateIds(prompt, truncation) }
+  return encodeText(context, prompt, body.add_special_tokens ?? true, truncation)
 }
 
 /** With `return_token_ids` the prompt is told as ids instead. */

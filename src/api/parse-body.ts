@@ -10,7 +10,7 @@ import type { BodyShape } from "./body-schemas.ts"
 import { isRecord } from "./schema/coerce.ts"
 import { bodyParser, shapeError } from "./schema/parse.ts"
 
-export const DEFAULT_BODY_LIMITS: JsonLimits = { maxDepth: MAX_NESTING, maxValues: 2 ** 17, maxNumbers: 2 ** 22 }
+export const DEFAULT_BODY_LIMITS: JsonLimits = { maxDepth: MAX_NESTING, maxValues: 2 ** 17, maxNumbers: 2 ** 21 }
 
 export interface ParsedBody {
   /** The shape that the body has; null where it has none of them, and has not been checked. */
@@ -20,23 +20,32 @@ export interface ParsedBody {
 
 /** What a value takes at most, but for the characters of a string: an object with room for its first six fields. */
 const VALUE_BYTES = 64
-/** A number in a list, which may be held twice while the list grows. */
-const NUMBER_BYTES = 16
-/** A body may take this much more memory than a multiple of its bytes; the limits of the server cannot undo that. */
+/** A number in a list: the list grows by doubling, and is copied from thread to thread. */
+const NUMBER_BYTES = 40
+/** A body may take this much more memory than four times its bytes, whatever the server's limits on values are. */
 const MEMORY_ALLOWANCE = 64 * 2 ** 20
-/** Of the body's bytes: with the body itself and its text it makes four times. */
+/** Of the body's bytes; the body itself and its text make it four. */
 const MEMORY_FACTOR = 2
+
+/**
+ * The text of a body that is small enough to be parsed.
+ *
+ * Errors: `RequestError` 400 "Bad Request" for an empty body, bytes that are not UTF-8, and more of anything than
+ * `limits` and the memory allow.
+ */
+export function bodyText(bytes: Uint8Array, limits: JsonLimits): string {
+  if (bytes.length === 0) throw shapeError("body", "Field required")
+  checkSize(bytes, limits)
+  return decodeUtf8(bytes)
+}
 
 /**
  * Reads a body by the first of `shapes` whose field it has.
  *
- * Errors: `RequestError` 400 "Bad Request" for an empty body, bytes that are not UTF-8, text that is not JSON, more of
- * anything than `limits` allow, and what the schema does not allow.
+ * Errors: `RequestError` 400 "Bad Request" for text that is not JSON, and for what the schema does not allow.
  */
-export function parseBody(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): ParsedBody {
-  if (bytes.length === 0) throw shapeError("body", "Field required")
-  checkSize(bytes, limits)
-  const json = parseJson(decodeUtf8(bytes))
+export function parseBody(text: string, shapes: readonly BodyShape[]): ParsedBody {
+  const json = parseJson(text)
   const shape = shapes.find(({ field }) => field === null || (isRecord(json) && field in json)) ?? null
   return { shape, body: shape === null ? json : bodyParser(schemaOf(shape))(json) }
 }

@@ -79,7 +79,7 @@ export const SERVE_FLAGS = {
     "largest request body; a larger one gets 413"),
   maxBodyValues: value(SERVER, "--max-body-values <number>", 2 ** 17, integer({ min: 16, max: 2 ** 26 }),
     "values in a request body, at most, names of fields counted too and lists of numbers as one; more get 400"),
-  maxBodyNumbers: value(SERVER, "--max-body-numbers <number>", 2 ** 22, integer({ min: 16, max: 2 ** 26 }),
+  maxBodyNumbers: value(SERVER, "--max-body-numbers <number>", 2 ** 21, integer({ min: 16, max: 2 ** 26 }),
     "numbers in its lists of numbers, at most: token ids"),
   maxBodyDepth: value(SERVER, "--max-body-depth <number>", 200, integer({ min: 8, max: 200 }),
     "lists and objects in each other in a request body, at most"),

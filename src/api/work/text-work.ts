@@ -2,11 +2,11 @@
 import type { JsonLimits } from "../../base/json-scan.ts"
 import type { Tokenizer } from "../../text/tokenizer.ts"
 import type { BodyShape } from "../body-schemas.ts"
-import { parseBody } from "../parse-body.ts"
+import { bodyText, parseBody } from "../parse-body.ts"
 import type { ParsedBody } from "../parse-body.ts"
 
 export interface TextWork {
-  /** Errors: those of `parseBody`. Takes `bytes` over: nobody else may use them afterwards. */
+  /** Errors: those of `bodyText` and `parseBody`. Takes `bytes` over: nobody else may use them afterwards. */
   parse(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): Promise<ParsedBody>
   /** The token ids of a text, written-out special tokens recognised. */
   encode(text: string, addSpecialTokens: boolean): Promise<readonly number[]>
@@ -23,7 +23,7 @@ export class LocalTextWork implements TextWork {
   }
 
   async parse(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): Promise<ParsedBody> {
-    return parseBody(bytes, shapes, limits)
+    return parseBody(bodyText(bytes, limits), shapes)
   }
 
   async encode(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {
