@@ -57,6 +57,7 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
       allowedMethods: config.allowedMethods.length > 0 ? config.allowedMethods : ["*"],
       allowedHeaders: config.allowedHeaders.length > 0 ? config.allowedHeaders : ["*"],
     },
+    allowedHosts: allowedHosts(config),
     enableRequestIdHeaders: config.enableRequestIdHeaders, sseKeepAliveMs: config.ssePingInterval * 1000,
     streamResume: { seconds: config.streamResumeSeconds, bytes: config.streamResumeBytes },
     responseStore: { maxResponses: config.maxStoredResponses, maxBytes: config.maxStoredResponseBytes },
@@ -73,6 +74,11 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     defaultChatTemplateKwargs: config.defaultChatTemplateKwargs,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
   }
+}
+
+/** Beside what was allowed: the name that the server was told to listen on. No browser reaches a Unix socket. */
+function allowedHosts({ allowedHosts, host, uds }: ServeConfig): readonly string[] {
+  return uds === null ? [...allowedHosts, host] : ["*"]
 }
 
 function tlsFiles({ sslCertfile, sslKeyfile, sslCaCerts }: ServeConfig): TlsFiles | null {

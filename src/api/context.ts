@@ -24,6 +24,8 @@ export interface ApiOptions extends ParserNames {
   readonly guardsEveryRoute: boolean
   /** Which web pages may call this server. */
   readonly cors: CorsOptions
+  /** Names that requests may call the server by where no key is asked for, beside addresses and localhost. */
+  readonly allowedHosts: readonly string[]
   /** A larger request body is refused with 413 before it is read into memory. */
   readonly maxBodyBytes: number
   /** What a body may hold; more is refused with 400 before it is parsed. */
@@ -74,6 +76,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   apiKeys: [],
   guardsEveryRoute: false,
   cors: { allowedOrigins: [], allowedMethods: ["*"], allowedHeaders: ["*"], allowCredentials: false },
+  allowedHosts: [],
   maxBodyBytes: 64 * 1024 * 1024,
   bodyLimits: DEFAULT_BODY_LIMITS,
   requestLimits: DEFAULT_REQUEST_LIMITS,

@@ -5,6 +5,7 @@ import { createApp } from "./app.ts"
 import { onceRead } from "./body.ts"
 import { DEFAULT_API_OPTIONS } from "./context.ts"
 import type { ApiOptions } from "./context.ts"
+import { wholeUrl } from "./path.ts"
 import { loadTls } from "./tls.ts"
 import type { TlsFiles } from "./tls.ts"
 import { removeStaleSocket } from "./unix-socket.ts"
@@ -89,16 +90,16 @@ function listen(
 }
 
 /**
- * The request as the application sees it. A proxy may or may not have taken the prefix off; and the application knows
- * nothing of https, whose scheme Elysia takes for a part of the path.
+ * The request as the application sees it. A proxy may or may not have taken the prefix off; the application knows
+ * nothing of https, whose scheme Elysia takes for a part of the path; and every URL has a host.
  */
 function innerRequest(request: Request, rootPath: string): Request {
-  const isSecure = request.url.startsWith("https:")
-  if (rootPath === "" && !isSecure) return request
-  const url = new URL(request.url)
+  const isPlain = request.url.startsWith("http:") && URL.canParse(request.url)
+  if (rootPath === "" && isPlain) return request
+  const url = wholeUrl(request.url)
   const hasPrefix = rootPath !== "" && (url.pathname === rootPath || url.pathname.startsWith(`${rootPath}/`))
-  if (!hasPrefix && !isSecure) return request
+  if (!hasPrefix && isPlain) return request
   if (hasPrefix) url.pathname = url.pathname.slice(rootPath.length) || "/"
-  if (isSecure) url.protocol = "http:"
+  url.protocol = "http:"
   return new Request(url.href, request)
 }

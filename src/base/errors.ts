@@ -17,6 +17,7 @@ export type RequestErrorType =
   | "InternalServerError"
   | "NotImplementedError"
   | "RequestEntityTooLarge"
+  | "PermissionDeniedError"
   | "Unauthorized"
 
 export interface RequestErrorOptions {

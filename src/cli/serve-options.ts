@@ -57,6 +57,9 @@ export const SERVE_FLAGS = {
   apiKeyEverywhere: toggle(SERVER, "--api-key-everywhere", "ask for a key on /health, /ready and /metrics too"),
   allowedOrigins: several(SERVER, "--allowed-origins <origins...>", wordOrJsonList,
     "web origins whose pages may call the API, such as https://app.example; * is every one (default: none)"),
+  allowedHosts: several(SERVER, "--allowed-hosts <hosts...>", wordOrJsonList,
+    "names by which requests may call this server where it asks for no key, beside addresses and localhost, such as " +
+      "llm.example or llm.example:8000; * is any (default: what --host says)"),
   allowedMethods: several(SERVER, "--allowed-methods <methods...>", wordOrJsonList,
     "methods that those pages may use (default: all)"),
   allowedHeaders: several(SERVER, "--allowed-headers <headers...>", wordOrJsonList,

@@ -255,7 +255,10 @@ describe("pages of other origins", () => {
 
   test("are not told anything where nothing was said about them", async () => {
     const headers = { origin: ORIGIN, "access-control-request-method": "POST" }
-    expect((await api.send("OPTIONS", COMPLETIONS, undefined, headers)).status).toBe(405)
+    const keyed = makeApi({ api: { apiKeys: ["key"] } })
+    const authorized = { ...headers, authorization: "Bearer key" }
+    expect((await keyed.send("OPTIONS", COMPLETIONS, undefined, authorized)).status).toBe(405)
+    expect((await api.send("OPTIONS", COMPLETIONS, undefined, headers)).status).toBe(403)
     const plain = await api.send("GET", "/version", undefined, headers)
     expect(plain.headers.get("access-control-allow-origin")).toBeNull()
     const cors = { ...allowed, allowedOrigins: ["*"], allowedMethods: ["*"], allowCredentials: false }
