@@ -1,4 +1,4 @@
-/** Refusals that no handler makes: of the key, of the path, of the method, of the page. In the form its client reads. */
+/** Refusals that no handler makes: of the key, the path, the method, the page. In the form that their client reads. */
 import { RequestError } from "../base/errors.ts"
 import { anthropicError, isAnthropicPath } from "./anthropic/anthropic-errors.ts"
 import { errorBody } from "./errors.ts"

@@ -14,8 +14,8 @@ export function isPercentEncoded(path: string): boolean {
 }
 
 export function badPath(path: string): Response {
-  const shown = JSON.stringify(path.slice(0, 100))
-  return refusalResponse(path, new RequestError(`The path ${shown} is not percent-encoded UTF-8.`, { type: "Bad Request" }))
+  const words = `The path ${JSON.stringify(path.slice(0, 100))} is not percent-encoded UTF-8.`
+  return refusalResponse(path, new RequestError(words, { type: "Bad Request" }))
 }
 
 /** The URL of a request as a whole one: HTTP/1.0 names no host, and what is named may be none. */

@@ -48,7 +48,10 @@ export function truncationFor(
 
 /** Errors: `RequestError` with param "input_text" for a text so long that no tokenization of it can fit. */
 export async function encodeText(
-  { client, work }: Pick<ApiContext, "client" | "work">, text: string, addSpecialTokens: boolean, truncation: Truncation,
+  { client, work }: Pick<ApiContext, "client" | "work">,
+  text: string,
+  addSpecialTokens: boolean,
+  truncation: Truncation,
 ): Promise<Prompt> {
   const { maxModelLen } = client.model
   const maxChars = maxModelLen * longestPiece(client.tokenizer)

@@ -27,7 +27,8 @@ export async function runJob(work: TextWork, job: TextJob): Promise<JobResult> {
     return { isOk: true, value: await run.apply(work, args) }
   } catch (error) {
     if (error instanceof RequestError) return { isOk: false, message: error.message, options: { ...error } }
-    return { isOk: false, message: error instanceof Error ? (error.stack ?? error.message) : String(error), options: null }
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return { isOk: false, message, options: null }
   }
 }
 

@@ -22,8 +22,8 @@ describe("without a key: hosts", () => {
   check([
     ["none", {}, true],
     ["an empty one", { host: "" }, true],
-    ...["127.0.0.1", "127.0.0.1:8000", "10.1.2.3:80", "[::1]", "[::1]:8000", "localhost", "LocalHost:8000", "localhost.",
-      "app.localhost:1"].map((host): Row => [host, { host }, true]),
+    ...["127.0.0.1", "127.0.0.1:8000", "10.1.2.3:80", "[::1]", "[::1]:8000", "localhost", "LocalHost:8000",
+      "localhost.", "app.localhost:1"].map((host): Row => [host, { host }, true]),
     ...["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "1.2.3", "[::1",
       "evil.example@localhost", "a b", "%00", "localhost:x", "xlocalhost"].map((host): Row => [host, { host }, false]),
   ])

@@ -22,7 +22,9 @@ function count(value: unknown): { numValues: number; numNumbers: number } {
   }
 }
 
-const SCALARS = [0, -1, 1.5e-7, 12345, true, false, null, "", "x", "\\", "\"", "a\\\"b", "[{]},:1", "é\u2028😀\n", "\\\\"]
+const SCALARS = [
+  0, -1, 1.5e-7, 12345, true, false, null, "", "x", "\\", "\"", "a\\\"b", "[{]},:1", "é\u2028😀\n", "\\\\",
+]
 
 function randomValue(prng: Prng, depth: number): unknown {
   const kind = prng.uint32() % (depth === 0 ? 2 : 5)

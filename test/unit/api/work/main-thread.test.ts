@@ -52,9 +52,18 @@ beforeEach(() => {
   const { encode, decode } = tokenizer
   const parse = JSON.parse
   spies.push(
-    spyOn(tokenizer, "encode").mockImplementation((text, options) => (note(text.length), encode.call(tokenizer, text, options))),
-    spyOn(tokenizer, "decode").mockImplementation((ids, options) => (note(ids.length), decode.call(tokenizer, ids, options))),
-    spyOn(JSON, "parse").mockImplementation((text, reviver) => (note(text.length), parse(text, reviver))),
+    spyOn(tokenizer, "encode").mockImplementation((text, options) => {
+      note(text.length)
+      return encode.call(tokenizer, text, options)
+    }),
+    spyOn(tokenizer, "decode").mockImplementation((ids, options) => {
+      note(ids.length)
+      return decode.call(tokenizer, ids, options)
+    }),
+    spyOn(JSON, "parse").mockImplementation((text, reviver) => {
+      note(text.length)
+      return parse(text, reviver)
+    }),
   )
 })
 
@@ -78,7 +87,8 @@ const max_tokens = 1
 test.each<[string, string, object]>([
   ["one long prompt", "/v1/completions", { prompt: LONG, max_tokens }],
   ["a thousand prompts", "/v1/completions", { prompt: Array.from({ length: 1000 }, () => SHORT), max_tokens }],
-  ["prompts as ids", "/v1/completions", { prompt: Array.from({ length: 9 }, () => Array(20_000).fill(97)), max_tokens }],
+  ["prompts as ids", "/v1/completions",
+    { prompt: Array.from({ length: 9 }, () => Array(20_000).fill(97)), max_tokens }],
   ["an echo of ids", "/v1/completions", { prompt: Array(70_000).fill(97), echo: true, max_tokens: 0 }],
   ["a truncated prompt", "/v1/completions", { prompt: LONG, truncate_prompt_tokens: 20, max_tokens }],
   ["a long message", "/v1/chat/completions", { messages: [say(LONG)], max_tokens }],
