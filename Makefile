@@ -135,6 +135,10 @@ bench-peers: build ## The same beside llama.cpp (PEERS=llama.cpp,vllm,openvino,m
 	tools/install_peers.sh "$(PEERS_DIR)" $(subst $(comma), ,$(PEERS))
 	$(BUN) test/bench/peers.ts --peers-dir "$(PEERS_DIR)" --peers "$(PEERS)" $(ARGS)
 
+.PHONY: bench-abuse
+bench-abuse: build $(if $(MODEL),,model) ## Measure what others feel of requests that cost as much as one can
+	$(BUN) test/bench/abuse.ts $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
 # ---- Clean ----------------------------------------------------------------------------------------------------------
 
 .PHONY: clean

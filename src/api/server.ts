@@ -1,6 +1,7 @@
 /** The HTTP server: sockets and time limits around the application. */
 import { ConfigError } from "../base/errors.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
+import { acceptingOnArrival } from "./accept-on-arrival.ts"
 import { createApp } from "./app.ts"
 import { onceRead } from "./body.ts"
 import { DEFAULT_API_OPTIONS } from "./context.ts"
@@ -45,15 +46,18 @@ export async function startServer(options: ServerOptions, client: EngineClient):
     return app.handle(inner)
   }
   if (uds !== null) await removeStaleSocket(uds)
-  const server = listen({ host, port, uds }, {
+  const { listener: server, stop: stopAccepting } = acceptingOnArrival(() => listen({ host, port, uds }, {
     fetch,
     idleTimeout: keepAliveSeconds,
     ...(tls === null ? {} : { tls: loadTls(tls) }),
-  })
+  }))
   return {
     url: uds === null ? server.url.href.replace(/\/$/, "") : `unix:${uds}`,
     port: server.port ?? 0,
-    stop: () => stop(server),
+    stop: () => {
+      stopAccepting()
+      return stop(server)
+    },
   }
 }
 
