@@ -20,6 +20,9 @@ SIM_SECONDS ?= 30
 # Random requests against the server, and how long they may take: make soak SEED=7 COUNT=1000
 COUNT ?= 10000
 SOAK_SECONDS ?= 1200
+# What `make fuzz` runs, all or one of it, and how long: make fuzz SEED=7 TARGET=gguf FUZZ_SECONDS=600
+TARGET ?=
+FUZZ_SECONDS ?= 180
 # Servers that `make bench-peers` compares with, and where they are installed.
 PEERS ?= llama.cpp
 PEERS_DIR ?= build/peers
@@ -125,6 +128,10 @@ sim: deps ## Run the simulator: SEED= SIM_SECONDS=
 .PHONY: soak
 soak: build ## Play random requests with clients of all kinds: SEED= COUNT= SOAK_SECONDS=
 	$(if $(SEED),SEED=$(SEED) )COUNT=$(COUNT) SECONDS=$(SOAK_SECONDS) $(BUN) test/soak/run.ts
+
+.PHONY: fuzz
+fuzz: build ## Feed damaged files, templates and requests to their readers: SEED= FUZZ_SECONDS= TARGET=
+	SEED=$(SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) TARGET=$(TARGET) $(BUN) test/fuzz/run.ts
 
 .PHONY: bench
 bench: build $(if $(MODEL),,model) ## Measure dist/baozi with MODEL=: prefill, decode, HTTP with 1 to 64 streams, start

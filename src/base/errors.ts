@@ -45,8 +45,15 @@ export class RequestError extends Error {
   }
 }
 
+/** Words may repeat what a file says, and a file says what it likes. */
+const MAX_CONFIG_MESSAGE = 2000
+
 export class ConfigError extends Error {
   override readonly name = "ConfigError"
+
+  constructor(message: string) {
+    super(message.length > MAX_CONFIG_MESSAGE ? `${message.slice(0, MAX_CONFIG_MESSAGE)}...` : message)
+  }
 }
 
 /** A kernel library reported a failure: fatal for the engine. */
