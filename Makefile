@@ -23,6 +23,8 @@ SOAK_SECONDS ?= 1200
 # What `make fuzz` runs, all or one of it, and how long: make fuzz SEED=7 TARGET=gguf FUZZ_SECONDS=600
 TARGET ?=
 FUZZ_SECONDS ?= 180
+# What the sanitized libraries need in their process before anything else.
+ASAN_LIBRARY = $(shell $(or $(CXX),g++) -print-file-name=libasan.so)
 # Servers that `make bench-peers` compares with, and where they are installed.
 PEERS ?= llama.cpp
 PEERS_DIR ?= build/peers
@@ -129,9 +131,16 @@ sim: deps ## Run the simulator: SEED= SIM_SECONDS=
 soak: build ## Play random requests with clients of all kinds: SEED= COUNT= SOAK_SECONDS=
 	$(if $(SEED),SEED=$(SEED) )COUNT=$(COUNT) SECONDS=$(SOAK_SECONDS) $(BUN) test/soak/run.ts
 
+.PHONY: sanitized
+sanitized: deps ## Build the kernel libraries with sanitizers into build/sanitized/lib
+	@$(MAKE) --no-print-directory -f native/build.mk -j$(JOBS) DNNL_ROOT=$(DNNL_ROOT) SANITIZE=address,undefined \
+	  NATIVE_BUILD=build/sanitized NATIVE_LIB=build/sanitized/lib native
+
 .PHONY: fuzz
-fuzz: build ## Feed damaged files, templates and requests to their readers: SEED= FUZZ_SECONDS= TARGET=
-	SEED=$(SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) TARGET=$(TARGET) $(BUN) test/fuzz/run.ts
+fuzz: build $(if $(filter-out native,$(TARGET)),,sanitized) ## Feed damaged files, requests and calls to their readers: SEED= FUZZ_SECONDS= TARGET=
+	$(if $(filter native,$(TARGET)),,SEED=$(SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) TARGET=$(TARGET) $(BUN) test/fuzz/run.ts)
+	$(if $(filter-out native,$(TARGET)),,SEED=$(SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) LIB_DIR=build/sanitized/lib \
+	  BAOZI_ALLOCATOR=$(ASAN_LIBRARY) LD_PRELOAD=$(ASAN_LIBRARY) ASAN_OPTIONS=detect_leaks=0 $(BUN) test/fuzz/native-run.ts)
 
 .PHONY: bench
 bench: build $(if $(MODEL),,model) ## Measure dist/baozi with MODEL=: prefill, decode, HTTP with 1 to 64 streams, start
