@@ -5,7 +5,7 @@ import type { ChatJob } from "./chat-job.ts"
 import { planChat } from "./chat-plan.ts"
 import { batchResponse } from "./chat-response.ts"
 import type { ApiContext } from "./context.ts"
-import { abortWith, collectAll } from "./generation.ts"
+import { abortWith, collectAll, refuseGone } from "./generation.ts"
 import { checkModel } from "./model-name.ts"
 import { generationFor, jsonHandler } from "./opening.ts"
 import { operation } from "./openapi.ts"
@@ -33,6 +33,7 @@ async function chats(context: ApiContext, request: Request, body: BatchChatReque
   const jobs: ChatJob[] = []
   // One after the other, so that the texts of other requests come in between.
   for (const [i, messages] of body.messages.entries()) {
+    refuseGone(request)
     jobs.push(await planOne(context, request, { ...body, messages }, { id, i }))
   }
   const generation = generationFor(request, body, id, jobs.map(({ run }) => run))

@@ -8,7 +8,7 @@ import type { CompletionJob } from "./completion-job.ts"
 import { completionEvents } from "./completion-stream.ts"
 import { completionResponse } from "./completion-response.ts"
 import type { ApiContext } from "./context.ts"
-import { abortWith, collectAll } from "./generation.ts"
+import { abortWith, collectAll, refuseGone } from "./generation.ts"
 import type { PromptRun } from "./generation.ts"
 import { numListed } from "./logprobs.ts"
 import type { FirstToken } from "./logprobs.ts"
@@ -84,6 +84,7 @@ export async function planCompletion(
   const runs: PromptRun[] = []
   // One after the other: the texts of other requests come in between, and one that is too long ends it at once.
   for (const each of given) {
+    refuseGone(request)
     const prompt = await readPrompt(context, body, each, truncation)
     runs.push({ prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) })
   }

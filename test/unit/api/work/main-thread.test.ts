@@ -141,3 +141,18 @@ test("a prompt that is too long ends the request before the next one is encoded"
   expect([status, json.error.message]).toEqual([400, expect.stringContaining("50000 tokens")])
   expect(thread.sizes).toHaveLength(2)
 })
+
+test.each([
+  ["/v1/completions", { prompt: Array.from({ length: 50 }, () => LONG), max_tokens }],
+  ["/v1/chat/completions/batch", { messages: Array.from({ length: 50 }, () => [say(LONG)]), max_tokens }],
+])("of a client that is gone no more prompts are encoded: %s", async (path, body) => {
+  const gone = new AbortController()
+  const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }
+  const { encode } = thread
+  thread.encode = (...args) => {
+    if (thread.sizes.length === 3) gone.abort()
+    return encode(...args)
+  }
+  const { status } = await api.app.handle(new Request(`http://localhost${path}`, { ...init, signal: gone.signal }))
+  expect([status, thread.sizes.length]).toEqual([499, 4])
+})
