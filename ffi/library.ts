@@ -295,8 +295,8 @@ export class MappedFile {
   }
 
   /**
-   * Gives the pages of `[offset, offset + bytes)`, which have been read, back to the system. Errors: `ConfigError` where
-   * the file has become shorter meanwhile.
+   * Gives the pages of `[offset, offset + bytes)`, which have been read, back to the system. Errors: `ConfigError`
+   * where the file has become shorter meanwhile.
    */
   release(offset: number, bytes: number): void {
     const args = new Args("fileRange", { data: this.address + offset, bytes })

@@ -15,8 +15,8 @@ NATIVE_ARCH := $(firstword $(subst -, ,$(shell $(CXX) -dumpmachine)))
 SANITIZE ?=
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
-NATIVE_CXXFLAGS := -std=c++20 $(if $(SANITIZE),-O1,-O3) -g1 -fPIC -fvisibility=hidden -Wall -Wextra -Wno-psabi -MMD -MP \
-  $(SANITIZE_FLAGS)
+NATIVE_CXXFLAGS := -std=c++20 $(if $(SANITIZE),-O1,-O3) -g1 -fPIC -fvisibility=hidden -Wall -Wextra -Wno-psabi \
+  -MMD -MP $(SANITIZE_FLAGS)
 CPU_CXXFLAGS := $(NATIVE_CXXFLAGS) -fopenmp -I$(DNNL_ROOT)/include
 REF_CXXFLAGS := $(NATIVE_CXXFLAGS) -ffp-contract=off
 # Kernels state their order of operations themselves, except that a * b + c may be one instruction.
@@ -65,7 +65,8 @@ $(NATIVE_LIB)/libbaozi_null.so: $(NULL_OBJ)
 
 $(NATIVE_LIB)/libbaozi_cpu.so: $(CPU_OBJ) $(KERNEL_OBJ)
 	@mkdir -p $(@D)
-	$(CXX) -shared $(SANITIZE_FLAGS) -fopenmp -Wl,--no-undefined -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../deps/onednn/lib' -o $@ $^ -L$(DNNL_ROOT)/lib -ldnnl
+	$(CXX) -shared $(SANITIZE_FLAGS) -fopenmp -Wl,--no-undefined \
+	  -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../deps/onednn/lib' -o $@ $^ -L$(DNNL_ROOT)/lib -ldnnl
 
 $(NATIVE_BUILD)/ref/%.o: native/%.cc native/build.mk
 	@mkdir -p $(@D)

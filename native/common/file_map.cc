@@ -54,7 +54,8 @@ void on_bus_error(int signal, siginfo_t *info, void *context) {
       return;
     }
   }
-  // Not ours: as if this handler were not here. Under the default action the access is tried again and ends the process.
+  // Not ours: as if this handler were not here. Under the default action the access is tried again, and ends the
+  // process.
   errno = saved_errno;
   if (previous_action.sa_flags & SA_SIGINFO) return previous_action.sa_sigaction(signal, info, context);
   if (previous_action.sa_handler == SIG_DFL || previous_action.sa_handler == SIG_IGN) {

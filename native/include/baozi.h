@@ -115,8 +115,8 @@ typedef struct bz_mem_touch_args {
 } bz_mem_touch_args;
 BZ_API bz_status bz_mem_touch(bz_stream *stream, const bz_mem_touch_args *args);
 
-/* bz_file_map: maps a whole file read-only. What is read behind the end of a file that has become shorter since is zero,
-** and the next bz_file_release tells. Errors BZ_EIO with the system's words. */
+/* bz_file_map: maps a whole file read-only. What is read behind the end of a file that has become shorter since is
+** zero, and the next bz_file_release tells. Errors BZ_EIO with the system's words. */
 typedef struct bz_file_map_args {
   uint32_t args_bytes;
   uint32_t reserved;

@@ -1,10 +1,10 @@
 /**
  * Keeps a listening socket from waking its thread for connections that it cannot take.
  *
- * A process that is out of file descriptors cannot accept, and a connection that is not accepted goes on being reported:
- * the runtime's event loop would spin until another connection ends. It is reported once here, when it arrives, and
- * again every few seconds as long as it waits. The runtime has no setting for this: it is changed where the kernel keeps
- * it, which /proc tells.
+ * A process that is out of file descriptors cannot accept, and a connection that is not accepted goes on being
+ * reported: the runtime's event loop would spin until another connection ends. Here it is reported once, when it
+ * arrives, and again every few seconds as long as it waits. The runtime has no setting for this: it is changed where the
+ * kernel keeps it, which /proc tells.
  */
 import { dlopen, ptr } from "bun:ffi"
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
@@ -25,8 +25,8 @@ interface WatchedFile {
 }
 
 /**
- * Runs `listen` and changes the sockets that it listens on. To be stopped before they are closed. Does nothing where the
- * system has no /proc or no glibc.
+ * Runs `listen` and changes the sockets that it listens on. To be stopped before they are closed. Does nothing where
+ * the system has no /proc or no glibc.
  */
 export function acceptingOnArrival<T>(listen: () => T): { readonly listener: T; stop(): void } {
   const earlier = new Set(watchedFiles().map(({ data }) => data))

@@ -4,9 +4,9 @@
  *
  *     bun test/bench/abuse.ts [--model PATH] [--only WORDS]
  *
- * Writes a table: what was sent, how it was answered, /health's latency meanwhile, the processor time of the thread that
- * answers (which a busy machine does not change), and how far the memory went up, beside what it may: four times the body
- * and 64 MiB. The thread that the first long request starts is measured alone.
+ * Writes a table: what was sent, how it was answered, /health's latency meanwhile, the processor time of the thread
+ * that answers (which a busy machine does not change), and how far the memory went up, beside what it may: four times
+ * the body and 64 MiB. The thread that the first long request starts is measured alone.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -60,7 +60,8 @@ const ATTACKS: readonly Attack[] = [
   { name: "a message in 20,000 parts", path: "/v1/chat/completions",
     body: () => JSON.stringify(chat(Array.from({ length: 20_000 }, (_, i) => ({ type: "text", text: `part ${i}` })))) },
   { name: "template variables", path: "/v1/chat/completions",
-    body: () => JSON.stringify(chat("hi")).replace("{", `{"chat_template_kwargs":{"a":[${repeated("{}", 120_000)}]},`) },
+    body: () => JSON.stringify(chat("hi"))
+      .replace("{", `{"chat_template_kwargs":{"a":[${repeated("{}", 120_000)}]},`) },
   { name: "60,000 unknown fields", path: "/v1/completions",
     body: () => JSON.stringify({ ...Object.fromEntries(Array.from({ length: 60_000 }, (_, i) => [`k${i}`, i])),
       prompt: "hi", max_tokens: 1 }) },
@@ -149,7 +150,7 @@ try {
     worst = Math.max(worst, outcome.latencies.at(-1)!)
     console.log(row(attack, Buffer.byteLength(body), outcome))
   }
-  console.log(`\n/health took ${worst.toFixed(1)} ms at worst; the goal is ${GOAL_MS} ms on a machine with nothing else to do.`)
+  console.log(`\n/health took ${worst.toFixed(1)} ms at worst; the goal is ${GOAL_MS} ms on an idle machine.`)
 } finally {
   await server.stop()
   rmSync(cwd, { recursive: true })

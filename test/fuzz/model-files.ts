@@ -1,4 +1,4 @@
-/** Model files that were damaged, or made to do damage: they are refused with words, or read within their own bounds. */
+/** Model files that were damaged, or made to do damage: refused with words, or read within their own bounds. */
 import { expect } from "bun:test"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

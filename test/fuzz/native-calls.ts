@@ -60,8 +60,10 @@ function makeWeight(
     const wrong = prng.pick(["num_parts", "n", "c", "compute", "part.n", "part.bytes", "part.dtype", "part.data"])
     const at = prng.pick(parts)
     if (wrong === "part.data") at.data = 0
-    else if (wrong.startsWith("part.")) at[wrong.slice(5) as "n" | "bytes" | "dtype"] = prng.pick([0, 1, 3, 99, 2 ** 32 - 1])
     else if (wrong === "num_parts") fields[wrong] = prng.pick([0, 17, 2 ** 32 - 1])
+    else if (wrong.startsWith("part.")) {
+      at[wrong.slice(5) as "n" | "bytes" | "dtype"] = prng.pick([0, 1, 3, 99, 2 ** 32 - 1])
+    }
     else fields[wrong] = prng.pick([0, 1, 7, 2 ** 31, 2 ** 32 - 1])
   }
   const args = memory.structs("weight", [{ ...fields, parts: memory.structs("weightPart", parts) }]) as Pointer

@@ -1,4 +1,4 @@
-/** Memory for hostile calls: each buffer as large as its call says and no larger, so that a sanitizer sees a step outside. */
+/** Memory for hostile calls: buffers as large as the call says and no larger, so that a sanitizer sees a step outside. */
 import { dlopen, toArrayBuffer, type Pointer } from "bun:ffi"
 import { STRUCTS, type FieldType, type StructName } from "../../ffi/structs.ts"
 import { present } from "../../src/base/assert.ts"

@@ -123,7 +123,8 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
     const wildLengths = [-1, 0, 2 ** 31 - 1, -(2 ** 31), M * shape["block_size"]! + 1]
     const [q, out] = [rows(prng, num_tokens, num_heads * d), rows(prng, num_tokens, num_heads * d)]
     return {
-      ...shape, num_tokens, num_requests, num_heads, window: prng.pick([0, 0, 1, 7, 2 ** 32 - 1]), causal: 1, scale: 0.3,
+      ...shape, num_tokens, num_requests, num_heads, causal: 1, scale: 0.3,
+      window: prng.pick([0, 0, 1, 7, 2 ** 32 - 1]),
       softcap: prng.pick([0, 0, 5]), block_table_stride: M, q: floats(context, q.size), out: floats(context, out.size),
       q_stride: q.stride, out_stride: out.stride,
       query_start: memory.put(spoil(starts, [-1, num_tokens + 1, 2 ** 31 - 1, -(2 ** 31)])),
@@ -179,13 +180,14 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
     const [logits, processed] = [rows(prng, R, V), rows(prng, R, V)]
     const wanted = (usual: () => number): Float32Array =>
       Float32Array.from({ length: R }, () => (prng.chance(0.3) ? prng.pick(EXTREMES) : usual()))
+    const whole = { out_processed: floats(context, processed.size), processed_stride: processed.stride }
     return {
       num_requests: R, vocab_size: V, logits: floats(context, logits.size), logits_stride: logits.stride,
       temperature: memory.put(wanted(() => prng.float())), top_p: memory.put(wanted(() => prng.float())),
       min_p: memory.put(wanted(() => prng.float() / 10)), top_k: indices(context, R, V + 1),
       seeds: memory.put(BigUint64Array.from({ length: R }, () => BigInt(prng.uint32()) << 33n)),
       positions: indices(context, R, 100), out: memory.put(new Int32Array(R)),
-      ...(prng.chance(0.5) ? { out_processed: floats(context, processed.size), processed_stride: processed.stride } : {}),
+      ...(prng.chance(0.5) ? whole : {}),
     }
   },
   bz_logprobs(context) {

@@ -6,7 +6,7 @@ const HOSTILE = [
   2n ** 64n - 1n,
 ]
 
-/** A copy of `bytes`, spoiled in a few places: as a bad disk does it, a broken download, and somebody who knows better. */
+/** A copy of `bytes`, spoiled in a few places: as a bad disk does it, a broken download, or somebody who knows how. */
 export function spoiledBytes(bytes: Uint8Array, prng: Prng): Uint8Array {
   let out: Uint8Array = bytes.slice()
   for (let changes = prng.int(1, 6); changes > 0 && out.length > 0; changes--) out = spoil(out, prng)

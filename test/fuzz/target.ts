@@ -1,6 +1,6 @@
 /**
- * Fuzzing: a target does one thing with random input and throws where that does what it must not. A case is known by its
- * seed: the same seed does the same again.
+ * Fuzzing: a target does one thing with random input and throws where that does what it must not. A case is known by
+ * its seed: the same seed does the same again.
  */
 import { expect } from "bun:test"
 import { ConfigError, RequestError } from "../../src/base/errors.ts"

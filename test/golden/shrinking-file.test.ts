@@ -27,6 +27,7 @@ test.each(cases)("weights that go away while they are read are an error: %s", (s
   const weights = readdirSync(dir).filter((name) => /\.(safetensors|gguf)$/.test(name)).map((name) => join(dir, name))
   expect(weights).toHaveLength(1)
   // The plan is made when the header has been read and the weights have not.
-  const load = () => loadModel(engineConfig(modelPathOf(dir), { maxModelLen: 64 }), () => truncateSync(weights[0]!, 4096), [])
+  const config = engineConfig(modelPathOf(dir), { maxModelLen: 64 })
+  const load = () => loadModel(config, () => truncateSync(weights[0]!, 4096), [])
   expect(load).toThrow(`${weights[0]}: the file became shorter while it was read`)
 })

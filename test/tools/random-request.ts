@@ -37,7 +37,8 @@ function goodValue(name: string, { items }: Schema): unknown {
 
 function pathWith(path: string, parameters: readonly Parameter[], ids: readonly string[], random: Random): string {
   const words = ["fake", "", "nope", "1", "-1", "true", "abort", "wait", "text", "%ff", "a/b", "🙂", "x".repeat(3000)]
-  const filled = path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(pick(random, ids.length > 0 && random() < 0.5 ? ids : words) || "x"))
+  const word = (): string => pick(random, ids.length > 0 && random() < 0.5 ? ids : words) || "x"
+  const filled = path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(word()))
   const query = parameters.filter((parameter) => parameter.in === "query" && random() < 0.7).map(({ name, schema }) => {
     const value = random() < 0.5 ? pick(random, words) : String(sample(schema, random))
     return `${name}=${encodeURIComponent(value)}`
