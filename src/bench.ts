@@ -23,7 +23,7 @@ import type { ServeConfig } from "./cli/serve-options.ts"
 import { systemMemory } from "./exec/system-memory.ts"
 import { loadStepEngine, withStepEngine } from "./load-step-engine.ts"
 import { modelPathOf } from "./serve.ts"
-import { tokenizerOf } from "./start-engine.ts"
+import { tokenizerOf } from "./tokenizer-of.ts"
 
 export const benchActions: BenchActions = {
   limits, latency, throughput, perplexity, engine: benchEngine, scale: benchScale, serve: benchServe,

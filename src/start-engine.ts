@@ -22,9 +22,8 @@ import { openModel } from "./model/load/open.ts"
 import { readOnlyMapping } from "./model/load/read-only-mapping.ts"
 import { ChatTemplate } from "./text/chat-template.ts"
 import { findChatTemplate, findGgufChatTemplate } from "./text/find-chat-template.ts"
-import { loadTokenizerFromDirectory } from "./text/load-tokenizer.ts"
-import { loadTokenizerFromGguf } from "./text/gguf-tokenizer.ts"
 import type { Tokenizer } from "./text/tokenizer.ts"
+import { loadTokenizer, tokenizerDirectory } from "./tokenizer-of.ts"
 
 export interface StartEngineOptions {
   readonly engine: EngineStart
@@ -119,28 +118,6 @@ function cacheLabels(config: EngineStart, ready: EngineReady): Record<string, st
     prefix_caching_hash_algo: "sha256", is_attention_free: false,
     kv_cache_size_tokens: ready.capacityTokens, kv_cache_max_concurrency: ready.maxConcurrency,
   }
-}
-
-function tokenizerDirectory(tokenizerPath: string | null, source: ModelSource): string | null {
-  return tokenizerPath ?? (source.kind === "safetensors" ? source.path : null)
-}
-
-/** The tokenizer of a model that is not otherwise needed. Errors: `ConfigError`. */
-export async function tokenizerOf(tokenizerPath: string | null, modelPath: string): Promise<Tokenizer> {
-  const source = openModel(modelPath, readOnlyMapping)
-  try {
-    return await loadTokenizer(tokenizerPath, source)
-  } finally {
-    source.checkpoint.close()
-  }
-}
-
-/** The tokenizer of another directory, or the model's own. */
-async function loadTokenizer(tokenizerPath: string | null, source: ModelSource): Promise<Tokenizer> {
-  const directory = tokenizerDirectory(tokenizerPath, source)
-  return directory !== null
-    ? loadTokenizerFromDirectory(directory)
-    : loadTokenizerFromGguf(present(source.ggufMetadata, "metadata of a GGUF file"))
 }
 
 async function loadText(

@@ -1,19 +1,16 @@
-/** Reads a JSON request body: its size bounded before it is in memory, its bytes checked to be UTF-8. */
+/** Takes in a request's body: its size bounded before it is in memory. */
 import { RequestError } from "../base/errors.ts"
-import { numberTexts, withNumberTexts } from "../base/json-number.ts"
-import { isNestedDeeper, MAX_NESTING } from "../base/nesting.ts"
 import { ClientGoneError } from "./errors.ts"
-import { isRecord } from "./schema/coerce.ts"
-import { shapeError } from "./schema/parse.ts"
 
 /** A refused body is read and dropped up to this size, so that clients which send before they listen see the answer. */
 const MAX_DRAINED_BYTES = 512 * 1024 * 1024
 
 /**
- * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type, an empty
- * body, bytes that are not UTF-8, text that is not JSON or too deep.
+ * The bytes of a body that says it is JSON.
+ *
+ * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type.
  */
-export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+export async function readJsonBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase()
   const bytes = await readBytes(request, maxBytes)
   if (mediaType !== "application/json") {
@@ -21,8 +18,7 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
       type: "Bad Request",
     })
   }
-  if (bytes.length === 0) throw shapeError("body", "Field required")
-  return parseJson(decodeUtf8(bytes))
+  return bytes
 }
 
 const readListeners = new WeakMap<Request, () => void>()
@@ -35,15 +31,15 @@ export function onceRead(request: Request, listener: () => void): void {
 
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0)
-  const chunks: Uint8Array[] = []
+  const kept = new KeptBytes(declared <= maxBytes ? declared : 0)
   let total = 0
   try {
     const body = declared > MAX_DRAINED_BYTES ? null : request.body
     for await (const chunk of body ?? []) {
       total += chunk.length
       if (total > MAX_DRAINED_BYTES) break
-      if (total > maxBytes || declared > maxBytes) chunks.length = 0
-      else chunks.push(chunk)
+      if (total > maxBytes || declared > maxBytes) kept.drop()
+      else kept.append(chunk)
     }
   } catch {
     throw new ClientGoneError("the client closed its connection while it sent the body")
@@ -55,42 +51,43 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
       type: "RequestEntityTooLarge",
     })
   }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  return kept.bytes()
 }
 
-function decodeUtf8(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
-  } catch {
-    throw shapeError("body", "The body is not valid UTF-8")
-  }
-}
+/** The body so far, in one piece: chunks that are joined at the end would be in memory twice. */
+class KeptBytes {
+  readonly #expected: number
+  #bytes = new Uint8Array()
+  #length = 0
 
-function parseJson(text: string): unknown {
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch (error) {
-    throw shapeError("body", `JSON decode error: ${error instanceof Error ? error.message : String(error)}`)
+  constructor(expected: number) {
+    this.#expected = expected
   }
-  if (isNestedDeeper(body, MAX_NESTING)) throw shapeError("body", `The body is nested more than ${MAX_NESTING} deep`)
-  return keepNumbers(body, text)
-}
 
-/** What goes into prompts as it is written, and a seed of 64 bits. */
-const EXACT_FIELDS: ReadonlySet<string | number> = new Set([
-  "messages", "input", "tools", "documents", "chat_template_kwargs", "seed",
-])
-
-/** `body` with the numbers of those fields as they are written; the seed as its digits. */
-function keepNumbers(body: unknown, text: string): unknown {
-  if (!isRecord(body) || !Object.keys(body).some((field) => EXACT_FIELDS.has(field))) return body
-  const texts = numberTexts(text)
-  if (texts === null || typeof texts === "string") return body
-  for (const [field, part] of texts) {
-    const isSeed = field === "seed" && typeof part === "string" && /^-?\d+$/.test(part)
-    if (isSeed) body[field] = part
-    else if (field !== "seed" && EXACT_FIELDS.has(field)) body[field] = withNumberTexts(body[field], part)
+  append(chunk: Uint8Array<ArrayBuffer>): void {
+    const length = this.#length + chunk.length
+    if (this.#length === 0) {
+      this.#bytes = chunk
+    } else {
+      if (length > this.#bytes.length) this.#grow(length)
+      this.#bytes.set(chunk, this.#length)
+    }
+    this.#length = length
   }
-  return body
+
+  #grow(length: number): void {
+    // A client that tells no length is given twice as much each time.
+    const larger = new Uint8Array(length <= this.#expected ? this.#expected : length * 2)
+    larger.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = larger
+  }
+
+  drop(): void {
+    this.#bytes = new Uint8Array()
+    this.#length = 0
+  }
+
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
 }

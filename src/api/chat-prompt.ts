@@ -18,9 +18,9 @@ export interface TemplateExtras {
 }
 
 /** Errors: `RequestError` for messages, variables or a template that cannot be rendered. */
-export function chatPrompt(
+export async function chatPrompt(
   context: ApiContext, fields: TemplateFields, extras: TemplateExtras, truncation: Truncation,
-): Prompt {
+): Promise<Prompt> {
   checkTemplateFields(context, fields)
   const template = templateFor(context, fields)
   if (fields.messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
@@ -45,7 +45,7 @@ export function chatPrompt(
   }
   const render = (messages: readonly TemplateMessage[]) => renderConversation(template, messages, input, options)
   const text = render(given)
-  const prompt = encodeText(context.client, text, fields.add_special_tokens ?? false, truncation)
+  const prompt = await encodeText(context, text, fields.add_special_tokens ?? false, truncation)
   return truncation.limit === null ? { ...prompt, messageStarts: () => messageStarts(given, text, render) } : prompt
 }
 

@@ -7,8 +7,9 @@ import type { ChatRequest } from "./schema/chat.ts"
 import { planTools } from "./tools.ts"
 
 /** Errors: `RequestError` for another model, and for what cannot be rendered. */
-export function countPromptTokens(context: ApiContext, chat: ChatRequest): number {
+export async function countPromptTokens(context: ApiContext, chat: ChatRequest): Promise<number> {
   checkModel(context.client.model, chat.model)
   const extras = { tools: planTools(context, chat).shown, reasoningEffort: chat.reasoning_effort ?? null }
-  return chatPrompt(context, chat, extras, ANY_LENGTH).tokenIds.length
+  const { tokenIds } = await chatPrompt(context, chat, extras, ANY_LENGTH)
+  return tokenIds.length
 }

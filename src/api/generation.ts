@@ -42,6 +42,11 @@ export function abortWith(request: Request): AbortController {
   return abort
 }
 
+/** Errors: `ClientGoneError` where nobody waits for the answer: what is left to prepare for it is left. */
+export function refuseGone(request: Request): void {
+  if (request.signal.aborted) throw new ClientGoneError("the client closed its connection")
+}
+
 /**
  * Outputs of every choice of every prompt. Aborting `signal`, an error, or leaving the loop ends all of them. The
  * caller has to read it or end it.

@@ -1,9 +1,10 @@
 /** Prompts as token ids: texts encoded, lists told apart, long ones cut or refused before they cost much. */
 import { RequestError } from "../base/errors.ts"
-import type { EngineClient } from "../engine/engine-client.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import type { MessageStart } from "./cache-miss/message-starts.ts"
+import type { ApiContext } from "./context.ts"
 import type { CompletionRequest } from "./schema/completions.ts"
+import type { TextWork } from "./work/text-work.ts"
 
 export interface Prompt {
   /** Null where the caller gave token ids. */
@@ -55,12 +56,14 @@ export const ANY_LENGTH: Truncation = { limit: Infinity, side: "left" }
  * Errors: `RequestError` with param "input_text" for a text that is not to be cut and is so long that no tokenization
  * of it can fit.
  */
-export function encodeText(
-  client: EngineClient, text: string, addSpecialTokens: boolean, truncation: Truncation,
-): Prompt {
-  const { tokenizer } = client
+export async function encodeText(
+  { client, work }: Pick<ApiContext, "client" | "work">,
+  text: string,
+  addSpecialTokens: boolean,
+  truncation: Truncation,
+): Promise<Prompt> {
   const { maxModelLen } = client.model
-  const maxChars = Math.max(maxModelLen, truncation.limit ?? 0) * longestPiece(tokenizer)
+  const maxChars = Math.max(maxModelLen, truncation.limit ?? 0) * longestPiece(client.tokenizer)
   if (truncation.limit === null) {
     if (text.length > maxChars) {
       throw new RequestError(
@@ -69,10 +72,10 @@ export function encodeText(
         { param: "input_text", code: "context_length_exceeded" },
       )
     }
-    return { text, tokenIds: tokenizer.encode(text, { addSpecialTokens }) }
+    return { text, tokenIds: await work.encode(text, addSpecialTokens) }
   }
   const part = truncation.side === "left" ? text.slice(-maxChars) : text.slice(0, maxChars)
-  return { text, tokenIds: truncateText(tokenizer, part, addSpecialTokens, truncation) }
+  return { text, tokenIds: await truncateText(work, part, addSpecialTokens, truncation) }
 }
 
 export function truncateIds(tokenIds: readonly number[], { limit, side }: Truncation): readonly number[] {
@@ -81,13 +84,13 @@ export function truncateIds(tokenIds: readonly number[], { limit, side }: Trunca
 }
 
 /** Cuts the text's own tokens, so that what the tokenizer adds around them (BOS, EOS) stays. */
-function truncateText(
-  tokenizer: Tokenizer, text: string, addSpecialTokens: boolean, truncation: Truncation,
-): readonly number[] {
-  const ids = tokenizer.encode(text, { addSpecialTokens })
+async function truncateText(
+  work: TextWork, text: string, addSpecialTokens: boolean, truncation: Truncation,
+): Promise<readonly number[]> {
+  const ids = await work.encode(text, addSpecialTokens)
   const limit = truncation.limit ?? ids.length
   if (!addSpecialTokens || ids.length <= limit) return truncateIds(ids, truncation)
-  const own = tokenizer.encode(text, { addSpecialTokens: false })
+  const own = await work.encode(text, false)
   const numAdded = ids.length - own.length
   if (numAdded === 0 || numAdded >= limit) return truncateIds(ids, truncation)
   let numBefore = 0

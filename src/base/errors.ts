@@ -18,6 +18,7 @@ export type RequestErrorType =
   | "InternalServerError"
   | "NotImplementedError"
   | "RequestEntityTooLarge"
+  | "PermissionDeniedError"
   | "Unauthorized"
 
 /** OpenAI's names of errors that clients react to by themselves. */
@@ -28,7 +29,7 @@ export interface RequestErrorOptions {
   readonly type?: RequestErrorType
   readonly param?: string | null
   readonly code?: RequestErrorCode | null
-  readonly retryAfterSeconds?: number
+  readonly retryAfterSeconds?: number | null
 }
 
 export class RequestError extends Error {
@@ -52,8 +53,15 @@ export class RequestError extends Error {
   }
 }
 
+/** Words may repeat what a file says, and a file says what it likes. */
+const MAX_CONFIG_MESSAGE = 2000
+
 export class ConfigError extends Error {
   override readonly name = "ConfigError"
+
+  constructor(message: string) {
+    super(message.length > MAX_CONFIG_MESSAGE ? `${message.slice(0, MAX_CONFIG_MESSAGE)}...` : message)
+  }
 }
 
 /** A kernel library reported a failure: fatal for the engine. */

@@ -17,6 +17,8 @@ const MAX_DEPTH = 2000
 /** UTF-16 units of one string, and entries of one list. */
 const MAX_TEXT = 32 * 1024 * 1024
 const MAX_ENTRIES = 1_000_000
+/** Characters that a line is indented by. */
+const MAX_INDENT = 1000
 
 /** The template did what it may not, or asked for an error itself: the message is for the client. */
 export class TemplateError extends Error {
@@ -90,9 +92,20 @@ export class LimitedInterpreter extends Interpreter {
     const filter = node["filter"] as NodeFields
     const callee = filter.type === "CallExpression" ? (filter["callee"] as NodeFields) : filter
     if (callee["value"] === "string") return stringValue(pythonText(valueOf(node["operand"])))
+    if (callee["value"] === "indent" && filter.type === "CallExpression") this.#checkIndent(filter, environment)
     if (callee["value"] !== "tojson") return null
     const style = this.#jsonStyle(filter.type === "CallExpression" ? (filter["args"] as NodeFields[]) : [], environment)
     return stringValue(templateJson(valueOf(node["operand"]), style))
+  }
+
+  /** The library makes the indent before anybody can look at it. */
+  #checkIndent(filter: NodeFields, environment: Environment): void {
+    for (const arg of filter["args"] as NodeFields[]) {
+      const node = arg.type === "KeywordArgumentExpression" ? arg["value"] : arg
+      const { value } = this.evaluate(node as Node, environment) as RuntimeValue
+      if (typeof value !== "number" || value <= MAX_INDENT) continue
+      throw new TemplateError(`indent() by ${value} characters; the limit is ${MAX_INDENT}`)
+    }
   }
 
   #jsonStyle(args: readonly NodeFields[], environment: Environment): JsonStyle {

@@ -22,9 +22,9 @@ const LOGPROBS = "message.output_text.logprobs"
 const SHARE_FOR_OUTPUT = 0.25
 
 /** Errors: `RequestError` for whatever cannot be honoured, 404 for an earlier response that is not here. */
-export function planResponse(
+export async function planResponse(
   context: ApiContext, request: Request, body: ResponsesRequest, store: ResponseStore,
-): ResponseJob {
+): Promise<ResponseJob> {
   refuseUnsupported(body)
   refuseUnsupportedFields(body)
   const isStored = checkStorage(body, store)
@@ -34,14 +34,18 @@ export function planResponse(
   const conversation = conversationOf(body, store, owner)
   const { messages: whole } = conversation
   const id = `resp_${body.request_id ?? randomHex(16)}`
-  if (isStored && store.has(id)) {
-    throw new RequestError(`There is a response ${JSON.stringify(id)} already.`, { param: "request_id" })
-  }
-  const plan = (messages: readonly ChatMessage[]): ChatJob =>
+  if (isStored) refuseTaken(store, id)
+  const plan = (messages: readonly ChatMessage[]): Promise<ChatJob> =>
     planChat(context, request, chatRequest(body, tools, messages), { id, maxTokensField: "max_output_tokens" })
-  const chat = body.truncation === "auto" ? planTruncated(context, body, whole, plan) : plan(whole)
+  const chat = await (body.truncation === "auto" ? planTruncated(context, body, whole, plan) : plan(whole))
   const wantsLogprobs = (body.include ?? []).includes(LOGPROBS)
   return { id, owner, chat, body, conversation, toolNames: tools.names, wantsLogprobs, isStored }
+}
+
+/** Errors: `RequestError` for an id that another response has. */
+export function refuseTaken(store: ResponseStore, id: string): void {
+  if (!store.has(id)) return
+  throw new RequestError(`There is a response ${JSON.stringify(id)} already.`, { param: "request_id" })
 }
 
 function checkStorage({ store: wanted, background }: ResponsesRequest, store: ResponseStore): boolean {
@@ -81,21 +85,21 @@ export function chatRequest(
 }
 
 /** Drops the oldest messages, as few as let the prompt and its answer fit. The last one always stays. */
-function planTruncated(
+async function planTruncated(
   { client }: ApiContext,
   body: ResponsesRequest,
   conversation: readonly ChatMessage[],
-  plan: (messages: readonly ChatMessage[]) => ChatJob,
-): ChatJob {
+  plan: (messages: readonly ChatMessage[]) => Promise<ChatJob>,
+): Promise<ChatJob> {
   const { maxModelLen } = client.model
   const share = Math.floor(maxModelLen * SHARE_FOR_OUTPUT)
   const asked = body.max_output_tokens ?? maxModelLen
   // As much as could never be given asks for no more than nothing does.
   const most = maxModelLen - Math.max(1, asked < maxModelLen ? asked : share)
   const starts = startsOf(conversation)
-  const planFrom = (i: number): ChatJob | null => {
+  const planFrom = async (i: number): Promise<ChatJob | null> => {
     try {
-      const job = plan(conversation.slice(starts[i]))
+      const job = await plan(conversation.slice(starts[i]))
       return job.run.prompt.tokenIds.length <= most ? job : null
     } catch (error) {
       if (error instanceof RequestError && error.code === "context_length_exceeded") return null
@@ -103,16 +107,16 @@ function planTruncated(
     }
   }
   // Fewer messages never make a longer prompt, so the first start that fits is found by halving.
-  let fits: ChatJob | null = planFrom(0)
+  let fits: ChatJob | null = await planFrom(0)
   if (fits !== null) return fits
   let [from, to] = [1, starts.length - 1]
   while (from < to) {
     const middle = (from + to) >> 1
-    const job = planFrom(middle)
+    const job = await planFrom(middle)
     if (job === null) from = middle + 1
     else [to, fits] = [middle, job]
   }
-  return fits ?? planFrom(to) ?? plan(conversation.slice(starts.at(-1)))
+  return fits ?? await planFrom(to) ?? plan(conversation.slice(starts.at(-1)))
 }
 
 /** Where a conversation may be cut: never between a tool's call and its result. */

@@ -38,10 +38,10 @@ export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
   }
   const create = jsonHandler(ResponsesRequest, context, noteUnknown, (request, body) =>
     respond(context, store, request, body))
-  const count = jsonHandler(InputTokensRequest, context, noteUnknown, (request, body) =>
-    Response.json(countInput(context, store, request, body)))
-  const render = jsonHandler(ResponsesRequest, context, noteUnknown, (request, body) => {
-    const { chat } = planResponse(context, request, body, store)
+  const count = jsonHandler(InputTokensRequest, context, noteUnknown, async (request, body) =>
+    Response.json(await countInput(context, store, request, body)))
+  const render = jsonHandler(ResponsesRequest, context, noteUnknown, async (request, body) => {
+    const { chat } = await planResponse(context, request, body, store)
     return Response.json(rendered(chat, chat.run, request, body))
   })
   const listInput = (route: WithId): Response =>
@@ -90,15 +90,15 @@ export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
     })
 }
 
-function countInput(
+async function countInput(
   context: ApiContext, store: ResponseStore, request: Request, body: InputTokensRequest,
-): InputTokens {
+): Promise<InputTokens> {
   refuseUnsupported(body)
   refuseUnsupportedFields(body)
   const tools = responseTools(body.tools ?? [])
   noteIgnoredOf(context.warnOnce, body, tools)
   const { messages } = conversationOf(body, store, ownerOf(request))
-  const input_tokens = countPromptTokens(context, chatRequest(body, tools, messages))
+  const input_tokens = await countPromptTokens(context, chatRequest(body, tools, messages))
   return { object: "response.input_tokens", input_tokens }
 }
 
