@@ -122,22 +122,23 @@ async function ask(each: Case) {
     ...(tools === null ? {} : { tools: [{ name: "f", input_schema: schema }] }),
   }
   const post = (path: string, body: object) => api.post(path, body)
-  const [whole, chunks, response, events, block, blocks, raw] = await Promise.all([
+  const completion = { prompt: "hi", max_tokens: 2000 }
+  const [whole, chunks, response, events, block, blocks, raw, plain] = await Promise.all([
     post("/v1/chat/completions", chat), post("/v1/chat/completions", { ...chat, stream: true }),
     post("/v1/responses", item), post("/v1/responses", { ...item, stream: true }),
     post("/v1/messages", message), post("/v1/messages", { ...message, stream: true }),
-    post("/v1/completions", { prompt: "hi", max_tokens: 2000, ...limits }),
+    post("/v1/completions", { ...completion, ...limits }), post("/v1/completions", { ...completion, stop: each.stop }),
   ])
   return {
     api, chat: whole.json.choices[0], chunks: dataOf(chunks), response: response.json, events: dataOf(events),
-    message: block.json, blocks: dataOf(blocks), raw: raw.json.choices[0],
+    message: block.json, blocks: dataOf(blocks), raw: raw.json.choices[0], plain: plain.json.choices[0],
   }
 }
 
 test("a stream joins to the whole answer, whatever stops it where", async () => {
   await fc.assert(
     fc.asyncProperty(cases, async (each) => {
-      const { api, chat, chunks, response, events, message, blocks, raw } = await ask(each)
+      const { api, chat, chunks, response, events, message, blocks, raw, plain } = await ask(each)
       const [reasoning, tools] = each.parsers
       const schemas = new Map([["f", { type: "object", properties: { a: { type: "integer" } } }]])
       const shown = (parsed: JoinedAnswer) => said(each.showsReasoning ? parsed : { ...parsed, reasoning: "" })
@@ -157,14 +158,15 @@ test("a stream joins to the whole answer, whatever stops it where", async () => 
       const last = events.at(-1).response
       expect(saidInItems(last.output)).toEqual(streamed)
 
-      const inBlocks = saidInBlocks(blocks)
+      // Messages have neither `include_stop_str_in_output` nor `min_tokens`, and always show reasoning.
+      const inPieces = said(parseInPieces(setup, [plain.text]))
+      const inOne = said(parseWhole(setup, plain.text))
+      expect(saidInBlocks(blocks)).toEqual(inPieces)
       const texts = (type: string, key: string) =>
         message.content.filter((block: Json) => block.type === type).map((block: Json) => block[key]).join("")
       const uses = message.content.filter(({ type }: Json) => type === "tool_use")
-      if (streamed.calls.length === whole.calls.length) {
-        expect([texts("thinking", "thinking"), texts("text", "text")]).toEqual([inBlocks.reasoning, inBlocks.content])
-        expect(uses.map(({ name }: Json) => name)).toEqual(inBlocks.calls.map(([name]) => name))
-      } else expect([uses, texts("text", "text")]).toEqual([[], whole.content])
+      expect([texts("thinking", "thinking"), texts("text", "text")]).toEqual([inOne.reasoning, inOne.content])
+      expect(uses.map(({ name }: Json) => name)).toEqual(inOne.calls.map(([name]) => name))
       expect(blocks.at(-2).delta).toEqual({ stop_reason: message.stop_reason, stop_sequence: message.stop_sequence })
       expect(api.fake.engine.numUnfinished()).toBe(0)
     }),

@@ -17,7 +17,8 @@ class OtherThread implements TextWork {
     await Bun.sleep(0)
     this.isRunning = true
     try {
-      return work()
+      // As everything that goes from thread to thread.
+      return structuredClone(work())
     } finally {
       this.isRunning = false
     }
@@ -128,6 +129,16 @@ test("many words to avoid are refused before they are encoded", async () => {
   expect([status, json.error.param]).toEqual([400, "bad_words"])
   await Bun.sleep(0)
   expect(Math.max(0, ...turns)).toBeLessThanOrEqual(MAX_WORK_PER_TURN)
+})
+
+test("numbers of a large body go into the prompt as they are written", async () => {
+  const body = `{"messages":[{"role":"user","content":"${LONG}"},{"role":"assistant","tool_calls":[{"id":"a",
+    "type":"function","function":{"name":"f","arguments":{"id":2512292042121000001,"x":1.0}}}]}],
+    "chat_template":"{{ messages[1].tool_calls[0].function.arguments | tojson }}"}`
+  const trusting = makeApi({ api: { textThread: thread, trustRequestChatTemplate: true } })
+  const { json } = await trusting.send("POST", "/v1/chat/completions/render", body, { "content-type": "application/json" })
+  expect(new ToyTokenizer().decode(json.token_ids)).toBe('{"id": 2512292042121000001, "x": 1.0}')
+  expect(thread.sizes[0]).toBe(body.length)
 })
 
 test("little is done here, at once", async () => {

@@ -7,6 +7,7 @@ import { ChatRequest } from "../../../../src/api/schema/chat.ts"
 import { CompletionRequest } from "../../../../src/api/schema/completions.ts"
 import { LocalTextWork } from "../../../../src/api/work/text-work.ts"
 import { TextThread } from "../../../../src/api/work/text-thread.ts"
+import { withNumberTexts } from "../../../../src/base/json-number.ts"
 import { startTextThread } from "../../../../src/start-text-thread.ts"
 import { safetensorsFile, TempDir } from "../../model/files.ts"
 import { byteLevelJson, tinyTokenizer } from "../../text/tiny.ts"
@@ -46,6 +47,7 @@ test("gives what the work gives on this thread", async () => {
   const bodies = [
     '{"prompt":["a","\\ud800"],"n":"2","seed":18446744073709551615,"x":[1,-0,1e999,1.5]}',
     '{"messages":[{"role":"user","content":"a","__proto__":{"b":1}}]}', '{"neither":1}',
+    '{"messages":[],"tools":[{"type":"function","function":{"name":"f","parameters":{"default":1.0}}}],"seed":1.0}',
   ]
   for (const body of bodies) {
     const wanted = await here.parse(bytes(body), SHAPES, DEFAULT_BODY_LIMITS)
@@ -55,11 +57,22 @@ test("gives what the work gives on this thread", async () => {
 
 test("refuses as the work refuses on this thread", async () => {
   const here = new LocalTextWork(await tinyTokenizer(TINY))
-  for (const body of ["", "{", '{"prompt":[{}]}', "[".repeat(300), '{"messages":[{"role":1}]}']) {
+  for (const body of ["", "{", '{"prompt":[{}]}', "[".repeat(300), '{"messages":[{"role":1}]}',
+    `{"messages":[],"x":${"9".repeat(4301)}}`, `{"messages":[],"x":[${"1.0,".repeat(100_000)}1.0]}`]) {
     const wanted: Error = await here.parse(bytes(body), SHAPES, DEFAULT_BODY_LIMITS).then(() => null!, (error) => error)
     const got: Error = await thread.parse(bytes(body), SHAPES, DEFAULT_BODY_LIMITS).then(() => null!, (error) => error)
     expect({ ...got, message: got.message }).toEqual({ ...wanted, message: wanted.message })
   }
+})
+
+test("tells the numbers of a body as they are written, which the body itself cannot carry", async () => {
+  const text = '{"messages":[{"role":"user","content":"a"}],"documents":[{"id":2512292042121000001,"x":[1.0,0.5]}],' +
+    '"seed":18446744073709551615,"temperature":1.0}'
+  const { body, numbers } = await thread.parse(bytes(text), SHAPES, DEFAULT_BODY_LIMITS)
+  expect(JSON.stringify(body)).not.toContain("2512292042121000001")
+  const exact = withNumberTexts(body, numbers) as ChatRequest
+  expect(JSON.stringify(exact.documents)).toBe('[{"id":2512292042121000001,"x":[1.0,0.5]}]')
+  expect([exact.temperature, exact.seed]).toEqual([1, "18446744073709551615"])
 })
 
 test("a body in a part of a buffer leaves the rest of it alone", async () => {
