@@ -20,6 +20,11 @@ SIM_SECONDS ?= 30
 # Random requests against the server, and how long they may take: make soak SEED=7 COUNT=1000
 COUNT ?= 10000
 SOAK_SECONDS ?= 1200
+# What `make fuzz` runs, all or one of it, and how long: make fuzz SEED=7 TARGET=gguf FUZZ_SECONDS=600
+TARGET ?=
+FUZZ_SECONDS ?= 180
+# What the sanitized libraries need in their process before anything else.
+ASAN_LIBRARY = $(shell $(or $(CXX),g++) -print-file-name=libasan.so)
 # Servers that `make bench-peers` compares with, and where they are installed.
 PEERS ?= llama.cpp
 PEERS_DIR ?= build/peers
@@ -126,6 +131,17 @@ sim: deps ## Run the simulator: SEED= SIM_SECONDS=
 soak: build ## Play random requests with clients of all kinds: SEED= COUNT= SOAK_SECONDS=
 	$(if $(SEED),SEED=$(SEED) )COUNT=$(COUNT) SECONDS=$(SOAK_SECONDS) $(BUN) test/soak/run.ts
 
+.PHONY: sanitized
+sanitized: deps ## Build the kernel libraries with sanitizers into build/sanitized/lib
+	@$(MAKE) --no-print-directory -f native/build.mk -j$(JOBS) DNNL_ROOT=$(DNNL_ROOT) SANITIZE=address,undefined \
+	  NATIVE_BUILD=build/sanitized NATIVE_LIB=build/sanitized/lib native
+
+.PHONY: fuzz
+fuzz: build $(if $(filter-out native,$(TARGET)),,sanitized) ## Feed damaged files, requests and calls to their readers: SEED= FUZZ_SECONDS= TARGET=
+	$(if $(filter native,$(TARGET)),,SEED=$(SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) TARGET=$(TARGET) $(BUN) test/fuzz/run.ts)
+	$(if $(filter-out native,$(TARGET)),,SEED=$(SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) LIB_DIR=build/sanitized/lib \
+	  BAOZI_ALLOCATOR=$(ASAN_LIBRARY) LD_PRELOAD=$(ASAN_LIBRARY) ASAN_OPTIONS=detect_leaks=0 $(BUN) test/fuzz/native-run.ts)
+
 .PHONY: bench
 bench: build $(if $(MODEL),,model) ## Measure dist/baozi with MODEL=: prefill, decode, HTTP with 1 to 64 streams, start
 	$(BUN) test/bench/peers.ts --rounds 1 $(if $(MODEL),--model "$(MODEL)") $(ARGS)
@@ -134,6 +150,10 @@ bench: build $(if $(MODEL),,model) ## Measure dist/baozi with MODEL=: prefill, d
 bench-peers: build ## The same beside llama.cpp (PEERS=llama.cpp,vllm,openvino,mistral.rs,amd-pace), on the same weights, turn by turn
 	tools/install_peers.sh "$(PEERS_DIR)" $(subst $(comma), ,$(PEERS))
 	$(BUN) test/bench/peers.ts --peers-dir "$(PEERS_DIR)" --peers "$(PEERS)" $(ARGS)
+
+.PHONY: bench-abuse
+bench-abuse: build $(if $(MODEL),,model) ## Measure what others feel of requests that cost as much as one can
+	$(BUN) test/bench/abuse.ts $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 # ---- Clean ----------------------------------------------------------------------------------------------------------
 

@@ -294,10 +294,15 @@ export class MappedFile {
     return new Uint8Array(toArrayBuffer((this.address + offset) as Pointer, 0, bytes))
   }
 
-  /** Gives the pages of `[offset, offset + bytes)` back to the system. */
+  /**
+   * Gives the pages of `[offset, offset + bytes)`, which have been read, back to the system. Errors: `ConfigError`
+   * where the file has become shorter meanwhile.
+   */
   release(offset: number, bytes: number): void {
     const args = new Args("fileRange", { data: this.address + offset, bytes })
-    this.#library.check(this.#library.symbols.bz_file_release(args.address), "bz_file_release")
+    const status = this.#library.symbols.bz_file_release(args.address)
+    if (status === STATUS.io) throw new ConfigError(`${this.path}: ${this.#library.lastError()}`)
+    this.#library.check(status, "bz_file_release")
   }
 
   unmap(): void {

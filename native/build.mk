@@ -10,7 +10,13 @@ NATIVE_BUILD := build/native
 NATIVE_LIB := build/lib
 NATIVE_ARCH := $(firstword $(subst -, ,$(shell $(CXX) -dumpmachine)))
 
-NATIVE_CXXFLAGS := -std=c++20 -O3 -g1 -fPIC -fvisibility=hidden -Wall -Wextra -Wno-psabi -MMD -MP
+# SANITIZE=address,undefined builds libraries that end the process at the first access outside of an object, overflow or
+# misuse. To be given with NATIVE_BUILD and NATIVE_LIB of their own; their process needs the sanitizer's library first.
+SANITIZE ?=
+SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+NATIVE_CXXFLAGS := -std=c++20 $(if $(SANITIZE),-O1,-O3) -g1 -fPIC -fvisibility=hidden -Wall -Wextra -Wno-psabi \
+  -MMD -MP $(SANITIZE_FLAGS)
 CPU_CXXFLAGS := $(NATIVE_CXXFLAGS) -fopenmp -I$(DNNL_ROOT)/include
 REF_CXXFLAGS := $(NATIVE_CXXFLAGS) -ffp-contract=off
 # Kernels state their order of operations themselves, except that a * b + c may be one instruction.
@@ -51,15 +57,16 @@ native-clean:
 
 $(NATIVE_LIB)/libbaozi_ref.so: $(REF_OBJ)
 	@mkdir -p $(@D)
-	$(CXX) -shared -Wl,--no-undefined -o $@ $^
+	$(CXX) -shared $(SANITIZE_FLAGS) -Wl,--no-undefined -o $@ $^
 
 $(NATIVE_LIB)/libbaozi_null.so: $(NULL_OBJ)
 	@mkdir -p $(@D)
-	$(CXX) -shared -Wl,--no-undefined -o $@ $^
+	$(CXX) -shared $(SANITIZE_FLAGS) -Wl,--no-undefined -o $@ $^
 
 $(NATIVE_LIB)/libbaozi_cpu.so: $(CPU_OBJ) $(KERNEL_OBJ)
 	@mkdir -p $(@D)
-	$(CXX) -shared -fopenmp -Wl,--no-undefined -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../deps/onednn/lib' -o $@ $^ -L$(DNNL_ROOT)/lib -ldnnl
+	$(CXX) -shared $(SANITIZE_FLAGS) -fopenmp -Wl,--no-undefined \
+	  -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../deps/onednn/lib' -o $@ $^ -L$(DNNL_ROOT)/lib -ldnnl
 
 $(NATIVE_BUILD)/ref/%.o: native/%.cc native/build.mk
 	@mkdir -p $(@D)

@@ -10,7 +10,7 @@ import { runServeBench } from "./bench/serve/run.ts"
 import { describeShares, measureShares } from "./bench-serve-shares.ts"
 import type { BenchConfig } from "./cli/bench-options.ts"
 import { resolveModel } from "./model/resolve.ts"
-import { tokenizerOf } from "./load-text.ts"
+import { tokenizerOf } from "./tokenizer-of.ts"
 import type { Tokenizer } from "./text/tokenizer.ts"
 
 /** Ids below this are often special ones. */

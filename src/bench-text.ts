@@ -8,7 +8,7 @@ import type { BenchConfig } from "./cli/bench-options.ts"
 import type { ServeConfig } from "./cli/serve-options.ts"
 import { loadStepEngine } from "./load-step-engine.ts"
 import { modelPathOf } from "./serve.ts"
-import { tokenizerOf } from "./load-text.ts"
+import { tokenizerOf } from "./tokenizer-of.ts"
 
 /**
  * Tokens of a step of `fidelity`, in which each of its two models keeps logits of [tokens, V]; and the rows that the

@@ -21,7 +21,7 @@ import type { ServeConfig } from "./cli/serve-options.ts"
 import { systemMemory } from "./exec/system-memory.ts"
 import { withStepEngine } from "./load-step-engine.ts"
 import { modelPathOf } from "./serve.ts"
-import { tokenizerOf } from "./load-text.ts"
+import { tokenizerOf } from "./tokenizer-of.ts"
 
 export const benchActions: BenchActions = {
   limits, latency, throughput, perplexity: benchPerplexity, fidelity: benchFidelity, engine: benchEngine,

@@ -3,14 +3,11 @@ import { readFileSync } from "node:fs"
 import { present } from "./base/assert.ts"
 import { ConfigError } from "./base/errors.ts"
 import type { ModelSource } from "./model/load/checkpoint.ts"
-import { openModel } from "./model/load/open.ts"
-import { readOnlyMapping } from "./model/load/read-only-mapping.ts"
 import { ChatTemplate } from "./text/chat-template.ts"
 import { ChatTemplates } from "./text/chat-templates.ts"
 import { findChatTemplates, findGgufChatTemplates, type TemplateSources } from "./text/find-chat-template.ts"
-import { loadTokenizerFromGguf } from "./text/gguf-tokenizer.ts"
-import { loadTokenizerFromDirectory } from "./text/load-tokenizer.ts"
 import type { Tokenizer } from "./text/tokenizer.ts"
+import { loadTokenizer, tokenizerDirectory } from "./tokenizer-of.ts"
 
 export interface TextOptions {
   /** A directory with another tokenizer, or null for the model's own. */
@@ -30,34 +27,8 @@ export interface ModelText {
 export async function loadText(options: TextOptions, source: ModelSource): Promise<ModelText> {
   const tokenizer = await loadTokenizer(options.tokenizerPath, source, options.onWarning)
   const directory = tokenizerDirectory(options.tokenizerPath, source)
-  const sources = directory !== null ? findChatTemplates(directory) : findGgufChatTemplates(ggufMetadata(source))
+  const sources = directory !== null ? findChatTemplates(directory) : findGgufChatTemplates(present(source.ggufMetadata, "metadata of a GGUF file"))
   return { tokenizer, chatTemplates: chooseTemplates(options.chatTemplate, sources) }
-}
-
-/** The tokenizer of a model that is not otherwise needed. Errors: `ConfigError`. */
-export async function tokenizerOf(tokenizerPath: string | null, modelPath: string): Promise<Tokenizer> {
-  const source = openModel(modelPath, readOnlyMapping)
-  try {
-    return await loadTokenizer(tokenizerPath, source)
-  } finally {
-    source.checkpoint.close()
-  }
-}
-
-/** The tokenizer of another directory, or the model's own. */
-async function loadTokenizer(
-  tokenizerPath: string | null, source: ModelSource, warn?: (line: string) => void,
-): Promise<Tokenizer> {
-  const directory = tokenizerDirectory(tokenizerPath, source)
-  return directory !== null ? loadTokenizerFromDirectory(directory) : loadTokenizerFromGguf(ggufMetadata(source), warn)
-}
-
-function tokenizerDirectory(tokenizerPath: string | null, source: ModelSource): string | null {
-  return tokenizerPath ?? (source.kind === "safetensors" ? source.path : null)
-}
-
-function ggufMetadata(source: ModelSource): ReadonlyMap<string, unknown> {
-  return present(source.ggufMetadata, "metadata of a GGUF file")
 }
 
 /** `asked` is --chat-template: it is then the template of every chat, whatever the chat brings. */

@@ -20,6 +20,7 @@ import { isLocal, serverInfo } from "./server-info.ts"
 import { REASONING_FORMATS } from "./text/answer/reasoning-formats.ts"
 import { startTraceExport } from "./trace-export.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
+import { startTextThread } from "./start-text-thread.ts"
 
 /** What a program that Ctrl-C ended says. */
 const EXIT_INTERRUPTED = 130
@@ -32,7 +33,8 @@ export async function serve(config: ServeConfig): Promise<number> {
   const signal = firstSignal(log)
   const http = serverOptions(config, log)
   await checkAddress(http)
-  const loading = startEngine(startOptions(config, log))
+  const engineOptions = startOptions(config, log)
+  const loading = startEngine(engineOptions)
   const early = await Promise.race([loading.then(() => null), signal])
   if (early !== null) {
     // The thread that loads is in native code, and ends with the process.
@@ -41,11 +43,13 @@ export async function serve(config: ServeConfig): Promise<number> {
     return 0
   }
   const engine = await loading
+  const { tokenizerPath, engine: { modelPath } } = engineOptions
+  const textThread = startTextThread({ tokenizerPath, modelPath })
   const traces = startTraceExport({
     endpoint: config.otlpTracesEndpoint, version: VERSION, model: engine.model.servedNames[0] ?? engine.model.root,
     env: process.env, log,
   })
-  const server = await startServer({ ...http, onRecord: traces.onRecord }, engine)
+  const server = await startServer({ ...http, textThread, onRecord: traces.onRecord }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
   const reason = await untilTheEnd(engine, signal, log)
@@ -53,6 +57,7 @@ export async function serve(config: ServeConfig): Promise<number> {
   log[hasDied ? "error" : "info"](`stopping: ${reason}`)
   await engine.shutdown(config.shutdownTimeout * 1000)
   await server.stop()
+  textThread.stop()
   await traces.stop()
   return hasDied ? 1 : 0
 }
@@ -68,21 +73,30 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
       allowedMethods: config.allowedMethods.length > 0 ? config.allowedMethods : ["*"],
       allowedHeaders: config.allowedHeaders.length > 0 ? config.allowedHeaders : ["*"],
     },
+    allowedHosts: allowedHosts(config),
     enableRequestIdHeaders: config.enableRequestIdHeaders, sseKeepAliveMs: config.ssePingInterval * 1000,
     streamResume: { seconds: config.streamResumeSeconds, bytes: config.streamResumeBytes },
     responseStore: { maxResponses: config.maxStoredResponses, maxBytes: config.maxStoredResponseBytes },
     enablePerRequestMetrics: config.enablePerRequestMetrics, accessLog: !config.disableAccessLog,
+    logsCacheMisses: config.logLevel === "debug",
     quietPaths: config.disableAccessLogForEndpoints,
     devMode: config.enableDevEndpoints ?? (config.apiKey.length > 0 || isLocal(config)),
     enableTokenizerInfo: config.enableTokenizerInfoEndpoint, serverInfo: serverInfo(config),
     reasoningParser: config.reasoningParser,
     toolParser: config.enableAutoToolChoice ? config.toolCallParser : null,
     excludeToolsWhenToolChoiceNone: config.excludeToolsWhenToolChoiceNone,
-    requestLimits: config, maxBodyBytes: config.maxBodyBytes, responseRole: config.responseRole,
+    maxBodyBytes: config.maxBodyBytes, requestLimits: config,
+    bodyLimits: { maxDepth: config.maxBodyDepth, maxValues: config.maxBodyValues, maxNumbers: config.maxBodyNumbers },
+    responseRole: config.responseRole,
     defaultChatTemplateKwargs: config.defaultChatTemplateKwargs,
     trustRequestChatTemplate: config.trustRequestChatTemplate, returnTokensAsTokenIds: config.returnTokensAsTokenIds,
     numDroppedLogLines: () => stderr.numDropped,
   }
+}
+
+/** Beside what was allowed: the name that the server was told to listen on. No browser reaches a Unix socket. */
+function allowedHosts({ allowedHosts, host, uds }: ServeConfig): readonly string[] {
+  return uds === null ? [...allowedHosts, host] : ["*"]
 }
 
 function tlsFiles({ sslCertfile, sslKeyfile, sslCaCerts }: ServeConfig): TlsFiles | null {

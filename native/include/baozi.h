@@ -117,7 +117,8 @@ typedef struct bz_mem_touch_args {
 } bz_mem_touch_args;
 BZ_API bz_status bz_mem_touch(bz_stream *stream, const bz_mem_touch_args *args);
 
-/* bz_file_map: maps a whole file read-only. Errors BZ_EIO with the system's words. */
+/* bz_file_map: maps a whole file read-only. What is read behind the end of a file that has become shorter since is
+** zero, and the next bz_file_release tells. Errors BZ_EIO with the system's words. */
 typedef struct bz_file_map_args {
   uint32_t args_bytes;
   uint32_t reserved;
@@ -126,7 +127,8 @@ typedef struct bz_file_map_args {
   uint64_t out_bytes;     /* written */
 } bz_file_map_args;
 BZ_API bz_status bz_file_map(bz_file_map_args *args);
-/* Gives the pages inside [data, data + bytes) back to the system: they are read again from the file if touched. */
+/* Gives the pages inside [data, data + bytes) back to the system: they are read again from the file if touched. To be
+** called when a range has been read. Errors BZ_EIO where something of the file was read that is no longer there. */
 typedef struct bz_file_range_args {
   uint32_t args_bytes;
   uint32_t reserved;

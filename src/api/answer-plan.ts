@@ -4,18 +4,20 @@ import type { ToolSchemas } from "../text/answer/tool-format.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import type { AnswerKind } from "./answer-kinds.ts"
 import type { AnswerPlan } from "./answer.ts"
+import type { ApiContext } from "./context.ts"
 import type { Prompt } from "./prompt.ts"
 import type { ChatRequest } from "./schema/chat.ts"
 import { isRecord } from "./schema/coerce.ts"
 import type { Tools } from "./tools.ts"
 
 /** `variables`: those of the chat template. */
-export function planAnswer(
-  kind: AnswerKind, body: ChatRequest, prompt: Prompt,
-  { tokenizer, variables }: { tokenizer: Tokenizer; variables: Readonly<Record<string, unknown>> },
-): AnswerPlan {
+export async function planAnswer(
+  { client, work }: Pick<ApiContext, "client" | "work">, kind: AnswerKind, body: ChatRequest, prompt: Prompt,
+  variables: Readonly<Record<string, unknown>>,
+): Promise<AnswerPlan> {
   const { reasoning } = kind.format
-  const begins = reasoning !== null && beginsWithReasoning(reasoning, lastTurn(kind, prompt, tokenizer), variables)
+  const lastTurn = reasoning === null ? "" : await work.decode(lastTurnIds(kind, prompt, client.tokenizer))
+  const begins = reasoning !== null && beginsWithReasoning(reasoning, lastTurn, variables)
   return {
     kind,
     start: { beginsWithReasoning: begins, tools: toolSchemas(body.tools ?? []) },
@@ -25,9 +27,9 @@ export function planAnswer(
 }
 
 /** The prompt behind its last special token, which begins the answer's turn; marks of reasoning do not count. */
-function lastTurn({ keptTokenIds }: AnswerKind, { tokenIds }: Prompt, tokenizer: Tokenizer): string {
+function lastTurnIds({ keptTokenIds }: AnswerKind, { tokenIds }: Prompt, tokenizer: Tokenizer): readonly number[] {
   const start = tokenIds.findLastIndex((id) => tokenizer.isSpecial(id) && !keptTokenIds.includes(id))
-  return tokenizer.decode(tokenIds.slice(start + 1))
+  return tokenIds.slice(start + 1)
 }
 
 function toolSchemas(tools: Tools): ToolSchemas {

@@ -35,9 +35,14 @@ export class Answer {
     this.#counter = marks === null ? null : new ReasoningTokenCounter(marks, plan!.start.beginsWithReasoning)
   }
 
-  /** Calls that can be run: of one that was cut off nobody knows what it would have been. */
+  /** Calls that can be run: nobody knows what one would have been that was cut off, or whose arguments are no JSON. */
   get hasWholeCalls(): boolean {
-    return this.#parser !== null && this.#parser.numCalls > 0 && !this.#parser.isCutOff
+    return this.#parser !== null && this.#parser.numCalls > 0 && !this.#hasBrokenCall
+  }
+
+  get #hasBrokenCall(): boolean {
+    const broken = this.#parser?.firstBrokenCall ?? null
+    return broken !== null && (broken === 0 || this.#plan?.isOneCall !== true)
   }
 
   /** It has ended inside of a call's arguments. */
@@ -60,6 +65,16 @@ export class Answer {
       for (const part of this.#parser.end()) addPart(parts, part)
     }
     return parts.filter((part) => this.#isShown(part)).map((part) => this.#withId(part))
+  }
+
+  /** The parts of an answer that comes whole. Where one of its calls cannot be run, all of them are text. */
+  takeWhole(output: ChoiceOutput): readonly ReplyPart[] {
+    const parts = this.take(output)
+    if (this.#plan === null || !this.#hasBrokenCall) return parts
+    const raw = new AnswerParser(this.#plan.kind.format.withRawCalls, this.#plan.start)
+    const again = raw.push(output.text)
+    for (const part of raw.end()) addPart(again, part)
+    return again.filter((part) => this.#isShown(part)).map((part) => this.#withId(part))
   }
 
   #isShown(part: AnswerPart): boolean {

@@ -4,6 +4,7 @@ import type { EngineClient } from "../engine/engine-client.ts"
 import { answerKinds } from "./answer-kinds.ts"
 import { ApiKeys } from "./auth.ts"
 import { anthropicApi } from "./anthropic/anthropic-api.ts"
+import { PrefixHistory } from "./cache-miss/prefix-history.ts"
 import { chatBatchApi } from "./chat-batch.ts"
 import { chatApi } from "./chat.ts"
 import { completionsApi } from "./completions.ts"
@@ -12,15 +13,18 @@ import type { ApiContext, ApiOptions } from "./context.ts"
 import { allowReading, preflight } from "./cors.ts"
 import { devApi } from "./dev.ts"
 import { docsApi } from "./docs.ts"
-import { earlyRefusal } from "./early-refusal.ts"
+import { earlyRefusal, refusalResponse } from "./early-refusal.ts"
 import { errorResponse } from "./errors.ts"
 import { systemFingerprint } from "./fingerprint.ts"
 import { HttpMetrics } from "./http-metrics.ts"
 import { invocationsApi } from "./invocations.ts"
+import { logOnce } from "./log-once.ts"
 import { modelsApi } from "./models.ts"
 import { observed } from "./observed.ts"
 import { opsApi } from "./ops.ts"
 import type { DescribedRoute } from "./openapi.ts"
+import { foreignRefusal } from "./origin-guard.ts"
+import { badPath, isPercentEncoded } from "./path.ts"
 import { randomHex } from "./request-id.ts"
 import { StreamStore } from "./resumable.ts"
 import { streamsApi } from "./streams.ts"
@@ -29,6 +33,9 @@ import { responsesApi } from "./responses/responses-api.ts"
 import { tokenizeApi } from "./tokenize.ts"
 import { tokenizerInfoApi } from "./tokenizer-info.ts"
 import { unknownFieldLog } from "./unknown-fields.ts"
+import { OffloadedTextWork } from "./work/offloaded-text-work.ts"
+import { LocalTextWork } from "./work/text-work.ts"
+import type { TextWork } from "./work/text-work.ts"
 
 export interface App {
   /** Never rejects: whatever goes wrong is an answer. */
@@ -45,20 +52,29 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   const keys = new ApiKeys(merged.apiKeys, merged.guardsEveryRoute ? [] : OPEN_PATHS)
   const streams = new StreamStore(merged.streamResume)
   const answers = answerKinds(merged, client.tokenizer)
-  const routes = buildRoutes({ client, options: merged, fingerprint, httpMetrics, streams, answers })
+  const warnOnce = logOnce(merged.log)
+  const prefixHistory = new PrefixHistory()
+  const work = textWork(client, merged)
+  const routes = buildRoutes({
+    client, options: merged, fingerprint, httpMetrics, streams, answers, warnOnce, prefixHistory, work,
+  })
   const methods = methodsByPath(routes)
   const patternOf = patternFinder([...methods.keys()])
 
   const answer = async (request: Request): Promise<Response> => {
     const { method, url } = request
     const path = new URL(url).pathname
+    if (!isPercentEncoded(path)) return badPath(path)
     if (!keys.mayPass(path, request)) return earlyRefusal(path, 401)
     const handler = methods.has(path) ? path : patternOf(path)
     const refusal = refuseMethod(path, methods.get(handler), method)
     const routed = () => refusal ?? routes.handle(request).catch((error) => errorResponse(error, merged.log))
     return httpMetrics.measure({ handler: methods.has(handler) ? handler : "none", request }, routed)
   }
+  const guard = { allowedHosts: merged.allowedHosts, allowedOrigins: merged.cors.allowedOrigins }
   const handle = async (request: Request): Promise<Response> => {
+    const foreign = merged.apiKeys.length === 0 ? foreignRefusal(request.headers, guard) : null
+    if (foreign !== null) return refusalResponse(new URL(request.url).pathname, foreign)
     const asked = preflight(merged.cors, request)
     if (asked !== null) return asked
     const response = await answer(request)
@@ -69,6 +85,11 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
     return response
   }
   return { handle: observed(handle, merged, client) }
+}
+
+function textWork({ tokenizer }: EngineClient, { textThread }: ApiOptions): TextWork {
+  const here = new LocalTextWork(tokenizer)
+  return textThread === null ? here : new OffloadedTextWork(here, textThread)
 }
 
 function buildRoutes(context: ApiContext) {

@@ -1,17 +1,16 @@
-/** Reads a JSON request body: its size bounded before it is in memory, its bytes checked to be UTF-8. */
+/** Takes in a request's body: its size bounded before it is in memory. */
 import { RequestError } from "../base/errors.ts"
-import { isNestedDeeper, MAX_NESTING } from "../base/nesting.ts"
 import { ClientGoneError } from "./errors.ts"
-import { shapeError } from "./schema/parse.ts"
 
 /** A refused body is read and dropped up to this size, so that clients which send before they listen see the answer. */
 const MAX_DRAINED_BYTES = 512 * 1024 * 1024
 
 /**
- * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type, an empty
- * body, bytes that are not UTF-8, text that is not JSON or too deep.
+ * The bytes of a body that says it is JSON.
+ *
+ * Errors: `ClientGoneError`; `RequestError` 413 above `maxBytes`; 400 "Bad Request" for another content type.
  */
-export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+export async function readJsonBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase()
   const bytes = await readBytes(request, maxBytes)
   if (mediaType !== "application/json") {
@@ -19,8 +18,7 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
       type: "Bad Request",
     })
   }
-  if (bytes.length === 0) throw shapeError("body", "Field required")
-  return parseJson(decodeUtf8(bytes))
+  return bytes
 }
 
 const readListeners = new WeakMap<Request, () => void>()
@@ -33,15 +31,15 @@ export function onceRead(request: Request, listener: () => void): void {
 
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0)
-  const chunks: Uint8Array[] = []
+  const kept = new KeptBytes(declared <= maxBytes ? declared : 0)
   let total = 0
   try {
     const body = declared > MAX_DRAINED_BYTES ? null : request.body
     for await (const chunk of body ?? []) {
       total += chunk.length
       if (total > MAX_DRAINED_BYTES) break
-      if (total > maxBytes || declared > maxBytes) chunks.length = 0
-      else chunks.push(chunk)
+      if (total > maxBytes || declared > maxBytes) kept.drop()
+      else kept.append(chunk)
     }
   } catch {
     throw new ClientGoneError("the client closed its connection while it sent the body")
@@ -53,41 +51,43 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
       type: "RequestEntityTooLarge",
     })
   }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  return kept.bytes()
 }
 
-function decodeUtf8(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
-  } catch {
-    throw shapeError("body", "The body is not valid UTF-8")
+/** The body so far, in one piece: chunks that are joined at the end would be in memory twice. */
+class KeptBytes {
+  readonly #expected: number
+  #bytes = new Uint8Array()
+  #length = 0
+
+  constructor(expected: number) {
+    this.#expected = expected
   }
-}
 
-function parseJson(text: string): unknown {
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch (error) {
-    throw shapeError("body", `JSON decode error: ${error instanceof Error ? error.message : String(error)}`)
+  append(chunk: Uint8Array<ArrayBuffer>): void {
+    const length = this.#length + chunk.length
+    if (this.#length === 0) {
+      this.#bytes = chunk
+    } else {
+      if (length > this.#bytes.length) this.#grow(length)
+      this.#bytes.set(chunk, this.#length)
+    }
+    this.#length = length
   }
-  if (isNestedDeeper(body, MAX_NESTING)) throw shapeError("body", `The body is nested more than ${MAX_NESTING} deep`)
-  return hasWideSeed(body) ? parseKeepingSeed(text) : body
-}
 
-function hasWideSeed(body: unknown): body is { seed: number } {
-  if (typeof body !== "object" || body === null || !("seed" in body)) return false
-  return Number.isInteger(body.seed) && !Number.isSafeInteger(body.seed)
-}
-
-/** A 64-bit seed does not fit into a double: the top-level `seed` comes back as its digits. */
-function parseKeepingSeed(text: string): unknown {
-  const digits = new Map<unknown, string>()
-  const keep = function (this: unknown, key: string, value: unknown, context?: { source?: string }): unknown {
-    if (key === "seed" && context?.source !== undefined) digits.set(this, context.source)
-    return value
+  #grow(length: number): void {
+    // A client that tells no length is given twice as much each time.
+    const larger = new Uint8Array(length <= this.#expected ? this.#expected : length * 2)
+    larger.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = larger
   }
-  const body = JSON.parse(text, keep) as Record<string, unknown>
-  const seed = digits.get(body)
-  return seed === undefined || !/^-?\d+$/.test(seed) ? body : { ...body, seed }
+
+  drop(): void {
+    this.#bytes = new Uint8Array()
+    this.#length = 0
+  }
+
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
 }

@@ -5,7 +5,7 @@ import type { ChatJob } from "./chat-job.ts"
 import { planChat } from "./chat-plan.ts"
 import { batchResponse } from "./chat-response.ts"
 import type { ApiContext } from "./context.ts"
-import { abortWith, collectAll } from "./generation.ts"
+import { abortWith, collectAll, refuseGone } from "./generation.ts"
 import { checkModel } from "./model-name.ts"
 import { generationFor, jsonHandler } from "./opening.ts"
 import { operation } from "./openapi.ts"
@@ -30,20 +30,25 @@ async function chats(context: ApiContext, request: Request, body: BatchChatReque
   refuseForeign(body, BatchChatRequest, ChatRequest)
   checkModel(context.client.model, body.model)
   const id = requestId("chatcmpl", request, body.request_id)
-  const jobs = body.messages.map((messages, i) => planOne(context, request, { ...body, messages }, { id, i }))
-  const generation = generationFor(request, body, id, jobs.map(({ run }) => run))
+  const jobs: ChatJob[] = []
+  // One after the other, so that the texts of other requests come in between.
+  for (const [i, messages] of body.messages.entries()) {
+    refuseGone(request)
+    jobs.push(await planOne(context, request, { ...body, messages }, { id, i }))
+  }
+  const generation = generationFor(context, request, body, id, jobs.map(({ run }) => run))
   return Response.json(batchResponse(jobs, await collectAll(context.client, generation, abortWith(request).signal)))
 }
 
 /** Errors: those of `planChat`, which tell the conversation. */
-function planOne(
+async function planOne(
   context: ApiContext, request: Request, body: ChatRequest, { id, i }: { id: string; i: number },
-): ChatJob {
+): Promise<ChatJob> {
   try {
-    return planChat(context, request, body, { id })
+    return await planChat(context, request, body, { id })
   } catch (error) {
     if (!(error instanceof RequestError)) throw error
-    const { message, status, type, param } = error
-    throw new RequestError(`Conversation ${i}: ${message}`, { status, type, param })
+    const { message, status, type, param, code } = error
+    throw new RequestError(`Conversation ${i}: ${message}`, { status, type, param, code })
   }
 }

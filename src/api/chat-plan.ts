@@ -26,9 +26,9 @@ export interface ChatPlanOptions {
 }
 
 /** Errors: `RequestError` for whatever cannot be honoured. */
-export function planChat(
+export async function planChat(
   context: ApiContext, request: Request, body: ChatRequest, options: ChatPlanOptions = {},
-): ChatJob {
+): Promise<ChatJob> {
   const { client } = context
   checkModel(client.model, body.model)
   const report = reportOptions(body, context)
@@ -41,7 +41,7 @@ export function planChat(
   const beamSearch = beamSearchFor(body, sampling, client)
   const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
   const reasoningEffort = body.reasoning_effort ?? null
-  const prompt = chatPrompt(context, body, { tools: tools.shown, reasoningEffort }, truncation)
+  const prompt = await chatPrompt(context, body, { tools: tools.shown, reasoningEffort }, truncation)
   const role = answerRole(context, body)
   const last = body.messages.at(-1)
   return {
@@ -50,9 +50,9 @@ export function planChat(
     model: servedName(client.model),
     fingerprint: context.fingerprint,
     run: { prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) },
-    answer: kind === null ? null : planAnswer(kind, body, prompt, {
-      tokenizer: client.tokenizer, variables: templateVariables(context, body, reasoningEffort),
-    }),
+    answer: kind === null
+      ? null
+      : await planAnswer(context, kind, body, prompt, templateVariables(context, body, reasoningEffort)),
     report,
     numTopLogprobs: numListed(sampling, client.model.vocabSize),
     role,

@@ -1,13 +1,14 @@
 /** Turns messages into a prompt: the template's variables, and what of them may come from the request. */
 import { RequestError } from "../base/errors.ts"
-import type { ChatTemplate, ChatTemplateInput } from "../text/chat-template.ts"
+import { messageStarts } from "./cache-miss/message-starts.ts"
 import { chooseTemplate } from "./choose-template.ts"
 import type { ApiContext } from "./context.ts"
-import { lastText, templateMessages, textOf } from "./messages.ts"
+import { templateMessages } from "./messages.ts"
 import type { TemplateMessage } from "./messages.ts"
 import { servedName } from "./model-name.ts"
 import { encodeText } from "./prompt.ts"
 import type { Prompt, Truncation } from "./prompt.ts"
+import { renderConversation } from "./render-conversation.ts"
 import type { TemplateFields } from "./schema/messages.ts"
 
 /** What a request's other fields put before the template. */
@@ -17,59 +18,35 @@ export interface TemplateExtras {
 }
 
 /** Errors: `RequestError` for messages, variables or a template that cannot be rendered. */
-export function chatPrompt(
+export async function chatPrompt(
   context: ApiContext, fields: TemplateFields, extras: TemplateExtras, truncation: Truncation,
-): Prompt {
+): Promise<Prompt> {
   checkTemplateFields(fields)
-  const template = chooseTemplate(context, fields, extras.tools)
-  const messages = templateMessages(fields.messages, {
+  const { template, isModels } = chooseTemplate(context, fields, extras.tools)
+  if (fields.messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
+  const given = templateMessages(fields.messages, {
     format: template.contentFormat,
     modelName: servedName(context.client.model),
+    noteArguments: (param, problem) => {
+      context.options.log.warning("took the arguments of an earlier call as empty", { param, problem })
+    },
   })
-  if (messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
-  const rendered = renderRoles(template, messages, {
-    tools: extras.tools?.map((tool) => ({ type: "function", ...tool })) ?? null,
+  const input = {
+    tools: extras.tools ?? null,
     documents: fields.documents ?? null,
     addGenerationPrompt: fields.add_generation_prompt ?? true,
     specialTokens: context.client.tokenizer.specialTokens,
     kwargs: templateVariables(context, fields, extras.reasoningEffort),
-  })
-  const text = fields.continue_final_message === true ? cutAfter(rendered, fields.messages.at(-1)) : rendered
-  return encodeText(context.client, text, fields.add_special_tokens ?? false, truncation)
-}
-
-/** What developers say is the system's for a template that refuses their role, or leaves their messages out. */
-function renderRoles(
-  template: ChatTemplate, messages: readonly TemplateMessage[], input: Omit<ChatTemplateInput, "messages">,
-): string {
-  const developers = messages.filter(({ role }) => role === "developer")
-  if (developers.length === 0) return template.render({ ...input, messages })
-  const known = renderedOrNull(template, { ...input, messages })
-  if (known !== null && developers.every((message) => known.includes(textOf(message).trim()))) return known
-  const asSystem = messages.map((message) => (message.role === "developer" ? { ...message, role: "system" } : message))
-  return template.render({ ...input, messages: asSystem })
-}
-
-function renderedOrNull(template: ChatTemplate, input: ChatTemplateInput): string | null {
-  try {
-    return template.render(input)
-  } catch (error) {
-    if (error instanceof RequestError) return null
-    throw error
   }
-}
-
-/** The rendered prompt up to the end of the last message's text: what the template closes it with is left out. */
-function cutAfter(rendered: string, last: TemplateFields["messages"][number] | undefined): string {
-  const content = last === undefined ? "" : lastText(last)
-  const trimmed = content.trim()
-  const start = rendered.lastIndexOf(trimmed)
-  if (trimmed === "" || start < 0) {
-    throw new RequestError("continue_final_message needs a last message whose text the chat template writes out.")
+  const options = {
+    isModels,
+    isContinued: fields.continue_final_message === true,
+    toolParser: context.options.toolParser,
   }
-  // Templates may or may not keep white space at the end of a message.
-  const kept = content.trimStart()
-  return rendered.slice(0, start) + (rendered.startsWith(kept, start) ? kept : trimmed)
+  const render = (messages: readonly TemplateMessage[]) => renderConversation(template, messages, input, options)
+  const text = render(given)
+  const prompt = await encodeText(context, text, fields.add_special_tokens ?? false, truncation)
+  return truncation.limit === null ? { ...prompt, messageStarts: () => messageStarts(given, text, render) } : prompt
 }
 
 function checkTemplateFields(fields: TemplateFields): void {

@@ -3,6 +3,7 @@ import type { ChoiceOutput } from "../engine/engine-client.ts"
 import {
   Answer, hidesTokens, reasoningTokens, replyItems, textOfKind, type ReplyCall, type ReplyItem,
 } from "./answer.ts"
+import { cacheMissField } from "./cache-miss/cache-miss.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { chatLogprobs } from "./logprobs.ts"
 import { promptLogprobs } from "./prompt-logprobs.ts"
@@ -52,6 +53,7 @@ function responseOf(
     kv_transfer_params: null,
     ec_transfer_params: null,
     metrics: report.metrics ? requestMetrics(outputs.flat().map(({ figures }) => figures)) : null,
+    ...cacheMissField(jobs[0]!.run, counts.cachedTokens),
   }
 }
 
@@ -61,7 +63,7 @@ function answerTo(job: ChatJob, index: number, output: ChoiceOutput): WholeAnswe
   const answer = new Answer(job.answer)
   const choice: ChatChoice = {
     index,
-    message: messageOf(job, replyItems(answer.take(output))),
+    message: messageOf(job, replyItems(answer.takeWhole(output))),
     logprobs: output.logprobs === null || isHiding ? null : chatLogprobs(output.logprobs, form),
     finish_reason: answer.finishReason(output),
     stop_reason: output.stopReason,

@@ -4,6 +4,7 @@
  */
 import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
 import { Answer, hidesTokens, reasoningTokens, type ReplyPart } from "./answer.ts"
+import { cacheMissField } from "./cache-miss/cache-miss.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { FlatMap } from "./flat-map.ts"
 import { generateAll } from "./generation.ts"
@@ -44,9 +45,11 @@ function header(job: ChatJob) {
 }
 
 /** What the usage chunk tells, or without one the last chunk of each choice. */
-function closing(job: ChatJob, { figures }: StreamCounts) {
+function closing(job: ChatJob, counts: StreamCounts) {
+  const { figures } = counts
   const metrics = chunkMetrics(figures, { isWanted: job.report.metrics, numChoices: job.run.sampling.n })
-  return { system_fingerprint: job.fingerprint, ...metrics }
+  const cacheMiss = cacheMissField(job.run, counts.total().cachedTokens)
+  return { system_fingerprint: job.fingerprint, ...metrics, ...cacheMiss }
 }
 
 function* openingChunks(job: ChatJob, first: ChoiceOutput): Generator<ChatChunk, void, void> {

@@ -26,8 +26,8 @@ export function chatApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
 
 export async function chat(context: ApiContext, request: Request, body: ChatRequest): Promise<Response> {
   const { client } = context
-  const job = planChat(context, request, body)
-  const generation = generationFor(request, body, job.id, [job.run])
+  const job = await planChat(context, request, body)
+  const generation = generationFor(context, request, body, job.id, [job.run])
   if (job.report.stream) {
     const events = (signal: AbortSignal) => chatEvents(client, job, generation, signal)
     return answerStream(context, request, job.report.isResumable, events)

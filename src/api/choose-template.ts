@@ -5,17 +5,26 @@ import type { ChatTemplates } from "../text/chat-templates.ts"
 import type { ApiContext } from "./context.ts"
 import type { TemplateFields } from "./schema/messages.ts"
 
+export interface ChosenTemplate {
+  readonly template: ChatTemplate
+  /** Whether it is one of the model's, and not one that the request brought. */
+  readonly isModels: boolean
+}
+
 /**
  * A request may name one of the model's templates; it may bring one of its own where that is trusted.
  * Errors: `RequestError` when there is no such template, or none for this chat.
  */
 export function chooseTemplate(
   { client, options }: ApiContext, fields: TemplateFields, tools: TemplateFields["tools"],
-): ChatTemplate {
+): ChosenTemplate {
   const asked = fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
-  if (asked === null) return templateOfModel(client.chatTemplates, tools ?? [], fields.documents ?? [])
+  if (asked === null) {
+    const template = templateOfModel(client.chatTemplates, tools ?? [], fields.documents ?? [])
+    return { template, isModels: true }
+  }
   const named = typeof asked === "string" ? client.chatTemplates.get(asked) : null
-  if (named !== null) return named
+  if (named !== null) return { template: named, isModels: true }
   if (!options.trustRequestChatTemplate) {
     throw new RequestError(
       "Chat template is passed with request, but --trust-request-chat-template is not set. " +
@@ -23,7 +32,7 @@ export function chooseTemplate(
     )
   }
   if (typeof asked !== "string") throw new RequestError("chat_template must be a string.", { param: "chat_template" })
-  return parseTemplate(asked)
+  return { template: parseTemplate(asked), isModels: false }
 }
 
 function templateOfModel(

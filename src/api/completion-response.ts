@@ -1,5 +1,6 @@
 /** The whole answer to a completion request that is not streamed. */
 import type { ChoiceOutput } from "../engine/engine-client.ts"
+import { cacheMissField } from "./cache-miss/cache-miss.ts"
 import type { CompletionJob } from "./completion-job.ts"
 import { completionLogprobs } from "./logprobs.ts"
 import { promptLogprobs } from "./prompt-logprobs.ts"
@@ -11,7 +12,7 @@ import { countTokens, fullUsage } from "./usage.ts"
 export function completionResponse(
   job: CompletionJob, outputs: readonly (readonly ChoiceOutput[])[],
 ): CompletionResponse {
-  const promptLengths = job.runs.map(({ prompt }) => prompt.tokenIds.length)
+  const counts = countTokens(job.runs.map(({ prompt }) => prompt.tokenIds.length), outputs)
   return {
     id: job.id,
     object: "text_completion",
@@ -20,10 +21,11 @@ export function completionResponse(
     choices: outputs.flatMap((choices, promptIdx) => choices.map((output) => choiceOf(job, promptIdx, output))),
     service_tier: null,
     system_fingerprint: job.fingerprint,
-    usage: fullUsage(countTokens(promptLengths, outputs), "completion"),
+    usage: fullUsage(counts, "completion"),
     kv_transfer_params: null,
     ec_transfer_params: null,
     metrics: job.report.metrics ? requestMetrics(outputs.flat().map(({ figures }) => figures)) : null,
+    ...cacheMissField(job.runs[0]!, counts.cachedTokens),
   }
 }
 

@@ -1,6 +1,7 @@
 /** The chunks of a streamed completion: one an output of the engine, then the usage if it was asked for. */
 import type { ChoiceOutput, EngineClient } from "../engine/engine-client.ts"
 import { choiceIndex, choiceLogprobs } from "./completion-response.ts"
+import { cacheMissField } from "./cache-miss/cache-miss.ts"
 import type { CompletionJob } from "./completion-job.ts"
 import { FlatMap } from "./flat-map.ts"
 import { generateAll } from "./generation.ts"
@@ -39,10 +40,12 @@ function header(job: CompletionJob) {
 }
 
 /** What the usage chunk tells, or without one the last chunk of each choice. */
-function closing(job: CompletionJob, { figures }: StreamCounts) {
+function closing(job: CompletionJob, counts: StreamCounts) {
+  const { figures } = counts
   const numChoices = job.runs.reduce((total, { sampling }) => total + sampling.n, 0)
   const metrics = chunkMetrics(figures, { isWanted: job.report.metrics, numChoices })
-  return { system_fingerprint: job.fingerprint, ...metrics }
+  const cacheMiss = cacheMissField(job.runs[0]!, counts.total().cachedTokens)
+  return { system_fingerprint: job.fingerprint, ...metrics, ...cacheMiss }
 }
 
 interface ChunkParts {

@@ -8,14 +8,15 @@ import type { CompletionJob } from "./completion-job.ts"
 import { completionEvents } from "./completion-stream.ts"
 import { completionResponse } from "./completion-response.ts"
 import type { ApiContext } from "./context.ts"
-import { abortWith, collectAll } from "./generation.ts"
+import { abortWith, collectAll, refuseGone } from "./generation.ts"
+import type { PromptRun } from "./generation.ts"
 import { numListed } from "./logprobs.ts"
 import type { FirstToken } from "./logprobs.ts"
 import { checkModel, servedName } from "./model-name.ts"
 import { answerStream, generationFor, jsonHandler, resumable } from "./opening.ts"
 import { operation } from "./openapi.ts"
 import { encodeText, splitPrompts, truncateIds, truncationFor } from "./prompt.ts"
-import type { Prompt } from "./prompt.ts"
+import type { Prompt, Truncation } from "./prompt.ts"
 import { echoedLogprobs } from "./prompt-logprobs.ts"
 import { requestId } from "./request-id.ts"
 import { reportOptions } from "./request-options.ts"
@@ -44,8 +45,8 @@ export function completionsApi(context: ApiContext, noteUnknown: UnknownFieldLog
 
 export async function complete(context: ApiContext, request: Request, body: CompletionRequest): Promise<Response> {
   const { client } = context
-  const job = planCompletion(context, request, body)
-  const generation = generationFor(request, body, job.id, job.runs)
+  const job = await planCompletion(context, request, body)
+  const generation = generationFor(context, request, body, job.id, job.runs)
   if (job.report.stream) {
     const events = (signal: AbortSignal) => completionEvents(client, job, generation, signal)
     return answerStream(context, request, job.report.isResumable, events)
@@ -63,7 +64,9 @@ function checkFields(body: CompletionRequest): void {
 }
 
 /** Errors: `RequestError` for whatever cannot be honoured. */
-export function planCompletion(context: ApiContext, request: Request, body: CompletionRequest): CompletionJob {
+export async function planCompletion(
+  context: ApiContext, request: Request, body: CompletionRequest,
+): Promise<CompletionJob> {
   const { client } = context
   checkModel(client.model, body.model)
   const report = reportOptions(body, context)
@@ -74,11 +77,18 @@ export function planCompletion(context: ApiContext, request: Request, body: Comp
   const logprobs = body.logprobs ?? null
   const choices = { maxTokens, maxTokensField: "max_tokens", logprobs, keptTokenIds: [] } as const
   const sampling = echoedLogprobs(samplingFor(body, choices, client), echo)
-  const prompts = readPrompts(context, body, maxTokens)
-  checkNumChoices(prompts.length, sampling.n)
+  const given = splitPrompts(body.prompt)
+  checkNumChoices(given.length, sampling.n)
   const beamSearch = beamSearchFor(body, sampling, client)
-  const runs = prompts.map((prompt) =>
-    ({ prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) }))
+  const truncation = truncationFor(body, maxTokens, client.model.maxModelLen)
+  const runs: PromptRun[] = []
+  // One after the other: the texts of other requests come in between, and one that is too long ends it at once.
+  for (const each of given) {
+    refuseGone(request)
+    const prompt = await readPrompt(context, body, each, truncation)
+    runs.push({ prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) })
+  }
+  const prompts = runs.map(({ prompt }) => prompt)
   return {
     id: requestId("cmpl", request, body.request_id),
     created: Math.floor(Date.now() / 1000),
@@ -87,7 +97,7 @@ export function planCompletion(context: ApiContext, request: Request, body: Comp
     runs,
     report,
     numLogprobs: logprobs === null ? null : numListed(sampling, client.model.vocabSize),
-    echoes: echo ? runs.map(({ prompt }) => echoText(context, prompt, report)) : null,
+    echoes: echo ? await echoTexts(context, prompts, report) : null,
     firstTokens: echo && logprobs !== null ? prompts.map((prompt) => firstToken(context, prompt)) : null,
     echoOnly,
   }
@@ -107,18 +117,16 @@ function checkNumChoices(numPrompts: number, n: number): void {
   )
 }
 
-function readPrompts(context: ApiContext, body: CompletionRequest, maxTokens: number): Prompt[] {
-  const { client } = context
-  const truncation = truncationFor(body, maxTokens, client.model.maxModelLen)
-  return splitPrompts(body.prompt).map((prompt) =>
-    typeof prompt === "string"
-      ? encodeText(client, prompt, body.add_special_tokens ?? true, truncation)
-      : { text: null, tokenIds: truncateIds(prompt, truncation) },
-  )
+async function readPrompt(
+  context: ApiContext, body: CompletionRequest, prompt: string | readonly number[], truncation: Truncation,
+): Promise<Prompt> {
+  if (typeof prompt !== "string") return { text: null, tokenIds: truncateIds(prompt, truncation) }
+  return encodeText(context, prompt, body.add_special_tokens ?? true, truncation)
 }
 
 /** With `return_token_ids` the prompt is told as ids instead. */
-function echoText(context: ApiContext, prompt: Prompt, report: ReportOptions): string {
-  if (report.tokenIds) return ""
-  return prompt.text ?? context.client.tokenizer.decode(prompt.tokenIds)
+async function echoTexts({ work }: ApiContext, prompts: readonly Prompt[], report: ReportOptions): Promise<string[]> {
+  const texts: string[] = []
+  for (const { text, tokenIds } of prompts) texts.push(report.tokenIds ? "" : (text ?? await work.decode(tokenIds)))
+  return texts
 }

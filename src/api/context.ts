@@ -1,16 +1,21 @@
 /** What every endpoint gets: the engine, and how the server was asked to behave. */
 import packageJson from "../../package.json" with { type: "json" }
+import type { JsonLimits } from "../base/json-scan.ts"
 import { makeLog } from "../base/log.ts"
 import type { Log } from "../base/log.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
 import type { AnswerKinds, ParserNames } from "./answer-kinds.ts"
+import type { PrefixHistory } from "./cache-miss/prefix-history.ts"
 import type { CorsOptions } from "./cors.ts"
 import type { HttpMetrics } from "./http-metrics.ts"
+import type { LogOnce } from "./log-once.ts"
+import { DEFAULT_BODY_LIMITS } from "./parse-body.ts"
 import type { RecordListener } from "./request-record.ts"
 import { DEFAULT_REQUEST_LIMITS } from "./request-limits.ts"
 import type { RequestLimits } from "./request-limits.ts"
 import type { ResumeLimits, StreamStore } from "./resumable.ts"
 import type { ResponseStoreLimits } from "./responses/store.ts"
+import type { TextWork } from "./work/text-work.ts"
 
 export interface ApiOptions extends ParserNames {
   /** Of this program; part of `system_fingerprint` and of /version. */
@@ -21,9 +26,15 @@ export interface ApiOptions extends ParserNames {
   readonly guardsEveryRoute: boolean
   /** Which web pages may call this server. */
   readonly cors: CorsOptions
+  /** Names that requests may call the server by where no key is asked for, beside addresses and localhost. */
+  readonly allowedHosts: readonly string[]
   /** A larger request body is refused with 413 before it is read into memory. */
   readonly maxBodyBytes: number
+  /** What a body may hold; more is refused with 400 before it is parsed. */
+  readonly bodyLimits: JsonLimits
   readonly requestLimits: RequestLimits
+  /** Does what takes long away from this thread; null: all of it is done here. */
+  readonly textThread: TextWork | null
   /** Path prefix under which a proxy shows this server, such as "/llm"; "" for none. */
   readonly rootPath: string
   /** The role of generated chat messages. */
@@ -52,6 +63,8 @@ export interface ApiOptions extends ParserNames {
   readonly serverInfo: Readonly<Record<"config" | "env" | "system", Readonly<Record<string, unknown>>>>
   /** Gives every answer its `metrics`, not only those whose request asks for them. */
   readonly enablePerRequestMetrics: boolean
+  /** Tells in the debug log where each prompt first differs from the best cached prefix. */
+  readonly logsCacheMisses: boolean
   /** Prints a line about each request, /health and /metrics left out. */
   readonly accessLog: boolean
   /** Paths that are left out of it too. */
@@ -69,8 +82,11 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   apiKeys: [],
   guardsEveryRoute: false,
   cors: { allowedOrigins: [], allowedMethods: ["*"], allowedHeaders: ["*"], allowCredentials: false },
+  allowedHosts: [],
   maxBodyBytes: 64 * 1024 * 1024,
+  bodyLimits: DEFAULT_BODY_LIMITS,
   requestLimits: DEFAULT_REQUEST_LIMITS,
+  textThread: null,
   rootPath: "",
   responseRole: "assistant",
   reasoningParser: null,
@@ -87,6 +103,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   enableTokenizerInfo: true,
   serverInfo: { config: {}, env: {}, system: {} },
   enablePerRequestMetrics: false,
+  logsCacheMisses: false,
   accessLog: true,
   quietPaths: [],
   onRecord: () => {},
@@ -100,5 +117,11 @@ export interface ApiContext {
   readonly fingerprint: string
   readonly httpMetrics: HttpMetrics
   readonly streams: StreamStore
+  /** What the prefix cache has been given. */
+  readonly prefixHistory: PrefixHistory
   readonly answers: AnswerKinds
+  /** Tells the operator what requests asked for and did not get. */
+  readonly warnOnce: LogOnce
+  /** Where bodies are parsed, and texts encoded and decoded. */
+  readonly work: TextWork
 }

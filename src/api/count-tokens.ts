@@ -1,13 +1,15 @@
-/** Tokens of the prompt that a conversation makes, without answering it. */
+/** Tokens of the prompt that a conversation makes, without answering it; it may be too long to be answered. */
 import { chatPrompt } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
 import { checkModel } from "./model-name.ts"
+import { ANY_LENGTH } from "./prompt.ts"
 import type { ChatRequest } from "./schema/chat.ts"
 import { planTools } from "./tools.ts"
 
 /** Errors: `RequestError` for another model, and for what cannot be rendered. */
-export function countPromptTokens(context: ApiContext, chat: ChatRequest): number {
+export async function countPromptTokens(context: ApiContext, chat: ChatRequest): Promise<number> {
   checkModel(context.client.model, chat.model)
   const extras = { tools: planTools(context, chat).shown, reasoningEffort: chat.reasoning_effort ?? null }
-  return chatPrompt(context, chat, extras, { limit: null, side: "left" }).tokenIds.length
+  const { tokenIds } = await chatPrompt(context, chat, extras, ANY_LENGTH)
+  return tokenIds.length
 }

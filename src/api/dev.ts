@@ -25,7 +25,7 @@ const TAGS: ReadonlySet<string> = new Set(["weights", "kv_cache", "scheduling"])
 type Answer = (query: URLSearchParams) => Promise<object> | object
 
 export function devApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
-  const { control } = context.client
+  const { client: { control }, prefixHistory } = context
   const app = new Elysia()
   const add = (method: "get" | "post", path: string, parts: Omit<OperationParts, "tag">, answer: Answer): void => {
     const handle = async ({ request }: { request: Request }): Promise<Response> =>
@@ -36,15 +36,19 @@ export function devApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   add("post", "/reset_prefix_cache", {
     summary: "Forget all cached prefixes; success is false while requests hold blocks",
     response: ResetResult, query: { reset_running_requests: "boolean" }, refusals: ENGINE_REFUSALS,
-  }, async (query) => ({
-    success: await control.resetPrefixCache(readFlag(query, "reset_running_requests", false)),
-  }))
+  }, async (query) => {
+    const success = await control.resetPrefixCache(readFlag(query, "reset_running_requests", false))
+    if (success) prefixHistory.clear()
+    return { success }
+  })
   add("post", "/pause", {
     summary: "Stop after live requests are aborted, have finished (wait), or where they are (keep)",
     response: PausedStatus, query: { mode: "string", clear_cache: "boolean" },
     refusals: MOVE_REFUSALS,
   }, async (query) => {
-    await control.pause(readMode(query), readFlag(query, "clear_cache", true))
+    const clearsCache = readFlag(query, "clear_cache", true)
+    await control.pause(readMode(query), clearsCache)
+    if (clearsCache) prefixHistory.clear()
     return { status: "paused" }
   })
   add("post", "/resume", { summary: "Go on", response: ResumedStatus, refusals: MOVE_REFUSALS }, async () => {
@@ -61,6 +65,7 @@ export function devApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   }, async (query) => {
     const level = Number(readWord(query, "level", SLEEP_LEVELS, "1")) as SleepLevel
     await control.sleep(level, readMode(query))
+    if (level === 2) prefixHistory.clear()
     return { status: "sleeping", level }
   })
   add("post", "/wake_up", {

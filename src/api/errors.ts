@@ -1,5 +1,6 @@
 /**
- * Everything that can go wrong as an answer: OpenAI's error body, with the HTTP status as its code.
+ * Everything that can go wrong as an answer: OpenAI's error body, whose code is the HTTP status unless the error has a
+ * code of its own.
  *
  * A `RequestError` says what the caller may know; one of status 500 is for the operator too, who has the model and the
  * logits processors. Whatever else is thrown is a fault of ours: the caller learns that there was one, the log learns
@@ -35,7 +36,8 @@ export function toRequestError(error: unknown, log: Log): RequestError {
 }
 
 export function errorBody(error: RequestError): ErrorBody {
-  return { error: { message: error.message, type: error.type, param: error.param, code: error.status } }
+  const { message, type, param, code, status } = error
+  return { error: { message, type, param, code: code ?? status } }
 }
 
 export function errorHeaders({ retryAfterSeconds }: RequestError): Record<string, string> {

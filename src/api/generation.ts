@@ -24,6 +24,8 @@ export interface Generation {
   readonly owner: string
   /** Hears of each choice's end, in whatever way. */
   readonly onFinished: (promptIdx: number, figures: FinishedRequest) => void
+  /** Hears of every output. */
+  readonly onOutput: (promptIdx: number, output: ChoiceOutput) => void
 }
 
 export interface RunOutput {
@@ -38,6 +40,11 @@ export function abortWith(request: Request): AbortController {
   if (request.signal.aborted) abort.abort()
   else request.signal.addEventListener("abort", () => abort.abort(), { once: true })
   return abort
+}
+
+/** Errors: `ClientGoneError` where nobody waits for the answer: what is left to prepare for it is left. */
+export function refuseGone(request: Request): void {
+  if (request.signal.aborted) throw new ClientGoneError("the client closed its connection")
 }
 
 /**
@@ -63,15 +70,18 @@ export function generateAll(
   signal.addEventListener("abort", abort)
   const sources = generation.runs.map((run, promptIdx) => {
     const source = client.generate(engineRequest(generation, run, promptIdx, outputKind), all.signal)
-    return { source, each: (output: ChoiceOutput) => [runOutput(promptIdx, output)] }
+    return { source, each: (output: ChoiceOutput) => [runOutput(generation, promptIdx, output)] }
   })
   if (sources.length === 1) return new FlatMap(sources[0]!.source, { each: sources[0]!.each, ended })
   const merged = mergeSources(sources.map(({ source, each }) => new FlatMap(source, { each })))
   return new FlatMap(merged, { each: (output) => [output], ended })
 }
 
-function runOutput(promptIdx: number, output: ChoiceOutput): RunOutput {
-  if (output.finishReason !== "error") return { promptIdx, output }
+function runOutput(generation: Generation, promptIdx: number, output: ChoiceOutput): RunOutput {
+  if (output.finishReason !== "error") {
+    generation.onOutput(promptIdx, output)
+    return { promptIdx, output }
+  }
   throw new RequestError(
     "The engine failed while it generated this answer.", { status: 500, type: "InternalServerError" },
   )

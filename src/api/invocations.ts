@@ -2,26 +2,23 @@
 import { Type } from "@sinclair/typebox"
 import { Elysia } from "elysia"
 import { RequestError } from "../base/errors.ts"
-import { readJson } from "./body.ts"
 import { chat } from "./chat.ts"
 import { complete } from "./completions.ts"
 import type { ApiContext } from "./context.ts"
-import { bodyReader, resumable } from "./opening.ts"
+import { eitherBodyReader, resumable } from "./opening.ts"
 import type { Handler } from "./opening.ts"
 import { operation } from "./openapi.ts"
 import { ChatChunk, ChatRequest, ChatResponse } from "./schema/chat.ts"
-import { isRecord } from "./schema/coerce.ts"
 import { CompletionChunk, CompletionRequest, CompletionResponse } from "./schema/completions.ts"
 import { StreamEnd } from "./schema/kinds.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
 
 export function invocationsApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
-  const readChat = bodyReader(ChatRequest, context, noteUnknown)
-  const readCompletion = bodyReader(CompletionRequest, context, noteUnknown)
+  const read = eitherBodyReader([["messages", ChatRequest], ["prompt", CompletionRequest]], context, noteUnknown)
   const invoke: Handler = async ({ request }) => {
-    const json = await readJson(request, context.options.maxBodyBytes)
-    if (isRecord(json) && "messages" in json) return chat(context, request, readChat(json))
-    if (isRecord(json) && "prompt" in json) return complete(context, request, readCompletion(json))
+    const { schema, body } = await read(request)
+    if (schema === ChatRequest) return chat(context, request, body as ChatRequest)
+    if (schema === CompletionRequest) return complete(context, request, body as CompletionRequest)
     throw new RequestError("Cannot find suitable handler for request: it must have `messages`, for a chat, or `prompt`.")
   }
   return new Elysia().post("/invocations", resumable(context, invoke), {

@@ -1,6 +1,8 @@
-/** Chat messages as a template wants them: texts joined or kept in parts. */
+/** Chat messages as a template wants them: texts joined or kept in parts, arguments of calls as objects. */
 import { RequestError } from "../base/errors.ts"
 import type { ContentFormat } from "../text/content-format.ts"
+import { toolArguments } from "../text/tool-arguments.ts"
+import { omittedContent } from "./omitted-content.ts"
 import type { ChatMessage, ContentPart } from "./schema/messages.ts"
 
 interface TextPart {
@@ -8,7 +10,15 @@ interface TextPart {
   text: string
 }
 
-export type TemplateMessage = Record<string, unknown> & { role: string; content: string | TextPart[] }
+export type TemplateMessage = Record<string, unknown> & {
+  role: string
+  content: string | TextPart[]
+  tool_calls?: TemplateCall[]
+}
+
+export type TemplateCall = Record<string, unknown> & {
+  function: { name: string; arguments: Readonly<Record<string, unknown>> }
+}
 
 const TEXT_PARTS: ReadonlySet<string> = new Set(["text", "input_text", "output_text", "refusal", "thinking"])
 const MEDIA_PARTS = /^(input_)?(image|audio|video)/
@@ -17,15 +27,24 @@ export interface MessageOptions {
   readonly format: ContentFormat
   /** For the message about pictures and sounds. */
   readonly modelName: string
+  /** Hears of arguments that are no object, which become an empty one. */
+  noteArguments(param: string, problem: string): void
 }
 
-/** Errors: `RequestError` for parts that are not text. */
+/** Errors: `RequestError` for parts that are not text, but in the results of tools (see omitted-content.ts). */
 export function templateMessages(messages: readonly ChatMessage[], options: MessageOptions): TemplateMessage[] {
-  return messages.map((message, i) => templateMessage(message, i, options))
+  return messages.map((message, i) => {
+    const isResult = message.role === "tool" || (message.role === "user" && messages[i - 1]?.role === "tool")
+    const texts = contentTexts(message.content, { i, isResult, modelName: options.modelName })
+    return templateMessage(message, i, texts, options)
+  })
 }
 
-function templateMessage(message: ChatMessage, i: number, { format, modelName }: MessageOptions): TemplateMessage {
-  const texts = contentTexts(message.content, i, modelName)
+function templateMessage(
+  message: ChatMessage, i: number, texts: readonly string[], options: MessageOptions,
+): TemplateMessage {
+  // Templates write results of tools as they are, also those that take apart what others say.
+  const format = message.role === "tool" ? "string" : options.format
   const content = format === "string" ? texts.join("\n") : texts.map((text) => ({ type: "text" as const, text }))
   const result: TemplateMessage = { role: message.role, content }
   if (typeof message.name === "string") result["name"] = message.name
@@ -37,13 +56,33 @@ function templateMessage(message: ChatMessage, i: number, { format, modelName }:
     result["reasoning_content"] = reasoning
   }
   const calls = message.tool_calls ?? []
-  if (calls.length > 0) result["tool_calls"] = calls
+  if (calls.length > 0) {
+    result.tool_calls = calls.map((call, c) => {
+      const { value, problem } = toolArguments(call.function.arguments)
+      if (problem !== null) options.noteArguments(`messages.${i}.tool_calls.${c}.function.arguments`, problem)
+      return { ...call, function: { ...call.function, arguments: value } }
+    })
+  }
   return result
 }
 
-/** The text of a message as the template gets it; of one in parts, its first part's. */
-export function textOf({ content }: TemplateMessage): string {
-  return typeof content === "string" ? content : (content[0]?.text ?? "")
+/** The texts of a message's parts as the template gets them. */
+export function textsOf({ content }: TemplateMessage): string[] {
+  return typeof content === "string" ? [content] : content.map(({ text }) => text)
+}
+
+export function textOf(message: TemplateMessage): string {
+  return textsOf(message).join("\n")
+}
+
+/** The message with another text, in the form of the one it has. */
+export function withText(message: TemplateMessage, text: string): TemplateMessage {
+  return { ...message, content: typeof message.content === "string" ? text : [{ type: "text", text }] }
+}
+
+/** Texts of several messages as those of one. */
+export function joinedTexts(texts: readonly string[]): string {
+  return texts.filter((text) => text !== "").join("\n\n")
 }
 
 /** A message's text in one piece, "" without any. */
@@ -51,21 +90,21 @@ export function messageText(message: ChatMessage): string {
   return plainTexts(message).join("\n")
 }
 
-/** The text of a message's last part. */
-export function lastText(message: ChatMessage): string {
-  return plainTexts(message).at(-1) ?? ""
-}
-
 function plainTexts({ content }: ChatMessage): string[] {
   if (typeof content === "string") return [content]
   return (content ?? []).map((part) => (typeof part === "string" ? part : (part.text ?? "")))
 }
 
-function contentTexts(content: ChatMessage["content"], i: number, modelName: string): string[] {
+function contentTexts(
+  content: ChatMessage["content"], { i, isResult, modelName }: { i: number; isResult: boolean; modelName: string },
+): string[] {
   if (content === null || content === undefined) return []
   if (typeof content === "string") return [content]
   return content.map((part, p) => {
-    return typeof part === "string" ? part : partText(part, `messages.${i}.content.${p}`, modelName)
+    if (typeof part === "string") return part
+    const type = part.type ?? "text"
+    if (isResult && !TEXT_PARTS.has(type)) return omittedContent(type)
+    return partText(part, `messages.${i}.content.${p}`, modelName)
   })
 }
 

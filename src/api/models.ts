@@ -1,4 +1,4 @@
-/** GET /v1/models, and one of them. */
+/** GET /v1/models, and one of them: with the fields of OpenAI's objects, of vLLM's and of Anthropic's. */
 import { Elysia } from "elysia"
 import type { ModelInfo } from "../engine/engine-client.ts"
 import type { ApiContext } from "./context.ts"
@@ -19,7 +19,8 @@ export function modelsApi({ client: { model } }: ApiContext) {
 }
 
 function modelList(model: ModelInfo): ModelList {
-  return { object: "list", data: model.servedNames.map((name) => modelCard(model, name)) }
+  const data = model.servedNames.map((name) => modelCard(model, name))
+  return { object: "list", data, has_more: false, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null }
 }
 
 function findModel(model: ModelInfo, escapedName: string): ModelCard {
@@ -60,5 +61,10 @@ function modelCard(model: ModelInfo, name: string): ModelCard {
     parent: null,
     max_model_len: model.maxModelLen,
     permission: [permission],
+    type: "model",
+    display_name: name,
+    created_at: new Date(model.created * 1000).toISOString(),
+    max_input_tokens: model.maxModelLen,
+    max_tokens: model.maxModelLen,
   }
 }

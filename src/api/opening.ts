@@ -1,31 +1,56 @@
 /** What the endpoints that generate have in common: how a request is read, handed to the engine, and streamed back. */
 import type { Static, TObject } from "@sinclair/typebox"
+import { withNumberTexts } from "../base/json-number.ts"
 import { ownerOf } from "./auth.ts"
-import { readJson } from "./body.ts"
+import { bodyShape, schemaOf } from "./body-schemas.ts"
+import { readJsonBytes } from "./body.ts"
+import { watchCache } from "./cache-miss/cache-miss.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith } from "./generation.ts"
 import type { Generation, PromptRun } from "./generation.ts"
 import { recordOf } from "./request-record.ts"
 import { checkRequestLimits } from "./request-limits.ts"
 import { cacheSalt, requestPriority } from "./request-options.ts"
-import { bodyParser } from "./schema/parse.ts"
 import type { SamplingFields } from "./schema/sampling-fields.ts"
 import { OPENAI_SSE, sseResponse } from "./sse.ts"
 import type { SseDialect } from "./sse.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
 
+type GenerationFields = Pick<SamplingFields, "priority" | "cache_salt" | "return_cache_miss">
+
 export type Handler = (route: { request: Request }) => Promise<Response>
 
 /** Reads a body as `schema` has it, within the server's limits; fields that nobody knows are noted. */
 export function bodyReader<T extends TObject>(
-  schema: T, { options }: ApiContext, noteUnknown: UnknownFieldLog,
-): (json: unknown) => Static<T> {
-  const parse = bodyParser(schema)
-  return (json) => {
-    const body = parse(json)
-    checkRequestLimits(body, options.requestLimits)
+  schema: T, context: ApiContext, noteUnknown: UnknownFieldLog,
+): (request: Request) => Promise<Static<T>> {
+  const readEither = eitherBodyReader([[null, schema]], context, noteUnknown)
+  return async (request) => (await readEither(request)).body as Static<T>
+}
+
+/** What was read, by which schema; null where the body has none of the fields that tell, and is not checked at all. */
+export interface ReadBody {
+  readonly schema: TObject | null
+  readonly body: unknown
+}
+
+/** The same for bodies of several shapes: the first schema whose field is there. A null stands for any body. */
+export function eitherBodyReader(
+  schemas: readonly (readonly [field: string | null, schema: TObject])[],
+  { options, work }: ApiContext,
+  noteUnknown: UnknownFieldLog,
+): (request: Request) => Promise<ReadBody> {
+  const shapes = schemas.map(([field, schema]) => bodyShape(schema, field))
+  return async (request) => {
+    const bytes = await readJsonBytes(request, options.maxBodyBytes)
+    const parsed = await work.parse(bytes, shapes, options.bodyLimits)
+    const { shape } = parsed
+    const body = withNumberTexts(parsed.body, parsed.numbers)
+    if (shape === null) return { schema: null, body }
+    const schema = schemaOf(shape)
+    checkRequestLimits(body as Record<string, unknown>, options.requestLimits)
     noteUnknown(schema, body as object)
-    return body
+    return { schema, body }
   }
 }
 
@@ -37,12 +62,12 @@ export function jsonHandler<T extends TObject>(
   answer: (request: Request, body: Static<T>) => Promise<Response> | Response,
 ): Handler {
   const read = bodyReader(schema, context, noteUnknown)
-  return async ({ request }) => answer(request, read(await readJson(request, context.options.maxBodyBytes)))
+  return async ({ request }) => answer(request, await read(request))
 }
 
-/** Errors: `RequestError` for a priority or a cache salt that is not one. */
+/** Errors: `RequestError` for a priority or a salt that is none, and for a report of the cache that cannot be made. */
 export function generationFor(
-  request: Request, fields: Pick<SamplingFields, "priority" | "cache_salt">, id: string, runs: readonly PromptRun[],
+  context: ApiContext, request: Request, fields: GenerationFields, id: string, runs: readonly PromptRun[],
 ): Generation {
   const priority = requestPriority(request, fields)
   const salt = cacheSalt(fields)
@@ -50,7 +75,9 @@ export function generationFor(
   record?.expect(runs.reduce((total, { sampling }) => total + sampling.n, 0))
   const onFinished: Generation["onFinished"] = (promptIdx, figures) =>
     record?.add({ id, promptIdx, sampling: runs[promptIdx]!.sampling, figures })
-  return { id, runs, priority, cacheSalt: salt, owner: ownerOf(request), onFinished }
+  const owner = ownerOf(request)
+  const { onOutput } = watchCache(context, fields, owner, id, runs)
+  return { id, runs, priority, cacheSalt: salt, owner, onFinished, onOutput }
 }
 
 /**
@@ -81,7 +108,7 @@ export function resumable({ streams, options }: ApiContext, handler: Handler): H
     const lastEventId = request.headers.get("last-event-id")
     if (lastEventId === null || lastEventId === "") return handler(route)
     // The request is sent again as it was. Its stream, not its body, says how to go on; the body has to be out of the way.
-    if (request.body !== null) await readJson(request, options.maxBodyBytes)
+    if (request.body !== null) await readJsonBytes(request, options.maxBodyBytes)
     return streams.resume(lastEventId, ownerOf(request), request.signal)
   }
 }

@@ -1,17 +1,21 @@
 /** Prompts as token ids: texts encoded, lists told apart, long ones cut or refused before they cost much. */
 import { RequestError } from "../base/errors.ts"
-import type { EngineClient } from "../engine/engine-client.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+import type { MessageStart } from "./cache-miss/message-starts.ts"
+import type { ApiContext } from "./context.ts"
 import type { CompletionRequest } from "./schema/completions.ts"
+import type { TextWork } from "./work/text-work.ts"
 
 export interface Prompt {
   /** Null where the caller gave token ids. */
   readonly text: string | null
   readonly tokenIds: readonly number[]
+  /** Where the messages of a conversation begin in `text`, found out when asked; null where that cannot be told. */
+  readonly messageStarts?: () => readonly MessageStart[] | null
 }
 
 export interface Truncation {
-  /** Tokens to keep; null keeps all. */
+  /** Tokens to keep; null keeps all of a prompt that may fit the model. */
   readonly limit: number | null
   /** The side that is cut off. */
   readonly side: "left" | "right"
@@ -45,25 +49,33 @@ export function truncationFor(
   return { limit, side }
 }
 
-/** Errors: `RequestError` with param "input_text" for a text so long that no tokenization of it can fit. */
-export function encodeText(
-  client: EngineClient, text: string, addSpecialTokens: boolean, truncation: Truncation,
-): Prompt {
-  const { tokenizer } = client
+/** Keeps a text of any length whole: it is counted, not computed. */
+export const ANY_LENGTH: Truncation = { limit: Infinity, side: "left" }
+
+/**
+ * Errors: `RequestError` with param "input_text" for a text that is not to be cut and is so long that no tokenization
+ * of it can fit.
+ */
+export async function encodeText(
+  { client, work }: Pick<ApiContext, "client" | "work">,
+  text: string,
+  addSpecialTokens: boolean,
+  truncation: Truncation,
+): Promise<Prompt> {
   const { maxModelLen } = client.model
-  const maxChars = maxModelLen * longestPiece(tokenizer)
+  const maxChars = Math.max(maxModelLen, truncation.limit ?? 0) * longestPiece(client.tokenizer)
   if (truncation.limit === null) {
     if (text.length > maxChars) {
       throw new RequestError(
         `This model's maximum context length is ${maxModelLen} tokens. However, your prompt has ${text.length} ` +
           `characters, more than ${maxModelLen} tokens can hold. Please reduce the length of the input prompt.`,
-        { param: "input_text" },
+        { param: "input_text", code: "context_length_exceeded" },
       )
     }
-    return { text, tokenIds: tokenizer.encode(text, { addSpecialTokens }) }
+    return { text, tokenIds: await work.encode(text, addSpecialTokens) }
   }
   const part = truncation.side === "left" ? text.slice(-maxChars) : text.slice(0, maxChars)
-  return { text, tokenIds: truncateText(tokenizer, part, addSpecialTokens, truncation) }
+  return { text, tokenIds: await truncateText(work, part, addSpecialTokens, truncation) }
 }
 
 export function truncateIds(tokenIds: readonly number[], { limit, side }: Truncation): readonly number[] {
@@ -72,13 +84,13 @@ export function truncateIds(tokenIds: readonly number[], { limit, side }: Trunca
 }
 
 /** Cuts the text's own tokens, so that what the tokenizer adds around them (BOS, EOS) stays. */
-function truncateText(
-  tokenizer: Tokenizer, text: string, addSpecialTokens: boolean, truncation: Truncation,
-): readonly number[] {
-  const ids = tokenizer.encode(text, { addSpecialTokens })
+async function truncateText(
+  work: TextWork, text: string, addSpecialTokens: boolean, truncation: Truncation,
+): Promise<readonly number[]> {
+  const ids = await work.encode(text, addSpecialTokens)
   const limit = truncation.limit ?? ids.length
   if (!addSpecialTokens || ids.length <= limit) return truncateIds(ids, truncation)
-  const own = tokenizer.encode(text, { addSpecialTokens: false })
+  const own = await work.encode(text, false)
   const numAdded = ids.length - own.length
   if (numAdded === 0 || numAdded >= limit) return truncateIds(ids, truncation)
   let numBefore = 0

@@ -18,12 +18,12 @@ import type { UnknownFieldLog } from "./unknown-fields.ts"
 
 export function renderApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   const tag = "Tokens"
-  const completion = jsonHandler(CompletionRequest, context, noteUnknown, (request, body) => {
-    const job = planCompletion(context, request, body)
+  const completion = jsonHandler(CompletionRequest, context, noteUnknown, async (request, body) => {
+    const job = await planCompletion(context, request, body)
     return Response.json(job.runs.map((run) => rendered(job, run, request, body)))
   })
-  const chat = jsonHandler(ChatRequest, context, noteUnknown, (request, body) => {
-    const job = planChat(context, request, body)
+  const chat = jsonHandler(ChatRequest, context, noteUnknown, async (request, body) => {
+    const job = await planChat(context, request, body)
     return Response.json(rendered(job, job.run, request, body))
   })
   return new Elysia()

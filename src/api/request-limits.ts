@@ -13,7 +13,7 @@ export interface RequestLimits {
 }
 
 export const DEFAULT_REQUEST_LIMITS: RequestLimits = {
-  maxN: 16384, maxPrompts: 1024, maxMessages: 10_000, maxStopStrings: 4, maxStopLength: 4096,
+  maxN: 16384, maxPrompts: 1024, maxMessages: 10_000, maxStopStrings: 128, maxStopLength: 4096,
 }
 
 /** Errors: `RequestError` naming the field, how much it holds, and the limit. `body` need not have all of them. */

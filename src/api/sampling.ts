@@ -45,7 +45,7 @@ export function samplingFor(fields: SamplingFields, choices: SamplingChoices, cl
     extraEosTokenIds: [...client.model.extraEosTokenIds],
     ignoreEos: fields.ignore_eos ?? false,
     includeStopStrInOutput: fields.include_stop_str_in_output ?? false,
-    maxTokens: checkMaxTokens(choices, client.model.maxModelLen, defaults["max_new_tokens"]),
+    maxTokens: readMaxTokens(choices, client.model.maxModelLen, defaults["max_new_tokens"]),
     minTokens: fields.min_tokens ?? 0,
     logprobs: ids?.length ?? choices.logprobs,
     logprobTokenIds: ids,
@@ -79,17 +79,13 @@ export function fitSampling(
   return fitted
 }
 
-function checkMaxTokens(choices: SamplingChoices, maxModelLen: number, byDefault: number | undefined): number {
+/** A bound beyond the context is cut, not refused: clients send one that suits another model, and none is reached. */
+function readMaxTokens(choices: SamplingChoices, maxModelLen: number, byDefault: number | undefined): number {
   const { maxTokens, maxTokensField: param } = choices
-  if (maxTokens === null) return Math.min(byDefault ?? maxModelLen, maxModelLen)
-  if (maxTokens > maxModelLen) {
-    throw new RequestError(
-      `${param}=${maxTokens} cannot be greater than max_model_len=${maxModelLen}. Please request fewer output tokens.`,
-      { param },
-    )
+  if (maxTokens !== null && maxTokens < 1) {
+    throw new RequestError(`${param} must be at least 1, got ${maxTokens}.`, { param })
   }
-  if (maxTokens < 1) throw new RequestError(`${param} must be at least 1, got ${maxTokens}.`, { param })
-  return maxTokens
+  return Math.min(maxTokens ?? byDefault ?? maxModelLen, maxModelLen)
 }
 
 /** -1 is vLLM's spelling for "none". */

@@ -1,10 +1,12 @@
 /** The HTTP server: sockets and time limits around the application. */
 import { ConfigError } from "../base/errors.ts"
 import type { EngineClient } from "../engine/engine-client.ts"
+import { acceptingOnArrival } from "./accept-on-arrival.ts"
 import { createApp } from "./app.ts"
 import { onceRead } from "./body.ts"
 import { DEFAULT_API_OPTIONS } from "./context.ts"
 import type { ApiOptions } from "./context.ts"
+import { wholeUrl } from "./path.ts"
 import { loadTls } from "./tls.ts"
 import type { TlsFiles } from "./tls.ts"
 import { removeStaleSocket } from "./unix-socket.ts"
@@ -57,15 +59,18 @@ export async function startServer(options: ServerOptions, client: EngineClient):
     return app.handle(inner)
   }
   if (uds !== null) await removeStaleSocket(uds)
-  const server = listen({ host, port, uds }, {
+  const { listener: server, stop: stopAccepting } = acceptingOnArrival(() => listen({ host, port, uds }, {
     fetch,
     idleTimeout: keepAliveSeconds,
     ...tlsOptions(tls),
-  })
+  }))
   return {
     url: uds === null ? server.url.href.replace(/\/$/, "") : `unix:${uds}`,
     port: server.port ?? 0,
-    stop: () => stop(server),
+    stop: () => {
+      stopAccepting()
+      return stop(server)
+    },
   }
 }
 
@@ -109,16 +114,16 @@ function listen(
 }
 
 /**
- * The request as the application sees it. A proxy may or may not have taken the prefix off; and the application knows
- * nothing of https, whose scheme Elysia takes for a part of the path.
+ * The request as the application sees it. A proxy may or may not have taken the prefix off; the application knows
+ * nothing of https, whose scheme Elysia takes for a part of the path; and every URL has a host.
  */
 function innerRequest(request: Request, rootPath: string): Request {
-  const isSecure = request.url.startsWith("https:")
-  if (rootPath === "" && !isSecure) return request
-  const url = new URL(request.url)
+  const isPlain = request.url.startsWith("http:") && URL.canParse(request.url)
+  if (rootPath === "" && isPlain) return request
+  const url = wholeUrl(request.url)
   const hasPrefix = rootPath !== "" && (url.pathname === rootPath || url.pathname.startsWith(`${rootPath}/`))
-  if (!hasPrefix && !isSecure) return request
+  if (!hasPrefix && isPlain) return request
   if (hasPrefix) url.pathname = url.pathname.slice(rootPath.length) || "/"
-  if (isSecure) url.protocol = "http:"
+  url.protocol = "http:"
   return new Request(url.href, request)
 }

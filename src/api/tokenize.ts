@@ -1,33 +1,27 @@
 /** POST /tokenize and /detokenize: what the model makes of a text, and back. */
 import { Elysia } from "elysia"
-import { readJson } from "./body.ts"
 import { chatPrompt } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
 import { checkModel } from "./model-name.ts"
+import { bodyReader, eitherBodyReader } from "./opening.ts"
 import { operation } from "./openapi.ts"
-import { encodeText } from "./prompt.ts"
-import type { Truncation } from "./prompt.ts"
-import { isRecord } from "./schema/coerce.ts"
-import { bodyParser } from "./schema/parse.ts"
+import { ANY_LENGTH, encodeText } from "./prompt.ts"
 import {
   DetokenizeRequest, DetokenizeResponse, TokenizeChatRequest, TokenizeRequest, TokenizeResponse, TokenizeTextRequest,
 } from "./schema/tokenize.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
 
-const WHOLE: Truncation = { limit: null, side: "left" }
-
 export function tokenizeApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
-  const parseDetokenize = bodyParser(DetokenizeRequest)
   const tokenize = tokenizer(context, noteUnknown)
+  const readTokens = bodyReader(DetokenizeRequest, context, noteUnknown)
 
   const onTokenize = async ({ request }: { request: Request }): Promise<Response> =>
-    Response.json(tokenize(await readJson(request, context.options.maxBodyBytes)))
+    Response.json(await tokenize(request))
 
   const onDetokenize = async ({ request }: { request: Request }): Promise<Response> => {
-    const body = parseDetokenize(await readJson(request, context.options.maxBodyBytes))
-    noteUnknown(DetokenizeRequest, body)
+    const body = await readTokens(request)
     checkModel(context.client.model, body.model)
-    const prompt = context.client.tokenizer.decode(body.tokens)
+    const prompt = await context.work.decode(body.tokens)
     return Response.json({ prompt } satisfies DetokenizeResponse)
   }
 
@@ -54,23 +48,21 @@ export function tokenizeApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
     })
 }
 
-function tokenizer(context: ApiContext, noteUnknown: UnknownFieldLog): (body: unknown) => TokenizeResponse {
-  const parseText = bodyParser(TokenizeTextRequest)
-  const parseChat = bodyParser(TokenizeChatRequest)
+function tokenizer(context: ApiContext, noteUnknown: UnknownFieldLog): (request: Request) => Promise<TokenizeResponse> {
+  const read = eitherBodyReader([["messages", TokenizeChatRequest], [null, TokenizeTextRequest]], context, noteUnknown)
   const { client } = context
 
-  return (body) => {
-    if (isRecord(body) && "messages" in body) {
-      const chat = parseChat(body)
-      noteUnknown(TokenizeChatRequest, chat)
+  return async (request) => {
+    const { schema, body } = await read(request)
+    if (schema === TokenizeChatRequest) {
+      const chat = body as TokenizeChatRequest
       checkModel(client.model, chat.model)
-      const { tokenIds } = chatPrompt(context, chat, { tools: chat.tools, reasoningEffort: null }, WHOLE)
+      const { tokenIds } = await chatPrompt(context, chat, { tools: chat.tools, reasoningEffort: null }, ANY_LENGTH)
       return response(context, tokenIds, chat.return_token_strs ?? false)
     }
-    const text = parseText(body)
-    noteUnknown(TokenizeTextRequest, text)
+    const text = body as TokenizeTextRequest
     checkModel(client.model, text.model)
-    const { tokenIds } = encodeText(client, text.prompt, text.add_special_tokens ?? true, WHOLE)
+    const { tokenIds } = await encodeText(context, text.prompt, text.add_special_tokens ?? true, ANY_LENGTH)
     return response(context, tokenIds, text.return_token_strs ?? false)
   }
 }

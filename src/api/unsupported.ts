@@ -8,7 +8,7 @@ type Asks = (value: unknown) => boolean
 const given: Asks = (value) => value !== null && value !== undefined
 const isTrue: Asks = (value) => value === true || value === 1 || value === "true"
 const above = (limit: number): Asks => (value) => Number(value) > limit
-const nonEmpty: Asks = (value) => {
+export const nonEmpty: Asks = (value) => {
   if (Array.isArray(value) || typeof value === "string") return value.length > 0
   return isRecord(value) ? Object.keys(value).length > 0 : given(value)
 }

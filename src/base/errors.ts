@@ -1,7 +1,8 @@
 /**
  * Errors that are the caller's fault, or the machine's: everything else is an assertion.
  *
- * `RequestError` is thrown before a request is admitted; `status`, `type` and `param` are what OpenAI clients read.
+ * `RequestError` is thrown before a request is admitted; `status`, `type`, `param` and `code` are what OpenAI clients
+ * read.
  * `ConfigError` stops the start of the server: a flag, a file or a model that cannot be used.
  */
 export type RequestErrorType =
@@ -17,13 +18,18 @@ export type RequestErrorType =
   | "InternalServerError"
   | "NotImplementedError"
   | "RequestEntityTooLarge"
+  | "PermissionDeniedError"
   | "Unauthorized"
+
+/** OpenAI's names of errors that clients react to by themselves. */
+export type RequestErrorCode = "context_length_exceeded"
 
 export interface RequestErrorOptions {
   readonly status?: number
   readonly type?: RequestErrorType
   readonly param?: string | null
-  readonly retryAfterSeconds?: number
+  readonly code?: RequestErrorCode | null
+  readonly retryAfterSeconds?: number | null
 }
 
 export class RequestError extends Error {
@@ -32,6 +38,8 @@ export class RequestError extends Error {
   readonly type: RequestErrorType
   /** Dotted path of the offending field, or null. */
   readonly param: string | null
+  /** Null: `status` says enough. */
+  readonly code: RequestErrorCode | null
   /** When the same request may do better; null: there is no telling, or never. */
   readonly retryAfterSeconds: number | null
 
@@ -40,12 +48,20 @@ export class RequestError extends Error {
     this.status = options.status ?? 400
     this.type = options.type ?? "BadRequestError"
     this.param = options.param ?? null
+    this.code = options.code ?? null
     this.retryAfterSeconds = options.retryAfterSeconds ?? null
   }
 }
 
+/** Words may repeat what a file says, and a file says what it likes. */
+const MAX_CONFIG_MESSAGE = 2000
+
 export class ConfigError extends Error {
   override readonly name = "ConfigError"
+
+  constructor(message: string) {
+    super(message.length > MAX_CONFIG_MESSAGE ? `${message.slice(0, MAX_CONFIG_MESSAGE)}...` : message)
+  }
 }
 
 /** A kernel library reported a failure: a model, a flag or a machine that does not fit, or the end of the engine. */

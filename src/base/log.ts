@@ -43,7 +43,7 @@ export function makeLog(options: Partial<LogOptions> = {}): Log {
 }
 
 function formatJson(level: LogLevel, time: Date, message: string, fields: LogFields): string {
-  return JSON.stringify({ time: time.toISOString(), level, message, ...fields })
+  return escapedJson({ time: time.toISOString(), level, message, ...fields })
 }
 
 function formatText(level: LogLevel, time: Date, message: string, fields: LogFields): string {
@@ -53,9 +53,24 @@ function formatText(level: LogLevel, time: Date, message: string, fields: LogFie
 }
 
 function formatValue(value: LogFields[string]): string {
-  return typeof value === "string" && !/^[^\s"=]+$/.test(value) ? JSON.stringify(value) : escapeControls(String(value))
+  return typeof value === "string" && !/^[^\s"=]+$/.test(value) ? escapedJson(value) : escapeControls(String(value))
 }
 
+/** Controls of both blocks, what some readers take for the end of a line, and what turns the direction of writing. */
+const CONTROLS = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g
+
 function escapeControls(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`)
+  return text.replace(CONTROLS, (char) => {
+    const code = char.charCodeAt(0)
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : unicodeEscape(code)
+  })
+}
+
+/** JSON that is free of controls too: it lets all but those below U+0020 stand in strings. */
+function escapedJson(value: unknown): string {
+  return JSON.stringify(value).replace(CONTROLS, (char) => unicodeEscape(char.charCodeAt(0)))
+}
+
+function unicodeEscape(code: number): string {
+  return `\\u${code.toString(16).padStart(4, "0")}`
 }

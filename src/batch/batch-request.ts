@@ -27,7 +27,7 @@ export function parseBatchLine({ text, number: lineNumber, badByte }: Line): Par
   const damage = badByte === null ? null : `not UTF-8: byte ${badByte}`
   let value: unknown
   try {
-    value = JSON.parse(text, keepWideIntegers)
+    value = JSON.parse(text, keepNumbers)
   } catch (error) {
     return refuse(null, lineNumber, damage ?? `not JSON: ${(error as Error).message}`)
   }
@@ -46,10 +46,10 @@ export function parseBatchLine({ text, number: lineNumber, badByte }: Line): Par
   return { request: { lineNumber, customId, url, body } }
 }
 
-/** A seed of 64 bits does not fit into a double: it stays as it is written. */
-function keepWideIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== "number" || !Number.isInteger(value) || Number.isSafeInteger(value)) return value
-  return context?.source === undefined ? value : rawJson(context.source)
+/** What a double does not write as it came, such as a seed of 64 bits or 1.0, stays as it is written. */
+function keepNumbers(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== "number" || context?.source === undefined) return value
+  return String(value) === context.source ? value : rawJson(context.source)
 }
 
 const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON

@@ -195,18 +195,12 @@ export function validatePrompt(
   const numTokens = promptTokenIds.length
   if (numTokens === 0) refuse("The prompt must not be empty: it has no tokens.", "prompt")
   const most = limits.maxModelLen
-  if (numTokens > most) {
-    refuse(
-      `This model's maximum context length is ${most} tokens. However, your request has ${numTokens} input tokens. ` +
-        "Please reduce the length of the input.",
-      "input_tokens",
-    )
-  }
-  if (numTokens === most) {
-    refuse(
-      `This model's maximum context length is ${most} tokens. However, your request has ${numTokens} input tokens, ` +
-        "which leaves no room for an output token. Please reduce the length of the input.",
-      "input_tokens",
+  if (numTokens >= most) {
+    const consequence = numTokens === most ? ", which leaves no room for an output token" : ""
+    throw new RequestError(
+      `This model's maximum context length is ${most} tokens. However, your request has ${numTokens} input tokens` +
+        `${consequence}. Please reduce the length of the input.`,
+      { param: "input_tokens", code: "context_length_exceeded" },
     )
   }
   if (sampling.minTokens > most - numTokens) {

@@ -41,6 +41,8 @@ export type TorchDType = "float32" | "bfloat16" | "float16"
 const LIMITS = {
   vocabSize: 16_777_216, hiddenSize: 262_144, intermediateSize: 2_097_152, layers: 2048, heads: 4096, headDim: 2048,
   positions: 268_435_456,
+  // Kernels hold it as a float32, and refuse 0: this is its smallest normal one.
+  leastEps: 2 ** -126,
 } as const
 
 const ACTIVATIONS: Readonly<Record<string, Act>> = {
@@ -80,7 +82,7 @@ export function decoderConfig(reader: ConfigReader, defaults: { headDim?: number
     numHeads,
     numKvHeads: readKvHeads(reader, numHeads),
     headDim,
-    rmsNormEps: reader.float("rms_norm_eps", { min: Number.MIN_VALUE, max: 1 }, 1e-6),
+    rmsNormEps: reader.float("rms_norm_eps", { min: LIMITS.leastEps, max: 1 }, 1e-6),
     hiddenAct: reader.choice("hidden_act", ACTIVATIONS, "silu"),
     maxPositionEmbeddings,
     maxModelLen: readMaxModelLen(rope),
@@ -166,7 +168,7 @@ function readWindows(reader: ConfigReader, numLayers: number): number[] {
   const isOptIn = reader.has("use_sliding_window") || reader.has("max_window_layers")
   const isOn = reader.bool("use_sliding_window", !isOptIn)
   const firstLayer = reader.int("max_window_layers", { min: 0 }, isOptIn ? 28 : 0)
-  const stated = reader.optionalInt("sliding_window", { min: 1 })
+  const stated = reader.optionalInt("sliding_window", { min: 1, max: LIMITS.positions })
   const window = isOn ? (stated ?? 0) : 0
   const types = reader.strings("layer_types")
   if (types === null) return Array.from({ length: numLayers }, (_, layer) => (layer >= firstLayer ? window : 0))

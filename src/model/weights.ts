@@ -115,6 +115,7 @@ function concatFloats(device: Device, tensors: readonly CheckpointTensor[]): num
     out.data.set(part, at)
     at += part.length
   }
+  for (const tensor of tensors) tensor.release()
   return out.address
 }
 

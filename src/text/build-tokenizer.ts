@@ -29,7 +29,7 @@ export function buildTokenizer(json: TokenizerJson, specialTokens: Record<string
     if (vocabulary.pieceOf[id] === undefined)
       throw new ConfigError(`tokenizer: post_processor adds token ${id}, which is not in the vocabulary`)
   }
-  return new BaseTokenizer({
+  const tokenizer = new BaseTokenizer({
     vocabulary,
     addedTokens: new AddedTokenSplitter(
       json.addedTokens.filter((token) => !token.normalized),
@@ -46,6 +46,21 @@ export function buildTokenizer(json: TokenizerJson, specialTokens: Record<string
     decoder: createTokenDecoder(json.decoder, (id) => vocabulary.pieceOf[id] ?? ""),
     specialTokens,
   })
+  tryOut(tokenizer)
+  return tokenizer
+}
+
+/** Letters of several lengths in bytes, spaces of several kinds, digits and signs. */
+const PROBE = " a b  é\n😀 1.5 "
+
+/** The library takes a step's settings as they are, and fails where it first needs them. */
+function tryOut(tokenizer: Tokenizer): void {
+  try {
+    tokenizer.decode(tokenizer.encode(PROBE))
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    throw new ConfigError(`tokenizer: a step cannot be used as it is described: ${(error as Error).message}`)
+  }
 }
 
 function createModel(json: TokenizerJson): { model: TextModel; preTokenize: PreTokenize } {

@@ -3,10 +3,10 @@
  * as transformers' `apply_chat_template`.
  */
 import { ConfigError, RequestError } from "../base/errors.ts"
-import { isNestedDeeper, MAX_NESTING } from "../base/nesting.ts"
 import { detectContentFormat, type ContentFormat } from "./content-format.ts"
 import { TemplateError, TemplateFault } from "./jinja/errors.ts"
 import { Template } from "./jinja/template.ts"
+import { toolArguments } from "./tool-arguments.ts"
 
 /** An OpenAI chat message, its content already in the template's format. */
 export type ChatMessage = Readonly<Record<string, unknown>>
@@ -75,32 +75,14 @@ export class ChatTemplate {
 
 /** Templates expect the arguments of earlier tool calls as objects; OpenAI clients send them as JSON text. */
 function parseToolArguments(messages: readonly ChatMessage[]): ChatMessage[] {
-  return messages.map((message, i) => {
+  return messages.map((message) => {
     const calls = message["tool_calls"]
-    if (!Array.isArray(calls)) return message
-    return { ...message, tool_calls: calls.map((call: unknown, k) => parseCall(call, `messages.${i}.tool_calls.${k}`)) }
+    return Array.isArray(calls) ? { ...message, tool_calls: calls.map(parseCall) } : message
   })
 }
 
-function parseCall(call: unknown, where: string): unknown {
+function parseCall(call: unknown): unknown {
   const fields = call as { function?: { arguments?: unknown } } | null
   if (typeof fields !== "object" || fields === null || typeof fields.function !== "object") return call
-  const text = fields.function?.arguments
-  if (typeof text === "object" && text !== null) return call
-  return { ...fields, function: { ...fields.function, arguments: parseArguments(text, where) } }
-}
-
-function parseArguments(text: unknown, where: string): unknown {
-  if (text === undefined || text === null || text === "") return {}
-  const param = `${where}.function.arguments`
-  let value: unknown
-  try {
-    value = JSON.parse(String(text))
-  } catch {
-    throw new RequestError(`${param} is not valid JSON`, { param })
-  }
-  if (isNestedDeeper(value, MAX_NESTING)) {
-    throw new RequestError(`${param} is nested more than ${MAX_NESTING} deep`, { param })
-  }
-  return value
+  return { ...fields, function: { ...fields.function, arguments: toolArguments(fields.function?.arguments).value } }
 }

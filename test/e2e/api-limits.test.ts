@@ -103,7 +103,7 @@ test("a client that stalls within its body is let go; one that waits for its ans
   const other = await startServer({ host: "127.0.0.1", port: 0, log, keepAliveSeconds: 1 }, stuck.engine)
   const body = JSON.stringify({ prompt: "hi" })
   const type = `Content-Type: application/json\r\nContent-Length: ${body.length}`
-  const head = `POST /v1/completions HTTP/1.1\r\nHost: x\r\n${type}`
+  const head = `POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n${type}`
   const send = (text: string) => {
     const socket = connect(other.port, "127.0.0.1", () => socket.write(text))
     const closed = Promise.withResolvers<"closed">()
@@ -142,4 +142,28 @@ test("after stop nothing is accepted", async () => {
   const other = await startServer({ host: "127.0.0.1", port: 0, log }, fake.engine)
   await other.stop()
   await expect(fetch(`${other.url}/health`)).rejects.toThrow()
+})
+
+test.each([
+  ["HTTP/1.0 without a host", "GET /version HTTP/1.0\r\n\r\n", 200],
+  ["an empty host", "GET /version HTTP/1.1\r\nHost: \r\n\r\n", 200],
+  ["a host that is none", "GET /version HTTP/1.1\r\nHost: a b\r\n\r\n", 403],
+  ["a host with a path", "GET /version HTTP/1.1\r\nHost: a/b?c\r\n\r\n", 403],
+  ["a port that is none", "GET /version HTTP/1.1\r\nHost: localhost:99999999\r\n\r\n", 200],
+  ["two hosts", "GET /version HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 403],
+  ["a path that is none", "GET /v1/responses/% HTTP/1.1\r\nHost: localhost\r\n\r\n", 400],
+  ["no path of its own", "GET // HTTP/1.1\r\nHost: localhost\r\n\r\n", 404],
+])("%s is no fault of the server's", async (_, request, status) => {
+  const answer = await new Promise<string>((resolve, reject) => {
+    let text = ""
+    const socket = connect(server.port, "127.0.0.1", () => socket.write(request))
+    socket.on("data", (data) => {
+      text += String(data)
+      socket.end()
+    })
+    socket.on("close", () => resolve(text))
+    socket.on("error", reject)
+  })
+  expect(answer).toStartWith(`HTTP/1.1 ${status} `)
+  expect(await isWell()).toBe(true)
 })

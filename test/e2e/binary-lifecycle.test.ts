@@ -215,6 +215,6 @@ function send(server: ServerProcess, path: string, body: object): Socket {
   const { hostname, port } = new URL(server.url)
   const socket = connect(Number(port), hostname)
   const type = `Content-Type: application/json\r\nContent-Length: ${text.length}`
-  socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\n${type}\r\n\r\n${text}`)
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\n${type}\r\n\r\n${text}`)
   return socket
 }

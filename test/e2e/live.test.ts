@@ -17,7 +17,8 @@ async function leave(body: unknown, when: () => Promise<void>): Promise<void> {
   const socket = connect(Number(port), hostname)
   socket.on("error", () => {})
   socket.write(
-    `POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+    "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
+      `Content-Length: ${text.length}\r\n\r\n${text}`,
   )
   await when()
   socket.destroy()

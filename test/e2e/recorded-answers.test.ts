@@ -20,6 +20,7 @@ const NOT_YET: readonly (readonly [RegExp, string])[] = [
 /** Case names, and how this server differs on purpose (docs/compatibility.md). */
 const ON_PURPOSE: readonly (readonly [RegExp, string])[] = [
   [/^messages\/no-max-tokens/, "errors of /v1/messages have Anthropic's names"],
+  [/^(completions|chat)\/refuse\/too-long/, "the code of a prompt that is too long is OpenAI's"],
 ]
 
 const path = fixture("vllm-api/recording.json")

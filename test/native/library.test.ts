@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { toArrayBuffer, type Pointer } from "bun:ffi"
-import { readFileSync } from "node:fs"
-import { resolve } from "node:path"
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
 import { ABI_VERSION, SYMBOLS } from "../../ffi/abi.ts"
 import { Args } from "../../ffi/args.ts"
 import { describeLayout, STRUCTS } from "../../ffi/structs.ts"
@@ -106,6 +107,31 @@ describe.skipIf(!hasLibraries)("the host libraries", () => {
       expect(() => library.mapFile("/nowhere/at/all")).toThrow(/\/nowhere\/at\/all: No such file/)
       expect(() => library.mapFile(import.meta.dir)).toThrow(/not a file/)
     }
+  })
+})
+
+describe.skipIf(!hasLibraries)("a mapped file that becomes shorter", () => {
+  test("reads as zeros behind its end, and that is told; other maps are well", () => {
+    const dir = mkdtempSync(join(tmpdir(), "baozi-map-"))
+    const path = join(dir, "file")
+    for (const library of [reference!, cpu!]) {
+      writeFileSync(path, Buffer.alloc(300_000, 7))
+      const file = library.mapFile(path)
+      const other = library.mapFile(resolve(import.meta.dir, "library.test.ts"))
+      truncateSync(path, 5000)
+      const bytes = file.bytes()
+      expect([bytes[0], bytes[4999], bytes[299_999], bytes[100_000]]).toEqual([7, 7, 0, 0])
+      expect(() => file.release(0, 4096)).toThrow(`${path}: the file became shorter while it was read`)
+      expect(new TextDecoder().decode(other.bytes())).toStartWith("import")
+      other.release(0, other.size)
+      other.unmap()
+      file.unmap()
+      const again = library.mapFile(path)
+      expect(again.size).toBe(5000)
+      again.release(0, 5000)
+      again.unmap()
+    }
+    rmSync(dir, { recursive: true })
   })
 })
 

@@ -20,12 +20,14 @@ export interface JoinedAnswer {
   calls?: [name: string, json: string][]
 }
 
-export function parserFor({ reasoning, tools, beginsWithReasoning, schemas }: AnswerSetup): AnswerParser {
-  const reasoningFormat = reasoning ? REASONING_FORMATS[reasoning] : null
-  const format = new AnswerFormat(reasoningFormat, tools ? TOOL_FORMATS[tools] : null)
+export function formatFor({ reasoning, tools }: AnswerSetup): AnswerFormat {
+  return new AnswerFormat(reasoning ? REASONING_FORMATS[reasoning] : null, tools ? TOOL_FORMATS[tools] : null)
+}
+
+export function parserFor(setup: AnswerSetup, format = formatFor(setup)): AnswerParser {
   return new AnswerParser(format, {
-    beginsWithReasoning: beginsWithReasoning ?? reasoningFormat?.beginsWithReasoning({}) ?? false,
-    tools: schemas ?? new Map(),
+    beginsWithReasoning: setup.beginsWithReasoning ?? format.reasoning?.beginsWithReasoning({}) ?? false,
+    tools: setup.schemas ?? new Map(),
   })
 }
 
@@ -42,6 +44,15 @@ export function joinParts(parts: readonly AnswerPart[]): JoinedAnswer {
 export function parseInPieces(setup: AnswerSetup, pieces: readonly string[]): JoinedAnswer {
   const parser = parserFor(setup)
   return joinParts([...pieces.flatMap((piece) => parser.push(piece)), ...parser.end()])
+}
+
+/** A whole answer as it is told where nothing of it has been given out: with calls that cannot be run as text. */
+export function parseWhole(setup: AnswerSetup, text: string): JoinedAnswer {
+  const parser = parserFor(setup)
+  const parts = [...parser.push(text), ...parser.end()]
+  if (parser.firstBrokenCall === null) return joinParts(parts)
+  const raw = parserFor(setup, formatFor(setup).withRawCalls)
+  return joinParts([...raw.push(text), ...raw.end()])
 }
 
 /** Every way to cut `text` in two, the text whole, and each character alone. */

@@ -16,6 +16,7 @@ import { namedEvent } from "../sse.ts"
 import type { SseDialect } from "../sse.ts"
 import type { UnknownFieldLog } from "../unknown-fields.ts"
 import { anthropicError, withAnthropicErrors } from "./anthropic-errors.ts"
+import { noteIgnoredOf } from "./ignored.ts"
 import { messageEvents, messageObject } from "./message.ts"
 import { chatRequest, promptPart } from "./to-chat.ts"
 
@@ -31,8 +32,8 @@ export function anthropicApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
   const tag = "Anthropic"
   const create = jsonHandler(MessagesRequest, context, noteUnknown, (request, body) => answer(context, request, body))
   const count = jsonHandler(CountTokensRequest, context, noteUnknown, (_, body) => countTokens(context, body))
-  const render = jsonHandler(MessagesRequest, context, noteUnknown, (request, body) => {
-    const { job, chat } = plan(context, request, body)
+  const render = jsonHandler(MessagesRequest, context, noteUnknown, async (request, body) => {
+    const { job, chat } = await plan(context, request, body)
     return Response.json(rendered(job, job.run, request, chat))
   })
   return new Elysia()
@@ -59,15 +60,17 @@ export function anthropicApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
     })
 }
 
-function plan(context: ApiContext, request: Request, body: MessagesRequest) {
-  const chat = chatRequest(body)
-  return { chat, job: planChat(context, request, chat, { id: `msg_${randomHex(12)}` }) }
+async function plan(context: ApiContext, request: Request, body: MessagesRequest) {
+  const marksReasoning = context.client.model.reasoning !== null
+  noteIgnoredOf(context.warnOnce, body, marksReasoning)
+  const chat = chatRequest(body, { marksReasoning })
+  return { chat, job: await planChat(context, request, chat, { id: `msg_${randomHex(12)}` }) }
 }
 
 async function answer(context: ApiContext, request: Request, body: MessagesRequest): Promise<Response> {
   const { client } = context
-  const { chat, job } = plan(context, request, body)
-  const generation = generationFor(request, chat, job.id, [job.run])
+  const { chat, job } = await plan(context, request, body)
+  const generation = generationFor(context, request, chat, job.id, [job.run])
   const abort = abortWith(request)
   if (job.report.stream) {
     return streamed(context, messageEvents(client, job, generation, abort.signal), abort, ANTHROPIC_SSE)
@@ -76,8 +79,9 @@ async function answer(context: ApiContext, request: Request, body: MessagesReque
   return Response.json(messageObject(job, choices![0]!))
 }
 
-function countTokens(context: ApiContext, body: CountTokensRequest): Response {
-  const input_tokens = countPromptTokens(context, promptPart(body))
+async function countTokens(context: ApiContext, body: CountTokensRequest): Promise<Response> {
+  noteIgnoredOf(context.warnOnce, body, true)
+  const input_tokens = await countPromptTokens(context, promptPart(body))
   const counts: CountTokensResponse = { input_tokens, context_management: { original_input_tokens: input_tokens } }
   return Response.json(counts)
 }

@@ -3,10 +3,10 @@
  *
  *   content_block_start, content_block_delta ..., content_block_stop; a thought's last delta is its signature
  */
+import { toolArguments } from "../../text/tool-arguments.ts"
 import type { ReplyItem, ReplyPart } from "../answer.ts"
 import { randomHex } from "../request-id.ts"
 import type { BlockDelta, ContentBlock, MessageEvent } from "../schema/anthropic.ts"
-import { isRecord } from "../schema/coerce.ts"
 
 type BlockType = ContentBlock["type"]
 
@@ -22,7 +22,7 @@ export function contentBlocks(items: readonly ReplyItem[]): ContentBlock[] {
 function contentBlock(item: ReplyItem): ContentBlock {
   if (item.type === "content") return textBlock(item.text)
   if (item.type === "reasoning") return thinkingBlock(item.text, randomHex(16))
-  return { type: "tool_use", id: item.id, name: item.name, input: callInput(item.arguments) }
+  return { type: "tool_use", id: item.id, name: item.name, input: { ...callInput(item.arguments) } }
 }
 
 function textBlock(text: string): ContentBlock {
@@ -33,14 +33,9 @@ function thinkingBlock(thinking: string, signature: string): ContentBlock {
   return { type: "thinking", thinking, signature }
 }
 
-/** Of arguments that are no object, as those that the token limit cut off, nothing can be told in an object. */
-function callInput(json: string): Record<string, unknown> {
-  try {
-    const input: unknown = JSON.parse(json)
-    return isRecord(input) ? input : {}
-  } catch {
-    return {}
-  }
+/** Arguments with their numbers as the model wrote them. Of those that are no object nothing can be told in one. */
+function callInput(json: string): Readonly<Record<string, unknown>> {
+  return toolArguments(json).value
 }
 
 export class BlockWriter {

@@ -1,6 +1,7 @@
 /** A message and the events of one, from the engine's outputs. */
 import type { ChoiceOutput, EngineClient } from "../../engine/engine-client.ts"
 import { Answer, replyItems } from "../answer.ts"
+import { cacheMissField } from "../cache-miss/cache-miss.ts"
 import type { ChatJob } from "../chat-job.ts"
 import { generateAll } from "../generation.ts"
 import type { Generation } from "../generation.ts"
@@ -9,8 +10,9 @@ import { BlockWriter, contentBlocks } from "./blocks.ts"
 
 export function messageObject(job: ChatJob, output: ChoiceOutput): MessageObject {
   const answer = new Answer(job.answer)
-  const content = contentBlocks(replyItems(answer.take(output)))
-  return { ...messageHeader(job), content, ...ending(output, answer), usage: usageOf(job, output) }
+  const content = contentBlocks(replyItems(answer.takeWhole(output)))
+  const cacheMiss = cacheMissField(job.run, output.numCachedTokens)
+  return { ...messageHeader(job), content, ...ending(output, answer), usage: usageOf(job, output), ...cacheMiss }
 }
 
 function messageHeader(job: ChatJob): Pick<MessageObject, "id" | "type" | "role" | "model"> {
@@ -31,7 +33,10 @@ export async function* messageEvents(
   for await (const { output } of generateAll(client, generation, "delta", signal)) {
     if (last === null) {
       const usage = { ...usageOf(job, output), output_tokens: 0 }
-      const start = { ...messageHeader(job), content: [], stop_reason: null, stop_sequence: null, usage }
+      const start = {
+        ...messageHeader(job), content: [], stop_reason: null, stop_sequence: null, usage,
+        ...cacheMissField(job.run, output.numCachedTokens),
+      }
       yield { type: "message_start", message: start }
       // Without a parser there is one block, from the first token on.
       if (job.answer === null) yield* blocks.startText()

@@ -2,25 +2,36 @@
 import { RequestError } from "../../base/errors.ts"
 import { ChatRequest, EFFORTS } from "../schema/chat.ts"
 import { MessagesRequest } from "../schema/anthropic.ts"
-import type { AnthropicBlock, AnthropicContent, AnthropicMessage, CountTokensRequest } from "../schema/anthropic.ts"
+import type { CountTokensRequest } from "../schema/anthropic.ts"
 import { TemplateFieldsSchema } from "../schema/messages.ts"
-import type { ChatMessage } from "../schema/messages.ts"
 import type { Tools } from "../tools.ts"
-import { refuseForeign, refuseUnsupported } from "../unsupported.ts"
+import { nonEmpty, refuseForeign, refuseUnsupported } from "../unsupported.ts"
+import { chatMessages } from "./conversation.ts"
 
 /** Fields that would change the answer in a way that is not known here. */
-const REFUSED = ["mcp_servers", "container", "context_management", "speed"] as const
+const REFUSED = ["mcp_servers", "container"] as const
 
 const MIN_THINKING_BUDGET = 1024
 
-/** Errors: `RequestError` whose param is the path of what cannot be honoured. */
-export function chatRequest(body: MessagesRequest): ChatRequest {
+/**
+ * `thinking.budget_tokens` is ignored where nothing marks the model's reasoning: agents send it with every request,
+ * whatever the model.
+ *
+ * Errors: `RequestError` whose param is the path of what cannot be honoured.
+ */
+export function chatRequest(body: MessagesRequest, { marksReasoning }: { marksReasoning: boolean }): ChatRequest {
   refuseForeign(body, MessagesRequest, ChatRequest)
-  const { max_tokens, stop_sequences, temperature, top_k, top_p, stream, priority, cache_salt, vllm_xargs } = body
+  const budget = thinkingBudget(body)
+  const {
+    max_tokens, stop_sequences, temperature, top_k, top_p, stream, truncate_prompt_tokens, truncation_side, priority,
+    cache_salt, vllm_xargs,
+  } = body
   return {
     ...promptPart(body),
     max_tokens,
     stop: stop_sequences ?? null,
+    truncate_prompt_tokens: truncate_prompt_tokens ?? null,
+    truncation_side: truncation_side ?? null,
     temperature: temperature ?? null,
     top_k: top_k ?? null,
     top_p: top_p ?? null,
@@ -28,8 +39,9 @@ export function chatRequest(body: MessagesRequest): ChatRequest {
     priority: priority ?? null,
     cache_salt: cache_salt ?? null,
     vllm_xargs: vllm_xargs ?? null,
+    return_cache_miss: body.return_cache_miss ?? null,
     user: body.metadata?.user_id ?? null,
-    thinking_token_budget: thinkingBudget(body),
+    thinking_token_budget: marksReasoning ? budget : null,
   }
 }
 
@@ -39,7 +51,7 @@ export function promptPart(body: CountTokensRequest): ChatRequest {
   // What counts for an answer alone may stand here too: clients count what they are about to send.
   refuseForeign(body, MessagesRequest, TemplateFieldsSchema)
   for (const field of REFUSED) {
-    if (((body as Record<string, unknown>)[field] ?? null) !== null) {
+    if (nonEmpty((body as Record<string, unknown>)[field])) {
       throw new RequestError(`${field} is not supported: leave it out.`, { param: field })
     }
   }
@@ -47,77 +59,18 @@ export function promptPart(body: CountTokensRequest): ChatRequest {
   if ((format ?? null) !== null) {
     throw new RequestError("output_config.format is not supported yet.", { param: "output_config.format" })
   }
-  const messages = [...systemMessages(body.system ?? null), ...body.messages.flatMap(chatMessages)]
   const continues = body.messages.at(-1)?.role === "assistant"
+  const tools = chatTools(body.tools ?? [])
   return {
     model: body.model ?? null,
-    messages,
-    tools: chatTools(body.tools ?? []),
-    ...(body.tool_choice == null ? {} : { tool_choice: chatToolChoice(body.tool_choice) }),
+    messages: chatMessages(body),
+    tools,
+    ...toolChoice(body.tool_choice ?? null, tools !== null),
     parallel_tool_calls: body.tool_choice?.disable_parallel_tool_use !== true,
     reasoning_effort: readEffort(effort ?? null),
     chat_template_kwargs: { ...thinkingVariables(body.thinking ?? null), ...body.chat_template_kwargs },
     ...(continues ? { continue_final_message: true, add_generation_prompt: false } : {}),
   }
-}
-
-function systemMessages(system: CountTokensRequest["system"] | null): ChatMessage[] {
-  if (system === null || system === undefined || system.length === 0) return []
-  const content = typeof system === "string" ? system : system.map((block, b) => textPart(block, `system.${b}`))
-  return [{ role: "system", content }]
-}
-
-/** A message's results are messages of their own to a template, before what the user says. */
-function chatMessages({ role, content }: AnthropicMessage, i: number): ChatMessage[] {
-  if (typeof content === "string") return [{ role, content }]
-  const texts: { type: string; text: string }[] = []
-  const calls: NonNullable<ChatMessage["tool_calls"]> = []
-  const results: ChatMessage[] = []
-  const thoughts: string[] = []
-  content.forEach((block, b) => {
-    const path = `messages.${i}.content.${b}`
-    if (block.type === "tool_use" && role === "assistant") calls.push(toolCall(block, path))
-    else if (block.type === "tool_result" && role === "user") results.push(toolResult(block, path))
-    else if (block.type === "thinking" && role === "assistant") thoughts.push(needed(block, "thinking", path))
-    else texts.push(textPart(block, path))
-  })
-  if (texts.length === 0 && calls.length === 0 && thoughts.length === 0) return results
-  const message: ChatMessage = { role, content: texts }
-  if (calls.length > 0) message.tool_calls = calls
-  if (thoughts.length > 0) message.reasoning = thoughts.join("\n")
-  return [...results, message]
-}
-
-function textPart(block: AnthropicContent, path: string): { type: string; text: string } {
-  if (block.type === "text" && typeof block.text === "string") return { type: "text", text: block.text }
-  if (block.type === "text") throw new RequestError(`${path} has no text.`, { param: path })
-  const source = block.source ?? {}
-  if (block.type === "document" && source["type"] === "text" && typeof source["data"] === "string") {
-    return { type: "text", text: source["data"] }
-  }
-  const type = JSON.stringify(block.type.slice(0, 60))
-  throw new RequestError(`${path} is of type ${type}, which cannot be put before this model here.`, { param: path })
-}
-
-function toolCall(block: AnthropicBlock, path: string): NonNullable<ChatMessage["tool_calls"]>[number] {
-  const call = { name: needed(block, "name", path), arguments: block.input ?? {} }
-  return { id: needed(block, "id", path), type: "function", function: call }
-}
-
-function toolResult(block: AnthropicBlock, path: string): ChatMessage {
-  const { content } = block
-  const parts = typeof content === "string" || content === null || content === undefined
-    ? (content ?? "")
-    : content.map((part, p) => textPart(part, `${path}.content.${p}`))
-  return { role: "tool", tool_call_id: needed(block, "tool_use_id", path), content: parts }
-}
-
-type NeededField = "thinking" | "id" | "name" | "tool_use_id"
-
-function needed(block: AnthropicBlock, field: NeededField, path: string): string {
-  const value = block[field]
-  if (typeof value === "string") return value
-  throw new RequestError(`${path}, of type ${block.type}, must have \`${field}\`.`, { param: `${path}.${field}` })
 }
 
 function chatTools(tools: NonNullable<CountTokensRequest["tools"]>): Tools | null {
@@ -134,6 +87,13 @@ function chatTools(tools: NonNullable<CountTokensRequest["tools"]>): Tools | nul
 }
 
 type ToolChoice = NonNullable<ChatRequest["tool_choice"]>
+
+/** Without tools, a choice that lets the model do without a call says nothing. */
+function toolChoice(choice: CountTokensRequest["tool_choice"] | null, hasTools: boolean): { tool_choice?: ToolChoice } {
+  if (choice === null || choice === undefined) return {}
+  const chosen = chatToolChoice(choice)
+  return !hasTools && (chosen === "auto" || chosen === "none") ? {} : { tool_choice: chosen }
+}
 
 function chatToolChoice(choice: NonNullable<CountTokensRequest["tool_choice"]>): ToolChoice {
   switch (choice.type) {

@@ -18,8 +18,10 @@ export function conversationOf(
   if (input === null && earlierId == null) throw new RequestError("input must be given.", { param: "input" })
   if (input === null) return earlier
   const findItem = (id: string) => store.findItem(id, owner)
+  const messages = [...earlier.messages, ...inputMessages(input, findItem)]
   return {
-    messages: [...earlier.messages, ...inputMessages(input, findItem)],
+    // Clients probe a model with an empty input, while templates need at least one message.
+    messages: messages.length > 0 ? messages : [{ role: "user", content: "" }],
     items: [...earlier.items, ...listedItems(input, findItem, earlier.items)],
   }
 }

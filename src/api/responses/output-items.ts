@@ -11,6 +11,7 @@ import type { UnnumberedEvent } from "../schema/response-events.ts"
 import type {
   ItemStatus, OutputCall, OutputItem, OutputMessage, OutputReasoning, OutputText, ReasoningText, ResponseLogprob,
 } from "../schema/responses.ts"
+import type { ToolName } from "./tool-names.ts"
 
 /** An item that grows until it ends. `status` is in_progress till then. */
 export interface GrowingItem {
@@ -127,18 +128,18 @@ export class CallItem extends Growing implements GrowingItem {
   readonly kind = "call"
   readonly id = `fc_${randomHex(8)}`
   readonly callId: string
-  readonly name: string
+  readonly called: ToolName
 
-  constructor(outputIndex: number, callId: string, name: string) {
+  constructor(outputIndex: number, callId: string, called: ToolName) {
     super(outputIndex)
     this.callId = callId
-    this.name = name
+    this.called = called
   }
 
   item(status: ItemStatus): OutputCall {
     return {
-      id: this.id, type: "function_call", call_id: this.callId, name: this.name, arguments: this.text,
-      async: null, caller: null, namespace: null, status,
+      id: this.id, type: "function_call", call_id: this.callId, ...this.called, arguments: this.text,
+      async: null, caller: null, status,
     }
   }
 
@@ -156,7 +157,7 @@ export class CallItem extends Growing implements GrowingItem {
   }
 
   end(status: ItemStatus): UnnumberedEvent[] {
-    const { name, text } = this
+    const { called: { name }, text } = this
     return [
       { type: "response.function_call_arguments.done", ...this.#place, name, arguments: text },
       this.done(status),

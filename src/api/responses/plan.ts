@@ -8,35 +8,44 @@ import { randomHex } from "../request-id.ts"
 import type { ChatRequest } from "../schema/chat.ts"
 import type { ChatMessage } from "../schema/messages.ts"
 import type { InputTokensRequest, ResponsesRequest } from "../schema/responses.ts"
-import type { Tools } from "../tools.ts"
 import { refuseUnsupported } from "../unsupported.ts"
 import { conversationOf } from "./conversation.ts"
+import { noteIgnoredOf } from "./ignored.ts"
 import { refuseUnsupportedFields } from "./refusals.ts"
 import type { ResponseJob } from "./response-job.ts"
 import type { ResponseStore } from "./store.ts"
+import { responseTools, toolChoice } from "./tools.ts"
+import type { ResponseTools } from "./tools.ts"
 
 const LOGPROBS = "message.output_text.logprobs"
 /** What `truncation: "auto"` leaves for the answer where the request does not say. */
 const SHARE_FOR_OUTPUT = 0.25
 
 /** Errors: `RequestError` for whatever cannot be honoured, 404 for an earlier response that is not here. */
-export function planResponse(
+export async function planResponse(
   context: ApiContext, request: Request, body: ResponsesRequest, store: ResponseStore,
-): ResponseJob {
+): Promise<ResponseJob> {
   refuseUnsupported(body)
   refuseUnsupportedFields(body)
   const isStored = checkStorage(body, store)
   const owner = ownerOf(request)
+  const tools = responseTools(body.tools ?? [])
+  noteIgnoredOf(context.warnOnce, body, tools)
   const conversation = conversationOf(body, store, owner)
   const { messages: whole } = conversation
   const id = `resp_${body.request_id ?? randomHex(16)}`
-  if (isStored && store.has(id)) {
-    throw new RequestError(`There is a response ${JSON.stringify(id)} already.`, { param: "request_id" })
-  }
-  const plan = (messages: readonly ChatMessage[]): ChatJob =>
-    planChat(context, request, chatRequest(body, messages), { id, maxTokensField: "max_output_tokens" })
-  const chat = body.truncation === "auto" ? planTruncated(context, body, whole, plan) : plan(whole)
-  return { id, owner, chat, body, conversation, wantsLogprobs: (body.include ?? []).includes(LOGPROBS), isStored }
+  if (isStored) refuseTaken(store, id)
+  const plan = (messages: readonly ChatMessage[]): Promise<ChatJob> =>
+    planChat(context, request, chatRequest(body, tools, messages), { id, maxTokensField: "max_output_tokens" })
+  const chat = await (body.truncation === "auto" ? planTruncated(context, body, whole, plan) : plan(whole))
+  const wantsLogprobs = (body.include ?? []).includes(LOGPROBS)
+  return { id, owner, chat, body, conversation, toolNames: tools.names, wantsLogprobs, isStored }
+}
+
+/** Errors: `RequestError` for an id that another response has. */
+export function refuseTaken(store: ResponseStore, id: string): void {
+  if (!store.has(id)) return
+  throw new RequestError(`There is a response ${JSON.stringify(id)} already.`, { param: "request_id" })
 }
 
 function checkStorage({ store: wanted, background }: ResponsesRequest, store: ResponseStore): boolean {
@@ -50,14 +59,17 @@ function checkStorage({ store: wanted, background }: ResponsesRequest, store: Re
   return isStored
 }
 
-/** Errors: `RequestError` for tools that are not functions. */
+/** Errors: `RequestError` for a `tool_choice` that does not fit the tools. */
 export function chatRequest(
-  body: Omit<ResponsesRequest, "input"> & Pick<InputTokensRequest, "input">, conversation: readonly ChatMessage[],
+  body: Omit<ResponsesRequest, "input"> & Pick<InputTokensRequest, "input">,
+  tools: ResponseTools,
+  conversation: readonly ChatMessage[],
 ): ChatRequest {
   const {
-    input: _input, instructions, max_output_tokens, reasoning, tools, stream_options: _streamOptions,
+    input: _input, instructions, max_output_tokens, reasoning, tools: _tools, stream_options: _streamOptions,
     top_logprobs, include, tool_choice, ...rest
   } = body
+  const choice = toolChoice(tool_choice, tools)
   const wantsLogprobs = (include ?? []).includes(LOGPROBS)
   const system: ChatMessage[] = instructions == null ? [] : [{ role: "system", content: instructions }]
   return {
@@ -65,60 +77,46 @@ export function chatRequest(
     messages: [...system, ...conversation],
     max_completion_tokens: max_output_tokens ?? null,
     reasoning_effort: reasoning?.effort ?? null,
-    tools: chatTools(tools ?? []),
-    ...(tool_choice == null ? {} : { tool_choice }),
+    tools: tools.functions,
+    ...(choice === undefined ? {} : { tool_choice: choice }),
     logprobs: wantsLogprobs,
     top_logprobs: wantsLogprobs ? (top_logprobs ?? 0) : 0,
   }
 }
 
-function chatTools(tools: NonNullable<ResponsesRequest["tools"]>): Tools | null {
-  if (tools.length === 0) return null
-  return tools.map(({ type, name, description, parameters, strict }, i) => {
-    const path = `tools.${i}`
-    if (type !== "function") {
-      throw new RequestError(`${path} is of type ${JSON.stringify(type.slice(0, 60))}: only functions are supported.`, {
-        param: `${path}.type`,
-      })
-    }
-    if (name == null || name === "") throw new RequestError(`${path} must have \`name\`.`, { param: `${path}.name` })
-    const given = Object.entries({ description, parameters, strict }).filter(([, value]) => (value ?? null) !== null)
-    return { type, function: { name, ...Object.fromEntries(given) } }
-  })
-}
-
 /** Drops the oldest messages, as few as let the prompt and its answer fit. The last one always stays. */
-function planTruncated(
+async function planTruncated(
   { client }: ApiContext,
   body: ResponsesRequest,
   conversation: readonly ChatMessage[],
-  plan: (messages: readonly ChatMessage[]) => ChatJob,
-): ChatJob {
+  plan: (messages: readonly ChatMessage[]) => Promise<ChatJob>,
+): Promise<ChatJob> {
   const { maxModelLen } = client.model
   const share = Math.floor(maxModelLen * SHARE_FOR_OUTPUT)
-  const most = maxModelLen - Math.max(1, Math.min(body.max_output_tokens ?? share, maxModelLen - 1))
+  const asked = body.max_output_tokens ?? maxModelLen
+  // As much as could never be given asks for no more than nothing does.
+  const most = maxModelLen - Math.max(1, asked < maxModelLen ? asked : share)
   const starts = startsOf(conversation)
-  const planFrom = (i: number): ChatJob | null => {
+  const planFrom = async (i: number): Promise<ChatJob | null> => {
     try {
-      const job = plan(conversation.slice(starts[i]))
+      const job = await plan(conversation.slice(starts[i]))
       return job.run.prompt.tokenIds.length <= most ? job : null
     } catch (error) {
-      const isTooLong = error instanceof RequestError && (error.param ?? "").startsWith("input_t")
-      if (isTooLong) return null
+      if (error instanceof RequestError && error.code === "context_length_exceeded") return null
       throw error
     }
   }
   // Fewer messages never make a longer prompt, so the first start that fits is found by halving.
-  let fits: ChatJob | null = planFrom(0)
+  let fits: ChatJob | null = await planFrom(0)
   if (fits !== null) return fits
   let [from, to] = [1, starts.length - 1]
   while (from < to) {
     const middle = (from + to) >> 1
-    const job = planFrom(middle)
+    const job = await planFrom(middle)
     if (job === null) from = middle + 1
     else [to, fits] = [middle, job]
   }
-  return fits ?? planFrom(to) ?? plan(conversation.slice(starts.at(-1)))
+  return fits ?? await planFrom(to) ?? plan(conversation.slice(starts.at(-1)))
 }
 
 /** Where a conversation may be cut: never between a tool's call and its result. */

@@ -11,11 +11,9 @@ const REFUSED: readonly (readonly [field: string, instead: string])[] = [
   ["response_format", "use text.format"],
   ["prompt", "prompt templates are not stored here; use input and instructions"],
   ["conversation", "use previous_response_id"],
-  ["context_management", "use truncation"],
   ["logprobs", "use include with message.output_text.logprobs"],
   ["prompt_logprobs", "use /v1/chat/completions"],
   ["echo", "use /v1/chat/completions"],
-  ["truncate_prompt_tokens", "use truncation"],
   ["previous_input_messages", "use input"],
   ["moderation", "leave it out"],
 ]
@@ -39,21 +37,14 @@ export function refuseUnsupportedFields(body: Omit<ResponsesRequest, "input"> & 
   if (body.stream_options?.include_obfuscation === true) {
     refuse("stream_options.include_obfuscation", "Obfuscation of streams is not supported: leave it out.")
   }
-  const tier = body.service_tier ?? "auto"
-  if (tier !== "auto" && tier !== "default") refuse("service_tier", `service_tier must be "auto", got ${quoted(tier)}.`)
-  checkText(body.text ?? {})
-  const summary = body.reasoning?.summary ?? "auto"
-  if (summary !== "auto") refuse("reasoning.summary", `Reasoning is not summarized: got ${quoted(summary)}.`)
+  checkFormat(body.text?.format)
   for (const [i, part] of (body.include ?? []).entries()) {
     if (!INCLUDABLE.has(part)) refuse(`include.${i}`, `include has an unknown part, ${quoted(part)}.`)
   }
   checkMetadata(body.metadata ?? {})
 }
 
-function checkText({ format, verbosity }: NonNullable<ResponsesRequest["text"]>): void {
-  if ((verbosity ?? "medium") !== "medium") {
-    refuse("text.verbosity", `text.verbosity must be "medium", got ${quoted(String(verbosity))}.`)
-  }
+function checkFormat(format: NonNullable<ResponsesRequest["text"]>["format"]): void {
   if (format === null || format === undefined) return
   // The Responses API keeps a schema's parts beside the type, the chat API in an object of their own.
   const chatForm = format["type"] === "json_schema" ? { ...format, json_schema: format["schema"] } : format

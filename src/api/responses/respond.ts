@@ -11,7 +11,7 @@ import type { SseDialect } from "../sse.ts"
 import { EventLog } from "./event-log.ts"
 import { responseEvents } from "./events.ts"
 import type { ResponseRun } from "./events.ts"
-import { planResponse } from "./plan.ts"
+import { planResponse, refuseTaken } from "./plan.ts"
 import { ResponseDraft } from "./response-draft.ts"
 import { StoredResponse } from "./store.ts"
 import type { ResponseStore } from "./store.ts"
@@ -26,17 +26,19 @@ export async function respond(
   context: ApiContext, store: ResponseStore, request: Request, body: ResponsesRequest,
 ): Promise<Response> {
   const { client, options } = context
-  const job = planResponse(context, request, body, store)
+  const job = await planResponse(context, request, body, store)
   const isBackground = body.background === true
   const isStreamed = body.stream === true
   const draft = new ResponseDraft(job)
-  const generation = generationFor(request, body, job.id, [job.chat.run])
+  const generation = generationFor(context, request, body, job.id, [job.chat.run])
   const run: ResponseRun = { job, draft, generation, isStreamed }
   // A response in the background outlives the connection that asked for it.
   const abort = isBackground ? new AbortController() : abortWith(request)
   const events = responseEvents(client, run, abort.signal, options.log)
   if (!job.isStored) return isStreamed ? streamed(context, events, abort, RESPONSES_SSE) : whole(events)
 
+  // Another request may have taken the id while this one's prompt was encoded.
+  refuseTaken(store, job.id)
   const record = new StoredResponse({
     owner: job.owner,
     response: draft.response(isBackground ? "queued" : "in_progress"),

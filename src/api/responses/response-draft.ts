@@ -2,12 +2,16 @@
 import { present } from "../../base/assert.ts"
 import type { ChoiceOutput } from "../../engine/engine-client.ts"
 import { Answer, hidesTokens, type ReplyPart } from "../answer.ts"
+import { cacheMissField } from "../cache-miss/cache-miss.ts"
 import { chatLogprobs } from "../logprobs.ts"
 import { requestMetrics } from "../request-metrics.ts"
 import type { UnnumberedEvent } from "../schema/response-events.ts"
-import type { ItemStatus, ResponseLogprob, ResponseObject, ResponseStatus, ResponseUsage } from "../schema/responses.ts"
+import type {
+  ItemStatus, ResponseLogprob, ResponseObject, ResponseStatus, ResponseTool, ResponseUsage,
+} from "../schema/responses.ts"
 import { CallItem, MessageItem, ReasoningItem, type GrowingItem } from "./output-items.ts"
 import type { ResponseJob } from "./response-job.ts"
+import { calledName } from "./tool-names.ts"
 
 export class ResponseDraft {
   readonly #job: ResponseJob
@@ -29,7 +33,7 @@ export class ResponseDraft {
   take(output: ChoiceOutput): UnnumberedEvent[] {
     this.#last = output
     this.#logprobs.push(...this.#logprobsOf(output))
-    const parts = this.#answer.take(output)
+    const parts = this.#job.body.stream === true ? this.#answer.take(output) : this.#answer.takeWhole(output)
     // Without a parser there is one message, from the first token on.
     const isFirst = this.#items.length === 0 && this.#job.chat.answer === null
     const begun = isFirst ? this.#open(new MessageItem(0, this.#tellsLogprobs)) : []
@@ -57,7 +61,9 @@ export class ResponseDraft {
 
   #write(part: ReplyPart): UnnumberedEvent[] {
     const index = this.#items.length
-    if (part.type === "call") return this.#open(new CallItem(index, part.id, part.name))
+    if (part.type === "call") {
+      return this.#open(new CallItem(index, part.id, calledName(part.name, this.#job.toolNames)))
+    }
     const kind = part.type === "arguments" ? "call" : part.type
     const begun = this.#current?.kind === kind ? [] : this.#open(
       part.type === "reasoning" ? new ReasoningItem(index) : new MessageItem(index, this.#tellsLogprobs),
@@ -111,6 +117,7 @@ export class ResponseDraft {
       incomplete_details: status === "incomplete" ? { reason: "max_output_tokens" } : null,
       output: hasOutput ? this.#items.map((item) => item.item(endedStatus(item))) : [],
       usage: hasOutput ? this.#usage() : null,
+      ...(isWhole ? cacheMissField(this.#job.chat.run, this.#last?.numCachedTokens ?? 0) : {}),
       ...(isWhole && this.#job.chat.report.metrics ? { metrics: requestMetrics([this.#last?.figures ?? null]) } : {}),
       ...this.#constant,
     }
@@ -144,9 +151,8 @@ function endedStatus({ status }: GrowingItem): ItemStatus {
   return status === "in_progress" ? "incomplete" : status
 }
 
-function constantFields({ chat, body, isStored }: ResponseJob) {
+function constantFields({ chat, body, toolNames, isStored }: ResponseJob) {
   const { sampling } = chat.run
-  const tools = body.tools ?? []
   return {
     created_at: chat.created,
     instructions: body.instructions ?? null,
@@ -157,8 +163,8 @@ function constantFields({ chat, body, isStored }: ResponseJob) {
     top_p: sampling.topP,
     presence_penalty: sampling.presencePenalty,
     frequency_penalty: sampling.frequencyPenalty,
-    tool_choice: body.tool_choice ?? (tools.length === 0 ? "none" : "auto"),
-    tools: tools.map(fullTool),
+    tool_choice: body.tool_choice ?? (toolNames.size === 0 ? "none" : "auto"),
+    tools: (body.tools ?? []).map(fullTool),
     background: body.background ?? false,
     store: isStored,
     max_output_tokens: sampling.maxTokens,
@@ -168,7 +174,7 @@ function constantFields({ chat, body, isStored }: ResponseJob) {
     prompt_cache_key: body.prompt_cache_key ?? null,
     safety_identifier: body.safety_identifier ?? null,
     reasoning: body.reasoning ?? null,
-    service_tier: body.service_tier ?? "auto",
+    service_tier: (body.service_tier ?? "auto") === "auto" ? "auto" : "default",
     text: body.text ?? null,
     top_logprobs: body.top_logprobs ?? null,
     truncation: body.truncation ?? "disabled",
@@ -180,7 +186,9 @@ function constantFields({ chat, body, isStored }: ResponseJob) {
   }
 }
 
-function fullTool(tool: NonNullable<ResponseJob["body"]["tools"]>[number]): Record<string, unknown> {
+/** Tools that are left out are told as they came. */
+function fullTool(tool: ResponseTool): Record<string, unknown> {
+  if (tool.type !== "function") return tool
   const unused = { allowed_callers: null, async: null, defer_loading: null, output_schema: null }
   return { ...unused, description: null, parameters: null, strict: null, ...tool }
 }

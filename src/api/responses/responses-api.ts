@@ -16,12 +16,14 @@ import {
 import type { UnknownFieldLog } from "../unknown-fields.ts"
 import { refuseUnsupported } from "../unsupported.ts"
 import { conversationOf } from "./conversation.ts"
+import { noteIgnoredOf } from "./ignored.ts"
 import { pageOfItems } from "./input-items.ts"
 import { chatRequest, planResponse } from "./plan.ts"
 import { refuseUnsupportedFields } from "./refusals.ts"
 import { follow, respond } from "./respond.ts"
 import { ResponseStore } from "./store.ts"
 import type { StoredResponse } from "./store.ts"
+import { responseTools } from "./tools.ts"
 
 type WithId = { request: Request; params: { response_id: string } }
 
@@ -36,10 +38,10 @@ export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
   }
   const create = jsonHandler(ResponsesRequest, context, noteUnknown, (request, body) =>
     respond(context, store, request, body))
-  const count = jsonHandler(InputTokensRequest, context, noteUnknown, (request, body) =>
-    Response.json(countInput(context, store, request, body)))
-  const render = jsonHandler(ResponsesRequest, context, noteUnknown, (request, body) => {
-    const { chat } = planResponse(context, request, body, store)
+  const count = jsonHandler(InputTokensRequest, context, noteUnknown, async (request, body) =>
+    Response.json(await countInput(context, store, request, body)))
+  const render = jsonHandler(ResponsesRequest, context, noteUnknown, async (request, body) => {
+    const { chat } = await planResponse(context, request, body, store)
     return Response.json(rendered(chat, chat.run, request, body))
   })
   const listInput = (route: WithId): Response =>
@@ -88,13 +90,16 @@ export function responsesApi(context: ApiContext, noteUnknown: UnknownFieldLog) 
     })
 }
 
-function countInput(
+async function countInput(
   context: ApiContext, store: ResponseStore, request: Request, body: InputTokensRequest,
-): InputTokens {
+): Promise<InputTokens> {
   refuseUnsupported(body)
   refuseUnsupportedFields(body)
+  const tools = responseTools(body.tools ?? [])
+  noteIgnoredOf(context.warnOnce, body, tools)
   const { messages } = conversationOf(body, store, ownerOf(request))
-  return { object: "response.input_tokens", input_tokens: countPromptTokens(context, chatRequest(body, messages)) }
+  const input_tokens = await countPromptTokens(context, chatRequest(body, tools, messages))
+  return { object: "response.input_tokens", input_tokens }
 }
 
 function retrieve(

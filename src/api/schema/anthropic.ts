@@ -1,36 +1,45 @@
 /** POST /v1/messages: Anthropic's Messages API */
 import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
+import { CacheMiss } from "./cache-miss.ts"
 import { JsonObject, nullable, optional } from "./kinds.ts"
 import { samplingFields } from "./sampling-fields.ts"
 
-/** What a tool's result is made of. */
+const contentFields = {
+  text: optional(Type.String()),
+  source: optional(Type.Union([Type.String({ description: "Of a search result." }), JsonObject])),
+  title: optional(Type.String()),
+  tool_name: optional(Type.String()),
+}
+
+/** What a tool's result is made of; see anthropic/content.ts. */
 export const AnthropicContent = Type.Object(
-  { type: Type.String(), text: optional(Type.String()), source: optional(JsonObject) },
-  { additionalProperties: true },
+  { type: Type.String(), ...contentFields, content: optional(Type.Unknown()) }, { additionalProperties: true },
 )
 export type AnthropicContent = Static<typeof AnthropicContent>
 
 /** One kind of block or another, by `type`; see anthropic/to-chat.ts for what each needs. */
 export const AnthropicBlock = Type.Object(
   {
-    type: Type.String({ description: "text, tool_use, tool_result, thinking, or a document of plain text" }),
-    text: optional(Type.String()),
-    source: optional(JsonObject),
+    type: Type.String({
+      description: "text, tool_use, tool_result, thinking, search_result, a document of plain text, or what another " +
+        "server made, such as redacted_thinking",
+    }),
+    ...contentFields,
     thinking: optional(Type.String()),
     id: optional(Type.String()),
     name: optional(Type.String()),
     input: optional(JsonObject),
     tool_use_id: optional(Type.String()),
     is_error: optional(Type.Boolean()),
-    content: optional(Type.Union([Type.String(), Type.Array(AnthropicContent)])),
+    content: optional(Type.Union([Type.String(), Type.Array(AnthropicContent), JsonObject])),
     cache_control: optional(JsonObject),
   },
   { additionalProperties: true },
 )
 export type AnthropicBlock = Static<typeof AnthropicBlock>
 
-const AnthropicMessage = Type.Object({
+export const AnthropicMessage = Type.Object({
   role: Type.Union([Type.Literal("user"), Type.Literal("assistant"), Type.Literal("system")]),
   content: Type.Union([Type.String(), Type.Array(AnthropicBlock)]),
 })
@@ -69,6 +78,9 @@ const promptFields = {
     Type.Object({ effort: optional(Type.String()), format: optional(JsonObject) }, { additionalProperties: true }),
   ),
   cache_control: optional(JsonObject),
+  context_management: optional(Type.Unknown({ description: "Ignored: the conversation stays as it was sent." })),
+  mcp_servers: optional(Type.Array(JsonObject, { description: "None: there are no built-in tools." })),
+  speed: optional(Type.String({ description: "Ignored." })),
   chat_template_kwargs: optional(JsonObject),
 }
 
@@ -85,10 +97,13 @@ export const MessagesRequest = Type.Object(
     top_p: optional(Type.Number()),
     stream: optional(Type.Boolean({ default: false })),
     metadata: optional(Type.Object({ user_id: optional(Type.String()) }, { additionalProperties: true })),
-    service_tier: optional(Type.Union([Type.Literal("auto"), Type.Literal("standard_only")])),
+    service_tier: optional(Type.String({ description: "Ignored." })),
+    truncate_prompt_tokens: samplingFields.truncate_prompt_tokens,
+    truncation_side: samplingFields.truncation_side,
     priority: samplingFields.priority,
     cache_salt: samplingFields.cache_salt,
     vllm_xargs: samplingFields.vllm_xargs,
+    return_cache_miss: samplingFields.return_cache_miss,
   },
   { title: "MessagesRequest" },
 )
@@ -136,6 +151,7 @@ export const MessageObject = Type.Object(
     stop_reason: nullable(StopReason),
     stop_sequence: nullable(Type.String()),
     usage: AnthropicUsage,
+    cache_miss: Type.Optional(CacheMiss),
   },
   { title: "Message" },
 )

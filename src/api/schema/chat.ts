@@ -4,6 +4,7 @@ import type { Static } from "@sinclair/typebox"
 import { JsonObject, nullable, optional } from "./kinds.ts"
 import { PromptLogprobs } from "./logprobs.ts"
 import { templateFields } from "./messages.ts"
+import { CacheMiss } from "./cache-miss.ts"
 import { ChunkMetrics, RequestMetrics } from "./request-metrics.ts"
 import { samplingFields, TokenIds } from "./sampling-fields.ts"
 import { Usage } from "./usage.ts"
@@ -104,6 +105,7 @@ export const ChatResponse = Type.Object(
     kv_transfer_params: Type.Null(),
     ec_transfer_params: Type.Null(),
     metrics: nullable(RequestMetrics),
+    cache_miss: Type.Optional(CacheMiss),
   },
   { title: "ChatCompletionResponse" },
 )
@@ -134,6 +136,7 @@ export const ChatChunk = Type.Object(
     usage: Type.Optional(Usage),
     system_fingerprint: Type.Optional(Type.String()),
     metrics: Type.Optional(ChunkMetrics),
+    cache_miss: Type.Optional(CacheMiss),
     prompt_token_ids: Type.Optional(nullable(TokenIds)),
     prompt_text: Type.Optional(nullable(Type.String())),
   },

@@ -3,6 +3,7 @@ import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { mapOf, nullable, optional } from "./kinds.ts"
 import { PromptLogprobs } from "./logprobs.ts"
+import { CacheMiss } from "./cache-miss.ts"
 import { ChunkMetrics, RequestMetrics } from "./request-metrics.ts"
 import { samplingFields, TokenIds } from "./sampling-fields.ts"
 import { Usage } from "./usage.ts"
@@ -61,6 +62,7 @@ export const CompletionResponse = Type.Object(
     kv_transfer_params: Type.Null(),
     ec_transfer_params: Type.Null(),
     metrics: nullable(RequestMetrics),
+    cache_miss: Type.Optional(CacheMiss),
   },
   { title: "CompletionResponse" },
 )
@@ -86,6 +88,7 @@ export const CompletionChunk = Type.Object(
     usage: Type.Optional(Usage),
     system_fingerprint: Type.Optional(Type.String()),
     metrics: Type.Optional(ChunkMetrics),
+    cache_miss: Type.Optional(CacheMiss),
   },
   { title: "CompletionChunk" },
 )

@@ -8,7 +8,9 @@ export const ErrorBody = Type.Object({
     message: Type.String(),
     type: Type.String(),
     param: nullable(Type.String()),
-    code: Type.Integer(),
+    code: Type.Union([Type.Integer(), Type.Literal("context_length_exceeded")], {
+      description: "The status, or the name of an error that clients react to by themselves.",
+    }),
   }),
 }, { title: "Error" })
 export type ErrorBody = Static<typeof ErrorBody>

@@ -15,7 +15,7 @@ export const ToolCall = Type.Object(
     type: optional(Type.String()),
     function: Type.Object({
       name: Type.String(),
-      arguments: optional(Type.Union([Type.String(), JsonObject])),
+      arguments: Type.Optional(Type.Unknown({ description: "An object, or its JSON; anything else counts as empty." })),
     }),
   },
   { additionalProperties: true },

@@ -28,13 +28,24 @@ export const ModelCard = Type.Object(
     parent: nullable(Type.String()),
     max_model_len: nullable(Type.Integer()),
     permission: Type.Array(ModelPermission),
+    type: Type.Literal("model"),
+    display_name: Type.String(),
+    created_at: Type.String({ description: "`created` in RFC 3339." }),
+    max_input_tokens: Type.Integer({ description: "Of the prompt and its answer together." }),
+    max_tokens: Type.Integer({ description: "Of an answer; a larger bound is accepted and cut." }),
   },
   { title: "Model" },
 )
 export type ModelCard = Static<typeof ModelCard>
 
 export const ModelList = Type.Object(
-  { object: Type.Literal("list"), data: Type.Array(ModelCard) },
+  {
+    object: Type.Literal("list"),
+    data: Type.Array(ModelCard),
+    has_more: Type.Literal(false),
+    first_id: nullable(Type.String()),
+    last_id: nullable(Type.String()),
+  },
   { title: "ModelList" },
 )
 export type ModelList = Static<typeof ModelList>

@@ -32,7 +32,7 @@ export function bodyParser<T extends TObject>(schema: T): BodyParser<T> {
     if (!isRecord(body)) throw shapeError("body", `Input should be an object, got ${describeValue(body)}`)
     const read = coerce(schema, body)
     if (compiled.Check(read)) return read
-    throw schemaError([...compiled.Errors(read)])
+    throw schemaError(schema, compiled, read as Readonly<Record<string, unknown>>)
   }
 }
 
@@ -41,10 +41,13 @@ export function shapeError(path: string, message: string): RequestError {
   return new RequestError(`1 validation error: ${path}: ${message}`, { type: "Bad Request", param: path })
 }
 
-function schemaError(errors: readonly ValueError[]): RequestError {
-  const missing = errors.find((error) => error.type === ValueErrorType.ObjectRequiredProperty)
-  if (missing !== undefined && depth(missing) === 1) return shapeError(dotted(missing.path), "Field required")
-  const first = errors[0]
+/** A field that is missing at the top comes first. Only the first error is looked for: a body may have millions. */
+function schemaError(
+  schema: TObject, compiled: TypeCheck<TObject>, body: Readonly<Record<string, unknown>>,
+): RequestError {
+  const missing = schema.required?.find((name) => !Object.hasOwn(body, name))
+  if (missing !== undefined) return shapeError(`body.${missing}`, "Field required")
+  const first = compiled.Errors(body).First()
   if (first === undefined) return shapeError("body", "Input does not fit the schema")
   const error = closest(first)
   if (error.type === ValueErrorType.ObjectRequiredProperty) return shapeError(dotted(error.path), "Field required")
@@ -57,7 +60,7 @@ function closest(error: ValueError): ValueError {
   if (error.schema[Kind] !== "Union") return error
   let best = error
   for (const branch of error.errors) {
-    const first = [...branch][0]
+    const first = branch.First()
     if (first === undefined) continue
     const candidate = closest(first)
     const deeper = depth(candidate) - depth(best)

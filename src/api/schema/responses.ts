@@ -3,14 +3,14 @@ import { Type } from "@sinclair/typebox"
 import type { Static } from "@sinclair/typebox"
 import { JsonObject, mapOf, nullable, optional } from "./kinds.ts"
 import { EFFORTS } from "./chat.ts"
+import { CacheMiss } from "./cache-miss.ts"
 import { RequestMetrics } from "./request-metrics.ts"
 import { samplingFields } from "./sampling-fields.ts"
 
 /** What other endpoints take and this one has in another form, or not at all: see responses/refusals.ts. */
 const {
   n: _n, stream_options: _streamOptions, response_format: _responseFormat, prompt_logprobs: _promptLogprobs,
-  truncate_prompt_tokens: _truncate, truncation_side: _side, return_token_ids: _ids,
-  return_tokens_as_token_ids: _asIds, ...responseSampling
+  return_token_ids: _ids, return_tokens_as_token_ids: _asIds, ...responseSampling
 } = samplingFields
 
 /** Text, or a picture or a file, which are refused. */
@@ -26,7 +26,10 @@ const PartList = Type.Array(ResponseInputPart)
 export const ResponseInputItem = Type.Object(
   {
     type: optional(
-      Type.String({ description: "message (default), function_call, function_call_output, reasoning, item_reference" }),
+      Type.String({
+        description: "message (default), function_call, function_call_output, reasoning, item_reference, or what " +
+          "another server or its tools made, such as custom_tool_call",
+      }),
     ),
     id: optional(Type.String()),
     status: optional(Type.String()),
@@ -34,8 +37,9 @@ export const ResponseInputItem = Type.Object(
     content: optional(Type.Union([Type.String(), PartList])),
     call_id: optional(Type.String()),
     name: optional(Type.String()),
-    arguments: optional(Type.String({ description: "JSON" })),
-    output: optional(Type.Union([Type.String(), PartList])),
+    namespace: optional(Type.String({ description: "Of a function of a namespace." })),
+    arguments: optional(Type.Union([Type.String({ description: "JSON" }), JsonObject])),
+    output: optional(Type.Union([Type.String(), PartList, JsonObject])),
     summary: optional(PartList),
     encrypted_content: optional(Type.String()),
   },
@@ -43,16 +47,24 @@ export const ResponseInputItem = Type.Object(
 )
 export type ResponseInputItem = Static<typeof ResponseInputItem>
 
+const toolFields = {
+  name: optional(Type.String()),
+  description: optional(Type.String()),
+  parameters: optional(JsonObject),
+  strict: optional(Type.Boolean()),
+}
+
 export const ResponseTool = Type.Object(
   {
-    type: Type.String({ description: "function" }),
-    name: optional(Type.String()),
-    description: optional(Type.String()),
-    parameters: optional(JsonObject),
-    strict: optional(Type.Boolean()),
+    type: Type.String({ description: "function, or namespace with functions in it; others are left out" }),
+    ...toolFields,
+    tools: optional(
+      Type.Array(Type.Object({ type: Type.String(), ...toolFields }, { additionalProperties: true })),
+    ),
   },
   { additionalProperties: true },
 )
+export type ResponseTool = Static<typeof ResponseTool>
 
 const Metadata = mapOf(Type.String())
 
@@ -67,17 +79,20 @@ const promptFields = {
   reasoning: optional(
     Type.Object({
       effort: optional(Type.Union(EFFORTS.map((effort) => Type.Literal(effort)))),
-      summary: optional(Type.String()),
+      summary: optional(Type.String({ description: "Ignored: the reasoning is told as it is." })),
     }, { additionalProperties: true }),
   ),
   text: optional(
-    Type.Object({ format: optional(JsonObject), verbosity: optional(Type.String()) }, { additionalProperties: true }),
+    Type.Object({
+      format: optional(JsonObject), verbosity: optional(Type.String({ description: "Ignored." })),
+    }, { additionalProperties: true }),
   ),
   truncation: optional(
     Type.Union([Type.Literal("disabled"), Type.Literal("auto")], {
       default: "disabled", description: "auto drops the oldest items of a conversation that is too long.",
     }),
   ),
+  context_management: optional(Type.Unknown({ description: "Ignored: the conversation stays as it was sent." })),
   documents: optional(Type.Array(JsonObject)),
   chat_template: optional(Type.String()),
   chat_template_kwargs: optional(JsonObject),
@@ -98,7 +113,7 @@ export const ResponsesRequest = Type.Object(
     store: optional(Type.Boolean({ default: true })),
     background: optional(Type.Boolean({ default: false })),
     metadata: optional(Metadata),
-    service_tier: optional(Type.String({ default: "auto" })),
+    service_tier: optional(Type.String({ default: "auto", description: "Ignored." })),
     safety_identifier: optional(Type.String()),
     prompt_cache_key: optional(Type.String()),
     stream_options: optional(
@@ -172,7 +187,7 @@ export const OutputCall = Type.Object({
   arguments: Type.String({ description: "JSON" }),
   async: Type.Null(),
   caller: Type.Null(),
-  namespace: Type.Null(),
+  namespace: nullable(Type.String({ description: "Of the function, where it has one." })),
   status: ItemStatus,
 })
 export type OutputCall = Static<typeof OutputCall>
@@ -241,6 +256,7 @@ export const ResponseObject = Type.Object(
     truncation: Type.String(),
     usage: nullable(ResponseUsage),
     metrics: Type.Optional(nullable(RequestMetrics)),
+    cache_miss: Type.Optional(CacheMiss),
     user: nullable(Type.String()),
     kv_transfer_params: Type.Null(),
     ec_transfer_params: Type.Null(),

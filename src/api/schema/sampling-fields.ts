@@ -72,6 +72,9 @@ export const samplingFields = {
   cache_salt: optional(Type.String({ description: "Prompts share cached blocks only with the same salt." })),
   return_tokens_as_token_ids: optional(Type.Boolean()),
   return_token_ids: optional(Type.Boolean()),
+  return_cache_miss: optional(
+    Type.Boolean({ description: "Where the prompt first differs from the best cached prefix; for one prompt." }),
+  ),
   return_metrics: optional(Type.Boolean({ description: "Times and counts of a request for one choice." })),
   response_format: optional(JsonObject),
   structured_outputs: optional(JsonObject),

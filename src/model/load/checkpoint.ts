@@ -8,7 +8,10 @@ export interface CheckpointTensor {
   readonly shape: readonly number[]
   readonly address: number
   readonly bytes: number
-  /** Gives the tensor's file pages back to the system; reading it again brings them back from the disk. */
+  /**
+   * Gives the tensor's file pages back to the system; reading it again brings them back from the disk. To be called
+   * when it has been read: `ConfigError` where the file has become shorter meanwhile.
+   */
   release(): void
 }
 

@@ -124,5 +124,7 @@ function readFloats(tensor: GgufTensor, file: FileMapping, path: string): readon
   const bytes = file.bytes(tensor.offset, tensor.bytes)
   assert(bytes.length === tensor.bytes)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(i * 4, true))
+  const floats = Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(i * 4, true))
+  file.release(tensor.offset, tensor.bytes)
+  return floats
 }

@@ -6,8 +6,8 @@ import type { ToolFormat } from "./tool-format.ts"
 /** content: before any call. after: content behind a call. */
 export type Mode = "reasoning" | "content" | "after"
 
-/** What a marker does: the text goes on in another mode, or in a call; or it is dropped. */
-export type MarkerAction = "reasoning" | "content" | "call" | "drop"
+/** What a marker does: the text goes on in another mode, or in a call; or it is dropped; or it begins the content. */
+export type MarkerAction = "reasoning" | "content" | "call" | "drop" | "text"
 
 export interface ModeMarkers {
   readonly set: MarkerSet
@@ -20,16 +20,25 @@ export class AnswerFormat {
   readonly reasoning: ReasoningFormat | null
   readonly tools: ToolFormat | null
   readonly modes: Readonly<Record<Mode, ModeMarkers>>
+  #withRawCalls: AnswerFormat | null = null
 
-  constructor(reasoning: ReasoningFormat | null, tools: ToolFormat | null) {
+  /** `callsAreText`: calls end reasoning where they would, and are content as they are written. */
+  constructor(reasoning: ReasoningFormat | null, tools: ToolFormat | null, { callsAreText = false } = {}) {
     this.reasoning = reasoning
-    this.tools = tools
-    const content = contentActions(reasoning, tools)
+    this.tools = callsAreText ? null : tools
+    const content = contentActions(reasoning, this.tools)
     this.modes = {
-      reasoning: modeMarkers(reasoningActions(reasoning, tools)),
+      reasoning: modeMarkers(reasoningActions(reasoning, tools, callsAreText ? "text" : "call")),
       content: modeMarkers(content),
-      after: modeMarkers([...content, ...actions(tools?.closers, "drop")]),
+      after: modeMarkers([...content, ...actions(this.tools?.closers, "drop")]),
     }
+    if (this.tools === null) this.#withRawCalls = this
+  }
+
+  /** The same format with its calls as text. */
+  get withRawCalls(): AnswerFormat {
+    this.#withRawCalls ??= new AnswerFormat(this.reasoning, this.tools, { callsAreText: true })
+    return this.#withRawCalls
   }
 
   /** Everything that a parser looks for. */
@@ -40,9 +49,11 @@ export class AnswerFormat {
 
 type MarkerActions = readonly (readonly [marker: string, action: MarkerAction])[]
 
-function reasoningActions(reasoning: ReasoningFormat | null, tools: ToolFormat | null): MarkerActions {
+function reasoningActions(
+  reasoning: ReasoningFormat | null, tools: ToolFormat | null, atCall: "call" | "text",
+): MarkerActions {
   if (reasoning === null) return []
-  const openers = reasoning.endsAtCall ? actions(tools?.openers, "call") : []
+  const openers = reasoning.endsAtCall ? actions(tools?.openers, atCall) : []
   return [...actions(reasoning.starts, "drop"), ...actions(reasoning.ends, "content"), ...openers]
 }
 

@@ -8,7 +8,8 @@
  *   - the end of the text, as far as it may become a marker;
  *   - the text of a call until its name and the start of its arguments are known: till then it may be no call, and
  *     would be text like any other;
- *   - white space before the first content, or behind a call: it is dropped where a call follows or the answer ends.
+ *   - white space behind content, and behind a call. Before a call it is dropped: what stands between a text and its
+ *     calls is no part of the text. So is white space behind a call that ends the answer.
  *
  * Stop strings come before: what is given to `push` is certain (engine/output-text.ts). A stop string may begin in
  * front of a marker or within one, and then what the marker would have done has never happened. Whatever ends an
@@ -47,8 +48,12 @@ export class AnswerParser {
   #calls: OpenCalls | null = null
   #numCalls = 0
   #isCutOff = false
-  /** Nothing but white space since the content began, or since the last call: `#blank`. */
+  /** Of the call being read. */
+  #arguments = ""
+  #firstBrokenCall: number | null = null
+  /** Nothing but white space since the content began, or since the last call. */
   #isBlank: boolean
+  /** White space at the end of the content so far, which is held. */
   #blank = ""
   #parts: AnswerPart[] = []
 
@@ -70,6 +75,11 @@ export class AnswerParser {
     return this.#isCutOff
   }
 
+  /** Index of the first call whose arguments do not parse, as where it was cut off; null while there is none. */
+  get firstBrokenCall(): number | null {
+    return this.#firstBrokenCall
+  }
+
   /** Takes in more of the text, whole characters. Returns what has become certain. */
   push(text: string): AnswerPart[] {
     this.#read(text)
@@ -79,7 +89,7 @@ export class AnswerParser {
   /** The text has ended: returns the rest. */
   end(): AnswerPart[] {
     while (!this.#isAtEnd());
-    if (this.#numCalls === 0) this.#addBlank()
+    if (this.#numCalls === 0 || !this.#isBlank) this.#addBlank()
     return this.#takeParts()
   }
 
@@ -106,6 +116,7 @@ export class AnswerParser {
       const { reader, hasBegun } = this.#calls
       reader.end()
       this.#isCutOff = hasBegun && reader.state === "open"
+      if (this.#isCutOff) this.#firstBrokenCall ??= this.#numCalls - 1
       this.#read(this.#closeCalls(this.#calls))
       return false
     }
@@ -124,6 +135,7 @@ export class AnswerParser {
     if (piece.marker >= 0) {
       const action = actions[piece.marker]!
       if (action === "call") this.#openCalls(marker)
+      else if (action === "text") this.#enterWith(marker)
       else if (action !== "drop") this.#enter(action)
     }
     return text.slice(piece.end)
@@ -136,12 +148,29 @@ export class AnswerParser {
     this.#text.restart(this.#format.modes[this.#mode].set)
   }
 
+  #enterWith(marker: string): void {
+    this.#enter("content")
+    this.#add("content", marker)
+  }
+
   /** Writes text that has no marker. Returns the part of it from which on it may be a call without one. */
   #write(text: string): string {
     if (this.#mode === "reasoning") this.#add("reasoning", text)
-    else if (!this.#isBlank) this.#add("content", text)
-    else return this.#writeFirst(text)
+    else if (this.#format.tools === null) this.#add("content", text)
+    else if (this.#isBlank) return this.#writeFirst(text)
+    else this.#writeContent(text)
     return ""
+  }
+
+  /** White space at the end is held: a call may follow. */
+  #writeContent(text: string): void {
+    const held = text.length - text.trimEnd().length
+    if (held === text.length) {
+      this.#blank += text
+      return
+    }
+    this.#add("content", this.#blank + text.slice(0, text.length - held))
+    this.#blank = text.slice(text.length - held)
   }
 
   #writeFirst(text: string): string {
@@ -154,8 +183,8 @@ export class AnswerParser {
       this.#openCalls("")
       return text.slice(i)
     }
-    this.#addBlank()
-    this.#add("content", text.slice(i))
+    this.#isBlank = false
+    this.#writeContent(text.slice(i))
     return ""
   }
 
@@ -170,7 +199,7 @@ export class AnswerParser {
     const calls = { opener, from: this.#mode, raw: "", hasBegun: false }
     const sink: CallSink = {
       call: (name) => this.#beginCall(name),
-      arguments: (text) => addPart(this.#parts, { type: "arguments", index: this.#numCalls - 1, text }),
+      arguments: (text) => this.#addArguments(text),
     }
     const reader = this.#format.tools!.makeReader({ opener, sink, tools: this.#tools })
     this.#calls = { ...calls, reader }
@@ -178,11 +207,23 @@ export class AnswerParser {
 
   #beginCall(name: string): void {
     assert(this.#calls !== null, "a call outside of calls")
+    if (this.#calls.hasBegun) this.#checkArguments()
     this.#calls.hasBegun = true
     this.#calls.raw = ""
     this.#blank = ""
     this.#parts.push({ type: "call", index: this.#numCalls, name })
     this.#numCalls += 1
+  }
+
+  #addArguments(text: string): void {
+    this.#arguments += text
+    addPart(this.#parts, { type: "arguments", index: this.#numCalls - 1, text })
+  }
+
+  /** Of the call that has ended. */
+  #checkArguments(): void {
+    if (!isJson(this.#arguments)) this.#firstBrokenCall ??= this.#numCalls - 1
+    this.#arguments = ""
   }
 
   #readCalls(text: string): string {
@@ -197,6 +238,7 @@ export class AnswerParser {
     this.#calls = null
     this.#enter(hasBegun ? "content" : from)
     if (hasBegun) {
+      this.#checkArguments()
       this.#isBlank = true
       return ""
     }
@@ -207,6 +249,15 @@ export class AnswerParser {
 
   #add(type: "reasoning" | "content", text: string): void {
     if (text !== "") addPart(this.#parts, { type, text })
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
 

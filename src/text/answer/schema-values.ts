@@ -1,4 +1,5 @@
 /** Values that a model wrote as plain text, made into the JSON that a tool's schema asks for. */
+import { isInteger, isJsonNumber } from "../../base/json-number.ts"
 import { isObject } from "../tokenizer-json.ts"
 
 type Schema = Readonly<Record<string, unknown>>
@@ -71,6 +72,7 @@ function typeName(type: string): string {
 function typeOf(value: unknown): string {
   if (value === null) return "null"
   if (Array.isArray(value)) return "array"
+  if (isJsonNumber(value)) return isInteger(value) ? "integer" : "number"
   return Number.isInteger(value) ? "integer" : typeof value
 }
 

@@ -46,4 +46,11 @@ export interface ToolFormat {
   /** Forms of call ids. */
   readonly callIds: "openai" | "mistral"
   makeReader(context: ReaderContext): CallReader
+  /** The text that a reader reads as these calls: at least one. */
+  write(calls: readonly WrittenCall[]): string
+}
+
+export interface WrittenCall {
+  readonly name: string
+  readonly arguments: Readonly<Record<string, unknown>>
 }

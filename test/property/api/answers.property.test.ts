@@ -5,7 +5,7 @@
  */
 import { expect, test } from "bun:test"
 import fc from "fast-check"
-import { parseInPieces } from "../../tools/answers.ts"
+import { parseInPieces, parseWhole } from "../../tools/answers.ts"
 import type { JoinedAnswer } from "../../tools/answers.ts"
 import { makeApi } from "../../unit/api/harness.ts"
 import type { Answer, Api, Json } from "../../unit/api/harness.ts"
@@ -122,46 +122,51 @@ async function ask(each: Case) {
     ...(tools === null ? {} : { tools: [{ name: "f", input_schema: schema }] }),
   }
   const post = (path: string, body: object) => api.post(path, body)
-  const [whole, chunks, response, events, block, blocks, raw] = await Promise.all([
+  const completion = { prompt: "hi", max_tokens: 2000 }
+  const [whole, chunks, response, events, block, blocks, raw, plain] = await Promise.all([
     post("/v1/chat/completions", chat), post("/v1/chat/completions", { ...chat, stream: true }),
     post("/v1/responses", item), post("/v1/responses", { ...item, stream: true }),
     post("/v1/messages", message), post("/v1/messages", { ...message, stream: true }),
-    post("/v1/completions", { prompt: "hi", max_tokens: 2000, ...limits }),
+    post("/v1/completions", { ...completion, ...limits }), post("/v1/completions", { ...completion, stop: each.stop }),
   ])
   return {
     api, chat: whole.json.choices[0], chunks: dataOf(chunks), response: response.json, events: dataOf(events),
-    message: block.json, blocks: dataOf(blocks), raw: raw.json.choices[0],
+    message: block.json, blocks: dataOf(blocks), raw: raw.json.choices[0], plain: plain.json.choices[0],
   }
 }
 
 test("a stream joins to the whole answer, whatever stops it where", async () => {
   await fc.assert(
     fc.asyncProperty(cases, async (each) => {
-      const { api, chat, chunks, response, events, message, blocks, raw } = await ask(each)
+      const { api, chat, chunks, response, events, message, blocks, raw, plain } = await ask(each)
       const [reasoning, tools] = each.parsers
       const schemas = new Map([["f", { type: "object", properties: { a: { type: "integer" } } }]])
-      const parsed = parseInPieces({ reasoning, tools, schemas }, [raw.text])
-      const expected = said(each.showsReasoning ? parsed : { ...parsed, reasoning: "" })
+      const shown = (parsed: JoinedAnswer) => said(each.showsReasoning ? parsed : { ...parsed, reasoning: "" })
+      const setup = { reasoning, tools, schemas }
+      const streamed = shown(parseInPieces(setup, [raw.text]))
+      const whole = shown(parseWhole(setup, raw.text))
 
-      const whole = saidInChat(chat)
-      const { finish: _finish, ...parts } = whole
-      expect(parts).toEqual(expected)
-      expect(saidInChunks(chunks)).toEqual(whole)
+      const { finish, ...parts } = saidInChat(chat)
+      expect(parts).toEqual(whole)
+      expect(saidInChunks(chunks)).toEqual({ ...streamed, finish })
       expect(chat.stop_reason).toEqual(raw.stop_reason)
       expect(chat.finish_reason === "tool_calls" ? "stop" : chat.finish_reason).toBe(raw.finish_reason)
 
-      expect(saidInItems(response.output)).toEqual(parts)
+      expect(saidInItems(response.output)).toEqual(whole)
       const done = events.filter(({ type }) => type === "response.output_item.done").map(({ item }) => item)
-      expect(saidInItems(done)).toEqual(parts)
+      expect(saidInItems(done)).toEqual(streamed)
       const last = events.at(-1).response
-      expect(saidInItems(last.output)).toEqual(parts)
+      expect(saidInItems(last.output)).toEqual(streamed)
 
-      const inBlocks = saidInBlocks(blocks)
+      // Messages have neither `include_stop_str_in_output` nor `min_tokens`, and always show reasoning.
+      const inPieces = said(parseInPieces(setup, [plain.text]))
+      const inOne = said(parseWhole(setup, plain.text))
+      expect(saidInBlocks(blocks)).toEqual(inPieces)
       const texts = (type: string, key: string) =>
         message.content.filter((block: Json) => block.type === type).map((block: Json) => block[key]).join("")
-      expect([texts("thinking", "thinking"), texts("text", "text")]).toEqual([inBlocks.reasoning, inBlocks.content])
       const uses = message.content.filter(({ type }: Json) => type === "tool_use")
-      expect(uses.map(({ name }: Json) => name)).toEqual(inBlocks.calls.map(([name]) => name))
+      expect([texts("thinking", "thinking"), texts("text", "text")]).toEqual([inOne.reasoning, inOne.content])
+      expect(uses.map(({ name }: Json) => name)).toEqual(inOne.calls.map(([name]) => name))
       expect(blocks.at(-2).delta).toEqual({ stop_reason: message.stop_reason, stop_sequence: message.stop_sequence })
       expect(api.fake.engine.numUnfinished()).toBe(0)
     }),

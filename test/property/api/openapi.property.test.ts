@@ -4,11 +4,10 @@
  */
 import { describe, expect, test } from "bun:test"
 import { ChatTemplate } from "../../../src/text/chat-template.ts"
-import { pick, sample } from "../../tools/json-schema.ts"
-import type { Random, Schema } from "../../tools/json-schema.ts"
-import { spoiled } from "../../tools/mutate.ts"
+import type { Random } from "../../tools/json-schema.ts"
 import { operationsOf, untold } from "../../tools/openapi.ts"
-import type { Operation, Parameter } from "../../tools/openapi.ts"
+import type { Operation } from "../../tools/openapi.ts"
+import { randomRequest } from "../../tools/random-request.ts"
 import { makeApi, until } from "../../unit/api/harness.ts"
 import type { Api, Json } from "../../unit/api/harness.ts"
 
@@ -35,45 +34,9 @@ function randomFrom(seed: number): Random {
   }
 }
 
-const messages = [{ role: "system", content: "Be brief." }, { role: "user", content: "hi" }]
-/** What a request needs to be answered, fields that no schema can say enough about, and what templates walk through. */
-const GOOD: Readonly<Record<string, unknown>> = {
-  model: "fake", prompt: ["hi", "ho"], messages, input: "hi", documents: [{ text: {} }], chat_template_kwargs: { x: [] },
-}
-
-/** A body that fits the schema; most of them are asked for something sensible. */
-function fittingBody(schema: Schema, random: Random): unknown {
-  if (schema.anyOf !== undefined) return fittingBody(pick(random, schema.anyOf), random)
-  const body = sample(schema, random)
-  if (typeof body !== "object" || body === null || random() < 0.2) return body
-  const known = Object.entries(schema.properties ?? {}).filter(([name]) => name in GOOD)
-  return { ...body, ...Object.fromEntries(known.map(([name, property]) => [name, goodValue(name, property)])) }
-}
-
-/** A batch has lists of what others have one of. */
-function goodValue(name: string, { items }: Schema): unknown {
-  return items?.type === "array" ? [GOOD[name], GOOD[name]] : GOOD[name]
-}
-
-function pathWith(path: string, parameters: readonly Parameter[], ids: readonly string[], random: Random): string {
-  const words = ["fake", "", "nope", "1", "-1", "true", "abort", "wait", "text", "%ff", "a/b", "🙂", "x".repeat(3000)]
-  const filled = path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(pick(random, random() < 0.5 ? ids : words) || "x"))
-  const query = parameters.filter((parameter) => parameter.in === "query" && random() < 0.7).map(({ name, schema }) => {
-    const value = random() < 0.5 ? pick(random, words) : String(sample(schema, random))
-    return `${name}=${encodeURIComponent(value)}`
-  })
-  return query.length === 0 ? filled : `${filled}?${query.join("&")}`
-}
-
 async function fuzz(api: Api, operation: Operation, ids: readonly string[], random: Random): Promise<void> {
-  const { method, path, parameters, requestBody } = operation
-  const url = pathWith(path, parameters, ids, random)
-  const schema = requestBody?.content["application/json"]?.schema
-  let text: string | undefined
-  if (schema !== undefined) {
-    const body = fittingBody(schema, random)
-    text = random() < 0.5 ? JSON.stringify(body) : spoiled(body, random)
-  }
+  const { method } = operation
+  const { url, text } = randomRequest(operation, ids, random)
   const headers = { "content-type": "application/json" }
   const answer = text === undefined ? await api.send(method, url) : await api.send(method, url, text, headers)
   const sent = `${url.slice(0, 300)} ${(text ?? "").slice(0, 1500)}`

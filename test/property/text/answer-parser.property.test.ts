@@ -6,7 +6,7 @@ import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { REASONING_PARSERS } from "../../../src/text/answer/reasoning-formats.ts"
 import { TOOL_PARSERS } from "../../../src/text/answer/tool-formats.ts"
-import { joinParts, parseInPieces, parserFor } from "../../tools/answers.ts"
+import { formatFor, joinParts, parseInPieces, parserFor } from "../../tools/answers.ts"
 import type { AnswerSetup } from "../../tools/answers.ts"
 
 const MARKERS = [
@@ -119,6 +119,18 @@ test("without calls nothing is lost but marks of reasoning", () => {
       if (each.reasoning === null) expect(kept).toBe(whole)
       // With tools white space may wait for what comes behind a thought.
       else if (each.tools === null) expect(lacksOnlyMarks(whole, kept)).toBe(true)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test("with its calls as text a text loses nothing but marks of reasoning", () => {
+  fc.assert(
+    fc.property(setup, text, (each, whole) => {
+      const parser = parserFor(each, formatFor(each).withRawCalls)
+      const parts = [...[...whole].flatMap((character) => parser.push(character)), ...parser.end()]
+      expect(parser.numCalls).toBe(0)
+      expect(lacksOnlyMarks(whole, parts.map((part) => ("text" in part ? part.text : "")).join(""))).toBe(true)
     }),
     { numRuns: 2000 },
   )

@@ -41,7 +41,7 @@ describe("chat", () => {
     const { choices: [choice], usage } = await ask(FULL)
     expect(choice).toMatchObject({ finish_reason: "tool_calls", stop_reason: null })
     expect(choice.message).toEqual({
-      role: "assistant", content: "\n\nI add. ", refusal: null, annotations: null, audio: null, function_call: null,
+      role: "assistant", content: "\n\nI add.", refusal: null, annotations: null, audio: null, function_call: null,
       tool_calls: [callOf(CALL_ID), callOf(CALL_ID)], reasoning: "hm",
     })
     expect(choice.message.tool_calls[0].id).not.toBe(choice.message.tool_calls[1].id)
@@ -92,15 +92,47 @@ describe("chat", () => {
     expect(shown.logprobs.content).toHaveLength(shown.token_ids.length)
   })
 
-  test("is for no call where one was cut off", async () => {
-    const cut = CALL.length - 20
-    const { choices: [choice] } = await ask(`</think>${CALL}`, { max_tokens: "</think>".length + cut })
-    expect(choice.finish_reason).toBe("length")
-    const [{ function: { arguments: json } }] = choice.message.tool_calls
-    expect(ADD).toStartWith(json)
-    const stopped = (await ask(`</think>${CALL}`, { stop: "\"b\"" })).choices[0]
-    expect(stopped).toMatchObject({ finish_reason: "stop", stop_reason: "\"b\"" })
-    expect(stopped.message.tool_calls[0].function.arguments).toBe("{\"a\": 1, ")
+  const CUT = CALL.slice(0, CALL.length - 20)
+  const BROKEN = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": oops}}\n</tool_call>"
+
+  test("has its calls as text where the arguments of one do not parse", async () => {
+    const cases: [reply: string, more: object, ending: object, content: string][] = [
+      [`</think>${CALL}`, { max_tokens: "</think>".length + CUT.length }, { finish_reason: "length" }, CUT],
+      [`</think>${CALL}`, { stop: "\"b\"" }, { finish_reason: "stop", stop_reason: "\"b\"" },
+        CALL.slice(0, CALL.indexOf("\"b\""))],
+      [`</think>So:\n${CALL}\n${BROKEN}\nDone. <|eos|>`, {}, { finish_reason: "stop" },
+        `So:\n${CALL}\n${BROKEN}\nDone. `],
+    ]
+    for (const [reply, more, ending, content] of cases) {
+      const { choices: [choice] } = await ask(reply, more)
+      expect(choice).toMatchObject({ ...ending, message: { content, reasoning: null } })
+      expect("tool_calls" in choice.message).toBe(false)
+    }
+    // A call that ends the reasoning does so as a text, too.
+    const { choices: [choice] } = await ask(`hm ${BROKEN}<|eos|>`)
+    expect(choice).toMatchObject({ finish_reason: "stop", message: { content: BROKEN, reasoning: "hm " } })
+  })
+
+  test("keeps a call that runs where the broken one behind it is left out", async () => {
+    const { choices: [choice] } = await ask(`</think>${CALL}${BROKEN}<|eos|>`, { parallel_tool_calls: false })
+    expect(choice).toMatchObject({ finish_reason: "tool_calls", message: { tool_calls: [callOf(CALL_ID)] } })
+  })
+
+  test("streams arguments that do not parse as they come, and is for no calls", async () => {
+    for (const [reply, more, finish_reason] of [
+      [`</think>${CALL}${BROKEN}<|eos|>`, {}, "stop"],
+      [`</think>${CALL}`, { max_tokens: "</think>".length + CUT.length }, "length"],
+    ] as const) {
+      const answer = await serving(reply, { tokensPerStep: 3 }).post(CHAT, { messages, tools, stream: true, ...more })
+      const choices = events(answer).map(({ choices: [choice] }) => choice)
+      expect(choices.at(-1).finish_reason).toBe(finish_reason)
+      const last = choices.flatMap(({ delta }) => delta.tool_calls ?? []).at(-1)
+      const json = choices.flatMap(({ delta }) => delta.tool_calls ?? [])
+        .filter(({ index }: Json) => index === last.index).map((each: Json) => each.function.arguments).join("")
+      expect(reply).toContain(json)
+      expect(json).toStartWith("{\"a\": ")
+      expect(choices.map(({ delta }) => delta.content ?? "").join("")).toBe("")
+    }
   })
 
   test("ends at a stop string wherever it is: in a thought, in a call, across a marker", async () => {
@@ -147,7 +179,7 @@ describe("chat", () => {
     const deltas = events(answer).flatMap(({ choices }) => choices).map(({ delta }) => delta)
     expect(deltas[0]).toEqual({ role: "assistant", content: "" })
     const joined = (key: string) => deltas.map((delta: Json) => delta[key] ?? "").join("")
-    expect([joined("reasoning"), joined("content")]).toEqual(["hm", "\n\nI add. "])
+    expect([joined("reasoning"), joined("content")]).toEqual(["hm", "\n\nI add."])
     const calls = deltas.flatMap((delta: Json) => delta.tool_calls ?? [])
     for (const index of [0, 1]) {
       const [first, ...rest] = calls.filter((each: Json) => each.index === index)
@@ -204,7 +236,7 @@ describe("responses", () => {
       },
       {
         id: expect.stringMatching(/^msg_/), type: "message", role: "assistant", status: "completed", phase: null,
-        content: [{ type: "output_text", text: "\n\nI add. ", annotations: [], logprobs: null }],
+        content: [{ type: "output_text", text: "\n\nI add.", annotations: [], logprobs: null }],
       },
       call, call,
     ])
@@ -237,10 +269,13 @@ describe("responses", () => {
   })
 
   test("that are cut off in a call say so", async () => {
-    const { json } = await serving(`</think>${CALL}`).post(RESPONSES, {
-      input, tools: [tool], max_output_tokens: "</think>".length + CALL.length - 20,
-    })
-    expect(json).toMatchObject({ status: "incomplete", output: [{ type: "function_call", status: "incomplete" }] })
+    const body = { input, tools: [tool], max_output_tokens: "</think>".length + CALL.length - 20 }
+    const streamed = events(await serving(`</think>${CALL}`).post(RESPONSES, { ...body, stream: true })).at(-1).response
+    expect(streamed).toMatchObject({ status: "incomplete", output: [{ type: "function_call", status: "incomplete" }] })
+    // Nothing has been given out of one that comes whole: it is a text.
+    const { json } = await serving(`</think>${CALL}`).post(RESPONSES, body)
+    const content = [{ text: CALL.slice(0, -20) }]
+    expect(json).toMatchObject({ status: "incomplete", output: [{ type: "message", content }] })
   })
 
   test("that show no reasoning have neither its item nor log-probabilities", async () => {
@@ -274,7 +309,7 @@ describe("responses", () => {
     const result = { type: "function_call_output", call_id: first.output[2].call_id, output: "3" }
     const prompt = () => api.fake.tokenizer.decode(api.fake.core.added.at(-1)!.promptTokenIds)
     const next = await api.post(RESPONSES, { input: [result], previous_response_id: first.id, ...body })
-    expect([next.status, prompt()]).toEqual([200, "(user:hi)(assistanthm=add=add:\n\nI add. )(tool:3)"])
+    expect([next.status, prompt()]).toEqual([200, "(user:hi)(assistanthm=add=add:\n\nI add.)(tool:3)"])
     const reference = { type: "item_reference", id: first.output[2].id }
     await api.post(RESPONSES, { input: [{ role: "user", content: "hi" }, reference, result], ...body })
     expect(prompt()).toBe("(user:hi)(assistant=add:)(tool:3)")
@@ -291,7 +326,7 @@ describe("messages", () => {
     expect(json).toMatchObject({ stop_reason: "tool_use", stop_sequence: null })
     expect(json.content).toEqual([
       { type: "thinking", thinking: "hm", signature: expect.stringMatching(/./) },
-      { type: "text", text: "\n\nI add. ", citations: null }, use, use,
+      { type: "text", text: "\n\nI add.", citations: null }, use, use,
     ])
   })
 
@@ -327,6 +362,20 @@ describe("messages", () => {
     expect(await reason({ stop_sequences: ["m</think>"] })).toEqual(["stop_sequence", "m</think>"])
     expect(await reason({ max_tokens: 60 })).toEqual(["max_tokens", null])
     expect(await reason({}, "hm</think>Hello<|eos|>")).toEqual(["end_turn", null])
+  })
+
+  test("tell a call's numbers as the model wrote them", async () => {
+    const reply = `</think>${CALL.replace(ADD, "{\"id\": 2512292042121000001, \"x\": 1.0}")}<|eos|>`
+    const { text } = await serving(reply).post(MESSAGES, body)
+    expect(text).toContain("\"input\":{\"id\":2512292042121000001,\"x\":1.0}")
+  })
+
+  test("have a call that cannot be run as text", async () => {
+    const broken = CALL.replace("1", "one")
+    const { json } = await serving(`</think>${broken}<|eos|>`).post(MESSAGES, body)
+    expect(json).toMatchObject({ stop_reason: "end_turn", content: [{ type: "text", text: broken }] })
+    const streamed = events(await serving(`</think>${broken}<|eos|>`).post(MESSAGES, { ...body, stream: true }))
+    expect(streamed.at(-2).delta).toEqual({ stop_reason: "end_turn", stop_sequence: null })
   })
 
   test("have one call where the model may not make several, and none where it may make none", async () => {

@@ -166,7 +166,7 @@ describe("refusals are in Anthropic's form, and name the field", () => {
     ["thinking", { thinking: { type: "enabled", budget_tokens: 1024 } }, /thinking/],
     ["a format", { output_config: { format: { type: "json_schema" } } }, /output_config.format/],
     ["another effort", { output_config: { effort: "huge" } }, /output_config.effort/],
-    ["too many stop sequences", { stop_sequences: ["a", "b", "c", "d", "e"] }, /body.stop_sequences/],
+    ["too many stop sequences", { stop_sequences: Array(129).fill("a") }, /body.stop_sequences/],
     ["temperature", { temperature: 3 }, /temperature/],
     ["MCP servers", { mcp_servers: [{}] }, /mcp_servers/],
     ["arguments for processors that are not there", { vllm_xargs: { a: 1 } }, /vllm_xargs/],

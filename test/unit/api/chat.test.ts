@@ -167,22 +167,6 @@ describe("whole answers", () => {
     expect(raising.json.error.message).toContain("no tools here")
   })
 
-  test("a developer's words are the system's for a template that does not know the role", async () => {
-    const messages = [{ role: "developer", content: "be brief" }, { role: "user", content: "hi" }]
-    const ask = async (source: string): Promise<string | undefined> => {
-      const api = makeApi({ api: { trustRequestChatTemplate: true } })
-      const { json } = await api.post(PATH, { messages, chat_template: source, return_prompt_text: true })
-      return json.prompt_text ?? json.error.message
-    }
-    const line = "{{ m.role }}={{ m.content }};"
-    expect(await ask(`{% for m in messages %}${line}{% endfor %}`)).toBe("developer=be brief;user=hi;")
-    const known = `{% if m.role in ['system', 'user'] %}${line}{% endif %}`
-    expect(await ask(`{% for m in messages %}${known}{% endfor %}`)).toBe("system=be brief;user=hi;")
-    const strict = `{% if m.role == 'developer' %}{{ raise_exception('no') }}{% endif %}${line}`
-    expect(await ask(`{% for m in messages %}${strict}{% endfor %}`)).toBe("system=be brief;user=hi;")
-    expect(await ask("{{ raise_exception('never') }}")).toContain("never")
-  })
-
   test("a model without a template says so", async () => {
     const { status, json } = await makeApi({ withoutTemplate: true }).post(PATH, { messages })
     expect(status).toBe(400)

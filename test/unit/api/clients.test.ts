@@ -26,10 +26,10 @@ describe("the openai client", () => {
     const body = { model: "fake", messages: [question], tools: [add] }
     const whole = (await client.chat.completions.create(body)).choices[0]!
     expect(whole.finish_reason).toBe("tool_calls")
-    expect(whole.message).toMatchObject({ content: "\n\nI add. ", reasoning: "hm", tool_calls: [call] })
+    expect(whole.message).toMatchObject({ content: "\n\nI add.", reasoning: "hm", tool_calls: [call] })
     const streamed = await client.chat.completions.stream(body).finalChatCompletion()
     expect(streamed.choices[0]).toMatchObject({
-      finish_reason: "tool_calls", message: { content: "\n\nI add. ", tool_calls: [call] },
+      finish_reason: "tool_calls", message: { content: "\n\nI add.", tool_calls: [call] },
     })
   })
 
@@ -40,10 +40,24 @@ describe("the openai client", () => {
     const streamed = await client.responses.stream(body).finalResponse()
     for (const { output, output_text } of [whole, streamed]) {
       expect(output.map(({ type }) => type)).toEqual(["reasoning", "message", "function_call"])
-      expect(output_text).toBe("\n\nI add. ")
+      expect(output_text).toBe("\n\nI add.")
       expect(output[2]).toMatchObject({ name: "add", arguments: "{\"a\": 1, \"b\": 2}", status: "completed" })
     }
   })
+})
+
+test("the openai and the @anthropic-ai/sdk clients list the models, each by its own fields", async () => {
+  const options = { baseURL: "http://localhost", apiKey: "none", maxRetries: 0, fetch: toApp }
+  const [theirs] = (await new Anthropic(options).models.list()).data
+  const ours = await new OpenAI({ ...options, baseURL: "http://localhost/v1" }).models.retrieve("fake")
+  expect(ours).toMatchObject({ id: "fake", object: "model", owned_by: "baozi" })
+  expect(theirs).toMatchObject({
+    id: "fake", type: "model", display_name: "fake", created_at: new Date(ours.created * 1000).toISOString(),
+    max_input_tokens: 4096, max_tokens: 4096,
+  })
+  const all: string[] = []
+  for await (const { id } of new Anthropic(options).models.list({ limit: 1 })) all.push(id)
+  expect(all).toEqual(["fake"])
 })
 
 test("the @anthropic-ai/sdk client gets a message's blocks, and the same from its stream", async () => {
@@ -55,7 +69,7 @@ test("the @anthropic-ai/sdk client gets a message's blocks, and the same from it
   for (const { content, stop_reason } of [whole, streamed]) {
     expect(stop_reason).toBe("tool_use")
     expect(content).toMatchObject([
-      { type: "thinking", thinking: "hm" }, { type: "text", text: "\n\nI add. " },
+      { type: "thinking", thinking: "hm" }, { type: "text", text: "\n\nI add." },
       { type: "tool_use", name: "add", input: { a: 1, b: 2 } },
     ])
   }

@@ -52,6 +52,43 @@ describe("bodies", () => {
     expect((await small.post(COMPLETIONS, { prompt: "hi" })).status).toBe(200)
   })
 
+  test.each<[string, string, RegExp]>([
+    ["values", `{"prompt":[${"{},".repeat(200)}{}]}`, /more than 100 values/],
+    ["numbers", `{"prompt":[${"1,".repeat(60)}1]}`, /more than 50 numbers/],
+    ["depth", `{"x":${"[".repeat(9)}${"]".repeat(9)}}`, /nested more than 8 deep/],
+    ["what is no JSON", "[".repeat(20), /nested more than 8 deep/],
+  ])("more %s than the limit: 400 before it is parsed", async (_, body, words) => {
+    const tight = makeApi({ api: { bodyLimits: { maxValues: 100, maxNumbers: 50, maxDepth: 8 } } })
+    const { status, json } = await tight.send("POST", COMPLETIONS, body, JSON_TYPE)
+    expect(status).toBe(400)
+    expect(json.error).toMatchObject({ type: "Bad Request", param: "body", message: expect.stringMatching(words) })
+  })
+
+  test("memory is bounded by the body's bytes, whatever the limits are", async () => {
+    const loose = makeApi({ api: { bodyLimits: { maxValues: 1e9, maxNumbers: 1e9, maxDepth: 200 } } })
+    for (const [item, count] of [["{}", 1_300_000], ["1", 2_000_000]] as const) {
+      const { status, json } = await loose.send("POST", COMPLETIONS, `{"x":[${`${item},`.repeat(count)}1]}`, JSON_TYPE)
+      expect(status).toBe(400)
+      expect(json.error).toMatchObject({ param: "body", message: expect.stringContaining("bytes of memory") })
+    }
+  })
+
+  test("chunks are put together, whether their length was declared or not", async () => {
+    const text = JSON.stringify({ prompt: "é".repeat(900), max_tokens: 1 })
+    const bytes = new Uint8Array(Buffer.from(text))
+    for (const declared of [{}, { "content-length": String(bytes.length) }, { "content-length": "10" }]) {
+      const stream = new ReadableStream({
+        start(controller) {
+          for (let i = 0; i < bytes.length; i += 7) controller.enqueue(bytes.slice(i, i + 7))
+          controller.close()
+        },
+      })
+      const long = makeApi({ model: { maxModelLen: 4096 } })
+      const { status, json } = await long.send("POST", COMPLETIONS, stream, { ...JSON_TYPE, ...declared })
+      expect([status, json.usage?.prompt_tokens]).toEqual([200, 1801])
+    }
+  })
+
   test("scalars are read as pydantic's lax mode reads them", async () => {
     const body = {
       prompt: "hi",
@@ -218,7 +255,10 @@ describe("pages of other origins", () => {
 
   test("are not told anything where nothing was said about them", async () => {
     const headers = { origin: ORIGIN, "access-control-request-method": "POST" }
-    expect((await api.send("OPTIONS", COMPLETIONS, undefined, headers)).status).toBe(405)
+    const keyed = makeApi({ api: { apiKeys: ["key"] } })
+    const authorized = { ...headers, authorization: "Bearer key" }
+    expect((await keyed.send("OPTIONS", COMPLETIONS, undefined, authorized)).status).toBe(405)
+    expect((await api.send("OPTIONS", COMPLETIONS, undefined, headers)).status).toBe(403)
     const plain = await api.send("GET", "/version", undefined, headers)
     expect(plain.headers.get("access-control-allow-origin")).toBeNull()
     const cors = { ...allowed, allowedOrigins: ["*"], allowedMethods: ["*"], allowCredentials: false }

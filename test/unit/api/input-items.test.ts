@@ -153,7 +153,7 @@ describe("input tokens", () => {
   })
 
   test.each([
-    [{}, 400, "input"], [{ input: [] }, 400, "input"], [{ input: "hi", model: "nope" }, 404, "model"],
+    [{}, 400, "input"], [{ input: "hi", model: "nope" }, 404, "model"],
     [{ input: "hi", previous_response_id: "resp_x" }, 404, "previous_response_id"],
     [{ input: "hi", conversation: "c" }, 400, "conversation"],
     [{ input: "hi", text: { format: { type: "json_object" } } }, 400, "text.format"],

@@ -91,7 +91,7 @@ const EXAMPLES: readonly Example[] = [
   [RESPONSES, 400, {}],
   [RESPONSES, 404, { input: "hi", previous_response_id: "resp_nope" }],
   ["POST /v1/responses/input_tokens", 200, { input: "hi", instructions: "Be brief." }],
-  ["POST /v1/responses/input_tokens", 400, { tools: [{ type: "web_search" }], input: "hi" }],
+  ["POST /v1/responses/input_tokens", 400, { tools: [{ type: "function" }], input: "hi" }],
   ["POST /v1/responses/input_tokens", 404, { input: "hi", previous_response_id: "resp_nope" }],
   ["POST /v1/responses/render", 200, { input: "hi", cache_salt: "a" }],
   ["POST /v1/responses/render", 400, {}],

@@ -32,6 +32,12 @@ const OWN_PARAMS: Readonly<Record<string, string>> = {
   "chat/refuse/image": "messages.0.content.0",
 }
 
+/** Where our code is another on purpose: clients make the conversation shorter by themselves when they read it. */
+const OWN_CODES: Readonly<Record<string, string>> = {
+  "completions/refuse/too-long": "context_length_exceeded",
+  "chat/refuse/too-long": "context_length_exceeded",
+}
+
 const GROUPS = /^(completions\/refuse|chat\/refuse|http)\/|^(completions|chat)\/n-|\/(unknown-model|no-prompt)$/
 const path = fixture("vllm-api/recording.json")
 const recording = path === null ? [] : (JSON.parse(readFileSync(path, "utf8")) as Case[])
@@ -58,6 +64,6 @@ describe.skipIf(path === null)("the recorded refusals", () => {
     expect(got.status).toBe(answer.status)
     if (answer.json?.error === undefined) return
     const { type, code, param } = answer.json.error
-    expect(got.json.error).toMatchObject({ type, code, param: OWN_PARAMS[name] ?? param })
+    expect(got.json.error).toMatchObject({ type, code: OWN_CODES[name] ?? code, param: OWN_PARAMS[name] ?? param })
   })
 })

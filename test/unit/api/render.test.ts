@@ -59,6 +59,6 @@ describe("render", () => {
     const chat = await api.post("/v1/chat/completions/render", { messages: [], model: "nope" })
     expect(chat.status).toBe(404)
     expect((await api.post("/v1/messages/render", { messages: [] })).json.error.type).toBe("invalid_request_error")
-    expect((await api.post("/v1/responses/render", { input: [] })).json.error.param).toBe("input")
+    expect((await api.post("/v1/responses/render", { input: [{}] })).json.error.param).toBe("input.0.role")
   })
 })

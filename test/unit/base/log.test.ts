@@ -45,6 +45,13 @@ describe("log", () => {
     expect(seen).toEqual(["a", 3, "e", "f"])
   })
 
+  test.each([..."\u007f\u0085\u009b\u009f\u2028\u2029\u202e\u2066\ufeff"])("no form lets %j through", (char) => {
+    const say = (log: ReturnType<typeof makeLog>) =>
+      log.info(`a${char}b`, { bare: `a${char}b`, quoted: `a ${char} b`, [`name`]: char })
+    for (const json of [false, true]) expect(lines({ json }, say).trimEnd()).toMatch(/^[\x20-\x7e]+$/)
+    expect(JSON.parse(lines({ json: true }, say))).toMatchObject({ message: `a${char}b`, quoted: `a ${char} b` })
+  })
+
   test("JSON lines parse to what was said", () => {
     const out = lines({ json: true }, (log) => log.error("no\nroom", { bytes: 3 }))
     expect(JSON.parse(out)).toEqual({ time: "1970-01-01T00:00:00.000Z", level: "error", message: "no\nroom", bytes: 3 })

@@ -38,3 +38,8 @@ test("at most 128 sequences", () => {
     expect.objectContaining({ param: "bad_words", status: 400 }),
   )
 })
+
+test("at most 16384 characters", () => {
+  expect(tokenizeBadWords(["x".repeat(16_384)], tokenizer)).toHaveLength(1)
+  expect(() => tokenizeBadWords(["x".repeat(8192), "x".repeat(8193)], tokenizer)).toThrow("got 16385")
+})

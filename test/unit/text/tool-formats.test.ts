@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test"
+import { parseExactly } from "../../../src/base/json-number.ts"
+import { TOOL_FORMATS, TOOL_PARSERS } from "../../../src/text/answer/tool-formats.ts"
 import type { ToolParserName } from "../../../src/text/answer/tool-formats.ts"
 import { cuts, parseInPieces, parserFor } from "../../tools/answers.ts"
 import type { JoinedAnswer } from "../../tools/answers.ts"
@@ -20,7 +22,7 @@ const plain = (text: string): Row => [text, { content: text }]
 
 const HERMES: Row[] = [
   [`<tool_call>\n${call("get_weather")}\n</tool_call>`, { calls: [dallas] }],
-  [`Well:\n<tool_call>${call("f", "{}")}</tool_call>`, { content: "Well:\n", calls: [["f", "{}"]] }],
+  [`Well:\n<tool_call>${call("f", "{}")}</tool_call>`, { content: "Well:", calls: [["f", "{}"]] }],
   [`<tool_call>${call("f")}</tool_call>\n<tool_call>\n${call("g")}\n</tool_call>\n`, {
     calls: [["f", DALLAS], ["g", DALLAS]],
   }],
@@ -42,7 +44,7 @@ const HERMES: Row[] = [
     calls: [["f", "{\"a\": 1"], ["g", "{}"]],
   }],
   // Text between and behind calls is not lost, but for white space.
-  [`a <tool_call>${call("f", "{}")}</tool_call> b </tool_call> c\n`, { content: "a  b  c\n", calls: [["f", "{}"]] }],
+  [`a <tool_call>${call("f", "{}")}</tool_call> b </tool_call> c\n`, { content: "a b  c\n", calls: [["f", "{}"]] }],
   plain("no call"),
   plain("  \n"),
   plain("<tool_call></tool_call>"),
@@ -51,14 +53,14 @@ const HERMES: Row[] = [
   plain("<tool_call>{\"name\": \"f\", \"arguments\"</tool_call>"),
   plain("<tool_call>{'name': 'f'}</tool_call> and <tool_call>"),
   plain("<tool_call>{\"a\": \"<tool_call>{\\\"name\\\""),
-  [`<tool_call>oh <tool_call>${call("f", "{}")}`, { content: "<tool_call>oh ", calls: [["f", "{}"]] }],
+  [`<tool_call>oh <tool_call>${call("f", "{}")}`, { content: "<tool_call>oh", calls: [["f", "{}"]] }],
 ]
 
 const LLAMA: Row[] = [
   [`{"name": "get_weather", "parameters": ${DALLAS}}`, { calls: [dallas] }],
   [` <|python_tag|>${call("get_weather")}`, { calls: [dallas] }],
   [`${call("f", "{}")}; ${call("g", "{}")}`, { calls: [["f", "{}"], ["g", "{}"]] }],
-  [`Sure. <|python_tag|>${call("f", "{}")}`, { content: "Sure. ", calls: [["f", "{}"]] }],
+  [`Sure. <|python_tag|>${call("f", "{}")}`, { content: "Sure.", calls: [["f", "{}"]] }],
   [`${call("f", "{\"a\": {\"b\": [1, {}]}}")} done`, { content: " done", calls: [["f", "{\"a\": {\"b\": [1, {}]}}"]] }],
   [`${call("f", "{}")}; ok`, { content: "; ok", calls: [["f", "{}"]] }],
   plain("{\"name\": \"Bob\", \"age\": 3}"),
@@ -95,7 +97,7 @@ const QWEN: Row[] = [
     calls: [["get_weather", "{\"city\": \"Dallas\", \"days\": 5}"]],
   }],
   [`I look.\n\n<tool_call>\n${qwen("f")}\n</tool_call>\n<tool_call>\n${qwen("g", parameter("x", "1"))}\n</tool_call>`, {
-    content: "I look.\n\n", calls: [["f", "{}"], ["g", "{\"x\": \"1\"}"]],
+    content: "I look.", calls: [["f", "{}"], ["g", "{\"x\": \"1\"}"]],
   }],
   weather("city", "a\n\"b\" <c> é😀\n", "\"a\\n\\\"b\\\" <c> é😀\\n\""),
   weather("days", "-007", "-7"),
@@ -177,7 +179,21 @@ describe("reasoning and calls", () => {
   test("else it is a thought", () => {
     const setup = { reasoning: "deepseek_r1", tools: "hermes" } as const
     for (const pieces of cuts(`${text}</think>\n${text}`))
-      expect(parseInPieces(setup, pieces)).toEqual({ reasoning: text, content: "\nhm ", calls: [["f", "{}"]] })
+      expect(parseInPieces(setup, pieces)).toEqual({ reasoning: text, content: "\nhm", calls: [["f", "{}"]] })
+  })
+
+  test("white space between a text and a call is no part of the text, however it comes", () => {
+    const setup = { tools: "hermes" } as const
+    const made = `<tool_call>${call("f", "{}")}</tool_call>`
+    for (const pieces of cuts(`One.\n\n Two.\n \n${made}\n${made}\n\nThree.\n${made}\n`))
+      expect(parseInPieces(setup, pieces)).toEqual({
+        content: "One.\n\n Two.\n\nThree.", calls: [["f", "{}"], ["f", "{}"], ["f", "{}"]],
+      })
+    // It is where no call follows.
+    for (const text of ["One. \n", "One. \n<tool_call>no", `One.\n <tool_call>{"name": 1}\n`, " \n"])
+      for (const pieces of cuts(text)) expect(parseInPieces(setup, pieces)).toEqual({ content: text })
+    for (const pieces of cuts(`${made} One. \n`))
+      expect(parseInPieces(setup, pieces)).toEqual({ content: " One. \n", calls: [["f", "{}"]] })
   })
 
   test("white space between them is dropped", () => {
@@ -200,6 +216,45 @@ test("long texts, read bit by bit, give the same at once", () => {
     expect(JSON.stringify(atOnce).isWellFormed()).toBe(true)
     expect(parseInPieces(setup, [...whole])).toEqual(atOnce)
   }
+})
+
+test("reads what it writes", () => {
+  const calls = [
+    {
+      name: "get_weather",
+      arguments: { city: "Rome\n'\"<é>", days: 5, metric: true, tags: ["a", null, 1.5], where: { x: {} } },
+    },
+    { name: "f", arguments: {} },
+    { name: "get_weather", arguments: { days: parseExactly("2512292042121000001") } },
+  ]
+  for (const tools of TOOL_PARSERS) {
+    const text = TOOL_FORMATS[tools].write(calls)
+    const read = parseInPieces({ tools, schemas }, [text])
+    expect([tools, read.content]).toEqual([tools, undefined])
+    expect(read.calls!.map(([name]) => name)).toEqual(calls.map(({ name }) => name))
+    const texts = read.calls!.map(([, json]) => JSON.stringify(parseExactly(json)))
+    expect(texts).toEqual(calls.map((each) => JSON.stringify(each.arguments)))
+  }
+})
+
+test("tells the first call whose arguments do not parse", () => {
+  const broken = (tools: ToolParserName, text: string) => {
+    const parser = parserFor({ tools, schemas })
+    parser.push(text)
+    parser.end()
+    return parser.firstBrokenCall
+  }
+  const hermes = (...all: string[]) => all.map((json) => `<tool_call>${call("f", json)}</tool_call>`).join("\n")
+  expect(broken("hermes", hermes("{}", "{\"a\": [1, null]}", "3"))).toBeNull()
+  expect(broken("hermes", hermes("{\"a\": }"))).toBe(0)
+  expect(broken("hermes", hermes("{\"a\": 1}", "{\"a\" 1}", "{}", "[1,]"))).toBe(1)
+  expect(broken("hermes", hermes("{\"a\": \"line\nbreak\"}"))).toBe(0)
+  expect(broken("hermes", `${hermes("{}")}<tool_call>{"name": "f", "arguments": {"a`)).toBe(1)
+  expect(broken("mistral", `[TOOL_CALLS][${call("f", "{}")}, ${call("g", "{a}")}]`)).toBe(1)
+  expect(broken("mistral", "[TOOL_CALLS]f{\"a\": 01}[TOOL_CALLS]g{}")).toBe(0)
+  expect(broken("pythonic", "[f(a=1), g(b=2)]")).toBeNull()
+  expect(broken("pythonic", "[f(a=1), g(b=2, c=@)]")).toBe(1)
+  expect(broken("qwen3_coder", qwen("get_weather", parameter("where", "{")))).toBeNull()
 })
 
 describe("what is held back", () => {

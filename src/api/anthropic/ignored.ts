@@ -1,0 +1,26 @@
+import { CONTEXT_MANAGEMENT, noteIgnored } from "../ignored-fields.ts"
+import type { IgnoredField } from "../ignored-fields.ts"
+import type { LogOnce } from "../log-once.ts"
+import type { CountTokensRequest } from "../schema/anthropic.ts"
+import { isSkipped } from "./conversation.ts"
+
+const FIELDS: readonly IgnoredField[] = [
+  CONTEXT_MANAGEMENT,
+  { field: "speed", neutral: ["standard"], because: "there is one speed" },
+  { field: "service_tier", neutral: ["auto", "standard_only"], because: "there is one tier" },
+]
+
+const THINKING_BUDGET: IgnoredField = {
+  field: "thinking.budget_tokens", because: "nothing marks the model's reasoning: see --reasoning-config",
+}
+
+/** Logs the fields and blocks of a request that do not affect its answer. */
+export function noteIgnoredOf(warnOnce: LogOnce, body: CountTokensRequest, marksReasoning: boolean): void {
+  noteIgnored(warnOnce, body, marksReasoning ? FIELDS : [...FIELDS, THINKING_BUDGET])
+  for (const { role, content } of body.messages) {
+    if (role !== "assistant" || typeof content === "string") continue
+    for (const { type } of content.filter(isSkipped)) {
+      warnOnce("left a block of another server out of the prompt", { type: type.slice(0, 64) })
+    }
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Hostile calls of the kernel libraries: each is done within its buffers or refused with words. What steps outside ends
+ * the process where the libraries were built for that (`make fuzz`), and may do so elsewhere.
+ */
+import { ptr, read, type Pointer } from "bun:ffi"
+import { expect } from "bun:test"
+import { DTYPE, OPS, STATUS, type OpName } from "../../ffi/abi.ts"
+import type { KernelLibrary, NativeStream } from "../../ffi/library.ts"
+import { STRUCTS } from "../../ffi/structs.ts"
+import type { Prng } from "../../src/base/prng.ts"
+import { BLOCKS, randomRows, WEIGHT_DTYPES } from "../native/blocks.ts"
+import { NativeMemory } from "./native-memory.ts"
+import { OP_CALLS, type CallContext, type Fields } from "./native-ops.ts"
+import type { FuzzTarget } from "./target.ts"
+
+const OP_NAMES = Object.keys(OPS) as OpName[]
+const STATUSES: ReadonlySet<number> = new Set(Object.values(STATUS))
+/** Fields that say what a buffer holds: more than there is nobody can see. Of these, hostile calls say less. */
+const COUNTS = /^(num_|n$|c$|f$|vocab_size|head_dim|block_size|rot_dim|.*_stride$)/
+
+/** Says something else in one field, but never that a buffer is larger than it is. */
+function spoil(fields: Fields, op: OpName, prng: Prng): void {
+  const field = prng.pick(Object.keys(STRUCTS[OPS[op]].fields))
+  const honest = fields[field] ?? 0
+  const type = (STRUCTS[OPS[op]].fields as Readonly<Record<string, string>>)[field]
+  if (type === "ptr") fields[field] = 0
+  else if (type === "f32") fields[field] = prng.pick([NaN, -1, Infinity, -Infinity, 1e-45, 0])
+  else if (field === "args_bytes") fields[field] = prng.pick([0, 4, STRUCTS[OPS[op]].bytes + 8, 2 ** 32 - 1])
+  else if (COUNTS.test(field)) fields[field] = prng.int(0, honest)
+  else if (field !== "kv_dtype") fields[field] = prng.pick([1, 2, 5, 255, 2 ** 31, 2 ** 32 - 1])
+  else fields[field] = prng.pick([4, 36, 255, 2 ** 32 - 1])
+}
+
+/** The library's words for a refusal; empty for what was done. */
+function outcome(library: KernelLibrary, what: string, status: number): string {
+  if (status === STATUS.ok) return ""
+  const words = library.lastError()
+  expect([what, STATUSES.has(status), words !== ""]).toEqual([what, true, true])
+  return words
+}
+
+/** A weight of any kind, or null where the library refuses it. */
+function makeWeight(
+  stream: NativeStream, prng: Prng, memory: NativeMemory,
+): { address: number; n: number; c: number } | null {
+  const numParts = prng.int(1, 3)
+  const c = prng.pick([8, 32, 40, 64, 256])
+  const parts = Array.from({ length: numParts }, (): { data: number; bytes: number; n: number; dtype: number } => {
+    const fitting = WEIGHT_DTYPES.filter((dtype) => c % BLOCKS[dtype].columns === 0)
+    const dtype = prng.pick(fitting)
+    const n = prng.int(1, 9)
+    const bytes = randomRows(dtype, n, c, prng.uint32())
+    // Any bits at all may be in a file.
+    if (prng.chance(0.3)) for (let i = 0; i < bytes.length; i++) bytes[i] = prng.uint32()
+    return { data: memory.put(bytes), bytes: bytes.length, n, dtype: DTYPE[dtype] }
+  })
+  const n = parts.reduce((sum, part) => sum + part.n, 0)
+  const fields: Fields = { num_parts: numParts, n, c, compute: prng.int(0, 5) }
+  if (prng.chance(0.2)) {
+    const wrong = prng.pick(["num_parts", "n", "c", "compute", "part.n", "part.bytes", "part.dtype", "part.data"])
+    const at = prng.pick(parts)
+    if (wrong === "part.data") at.data = 0
+    else if (wrong === "num_parts") fields[wrong] = prng.pick([0, 17, 2 ** 32 - 1])
+    else if (wrong.startsWith("part.")) {
+      at[wrong.slice(5) as "n" | "bytes" | "dtype"] = prng.pick([0, 1, 3, 99, 2 ** 32 - 1])
+    }
+    else fields[wrong] = prng.pick([0, 1, 7, 2 ** 31, 2 ** 32 - 1])
+  }
+  const args = memory.structs("weight", [{ ...fields, parts: memory.structs("weightPart", parts) }]) as Pointer
+  const planned = new BigUint64Array(8192)
+  const out = new BigUint64Array(8192)
+  const { symbols } = stream.library
+  outcome(stream.library, "bz_weight_plan", symbols.bz_weight_plan(args, ptr(planned)))
+  const refusal = outcome(stream.library, "bz_weight_create", symbols.bz_weight_create(stream.address, args, ptr(out)))
+  return refusal === "" ? { address: Number(out[0]), n: fields["n"]!, c } : null
+}
+
+class NoWeight extends Error {}
+
+/** One call in each case. */
+export function nativeTarget(name: string, stream: NativeStream): FuzzTarget {
+  const { symbols } = stream.library
+  const run = (prng: Prng): void => {
+    const memory = new NativeMemory()
+    const weights: number[] = []
+    const context: CallContext = {
+      prng, memory,
+      weight: () => {
+        const weight = makeWeight(stream, prng, memory)
+        if (weight === null) throw new NoWeight()
+        weights.push(weight.address)
+        return weight
+      },
+      cacheBytes: (shape) => {
+        const args = memory.structs("kvCache", [shape]) as Pointer
+        outcome(stream.library, "bz_kv_cache_bytes", symbols.bz_kv_cache_bytes(args))
+        return Number(read.u64(args, STRUCTS.kvCache.offsets.out_bytes))
+      },
+    }
+    try {
+      const op = prng.pick(OP_NAMES)
+      const fields = OP_CALLS[op](context)
+      if (prng.chance(0.4)) spoil(fields, op, prng)
+      const call = symbols[op] as (stream: Pointer, args: Pointer) => number
+      outcome(stream.library, op, call(stream.address, memory.structs(OPS[op], [fields]) as Pointer))
+    } catch (error) {
+      if (!(error instanceof NoWeight)) throw error
+    } finally {
+      for (const weight of weights) symbols.bz_weight_destroy(weight as Pointer)
+      memory.free()
+    }
+  }
+  return { name, run }
+}

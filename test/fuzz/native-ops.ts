@@ -1,0 +1,205 @@
+/** Calls of every op: shapes that agree with their buffers, and contents that nobody should send. */
+import type { OpName } from "../../ffi/abi.ts"
+import type { Prng } from "../../src/base/prng.ts"
+import type { NativeMemory } from "./native-memory.ts"
+
+export type Fields = Record<string, number>
+
+export interface CallContext {
+  readonly prng: Prng
+  readonly memory: NativeMemory
+  /** A weight [n, c] of any kind. */
+  weight(): { readonly address: number; readonly n: number; readonly c: number }
+  /** Bytes of one layer's keys. */
+  cacheBytes(shape: Fields): number
+}
+
+const EXTREMES = [0, -0, 1, -1, NaN, Infinity, -Infinity, 1e-45, 1.1754944e-38, 3.4028235e38, -3.4028235e38, 0.5, 88.8]
+
+function floats({ prng, memory }: CallContext, count: number): number {
+  const isWild = prng.chance(0.3)
+  const values = Float32Array.from({ length: count }, () => (
+    isWild && prng.chance(0.3) ? prng.pick(EXTREMES) : prng.float() * 2 - 1
+  ))
+  return memory.put(values)
+}
+
+/** Indices below `end`, most of the time. */
+function indices({ prng, memory }: CallContext, count: number, end: number): number {
+  const isWild = prng.chance(0.4)
+  const wild = [-1, end, end + 1, -(2 ** 31), 2 ** 31 - 1, 65_536, -2]
+  return memory.put(Int32Array.from({ length: count }, () => (
+    isWild && prng.chance(0.3) ? prng.pick(wild) : prng.int(0, Math.max(0, end - 1))
+  )))
+}
+
+/** Where rows lie, `width` values each: the stride, and how many values that takes. */
+function rows(prng: Prng, count: number, width: number): { stride: number; size: number } {
+  const stride = width + prng.pick([0, 0, 1, 16])
+  return { stride, size: count === 0 ? 0 : (count - 1) * stride + width }
+}
+
+function cacheShape(prng: Prng): Fields {
+  return {
+    num_kv_heads: prng.int(1, 3), head_dim: 8 * prng.int(1, 5), block_size: 16 * prng.int(1, 2),
+    num_blocks: prng.int(1, 4), kv_dtype: prng.pick([0, 2]),
+  }
+}
+
+function cache(context: CallContext, shape: Fields): { k_cache: number; v_cache: number } {
+  const bytes = (): Uint8Array => new Uint8Array(context.cacheBytes(shape)).fill(context.prng.pick([0, 0, 0x3f]))
+  return { k_cache: context.memory.put(bytes()), v_cache: context.memory.put(bytes()) }
+}
+
+export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>> = {
+  bz_embedding(context) {
+    const { address, n, c } = context.weight()
+    const num_tokens = context.prng.int(0, 5)
+    const y = rows(context.prng, num_tokens, c)
+    return {
+      num_tokens, weight: address, ids: indices(context, num_tokens, n), y: floats(context, y.size),
+      y_stride: y.stride, scale: context.prng.pick(EXTREMES),
+    }
+  },
+  bz_rms_norm(context) {
+    const [num_tokens, c] = [context.prng.int(0, 5), context.prng.int(1, 70)]
+    const [x, y, residual] = [0, 0, 0].map(() => rows(context.prng, num_tokens, c))
+    return {
+      num_tokens, c, eps: 1e-5, x: floats(context, x!.size), w: floats(context, c), y: floats(context, y!.size),
+      residual: context.prng.chance(0.5) ? floats(context, residual!.size) : 0,
+      x_stride: x!.stride, y_stride: y!.stride, residual_stride: residual!.stride, w_offset: context.prng.int(0, 1),
+    }
+  },
+  bz_linear(context) {
+    const { address, n, c } = context.weight()
+    const num_tokens = context.prng.pick([0, 1, 2, 5, 17])
+    const [x, y] = [rows(context.prng, num_tokens, c), rows(context.prng, num_tokens, n)]
+    return {
+      num_tokens, flags: context.prng.int(0, 3), weight: address, x: floats(context, x.size),
+      bias: context.prng.chance(0.5) ? floats(context, n) : 0, y: floats(context, y.size),
+      x_stride: x.stride, y_stride: y.stride,
+    }
+  },
+  bz_gated_act(context) {
+    const [num_tokens, f] = [context.prng.int(0, 5), context.prng.int(1, 70)]
+    const [x, y] = [rows(context.prng, num_tokens, 2 * f), rows(context.prng, num_tokens, f)]
+    return {
+      num_tokens, f, act: context.prng.int(0, 3), x: floats(context, x.size), y: floats(context, y.size),
+      x_stride: x.stride, y_stride: y.stride,
+    }
+  },
+  bz_rope_kv(context) {
+    const { prng } = context
+    const shape = cacheShape(prng)
+    const [num_tokens, num_heads, num_positions] = [prng.int(0, 5), prng.int(0, 4), prng.int(1, 9)]
+    const [d, k] = [shape["head_dim"]!, shape["num_kv_heads"]!]
+    const rot_dim = 2 * prng.int(0, d / 2)
+    const qkv = rows(prng, num_tokens, (num_heads + 2 * k) * d)
+    const numSlots = shape["num_blocks"]! * shape["block_size"]!
+    return {
+      ...shape, num_tokens, num_heads, rot_dim, num_positions, interleaved: prng.int(0, 1), eps: 1e-6,
+      qkv: floats(context, qkv.size), qkv_stride: qkv.stride, positions: indices(context, num_tokens, num_positions),
+      slots: indices(context, num_tokens, numSlots), cos_sin: floats(context, num_positions * rot_dim),
+      q_norm: prng.chance(0.5) ? floats(context, d) : 0, k_norm: prng.chance(0.5) ? floats(context, d) : 0,
+      ...(prng.chance(0.8) ? cache(context, shape) : {}),
+    }
+  },
+  bz_attention(context) {
+    const { prng, memory } = context
+    const shape = cacheShape(prng)
+    const d = shape["head_dim"]!
+    const num_heads = shape["num_kv_heads"]! * prng.int(1, 3)
+    const num_requests = prng.int(0, 3)
+    const perRequest = Array.from({ length: num_requests }, () => prng.int(0, 3))
+    const starts = [0]
+    for (const count of perRequest) starts.push(starts.at(-1)! + count)
+    const num_tokens = starts.at(-1)!
+    const M = prng.int(1, 3)
+    const seqLens = perRequest.map((count) => count + prng.int(0, M * shape["block_size"]! - count))
+    const spoil = (values: number[], wild: readonly number[]): Int32Array => {
+      if (values.length > 0 && prng.chance(0.25)) values[prng.int(0, values.length - 1)] = prng.pick(wild)
+      return Int32Array.from(values)
+    }
+    const wildLengths = [-1, 0, 2 ** 31 - 1, -(2 ** 31), M * shape["block_size"]! + 1]
+    const [q, out] = [rows(prng, num_tokens, num_heads * d), rows(prng, num_tokens, num_heads * d)]
+    return {
+      ...shape, num_tokens, num_requests, num_heads, causal: 1, scale: 0.3,
+      window: prng.pick([0, 0, 1, 7, 2 ** 32 - 1]),
+      softcap: prng.pick([0, 0, 5]), block_table_stride: M, q: floats(context, q.size), out: floats(context, out.size),
+      q_stride: q.stride, out_stride: out.stride,
+      query_start: memory.put(spoil(starts, [-1, num_tokens + 1, 2 ** 31 - 1, -(2 ** 31)])),
+      seq_lens: memory.put(spoil(seqLens, wildLengths)),
+      block_table: indices(context, num_requests * M, shape["num_blocks"]!), ...cache(context, shape),
+      sinks: prng.chance(0.3) ? floats(context, num_heads) : 0,
+    }
+  },
+  bz_gather_rows(context) {
+    const [num_rows, c, num_source_rows] = [context.prng.int(0, 5), context.prng.int(1, 40), context.prng.int(0, 5)]
+    const [x, y] = [rows(context.prng, num_source_rows, c), rows(context.prng, num_rows, c)]
+    return {
+      num_rows, c, num_source_rows, x: floats(context, x.size), y: floats(context, y.size),
+      x_stride: x.stride, y_stride: y.stride, rows: indices(context, num_rows, num_source_rows),
+    }
+  },
+  bz_add(context) {
+    const [num_tokens, c] = [context.prng.int(0, 5), context.prng.int(1, 70)]
+    const [x, y] = [rows(context.prng, num_tokens, c), rows(context.prng, num_tokens, c)]
+    return {
+      num_tokens, c, scale: context.prng.pick(EXTREMES), x: floats(context, x.size), y: floats(context, y.size),
+      x_stride: x.stride, y_stride: y.stride,
+    }
+  },
+  bz_logits_process(context) {
+    const { prng, memory } = context
+    const [R, V] = [prng.int(0, 4), prng.int(1, 100)]
+    const logits = rows(prng, R, V)
+    const counts = Array.from({ length: R }, () => prng.int(0, 4))
+    const starts = counts.reduce<number[]>((sums, count) => [...sums, sums.at(-1)! + count], [0])
+    const total = starts.at(-1)!
+    const stride = prng.int(1, 6)
+    const groups: Fields[] = [
+      { bitmask: memory.put(Uint32Array.from({ length: R * Math.ceil(V / 32) }, () => prng.uint32())),
+        bitmask_row: memory.put(Int32Array.from({ length: R }, (_, r) => (prng.chance(0.5) ? r : -1))) },
+      { allow_start: memory.put(Int32Array.from(starts)), allow_ids: indices(context, total, V) },
+      { edit_start: memory.put(Int32Array.from(starts)), edit_ids: indices(context, total, V),
+        edit_values: floats(context, total) },
+      { token_ids: indices(context, R * stride, V), token_stride: stride,
+        token_row: memory.put(Int32Array.from({ length: R }, (_, r) => r)),
+        num_tokens_of: memory.put(Int32Array.from({ length: R }, () => prng.int(0, stride))),
+        num_prompt_of: memory.put(Int32Array.from({ length: R }, () => prng.int(0, stride))),
+        repetition: floats(context, R), frequency: floats(context, R), presence: floats(context, R) },
+    ]
+    return {
+      num_requests: R, vocab_size: V, logits: floats(context, logits.size), logits_stride: logits.stride,
+      ...Object.assign({}, ...groups.filter(() => prng.chance(0.7))) as Fields,
+    }
+  },
+  bz_sample(context) {
+    const { prng, memory } = context
+    const [R, V] = [prng.int(0, 4), prng.pick([1, 2, 7, 33, 300])]
+    const [logits, processed] = [rows(prng, R, V), rows(prng, R, V)]
+    const wanted = (usual: () => number): Float32Array =>
+      Float32Array.from({ length: R }, () => (prng.chance(0.3) ? prng.pick(EXTREMES) : usual()))
+    const whole = { out_processed: floats(context, processed.size), processed_stride: processed.stride }
+    return {
+      num_requests: R, vocab_size: V, logits: floats(context, logits.size), logits_stride: logits.stride,
+      temperature: memory.put(wanted(() => prng.float())), top_p: memory.put(wanted(() => prng.float())),
+      min_p: memory.put(wanted(() => prng.float() / 10)), top_k: indices(context, R, V + 1),
+      seeds: memory.put(BigUint64Array.from({ length: R }, () => BigInt(prng.uint32()) << 33n)),
+      positions: indices(context, R, 100), out: memory.put(new Int32Array(R)),
+      ...(prng.chance(0.5) ? whole : {}),
+    }
+  },
+  bz_logprobs(context) {
+    const { prng, memory } = context
+    const [R, V] = [prng.int(0, 4), prng.pick([1, 2, 7, 33, 300])]
+    const num_top = prng.int(0, Math.min(V, 9))
+    const logits = rows(prng, R, V)
+    return {
+      num_requests: R, vocab_size: V, num_top, mode: prng.int(0, 1), logits: floats(context, logits.size),
+      logits_stride: logits.stride, ids: indices(context, R, V), out_logprob: memory.put(new Float32Array(R)),
+      out_rank: memory.put(new Int32Array(R)), out_top_ids: memory.put(new Int32Array(R * num_top)),
+      out_top_logprobs: memory.put(new Float32Array(R * num_top)),
+    }
+  },
+}
