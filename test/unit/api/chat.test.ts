@@ -133,7 +133,8 @@ describe("whole answers", () => {
       ["both", { tools, documents }, "look_up"],
       // A name is not a template that somebody brings: no trust is needed.
       ["a name", { chat_template: "rag" }, "rag"],
-      ["a name, with tools", { chat_template: "default", tools }, "default hi"],
+      // That template has no place for tools: they are described in the system message.
+      ["a name, with tools", { chat_template: "default", tools }, expect.stringMatching(/^default You have .*look_up/s)],
       ["a name among the variables", { chat_template_kwargs: { chat_template: "rag" } }, "rag"],
     ]
     for (const [name, body, prompt] of rows)
