@@ -51,7 +51,10 @@ template <class Visit> inline void visit_format(const PackedFormat &format, Visi
     visit.template operator()<F>();
     return true;
   };
-  const auto try_all = [&]<class... F>(F *...formats) { (try_one(formats) || ...); };
+  // A format without a product is a mistake of ours: it must not leave the output as it was.
+  const auto try_all = [&]<class... F>(F *...formats) {
+    if (!(try_one(formats) || ...)) __builtin_trap();
+  };
   try_all(static_cast<IntQ8 *>(nullptr), static_cast<IntQ8Min *>(nullptr), static_cast<IntQ8MinF *>(nullptr),
           static_cast<IntQ8F16 *>(nullptr), static_cast<IntQ4 *>(nullptr), static_cast<IntQ4Min *>(nullptr),
           static_cast<IntQ4MinF *>(nullptr), static_cast<IntQ4Book *>(nullptr), static_cast<IntQ4BookF *>(nullptr),

@@ -88,6 +88,21 @@ static bool check(const bz_rope_kv_args &a, Team &team) {
   return true;
 }
 
+// Heads of tokens in order, without a division each.
+struct HeadCursor {
+  uint64_t token;
+  uint32_t head, heads;
+
+  HeadCursor(uint64_t item, uint32_t heads)
+      : token(item / heads), head(static_cast<uint32_t>(item % heads)), heads(heads) {}
+
+  void advance() {
+    if (++head < heads) return;
+    head = 0;
+    token++;
+  }
+};
+
 void rope_kv(const bz_rope_kv_args &a, Team &team) {
   if (!check(a, team)) return; // every thread sees the same
   const uint32_t h = a.num_heads, k = a.num_kv_heads, d = a.head_dim, heads = h + 2 * k;
@@ -95,25 +110,24 @@ void rope_kv(const bz_rope_kv_args &a, Team &team) {
   const auto expect = a.kv_dtype == BZ_F32 ? expect_key<KvF32> : expect_key<KvBf16>;
   const auto turn = a.interleaved != 0 ? rotate_interleaved : rotate;
   const Range items = split(uint64_t{a.num_tokens} * heads, team);
+  HeadCursor at(items.begin, heads), ahead(items.begin, heads);
   const auto look_ahead = [&](uint64_t item) {
-    const uint64_t t = item / heads, head = item % heads;
-    if (item >= items.end || head < h || head >= h + k || a.k_cache == nullptr || a.slots[t] < 0) return;
-    expect(a, static_cast<uint64_t>(a.slots[t]), static_cast<uint32_t>(head - h));
+    if (item < items.end && ahead.head >= h && ahead.head < h + k && a.k_cache != nullptr && a.slots[ahead.token] >= 0)
+      expect(a, static_cast<uint64_t>(a.slots[ahead.token]), ahead.head - h);
+    ahead.advance();
   };
   for (uint64_t item = items.begin; item < items.begin + LOOK_AHEAD; item++) look_ahead(item);
-  for (uint64_t item = items.begin; item < items.end; item++) {
+  for (uint64_t item = items.begin; item < items.end; item++, at.advance()) {
     look_ahead(item + LOOK_AHEAD);
-    const uint64_t t = item / heads;
-    const uint32_t head = static_cast<uint32_t>(item % heads);
-    float *x = a.qkv + t * a.qkv_stride + uint64_t{head} * d;
-    const bool is_value = head >= h + k;
-    const float *w = head < h ? a.q_norm : a.k_norm;
+    float *x = a.qkv + at.token * a.qkv_stride + uint64_t{at.head} * d;
+    const bool is_value = at.head >= h + k;
+    const float *w = at.head < h ? a.q_norm : a.k_norm;
     if (!is_value && w != nullptr) normalize(x, w, d, a.eps);
     if (!is_value && a.cos_sin != nullptr)
-      turn(x, a.cos_sin + static_cast<uint64_t>(a.positions[t]) * a.rot_dim, a.rot_dim);
-    if (head < h || a.k_cache == nullptr || a.slots[t] < 0) continue;
-    const uint32_t kv_head = is_value ? head - h - k : head - h;
-    store(a, static_cast<uint64_t>(a.slots[t]), kv_head, is_value ? nullptr : x, is_value ? x : nullptr);
+      turn(x, a.cos_sin + static_cast<uint64_t>(a.positions[at.token]) * a.rot_dim, a.rot_dim);
+    if (at.head < h || a.k_cache == nullptr || a.slots[at.token] < 0) continue;
+    const uint32_t kv_head = is_value ? at.head - h - k : at.head - h;
+    store(a, static_cast<uint64_t>(a.slots[at.token]), kv_head, is_value ? nullptr : x, is_value ? x : nullptr);
   }
 }
 
