@@ -41,7 +41,7 @@ export async function planChat(
   const beamSearch = beamSearchFor(body, sampling, client)
   const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
   const reasoningEffort = body.reasoning_effort ?? null
-  const prompt = await chatPrompt(context, body, { tools: tools.shown, reasoningEffort }, truncation)
+  const prompt = await chatPrompt(context, body, { tools: tools.shown, mayCallTools: tools.mayBeCalled, reasoningEffort }, truncation)
   const role = answerRole(context, body)
   const last = body.messages.at(-1)
   return {

@@ -14,6 +14,8 @@ import type { TemplateFields } from "./schema/messages.ts"
 /** What a request's other fields put before the template. */
 export interface TemplateExtras {
   readonly tools: TemplateFields["tools"]
+  /** False: a template that has no place for the tools may leave them out. */
+  readonly mayCallTools: boolean
   readonly reasoningEffort: string | null
 }
 
@@ -41,6 +43,7 @@ export async function chatPrompt(
   const options = {
     isModels,
     isContinued: fields.continue_final_message === true,
+    mayCallTools: extras.mayCallTools,
     toolParser: context.options.toolParser,
   }
   const render = (messages: readonly TemplateMessage[]) => renderConversation(template, messages, input, options)

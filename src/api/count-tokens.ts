@@ -9,7 +9,8 @@ import { planTools } from "./tools.ts"
 /** Errors: `RequestError` for another model, and for what cannot be rendered. */
 export async function countPromptTokens(context: ApiContext, chat: ChatRequest): Promise<number> {
   checkModel(context.client.model, chat.model)
-  const extras = { tools: planTools(context, chat).shown, reasoningEffort: chat.reasoning_effort ?? null }
+  const { shown, mayBeCalled } = planTools(context, chat)
+  const extras = { tools: shown, mayCallTools: mayBeCalled, reasoningEffort: chat.reasoning_effort ?? null }
   const { tokenIds } = await chatPrompt(context, chat, extras, ANY_LENGTH)
   return tokenIds.length
 }

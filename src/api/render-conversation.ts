@@ -28,6 +28,8 @@ export interface ConversationOptions {
   readonly isModels: boolean
   /** The prompt ends within the last message. */
   readonly isContinued: boolean
+  /** False: a template that has no place for the tools may leave them out. */
+  readonly mayCallTools: boolean
   readonly toolParser: ToolParserName | null
 }
 
@@ -50,7 +52,8 @@ function rendered(
   if (!options.isModels) return renderTurns(known, render, () => new TemplateProbe(template, rest), () => true)
   const probe = probeOf(template, rest)
   const { contentFormat } = template
-  const whole = withGenericTools(known, { probe, tools, parser: options.toolParser, contentFormat })
+  const needed = options.mayCallTools ? tools : null
+  const whole = withGenericTools(known, { probe, tools: needed, parser: options.toolParser, contentFormat })
   return renderTurns(whole, render, () => probe, (text) => hasSystemTexts(text, whole))
 }
 

@@ -57,7 +57,8 @@ function tokenizer(context: ApiContext, noteUnknown: UnknownFieldLog): (request:
     if (schema === TokenizeChatRequest) {
       const chat = body as TokenizeChatRequest
       checkModel(client.model, chat.model)
-      const { tokenIds } = await chatPrompt(context, chat, { tools: chat.tools, reasoningEffort: null }, ANY_LENGTH)
+      const extras = { tools: chat.tools, mayCallTools: true, reasoningEffort: null }
+      const { tokenIds } = await chatPrompt(context, chat, extras, ANY_LENGTH)
       return response(context, tokenIds, chat.return_token_strs ?? false)
     }
     const text = body as TokenizeTextRequest

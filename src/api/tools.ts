@@ -11,9 +11,11 @@ export interface ToolPlan {
   readonly shown: Tools | null
   /** Calls are told apart from the text. */
   readonly areParsed: boolean
+  /** Whether the model may call them: a template without a place for tools then needs another one. */
+  readonly mayBeCalled: boolean
 }
 
-const NO_TOOLS: ToolPlan = { shown: null, areParsed: false }
+const NO_TOOLS: ToolPlan = { shown: null, areParsed: false, mayBeCalled: false }
 
 /**
  * Without `tool_choice` the model decides; a null shows it the tools, and parses calls where the server can.
@@ -34,10 +36,12 @@ export function planTools({ options }: ApiContext, body: Pick<ChatRequest, "tool
     throw new RequestError("tools must not be an empty list: leave the field out.", { param: "tools" })
   }
   const hasParser = options.toolParser !== null
-  if (choice === null) return { shown: tools, areParsed: hasParser }
-  if (choice === "none") return { shown: options.excludeToolsWhenToolChoiceNone ? null : tools, areParsed: false }
+  if (choice === null) return { shown: tools, areParsed: hasParser, mayBeCalled: true }
+  if (choice === "none") {
+    return { shown: options.excludeToolsWhenToolChoiceNone ? null : tools, areParsed: false, mayBeCalled: false }
+  }
   if (choice === undefined || choice === "auto") {
-    if (hasParser) return { shown: tools, areParsed: true }
+    if (hasParser) return { shown: tools, areParsed: true, mayBeCalled: true }
     refuse("\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set.")
   }
   refuseForced(choice, tools)
