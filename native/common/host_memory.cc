@@ -14,7 +14,7 @@ struct Header {
   void *base;
   uint64_t mapped_bytes; // 0: from aligned_alloc
 };
-constexpr uint64_t ALIGN = 64, HUGE_PAGE = uint64_t{2} << 20, MAP_FROM = uint64_t{1} << 20;
+constexpr uint64_t ALIGN = 64, MAP_FROM = uint64_t{1} << 20;
 
 static void *with_header(std::byte *data, Header header) {
   std::memcpy(data - ALIGN, &header, sizeof header);
@@ -23,10 +23,10 @@ static void *with_header(std::byte *data, Header header) {
 
 static void *map(uint64_t bytes) {
   // Room to start the data at a large page, with the header in the page before it.
-  const uint64_t mapped = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE + 2 * HUGE_PAGE;
+  const uint64_t mapped = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE + 2 * LARGE_PAGE;
   void *base = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) return nullptr;
-  const uint64_t start = (reinterpret_cast<uint64_t>(base) + ALIGN + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+  const uint64_t start = (reinterpret_cast<uint64_t>(base) + ALIGN + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
   auto *data = static_cast<std::byte *>(base) + (start - reinterpret_cast<uint64_t>(base));
   madvise(data, bytes, MADV_HUGEPAGE); // advice: it may be refused, the memory is good without it
   return with_header(data, {base, mapped});

@@ -7,6 +7,8 @@
 
 namespace bz {
 
+constexpr uint64_t LARGE_PAGE = uint64_t{2} << 20;
+
 // Zeroed and 64-byte aligned; from 1 MiB on in large pages where the system gives them, and not touched before its
 // first use. nullptr when there is no memory. Free with host_free.
 void *host_alloc(uint64_t bytes);

@@ -1,4 +1,4 @@
-// oneDNN's matrix product, to hold our own against. Products themselves are ours: docs/adr/0009.
+// oneDNN's matrix product, to hold our own against. Products themselves are ours: docs/adr/0010.
 #pragma once
 #include "stream.h"
 

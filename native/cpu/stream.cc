@@ -26,7 +26,6 @@ static uint32_t spins_of(uint32_t us) {
 // In a large page from the start: products write and read all of it within microseconds.
 static bz_status reserve_scratch(bz_stream *stream, uint64_t bytes) {
   if (bytes <= stream->scratch_bytes) return BZ_OK;
-  constexpr uint64_t LARGE_PAGE = uint64_t{2} << 20;
   const uint64_t size = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
   void *grown = host_alloc(size);
   BZ_REQUIRE(grown != nullptr, BZ_ENOMEM, "no memory for %llu bytes of scratch", static_cast<unsigned long long>(size));

@@ -28,7 +28,7 @@ const CHUNK_QUERIES = 32
 const MAX_CHUNK_BYTES = 64 * 2 ** 20
 /** Of a token of the vocabulary, in each thread that samples: a key, two weights and a logit. */
 const SAMPLING_BYTES = 24
-/** Of an activation on its way into a product: two halves in 16 bits, or levels with their scales. */
+/** Of an activation on its way into a product: rounded to 16 bits, or levels with their scales. */
 const ACTIVATION_BYTES = 4
 
 /** The scratch of a stream is as large as its most demanding op needs. */

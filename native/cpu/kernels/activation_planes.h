@@ -18,8 +18,6 @@ inline bool uses_tiles([[maybe_unused]] uint32_t num_tokens) {
 #endif
 }
 
-constexpr bool has_packed_codes(const PackedFormat &f) { return f.storage == Storage::int4 && !f.is_codebook; }
-
 constexpr int CODE_SHIFT = 4, BYTE_SHIFT = 8;
 
 constexpr int plane_shift(const PackedFormat &f) { return has_packed_codes(f) ? CODE_SHIFT : BYTE_SHIFT; }

@@ -32,6 +32,4 @@ struct Activations : ActivationTiles {
   Activations(std::byte *at, const bz_weight &w, uint32_t num_tokens, uint32_t planes);
 };
 
-constexpr bool has_packed_codes(const PackedFormat &f) { return f.storage == Storage::int4 && !f.is_codebook; }
-
 } // namespace bz::BZ_LEVEL

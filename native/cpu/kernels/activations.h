@@ -12,6 +12,8 @@
 
 namespace bz::BZ_LEVEL {
 
+constexpr bool has_packed_codes(const PackedFormat &f) { return f.storage == Storage::int4 && !f.is_codebook; }
+
 // Tokens lie in tiles, of each tile group after group of 32 columns: a cell is one group of one token.
 struct ActivationTiles {
   uint32_t num_tokens, tile, groups, planes; // planes: 1 for 8 bits, 2 for 12

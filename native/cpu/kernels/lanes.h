@@ -36,11 +36,9 @@ inline Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c
 inline Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 // a * 2^SHIFT + b. Whole bytes are moved by a shuffle: shifts and products of floats would want the same port.
 template <int SHIFT> inline Ints join_planes(Ints a, Ints b) {
-  if constexpr (SHIFT == 8) {
-    const __m512i up = _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 0, 1, 2, -1, 4, 5, 6, -1, 8, 9, 10, -1, 12, 13, 14));
-    return _mm512_add_epi32(_mm512_shuffle_epi8(a, up), b);
-  }
-  return _mm512_add_epi32(_mm512_slli_epi32(a, SHIFT), b);
+  static_assert(SHIFT == 8);
+  const __m512i up = _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 0, 1, 2, -1, 4, 5, 6, -1, 8, 9, 10, -1, 12, 13, 14));
+  return _mm512_add_epi32(_mm512_shuffle_epi8(a, up), b);
 }
 inline Bytes load_bytes(const std::byte *p) { return _mm512_loadu_si512(p); }
 // A lane as two 16-bit words, or as four bytes.

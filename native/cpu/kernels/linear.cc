@@ -77,20 +77,20 @@ static uint64_t whole_lines(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // The activations as the weight's products read them. Every thread makes the same views of the same memory.
 struct Prepared {
-  Activations levels;
+  const bool has_levels, has_bf16;
+  const Activations levels;
 #if defined(__AVX512BF16__)
-  Bf16Activations bf16;
+  const Bf16Activations bf16;
 #endif
-  bool has_levels, has_bf16;
-  uint64_t bytes;
+  uint64_t bytes; // from `at` on; a null `at` asks for this alone
 
   Prepared(std::byte *at, const bz_linear_args &a)
-      : levels(at, *a.weight, a.num_tokens, activation_planes(a)),
+      : has_levels(needs(*a.weight, Form::levels)), has_bf16(needs(*a.weight, Form::bf16)),
+        levels(at, *a.weight, a.num_tokens, activation_planes(a)),
 #if defined(__AVX512BF16__)
-        bf16(at + (needs(*a.weight, Form::levels) ? whole_lines(levels.bytes) : 0), a.num_tokens, a.weight->c),
+        bf16(at + (has_levels ? whole_lines(levels.bytes) : 0), a.num_tokens, a.weight->c),
 #endif
-        has_levels(needs(*a.weight, Form::levels)), has_bf16(needs(*a.weight, Form::bf16)), bytes(0) {
-    if (has_levels) bytes += whole_lines(levels.bytes);
+        bytes(has_levels ? whole_lines(levels.bytes) : 0) {
 #if defined(__AVX512BF16__)
     if (has_bf16) bytes += whole_lines(bf16.bytes);
 #endif

@@ -84,20 +84,7 @@ struct PanelRun {
   // Keeps a block's sums, [16 tokens][16 rows].
   [[gnu::noinline]] void keep(uint32_t block, const float *sums) const {
     const uint32_t tokens = token_end - token < a.tile ? token_end - token : a.tile;
-    if ((block + 1) * LANES > s.num_rows) {
-      for (uint32_t t = 0; t < tokens; t++) store_block(out, s, block, token + t, load_f32(sums + t * LANES));
-      return;
-    }
-    const uint32_t row = s.first_row + block * LANES;
-    const bool has_bias = out.bias != nullptr, accumulates = out.accumulate;
-    const Floats bias = has_bias ? load_f32(out.bias + row) : zeros();
-    float *y = out.y + uint64_t{token} * out.stride + row;
-    for (uint32_t t = 0; t < tokens; t++, y += out.stride) {
-      Floats sum = load_f32(sums + t * LANES);
-      if (has_bias) sum = add(sum, bias);
-      if (accumulates) sum = add(load_f32(y), sum);
-      store(y, sum);
-    }
+    for (uint32_t t = 0; t < tokens; t++) store_block(out, s, block, token + t, load_f32(sums + t * LANES));
   }
 };
 

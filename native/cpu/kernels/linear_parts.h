@@ -55,7 +55,7 @@ void linear_bf16(const Segment &s, const Bf16Activations &a, const Output &out, 
 #endif
 
 #if defined(__AMX_INT8__)
-// The same numbers as linear_int. `panel`: panel_bytes of scratch of this thread. linear_amx.cc
+// The same numbers as linear_int. `panel`: panel_bytes of scratch of this thread. linear_int_amx.cc
 void linear_int_amx(const Segment &s, const Activations &a, const Output &out, const Share &share, std::byte *panel);
 #endif
 

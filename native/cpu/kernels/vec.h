@@ -162,11 +162,10 @@ BZ_INLINE U to_bf16_bits(F v) {
 // exp(x) to 2 ulp in float32's normal range; 0 below it (for -inf too), about 2.4e38 at most, NaN undefined.
 // Source: the reduction and coefficients of Cephes expf.
 BZ_INLINE F exp(F x) {
-#if defined(__AVX512F__)
   const F clamped = max(min(x, set(88.37626f)), set(-87.33654f));
+#if defined(__AVX512F__)
   const F n = _mm512_roundscale_ps(clamped * 1.44269504088896341f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
-  const F clamped = max(min(x, set(88.37626f)), set(-87.33654f));
   const F n = (clamped * 1.44269504088896341f + 12582912.0f) - 12582912.0f; // adding 1.5 * 2^23 rounds to an integer
 #endif
   F r = fma(n, set(-0.693359375f), clamped);
