@@ -14,8 +14,6 @@ export interface TextOptions {
   readonly tokenizerPath: string | null
   /** The name of one of the model's templates, a file, or the text of a template; null: the model's own. */
   readonly chatTemplate: string | null
-  /** Hears lines about what makes the model worse than it could be. */
-  readonly onWarning: (line: string) => void
 }
 
 export interface ModelText {
@@ -23,9 +21,11 @@ export interface ModelText {
   readonly chatTemplates: ChatTemplates
 }
 
-/** Errors: `ConfigError`. */
-export async function loadText(options: TextOptions, source: ModelSource): Promise<ModelText> {
-  const tokenizer = await loadTokenizer(options.tokenizerPath, source, options.onWarning)
+/** `warn` receives lines about what makes the tokenizer worse than it could be. Errors: `ConfigError`. */
+export async function loadText(
+  options: TextOptions, source: ModelSource, warn: (line: string) => void,
+): Promise<ModelText> {
+  const tokenizer = await loadTokenizer(options.tokenizerPath, source, warn)
   const directory = tokenizerDirectory(options.tokenizerPath, source)
   const sources = directory !== null ? findChatTemplates(directory) : findGgufChatTemplates(present(source.ggufMetadata, "metadata of a GGUF file"))
   return { tokenizer, chatTemplates: chooseTemplates(options.chatTemplate, sources) }

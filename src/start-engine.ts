@@ -40,7 +40,7 @@ export interface StartEngineOptions extends TextOptions {
   readonly reasoningConfig: Readonly<Record<string, unknown>>
   /** Tokens that a stream's output has at least. */
   readonly streamInterval: number
-  /** Hears lines for the log: the memory plan, and what goes wrong on the engine's thread. */
+  /** Hears lines for the log: the memory plan, what makes the model worse, what goes wrong on the engine's thread. */
   readonly onNotice: NoticeListener
   /** Hears every request that is admitted. */
   readonly onRequest: (request: GenerateRequest) => void
@@ -53,6 +53,7 @@ export interface StartEngineOptions extends TextOptions {
 /** Errors: `ConfigError` when the model, a flag or the machine does not fit; then nothing keeps running. */
 export async function startEngine(options: StartEngineOptions): Promise<EngineClient> {
   const config = options.engine
+  const warn = (line: string) => options.onNotice(line, "warning")
   const worker = new Worker(workerUrl("engine-worker.ts"))
   const port = new WorkerPort<EngineStart, EngineReady>(worker, config, options.onNotice)
   try {
@@ -63,10 +64,10 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
     const generation =
       readGenerationConfig(options.generationConfig, source.generationConfig, options.overrideGenerationConfig)
     checkGenerationDefaults(generation.defaults)
-    const text = await loadText(options, source)
+    const text = await loadText(options, source, warn)
     source.checkpoint.close()
     const ready = await port.ready
-    ready.warnings.concat(missingEmbeddings(text.tokenizer, ready.vocabSize)).forEach(options.onWarning)
+    ready.warnings.concat(missingEmbeddings(text.tokenizer, ready.vocabSize)).forEach(warn)
     return new AsyncEngine({
       core: port, ...text,
       model: modelInfo(options, { source: { ...source, config: modelConfig }, generation, tokenizer: text.tokenizer, ready }),
@@ -113,7 +114,7 @@ function modelInfo(options: StartEngineOptions, { source, generation, tokenizer,
   const named = [tokenizer.eosTokenId, ...configEosIds(source.config), ...eosTokenIds]
   const eos = sortEosIds([...named, ...ends.filter((id) => id < ready.vocabSize)], ready.vocabSize)
   const notice = eosNotice(eos, ready.vocabSize)
-  if (notice !== null) options.onWarning(notice)
+  if (notice !== null) options.onNotice(notice, "warning")
   const reasoning = reasoningMarkers(options.reasoningConfig, tokenizer, ready.vocabSize)
   const [eosTokenId = null, ...extraEosTokenIds] = eos.ids
   return {
