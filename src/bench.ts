@@ -1,7 +1,8 @@
 /**
  * `baozi bench`: wires the measurements of bench/ to models, libraries and the command line.
  */
-import { KernelLibrary, type NativeStream } from "../ffi/library.ts"
+import { KernelLibrary } from "../ffi/library.ts"
+import type { NativeStream } from "../ffi/stream.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 import { present } from "./base/assert.ts"
 import { Prng } from "./base/prng.ts"

@@ -169,7 +169,9 @@ export class EngineCore {
     const { scheduler, runner, clock, pacer = null } = this.#deps
     const start = clock()
     const plan = scheduler.schedule(pacer?.maxPromptTokens())
-    const result = runner.execute(plan)
+    const running = runner.submit(plan)
+    runner.sample(running, null)
+    const result = runner.collect(running)
     pacer?.record(stepTime(plan, clock() - start))
     this.#emit(scheduler.updateFromOutput(plan, result))
   }

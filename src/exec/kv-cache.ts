@@ -7,11 +7,6 @@ export interface KVCacheShape {
   readonly dtype: "F32" | "BF16"
 }
 
-/** Bytes one block takes over all layers, keys and values. */
-export function bytesPerBlock(device: Device, config: ModelConfig, shape: KVCacheShape): number {
-  return poolBytes(device, config, shape, 1) * 2 * config.numLayers
-}
-
 /** Bytes of the keys, or of the values, of one layer. */
 function poolBytes(device: Device, config: ModelConfig, shape: KVCacheShape, numBlocks: number): number {
   const { numKvHeads, headDim } = config
@@ -26,7 +21,7 @@ const PAGE_BYTES = 2 * 1024 * 1024
 export class KVMemory {
   readonly #device: Device
   readonly #config: ModelConfig
-  readonly #shape: KVCacheShape
+  readonly shape: KVCacheShape
   #layers: readonly KVLayer[] | null = null
   /** By page of a pool: in how many of the pools it is ready. */
   readonly #readyPools = new Map<number, number>()
@@ -35,7 +30,12 @@ export class KVMemory {
   constructor(device: Device, config: ModelConfig, shape: KVCacheShape) {
     this.#device = device
     this.#config = config
-    this.#shape = shape
+    this.shape = shape
+  }
+
+  /** Bytes one block takes over all layers, keys and values. */
+  get bytesPerBlock(): number {
+    return poolBytes(this.#device, this.#config, this.shape, 1) * 2 * this.#config.numLayers
   }
 
   get isAllocated(): boolean {
@@ -44,7 +44,7 @@ export class KVMemory {
 
   /** The layers, allocated where they are not. */
   layers(numBlocks: number): readonly KVLayer[] {
-    const shape = { ...this.#shape, numBlocks }
+    const shape = { ...this.shape, numBlocks }
     const bytes = poolBytes(this.#device, this.#config, shape, numBlocks)
     this.#layers ??= Array.from({ length: this.#config.numLayers }, () => ({
       key: this.#device.alloc(bytes), value: this.#device.alloc(bytes), ...shape,
@@ -60,7 +60,7 @@ export class KVMemory {
     if (this.#layers === null) return false
     const pools = this.#layers.flatMap(({ key, value }) => [key, value])
     const { numBlocks } = this.#layers[0]!
-    const bytes = poolBytes(this.#device, this.#config, this.#shape, numBlocks)
+    const bytes = poolBytes(this.#device, this.#config, this.shape, numBlocks)
     const blockBytes = bytes / numBlocks
     for (const id of blockIds) {
       const last = Math.floor(((id + 1) * blockBytes - 1) / PAGE_BYTES)
