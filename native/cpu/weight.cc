@@ -1,5 +1,4 @@
 // Weights: from the args to segments and memory. The packing itself is weight_pack.cc's.
-#include "../common/weight_args.h"
 #include "stream.h"
 #include "weight_memory.h"
 #include "weight_pack.h"
@@ -50,10 +49,11 @@ static void plan_segments(const bz_weight_args &args, bz_weight *w) {
   *w = {};
   w->n = args.n;
   w->c = args.c;
+  w->num_experts = args.num_experts;
   w->is_float = true;
   for (uint32_t i = 0; i < args.num_parts; i++) {
     const bz_weight_part &part = args.parts[i];
-    const PackedFormat format = packed_format(part.dtype, hold_of(part.dtype, args.compute));
+    const PackedFormat format = packed_format(part.values.dtype, hold_of(part.values.dtype, args.compute));
     Segment *last = w->num_segments > 0 ? &w->segments[w->num_segments - 1] : nullptr;
     if (last != nullptr && last->format == format) {
       last->num_rows += part.n;
@@ -74,7 +74,7 @@ static void plan_segments(const bz_weight_args &args, bz_weight *w) {
     w->bytes += s.num_blocks * (s.block_value_bytes() + s.block_scale_bytes() * (s.format.has_min ? 2 : 1));
   }
   // What a kernel may read ahead of the last scales.
-  w->bytes += 64;
+  w->bytes = (w->bytes + 64) * num_matrices(args);
 }
 
 static void place_segments(bz_weight *w) {
@@ -95,12 +95,22 @@ static void place_segments(bz_weight *w) {
 
 } // namespace bz
 
+// What a caller holds: the weight that kernels see, and its place in the stream's count.
+struct HeldWeight : bz_weight {
+  bz::CountedBytes counted;
+};
+
+static HeldWeight *plan_weight(const bz_weight_args &args) {
+  auto *w = new (std::nothrow) HeldWeight;
+  if (w != nullptr) bz::plan_segments(args, w);
+  return w;
+}
+
 extern "C" bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *args, bz_weight **out) {
   BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "weight_create: stream or out is NULL");
   BZ_TRY(bz::check_weight(args, false));
-  auto *w = new (std::nothrow) bz_weight;
+  HeldWeight *w = plan_weight(*args);
   BZ_REQUIRE(w != nullptr, BZ_ENOMEM, "weight_create: no memory");
-  bz::plan_segments(*args, w);
   w->memory = bz::weight_alloc(w->bytes);
   if (w->memory == nullptr) {
     const unsigned long long bytes = w->bytes;
@@ -112,14 +122,23 @@ extern "C" bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *a
     bz_weight_destroy(w);
     return bz::fail(BZ_ENOMEM, "weight_create: no memory to pack rows of %u columns", args->c);
   }
+  w->counted.count(stream->weight_bytes, w->bytes);
   *out = w;
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_weight_plan(bz_stream *stream, const bz_weight_args *args, bz_weight **out) {
+  BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "weight_plan: stream or out is NULL");
+  BZ_TRY(bz::check_weight(args, true));
+  *out = plan_weight(*args);
+  BZ_REQUIRE(*out != nullptr, BZ_ENOMEM, "weight_plan: no memory");
   return BZ_OK;
 }
 
 extern "C" void bz_weight_destroy(bz_weight *weight) {
   if (weight == nullptr) return;
   bz::weight_free(weight->memory);
-  delete weight;
+  delete static_cast<HeldWeight *>(weight);
 }
 
 extern "C" bz_status bz_weight_info(const bz_weight *weight, bz_weight_info_args *args) {
@@ -131,14 +150,5 @@ extern "C" bz_status bz_weight_info(const bz_weight *weight, bz_weight_info_args
     if (bits > args->out_bits) args->out_bits = bits; // the widest of a mixed weight
   }
   args->out_bytes = weight->bytes;
-  return BZ_OK;
-}
-
-extern "C" bz_status bz_weight_plan(const bz_weight_args *args, uint64_t *out_bytes) {
-  BZ_REQUIRE(out_bytes != nullptr, BZ_EINVAL, "weight_plan: out_bytes is NULL");
-  BZ_TRY(bz::check_weight(args, true));
-  bz_weight w;
-  bz::plan_segments(*args, &w);
-  *out_bytes = w.bytes;
   return BZ_OK;
 }

@@ -45,17 +45,17 @@ const bz_weight_part &find_row(const bz_weight_args &args, uint32_t row, const u
   uint32_t i = 0;
   while (row >= args.parts[i].n) row -= args.parts[i++].n;
   const bz_weight_part &part = args.parts[i];
-  *src = static_cast<const uint8_t *>(part.data) + part.bytes / part.n * row;
+  *src = static_cast<const uint8_t *>(part.values.data) + part.values.bytes / part.n * row;
   return part;
 }
 
 void read_float_row(const bz_weight_part &part, const uint8_t *src, Storage storage, uint32_t lane, Rows &rows) {
   uint32_t *words = rows.words + uint64_t{lane} * rows.c_padded;
-  if ((part.dtype == BZ_BF16 && storage == Storage::bf16) || (part.dtype == BZ_F16 && storage == Storage::f16)) {
+  if ((part.values.dtype == BZ_BF16 && storage == Storage::bf16) || (part.values.dtype == BZ_F16 && storage == Storage::f16)) {
     for (uint64_t i = 0; i < rows.c; i++) words[i] = uint32_t(src[2 * i]) | uint32_t(src[2 * i + 1]) << 8;
     return;
   }
-  dequantize_row(part.dtype, src, rows.c, rows.row);
+  dequantize_row(part.values.dtype, src, rows.c, rows.row);
   for (uint32_t i = 0; i < rows.c; i++) {
     const float value = rows.row[i];
     if (storage == Storage::f32) words[i] = f32_bits(value);
@@ -69,10 +69,10 @@ void read_code_row(const bz_weight_part &part, const uint8_t *src, const PackedF
   float *scales = rows.scales + uint64_t{lane} * rows.groups, *mins = rows.mins + uint64_t{lane} * rows.groups;
   uint32_t offset = INT8_OFFSET;
   if (hold == Hold::file) {
-    decode_row(part.dtype, src, rows.c, codes, scales, mins);
-    offset = static_cast<uint32_t>(dtype_info(part.dtype)->offset);
+    decode_row(part.values.dtype, src, rows.c, codes, scales, mins);
+    offset = static_cast<uint32_t>(dtype_info(part.values.dtype)->offset);
   } else {
-    dequantize_row(part.dtype, src, rows.c, rows.row);
+    dequantize_row(part.values.dtype, src, rows.c, rows.row);
     if (hold == Hold::int8) quantize_row_int8(rows.row, rows.c, codes, scales);
     else quantize_row_int4(rows.row, rows.c, codes, scales, mins);
   }
@@ -124,7 +124,7 @@ void pack_block(const bz_weight_args &args, const Segment &s, uint32_t block, Ro
     const uint8_t *src;
     const bz_weight_part &part = find_row(args, s.first_row + first + lane, &src);
     if (s.format.is_float()) read_float_row(part, src, s.format.storage, lane, rows);
-    else read_code_row(part, src, s.format, hold_of(part.dtype, args.compute), lane, rows);
+    else read_code_row(part, src, s.format, hold_of(part.values.dtype, args.compute), lane, rows);
   }
   auto *values = const_cast<std::byte *>(s.values) + block * s.block_value_bytes();
   if (s.format.is_float()) return write_floats(rows, s.format.storage, values);

@@ -150,8 +150,8 @@ BZ_API bz_status bz_mem_alloc(bz_stream *stream, const bz_mem_alloc_args *args, 
 BZ_API void bz_mem_free(bz_stream *stream, void *ptr); /* either kind; NULL is a no-op */
 
 /* Copies, in the stream's order. Upload: from staging to device memory; the source is the stream's until it has passed
-** the copy. Download: from device to staging memory; the destination has no defined content until then. Mem_copy: within
-** device memory; the ranges must not overlap. */
+** the copy, and has no defined content after it. Download: from device to staging memory; the destination has no defined
+** content until then. Mem_copy: within device memory; the ranges must not overlap. */
 typedef struct bz_copy_args {
   uint32_t args_bytes;
   uint32_t reserved;
@@ -290,7 +290,8 @@ BZ_API bz_status bz_graph_launch(bz_stream *stream, bz_graph *graph);
 BZ_API void bz_graph_destroy(bz_graph *graph); /* NULL is a no-op */
 
 /* Between begin and end, ops given to the stream are checked and neither run nor recorded; what their pointers point at
-** is not read, so any but NULL will do. End tells the scratch memory that the most demanding of them takes.
+** is not read, so any but NULL will do. Uploads, downloads, events, launches and synchronize are BZ_EINVAL meanwhile. End
+** tells the scratch memory that the most demanding of the ops takes.
 ** bz_stream_reserve takes it now; an op that needs more than there is takes it when it is given to the stream. */
 typedef struct bz_plan_args {
   uint32_t args_bytes;
