@@ -124,12 +124,13 @@ export function planParts(
   let libraryBytes = 0
   try {
     model.map.load(device, model.compute)
-    const vectorBytes = device.bytesAllocated
+    const vectorBytes = device.allocated.device
     const weightBytes = model.map.linearBytes + vectorBytes
     const cache = { groups, layers: kv.layers(1) }
     build(engine, model, device, { maxModelLen, cache, processors: [] }).runner.plan()
     libraryBytes = stream.planEnd()
-    return { weightBytes, bufferBytes: device.bytesAllocated - vectorBytes, libraryBytes }
+    const { device: deviceBytes, staging: stagingBytes } = device.allocated
+    return { weightBytes, bufferBytes: deviceBytes + stagingBytes - vectorBytes, libraryBytes }
   } catch (error) {
     stream.planEnd()
     throw error
