@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { assert } from "../src/base/assert.ts"
 import { locateLibraries } from "../src/cli/libraries.ts"
 import { Request } from "../src/core/request.ts"
@@ -77,6 +77,13 @@ export class TestEngine {
   }
 }
 
+/** The CPU's, or with BAOZI_TEST_BACKEND=async the one that defers everything. */
+function testLibraries(): EngineConfig["libraries"] {
+  const libraries = locateLibraries()
+  if (process.env["BAOZI_TEST_BACKEND"] !== "async") return libraries
+  return { ...libraries, cpu: join(dirname(libraries.cpu), "libbaozi_async.so") }
+}
+
 export function engineConfig(modelPath: string, overrides: Partial<EngineConfig> = {}): EngineConfig {
   return {
     modelPath, hfOverrides: {}, dtype: "float32", quantization: null, kvCacheDtype: "auto", activationBits: 12,
@@ -87,7 +94,7 @@ export function engineConfig(modelPath: string, overrides: Partial<EngineConfig>
     enableChunkedPrefill: true,
     longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, memoryUtilization: null,
     numThreads: 0, isa: null, logprobsMode: "raw_logprobs", logitsProcessors: [],
-    libraries: overrides.libraries ?? locateLibraries(), ...overrides,
+    libraries: testLibraries(), ...overrides,
   }
 }
 

@@ -40,6 +40,8 @@ export class InputBatch {
   readonly sampleRows: DeviceArray
   numTokens = 0
   numRequests = 0
+  /** Of each request of the step, and behind the last: what is uploaded may not be read again. */
+  #firstRows: number[] = []
 
   constructor(device: Device, limits: BatchLimits) {
     const ring = new InputRing(device)
@@ -74,16 +76,19 @@ export class InputBatch {
     this.#ring.begin()
     const [queryStart, seqLens] = [this.#queryStart.data, this.#seqLens.data]
     let at = 0
+    this.#firstRows = []
     for (let r = 0; r < requests.length; r++) {
       const request = requests[r]!
       assert(at + request.numScheduledTokens <= maxTokens, () => `step is over its ${maxTokens} tokens`)
       queryStart[r] = at
+      this.#firstRows.push(at)
       seqLens[r] = request.numComputedTokens + request.numScheduledTokens
       this.#fillTokens(request, at)
       for (const group of this.#groups) fillGroup(group, request, { row: r, at })
       at += request.numScheduledTokens
     }
     queryStart[requests.length] = at
+    this.#firstRows.push(at)
     this.numTokens = at
     this.numRequests = requests.length
     this.#pad(padded)
@@ -100,20 +105,12 @@ export class InputBatch {
 
   /** The row of the step's tokens that holds a request's position; `r` is its place in the plan. */
   rowOf(r: number, request: ScheduledRequest, position: number): number {
-    return this.#queryStart.data[r]! + position - request.numComputedTokens
-  }
-
-  /** The place in the plan of the request that a row of the step's tokens belongs to. */
-  requestOf(row: number): number {
-    const { data } = this.#queryStart
-    let r = 0
-    while (r + 1 < this.numRequests && data[r + 1]! <= row) r++
-    return r
+    return this.#firstRows[r]! + position - request.numComputedTokens
   }
 
   /** The last row of a request's tokens; `r` is its place in the plan. */
   lastRowOf(r: number): number {
-    return this.#queryStart.data[r + 1]! - 1
+    return this.#firstRows[r + 1]! - 1
   }
 
   #fillTokens(request: ScheduledRequest, at: number): void {
