@@ -80,12 +80,15 @@ export function emptyCoverage(): Coverage {
   }
 }
 
+/** Sees every plan before it is executed. */
+export type PlanObserver = (plan: SchedulePlan) => void
+
 /** Runs one scenario to its end; throws when anything is wrong. Adds what it saw to `coverage`. */
-export function simulate(core: Core, seed: number, coverage: Coverage): void {
+export function simulate(core: Core, seed: number, coverage: Coverage, observe: PlanObserver | null = null): void {
   const prng = new Prng(seed)
   const scenario = drawScenario(prng, new Prng(~seed >>> 0))
   try {
-    new Simulation(core, scenario, { prng, spoiling: new Prng(seed ^ 0x5eed) }, coverage).run()
+    new Simulation(core, scenario, { prng, spoiling: new Prng(seed ^ 0x5eed) }, coverage, observe).run()
   } catch (cause) {
     throw new Error(`SEED=${seed} ${cause instanceof Error ? cause.message : cause}\n${describe(scenario)}`, { cause })
   }
@@ -102,6 +105,7 @@ class Simulation {
   /** Of its own, so that what a seed gave before stays as it was. */
   readonly #spoiling: Prng
   readonly #coverage: Coverage
+  readonly #observe: PlanObserver | null
   readonly #scheduler: Scheduler
   readonly #runner: FakeRunner
   readonly #clients = new Map<string, Client>()
@@ -114,7 +118,11 @@ class Simulation {
   /** Spoiled in the step being executed. */
   #spoiledIds: string[] = []
 
-  constructor(core: Core, scenario: Scenario, random: { prng: Prng; spoiling: Prng }, coverage: Coverage) {
+  constructor(
+    core: Core, scenario: Scenario, random: { prng: Prng; spoiling: Prng }, coverage: Coverage,
+    observe: PlanObserver | null,
+  ) {
+    this.#observe = observe
     this.#core = core
     this.#scenario = scenario
     this.#prng = random.prng
@@ -162,6 +170,7 @@ class Simulation {
     const waiting = this.#waitingClients()
     const areDecoding = this.#decoding()
     const plan = this.#scheduler.schedule(this.#scenario.maxPromptTokens)
+    this.#observe?.(plan)
     this.#checkPlan(plan, waiting)
     if (areDecoding.size > 0) this.#checkDelay(plan)
     if (areDecoding.size > 0 && plan.totalNumScheduledTokens > plan.requests.length) this.#coverage.mixedSteps += 1
