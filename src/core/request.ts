@@ -26,6 +26,14 @@ import { TokenList } from "./token-list.ts"
 
 export type RequestStatus = "waiting" | "running" | "preempted" | "finished"
 
+/**
+ * What a waiting request may wait for beside room; until then it is passed over.
+ *   grammar       its grammar is being compiled
+ *   stale_output  results of steps before its preemption are on their way, and may end it
+ *   remote_kv     its KV is being loaded from elsewhere
+ */
+export type BlockedReason = "grammar" | "stale_output" | "remote_kv"
+
 export interface RequestInit {
   readonly requestId: string
   /** Shared with whoever has it: must not change while the request lives. */
@@ -41,8 +49,11 @@ export interface RequestInit {
   readonly extraHashKeys?: readonly ExtraKey[]
   /** One array for all requests of one prompt with equal keys, so that its blocks are named once. */
   readonly promptHashes?: BlockHash[]
+  /** What it has to wait for before it is admitted; `Scheduler.unblock` says when it is there. */
+  readonly blockedBy?: readonly BlockedReason[]
 }
 
+const NO_REASONS: readonly BlockedReason[] = []
 const NO_KEYS: readonly ExtraKey[] = []
 const NO_DRAFTS: readonly number[] = []
 const NO_EVENTS: readonly RequestEvent[] = []
@@ -86,7 +97,10 @@ export class Request {
    */
   isComputedApart = false
   numPreemptions = 0
+  /** Its place in line under first come, first served. The queue alone sets it. */
+  queueRank = 0
 
+  #blockedReasons: readonly BlockedReason[]
   #events: RequestEvent[] | null = null
   #prefillStats: PrefillStats | null = null
 
@@ -100,6 +114,7 @@ export class Request {
     this.tokenIds = new TokenList(init.promptTokenIds)
     this.numPromptTokens = init.promptTokenIds.length
     this.promptHashes = init.promptHashes ?? []
+    this.#blockedReasons = init.blockedBy ?? NO_REASONS
     const numTop = init.sampling.promptLogprobs
     this.promptLogprobs = numTop === null ? null : new PromptLogprobs(this.numPromptTokens, numTop)
   }
@@ -131,9 +146,16 @@ export class Request {
     return this.status === "finished"
   }
 
-  /** Results of steps before its preemption are on their way; it waits for them, since they may end it. */
-  get isAwaitingStaleOutput(): boolean {
-    return this.numStaleTokens > 0 && !this.dropsStaleOutput
+  get blockedReasons(): readonly BlockedReason[] {
+    return this.#blockedReasons
+  }
+
+  get isBlocked(): boolean {
+    return this.#blockedReasons.length > 0
+  }
+
+  unblock(reason: BlockedReason): void {
+    this.#blockedReasons = this.#blockedReasons.filter((other) => other !== reason)
   }
 
   appendOutputToken(tokenId: number): void {
@@ -165,6 +187,8 @@ export class Request {
     this.clearDrafts()
     this.dropsStaleOutput = dropsInFlight || (this.dropsStaleOutput && this.numStaleTokens > 0)
     this.numStaleTokens = this.numInFlightTokens
+    const isBlocked = this.numStaleTokens > 0 && !this.dropsStaleOutput
+    if (isBlocked) this.#blockedReasons = [...this.#blockedReasons, "stale_output"]
     this.numPreemptions += 1
   }
 

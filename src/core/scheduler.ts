@@ -23,8 +23,8 @@ import { KVManager } from "./kv/kv-manager.ts"
 import type { KVCacheConfig } from "./kv/kv-spec.ts"
 import { PlanDraft } from "./plan-draft.ts"
 import { PromptLogprobsCache } from "./prompt-logprobs-cache.ts"
-import type { Request } from "./request.ts"
-import { type CompareRequests, comparisonByPriority, makeRequestQueue, type RequestQueue } from "./request-queue.ts"
+import type { BlockedReason, Request } from "./request.ts"
+import { type CompareRequests, comparisonByPriority, RequestQueue } from "./request-queue.ts"
 import type { RequestFailure, ScheduledRequest, SchedulePlan, StepResult } from "./schedule-plan.ts"
 import type { SchedulerConfig } from "./scheduler-config.ts"
 import { type SchedulerStats, StatsCounters } from "./scheduler-stats.ts"
@@ -54,8 +54,6 @@ export class Scheduler {
   readonly #requests = new Map<string, Request>()
   readonly #compare: CompareRequests
   readonly #waiting: RequestQueue
-  /** Waiting requests that the last look at them passed over, for a reason other than room. For counting. */
-  readonly #deferred = new Set<Request>()
   /** In order of admission. */
   #running: Request[] = []
   #pause: PauseState = "unpaused"
@@ -78,7 +76,7 @@ export class Scheduler {
     const maxBytes = kv.enablePrefixCaching ? config.promptLogprobsCacheBytes : 0
     this.#promptLogprobs = new PromptLogprobsCache({ blockSize: this.#kv.blockSize, maxBytes })
     this.#compare = comparisonByPriority(config.priorityAgeingSeconds)
-    this.#waiting = makeRequestQueue(config.policy, this.#compare)
+    this.#waiting = new RequestQueue(config.policy, this.#compare)
   }
 
   /** Queues a request. Requires: a live id only once, a prompt, and room for one more token. */
@@ -107,6 +105,23 @@ export class Scheduler {
     }
     this.#removeFromQueues(finished)
     return finished
+  }
+
+  /** What the request waited for is there. Ids that are unknown are ignored, as are reasons that it does not have. */
+  unblock(requestId: string, reason: BlockedReason): void {
+    const request = this.#requests.get(requestId)
+    if (request === undefined) return
+    request.unblock(reason)
+    this.#waiting.release(request)
+  }
+
+  /** Ends a request that cannot go on, such as one whose grammar is wrong; null: it is not here. */
+  failRequest(requestId: string, failure: RequestFailure): EngineCoreOutput | null {
+    const request = this.#requests.get(requestId)
+    if (request === undefined) return null
+    const output = this.#fail(request, failure)
+    this.#removeFromQueues([request])
+    return output
   }
 
   /**
@@ -155,10 +170,10 @@ export class Scheduler {
     }
   }
 
-  /** Whether any request could go on in the present pause state. */
+  /** Whether any request could go on in the present pause state; a blocked one cannot. */
   hasUnfinishedRequests(): boolean {
     if (this.#pause === "paused_all") return false
-    return this.#running.length > 0 || (this.#pause === "unpaused" && this.#waiting.size > 0)
+    return this.#running.length > 0 || (this.#pause === "unpaused" && this.#waiting.peek() !== null)
   }
 
   /** Whether a step is due: requests to compute, or finished ones that the runner has not been told of. */
@@ -201,8 +216,9 @@ export class Scheduler {
     this.#counters = new StatsCounters()
     return {
       numRunning: this.#running.length,
-      numWaiting: this.#waiting.size - this.#deferred.size,
-      numDeferred: this.#deferred.size,
+      numWaiting: this.#waiting.size - this.#waiting.numBlocked,
+      numDeferred: this.#waiting.numBlocked,
+      numBlocked: this.#waiting.countBlocked(),
       kvCacheUsage: this.kvCacheUsage,
       numPreemptions: counters.numPreemptions,
       prefixCache: counters.prefixCache,
@@ -227,7 +243,7 @@ export class Scheduler {
       assert(status !== "finished", () => `request ${requestId} is finished and still here`)
       assert(status === "running" || request.numComputedTokens === 0, () => `request ${requestId} has computed tokens`)
     }
-    for (const request of this.#deferred) assert(waiting.has(request), () => `${request.requestId} is not waiting`)
+    this.#waiting.verify()
     this.#kv.verify(this.#running.length)
   }
 
@@ -301,18 +317,10 @@ export class Scheduler {
 
   /** Admits waiting requests in order while budget, room and places last. The head of the line is never overtaken. */
   #scheduleWaiting(draft: PlanDraft, threshold: number): void {
-    const skipped: Request[] = []
     while (draft.tokenBudget > 0 && draft.promptBudget > 0 && this.#running.length < this.config.maxNumSeqs) {
       const request = this.#waiting.peek()
-      if (request === null) break
-      if (request.isAwaitingStaleOutput) {
-        skipped.push(this.#waiting.pop())
-        this.#deferred.add(request)
-        continue
-      }
-      if (!this.#admit(draft, request, threshold)) break
+      if (request === null || !this.#admit(draft, request, threshold)) break
     }
-    for (const request of skipped.reverse()) this.#waiting.prepend(request)
   }
 
   /** Admits the head of the line. False when it does not fit: then nothing has changed. */
@@ -334,7 +342,6 @@ export class Scheduler {
       this.#counters.recordPrefixLookup({ numTokens: request.numTokens, numHits, wasPreempted })
     }
     this.#waiting.pop()
-    this.#deferred.delete(request)
     this.#running.push(request)
     request.recordEvent("scheduled", this.#clock())
     request.admit(hit)
@@ -389,7 +396,7 @@ export class Scheduler {
     const { numScheduledTokens, draftTokenIds } = scheduled
     request.numInFlightTokens -= numScheduledTokens
     const isStale = request.numStaleTokens > 0
-    if (isStale) request.numStaleTokens -= numScheduledTokens
+    if (isStale) this.#settleStale(request, numScheduledTokens)
     if (isStale && request.dropsStaleOutput) return null
     const failure = result.failures?.get(request.requestId) ?? null
     if (failure !== null) return this.#setApart(request, failure) ? null : this.#fail(request, failure)
@@ -435,8 +442,19 @@ export class Scheduler {
     if (request.isComputedApart) return false
     request.isComputedApart = true
     if (request.status === "running") this.#spoiled.push(request)
-    else request.dropsStaleOutput = request.numStaleTokens > 0
+    else this.#dropStale(request)
     return true
+  }
+
+  /** A result from before the request's preemption is here; with the last one it may be admitted again. */
+  #settleStale(request: Request, numTokens: number): void {
+    request.numStaleTokens -= numTokens
+    if (request.numStaleTokens === 0) this.unblock(request.requestId, "stale_output")
+  }
+
+  #dropStale(request: Request): void {
+    request.dropsStaleOutput = request.numStaleTokens > 0
+    this.unblock(request.requestId, "stale_output")
   }
 
   /** From the back, so that they line up again in the order in which they were planned. */
@@ -497,8 +515,7 @@ export class Scheduler {
   #removeFromQueues(finished: readonly Request[]): void {
     let numRunning = 0
     for (const request of finished) {
-      if (this.#waiting.remove(request)) this.#deferred.delete(request)
-      else numRunning += 1
+      if (!this.#waiting.remove(request)) numRunning += 1
     }
     if (numRunning > 0) this.#running = this.#running.filter((request) => !request.isFinished)
   }

@@ -25,7 +25,7 @@ const WORKLOADS: readonly Workload[] = [
   { name: "decode, 1 stream", numRequests: 1, promptTokens: 64, steps: 2000 },
   { name: "decode, 32 streams", numRequests: 32, promptTokens: 64, steps: 1000 },
   { name: "decode, 256 streams", numRequests: 256, promptTokens: 64, steps: 300 },
-  { name: "32 streams, 1968 requests wait", numRequests: 2000, promptTokens: 64, steps: 500, config: { maxNumSeqs: 32 } },
+  { name: "32 streams, 1968 waiting", numRequests: 2000, promptTokens: 64, steps: 500, config: { maxNumSeqs: 32 } },
   { name: "64 prompts of 4000 tokens", numRequests: 64, promptTokens: 4000, steps: 120 },
 ]
 

@@ -68,8 +68,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a preempted request does not wait for what is in flight",
     file: "request.ts",
-    find: "return this.numStaleTokens > 0 && !this.dropsStaleOutput",
-    replace: "return false",
+    find: "const isBlocked = this.numStaleTokens > 0 && !this.dropsStaleOutput",
+    replace: "const isBlocked = false",
   },
   {
     name: "a window's prefix is computed inside where it is not cached",

@@ -217,7 +217,7 @@ class Simulation {
     const step = this.#inFlight.shift()
     assert(step !== undefined)
     for (const { requestId } of step.plan.requests) {
-      if (this.#client(requestId).request.isAwaitingStaleOutput) this.#coverage.staleOutputs += 1
+      if (this.#client(requestId).request.isBlocked) this.#coverage.staleOutputs += 1
     }
     for (const output of this.#scheduler.updateFromOutput(step.plan, step.result)) this.#receive(output)
     this.#scheduler.verify()
@@ -375,7 +375,7 @@ class Simulation {
     const { policy, priorityAgeingSeconds } = this.#scenario.scheduler
     const compare = comparisonByPriority(priorityAgeingSeconds)
     for (const other of waiting) {
-      if (other.request.status === "running" || other.request.isAwaitingStaleOutput) continue
+      if (other.request.status === "running" || other.request.isBlocked) continue
       const [a, b] = [admitted.request, other.request]
       const isOvertaken = policy === "priority" ? compare(b, a) < 0 : isEarlier(other, admitted)
       assert(!isOvertaken, () => `${a.requestId} was admitted before ${b.requestId}`)
