@@ -86,6 +86,11 @@ export class RequestQueue {
     return request
   }
 
+  /** Back to the place it was popped from. */
+  putBack(request: Request): void {
+    this.#insert(request)
+  }
+
   /** False when it is not here. */
   remove(request: Request): boolean {
     return this.#blocked.delete(request) || this.#removeFromHeap(request)

@@ -34,6 +34,15 @@ export type RequestStatus = "waiting" | "running" | "preempted" | "finished"
  */
 export type BlockedReason = "grammar" | "stale_output" | "remote_kv"
 
+/** A run of the prompt's positions whose embeddings an encoder computes, such as an image's. */
+export interface EncoderInput {
+  /** What it is of: equal keys mean equal embeddings. */
+  readonly key: string
+  /** Its first position in the prompt. */
+  readonly offset: number
+  readonly numTokens: number
+}
+
 export interface RequestInit {
   readonly requestId: string
   /** Shared with whoever has it: must not change while the request lives. */
@@ -47,6 +56,10 @@ export interface RequestInit {
   readonly cacheSalt?: string | null
   /** Keys that separate all this request's cached blocks from others', such as its adapter. */
   readonly extraHashKeys?: readonly ExtraKey[]
+  /** The adapter that its tokens are computed with; its cached blocks are told apart by `extraHashKeys`. */
+  readonly adapter?: string | null
+  /** In order of position, apart from each other. */
+  readonly encoderInputs?: readonly EncoderInput[]
   /** One array for all requests of one prompt with equal keys, so that its blocks are named once. */
   readonly promptHashes?: BlockHash[]
   /** What it has to wait for before it is admitted; `Scheduler.unblock` says when it is there. */
@@ -55,6 +68,8 @@ export interface RequestInit {
 
 const NO_REASONS: readonly BlockedReason[] = []
 const NO_KEYS: readonly ExtraKey[] = []
+const NO_INPUTS: readonly EncoderInput[] = []
+const NO_INDICES: readonly number[] = []
 const NO_DRAFTS: readonly number[] = []
 const NO_EVENTS: readonly RequestEvent[] = []
 
@@ -65,6 +80,8 @@ export class Request {
   readonly arrivalTime: number
   readonly cacheSalt: string | null
   readonly extraHashKeys: readonly ExtraKey[]
+  readonly adapter: string | null
+  readonly encoderInputs: readonly EncoderInput[]
   /** Prompt, then outputs; only grows. */
   readonly tokenIds: TokenList
   readonly numPromptTokens: number
@@ -81,6 +98,8 @@ export class Request {
   numComputedTokens = 0
   /** Tokens whose KV was found in the cache at admission; those that are computed all the same are not written. */
   numCachedTokens = 0
+  /** Inputs that begin before this position have been encoded since its admission. */
+  #encodedEnd = 0
   /** Proposed by a drafter for the next step. */
   draftTokenIds: readonly number[] = NO_DRAFTS
   /** Tokens in steps that were planned and whose results have not come back. */
@@ -111,6 +130,8 @@ export class Request {
     this.arrivalTime = init.arrivalTime
     this.cacheSalt = init.cacheSalt ?? null
     this.extraHashKeys = init.extraHashKeys ?? NO_KEYS
+    this.adapter = init.adapter ?? null
+    this.encoderInputs = init.encoderInputs ?? NO_INPUTS
     this.tokenIds = new TokenList(init.promptTokenIds)
     this.numPromptTokens = init.promptTokenIds.length
     this.promptHashes = init.promptHashes ?? []
@@ -166,6 +187,31 @@ export class Request {
     this.draftTokenIds = NO_DRAFTS
   }
 
+  encoderInput(index: number): EncoderInput {
+    const input = this.encoderInputs[index]
+    assert(input !== undefined, () => `${this.requestId}: encoder input ${index} of ${this.encoderInputs.length}`)
+    return input
+  }
+
+  /** Indices of the inputs that a step over [start, start + numTokens) has to encode. */
+  encoderInputsIn(start: number, numTokens: number): readonly number[] {
+    if (this.encoderInputs.length === 0) return NO_INDICES
+    const indices: number[] = []
+    for (const [i, { offset, numTokens: size }] of this.encoderInputs.entries()) {
+      const isTouched = offset < start + numTokens && offset + size > start
+      if (isTouched && offset >= this.#encodedEnd) indices.push(i)
+    }
+    return indices
+  }
+
+  /** A step over the next `numTokens` tokens is planned: they count as computed from now on. */
+  advance(numTokens: number): void {
+    this.numComputedTokens += numTokens
+    this.numInFlightTokens += numTokens
+    this.isPrefillChunk = this.numComputedTokens < this.numTokens
+    this.#encodedEnd = this.numComputedTokens
+  }
+
   admit(hit: PrefixHit): void {
     assert(this.status === "waiting" || this.status === "preempted", () => `${this.requestId} is ${this.status}`)
     const numComputedTokens = hit.numSkippedTokens
@@ -184,6 +230,7 @@ export class Request {
     this.status = "preempted"
     this.numComputedTokens = 0
     this.numCachedTokens = 0
+    this.#encodedEnd = 0
     this.clearDrafts()
     this.dropsStaleOutput = dropsInFlight || (this.dropsStaleOutput && this.numStaleTokens > 0)
     this.numStaleTokens = this.numInFlightTokens

@@ -43,6 +43,10 @@ export interface ScheduledRequest {
   /** This step reaches the end of `tokenIds`, so a token is sampled (and drafts are verified). */
   readonly samples: boolean
   readonly sampling: SamplingParams
+  /** The adapter of all its tokens, or null. */
+  readonly adapter: string | null
+  /** Indices of the request's encoder inputs that this step encodes, before anything reads their embeddings. */
+  readonly encodes: readonly number[]
 }
 
 export interface SchedulePlan {

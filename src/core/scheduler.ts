@@ -17,6 +17,8 @@
  * Source: the behaviour of vLLM V1's scheduler.
  */
 import { assert } from "../base/assert.ts"
+import { makeConstraints } from "./constraints/make-constraints.ts"
+import type { StepConstraint } from "./constraints/step-constraint.ts"
 import type { DraftResult, EngineCoreOutput, FinishReason } from "./engine-core-output.ts"
 import type { BlockResidency } from "./kv/block-residency.ts"
 import { KVManager } from "./kv/kv-manager.ts"
@@ -48,6 +50,7 @@ export class Scheduler {
   readonly #kv: KVManager
   readonly #clock: () => number
   readonly #residency: BlockResidency | null
+  readonly #constraints: readonly StepConstraint[]
   readonly #enablePrefixCaching: boolean
   readonly #promptLogprobs: PromptLogprobsCache
 
@@ -70,6 +73,7 @@ export class Scheduler {
     const { maxModelLen, maxNumBatchedTokens, watermark } = config
     this.config = config
     this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark }, deps.residency)
+    this.#constraints = makeConstraints(config, null)
     this.#clock = deps.clock
     this.#residency = deps.residency ?? null
     this.#enablePrefixCaching = kv.enablePrefixCaching
@@ -131,11 +135,13 @@ export class Scheduler {
   schedule(maxPromptTokens = Infinity): SchedulePlan {
     assert(maxPromptTokens >= 1, () => `${maxPromptTokens} prompt tokens a step`)
     this.#step += 1
-    const tokenBudget = this.#pause === "paused_all" ? 0 : this.config.maxNumBatchedTokens
-    const draft = new PlanDraft(tokenBudget, this.#isDecoding() ? maxPromptTokens : Infinity)
-    const threshold = this.#longPrefillThreshold()
-    const hasPreempted = this.#scheduleRunning(draft, threshold)
-    if (!hasPreempted && this.#pause === "unpaused") this.#scheduleWaiting(draft, threshold)
+    const numRequests = this.#running.length + this.#waiting.size
+    const isDecoding = this.#running.some((request) => request.isCaughtUp)
+    const isFrozen = this.#pause === "paused_all"
+    for (const limit of this.#constraints) limit.begin({ isFrozen, isDecoding, numRequests, maxPromptTokens })
+    const draft = new PlanDraft(this.#constraints)
+    const hasPreempted = this.#scheduleRunning(draft)
+    if (!hasPreempted && this.#pause === "unpaused") this.#scheduleWaiting(draft)
     return this.#commit(draft)
   }
 
@@ -252,31 +258,15 @@ export class Scheduler {
     return this.#kv
   }
 
-  /** Tokens of one request in one step, at most; 0 is no limit. A request alone has the budget to itself. */
-  #longPrefillThreshold(): number {
-    const { longPrefillTokenThreshold, longPrefillTokenThresholdAdaptive, maxNumBatchedTokens } = this.config
-    const numRequests = this.#running.length + this.#waiting.size
-    if (longPrefillTokenThreshold === 0 || numRequests <= 1) return 0
-    if (!longPrefillTokenThresholdAdaptive) return longPrefillTokenThreshold
-    return Math.max(longPrefillTokenThreshold, Math.floor(maxNumBatchedTokens / numRequests))
-  }
-
-  /** Whether a running request waits for nothing but its next token. */
-  #isDecoding(): boolean {
-    return this.#running.some((request) => request.isCaughtUp)
-  }
-
   /** Lets running requests catch up, oldest first. Returns whether any was preempted for want of blocks. */
-  #scheduleRunning(draft: PlanDraft, threshold: number): boolean {
+  #scheduleRunning(draft: PlanDraft): boolean {
     let hasPreempted = false
-    for (let i = 0; i < this.#running.length && draft.tokenBudget > 0; i++) {
+    for (let i = 0; i < this.#running.length; i++) {
       const request = this.#running[i] as Request
-      let numNewTokens = request.numTokensWithDrafts - request.numComputedTokens
-      if (threshold > 0) numNewTokens = Math.min(numNewTokens, threshold)
+      const start = request.numComputedTokens
       // The last position is left for the token that this step samples.
-      const room = this.config.maxModelLen - 1 - request.numComputedTokens
-      if (!request.isCaughtUp) numNewTokens = Math.min(numNewTokens, draft.promptBudget)
-      numNewTokens = Math.min(numNewTokens, draft.tokenBudget, room)
+      const end = Math.min(request.numTokensWithDrafts, this.config.maxModelLen - 1)
+      const numNewTokens = draft.clip(request, start, end - start)
       // Nothing to do until a step in flight brings its token. Others may have something to do.
       if (numNewTokens <= 0) continue
 
@@ -315,23 +305,29 @@ export class Scheduler {
     return victim
   }
 
-  /** Admits waiting requests in order while budget, room and places last. The head of the line is never overtaken. */
-  #scheduleWaiting(draft: PlanDraft, threshold: number): void {
-    while (draft.tokenBudget > 0 && draft.promptBudget > 0 && this.#running.length < this.config.maxNumSeqs) {
+  /**
+   * Admits waiting requests in order while the constraints, room and places last. Nobody overtakes the head of the line
+   * but where a constraint passes over it.
+   */
+  #scheduleWaiting(draft: PlanDraft): void {
+    const passedOver: Request[] = []
+    while (this.#running.length < this.config.maxNumSeqs) {
       const request = this.#waiting.peek()
-      if (request === null || !this.#admit(draft, request, threshold)) break
+      if (request === null) break
+      const verdict = draft.admits(request)
+      if (verdict === "pass_over") passedOver.push(this.#waiting.pop())
+      else if (verdict === "stop" || !this.#admit(draft, request)) break
     }
+    for (const request of passedOver) this.#waiting.putBack(request)
   }
 
-  /** Admits the head of the line. False when it does not fit: then nothing has changed. */
-  #admit(draft: PlanDraft, request: Request, threshold: number): boolean {
+  /** Admits a waiting request. False when it does not fit: then nothing has changed. */
+  #admit(draft: PlanDraft, request: Request): boolean {
     this.#promptLogprobs.recall(request)
     const hit = this.#kv.findPrefixHit(request)
-    let numNewTokens = request.numTokens - hit.numSkippedTokens
-    if (threshold > 0) numNewTokens = Math.min(numNewTokens, threshold)
-    const budget = Math.min(draft.tokenBudget, draft.promptBudget)
-    if (!this.config.enableChunkedPrefill && numNewTokens > budget) return false
-    numNewTokens = Math.min(numNewTokens, budget)
+    const start = hit.numSkippedTokens
+    const numNewTokens = draft.clip(request, start, request.numTokens - start)
+    if (numNewTokens === 0) return false
     const fullSequenceMustFit = this.config.schedulerReserveFullIsl
     const keepsWatermark = this.#running.length > 0
     if (!this.#kv.admit(request, numNewTokens, { hit, fullSequenceMustFit, keepsWatermark })) return false
@@ -341,7 +337,7 @@ export class Scheduler {
       const numHits = hit.numSkippedTokens
       this.#counters.recordPrefixLookup({ numTokens: request.numTokens, numHits, wasPreempted })
     }
-    this.#waiting.pop()
+    this.#waiting.remove(request)
     this.#running.push(request)
     request.recordEvent("scheduled", this.#clock())
     request.admit(hit)
@@ -368,16 +364,15 @@ export class Scheduler {
       blockIdsByGroup: this.#kv.blockIdsByGroup(requestId),
       samples: numDrafts >= 0,
       sampling,
+      adapter: request.adapter,
+      encodes: request.encoderInputsIn(numComputedTokens, numScheduledTokens),
     })
   }
 
   /** Counts the planned tokens as computed, so that the next step can be planned before this one's result is here. */
   #commit(draft: PlanDraft): SchedulePlan {
     for (const [i, request] of draft.requests.entries()) {
-      const { numScheduledTokens } = draft.scheduled[i] as ScheduledRequest
-      request.numComputedTokens += numScheduledTokens
-      request.numInFlightTokens += numScheduledTokens
-      request.isPrefillChunk = request.numComputedTokens < request.numTokens
+      request.advance((draft.scheduled[i] as ScheduledRequest).numScheduledTokens)
     }
     const plan: SchedulePlan = {
       step: this.#step,

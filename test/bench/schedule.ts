@@ -1,7 +1,7 @@
 /**
  * Microseconds that planning a step and taking in its result cost, without any device:
  *   bun test/bench/schedule.ts [ROUNDS=5]
- * Prints the best round of each workload, since a shared machine only ever adds time.
+ * Prints the median step of each workload, which a busy machine moves least.
  */
 import { Request } from "../../src/core/request.ts"
 import { defaultSamplingParams } from "../../src/core/sampling-params.ts"
@@ -48,10 +48,10 @@ function resultOf(plan: SchedulePlan): StepResult {
   return { sampledTokenIds, logprobs: new Map(), promptLogprobs: new Map() }
 }
 
-/** Microseconds a step. */
-function measure(workload: Workload): { schedule: number; update: number } {
+/** Microseconds of each step's planning and taking in. */
+function measure(workload: Workload): { schedule: number[]; update: number[] } {
   const scheduler = makeScheduler(workload)
-  let [schedule, update] = [0, 0]
+  const times = { schedule: [] as number[], update: [] as number[] }
   const warmUp = Math.ceil(workload.steps / 10)
   for (let step = -warmUp; step < workload.steps; step++) {
     const start = performance.now()
@@ -61,14 +61,17 @@ function measure(workload: Workload): { schedule: number; update: number } {
     const ran = performance.now()
     scheduler.updateFromOutput(plan, result)
     if (step < 0) continue
-    schedule += planned - start
-    update += performance.now() - ran
+    times.schedule.push(1000 * (planned - start))
+    times.update.push(1000 * (performance.now() - ran))
   }
-  return { schedule: (1000 * schedule) / workload.steps, update: (1000 * update) / workload.steps }
+  return times
 }
 
 for (const workload of WORKLOADS) {
   const rounds = Array.from({ length: ROUNDS }, () => measure(workload))
-  const best = (what: "schedule" | "update") => Math.min(...rounds.map((round) => round[what])).toFixed(1).padStart(8)
-  console.log(`${workload.name.padEnd(40)} schedule ${best("schedule")} us   update ${best("update")} us`)
+  const median = (what: "schedule" | "update") => {
+    const times = rounds.flatMap((round) => round[what]).sort((a, b) => a - b)
+    return (times[Math.floor(times.length / 2)] ?? 0).toFixed(2).padStart(8)
+  }
+  console.log(`${workload.name.padEnd(40)} schedule ${median("schedule")} us   update ${median("update")} us`)
 }

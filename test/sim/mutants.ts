@@ -91,9 +91,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "the budget is not charged",
-    file: "plan-draft.ts",
-    find: "this.tokenBudget -= scheduled.numScheduledTokens",
-    replace: "",
+    file: "constraints/budgets.ts",
+    find: "numTokens: number): void {\n    this.#left -= numTokens",
+    replace: "numTokens: number): void {",
   },
   {
     name: "a pause admits",
@@ -104,8 +104,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a pause of all lets the running ones go on",
     file: "scheduler.ts",
-    find: "this.#pause === \"paused_all\" ? 0 : this.config",
-    replace: "this.config",
+    find: "const isFrozen = this.#pause === \"paused_all\"",
+    replace: "const isFrozen = false",
   },
   {
     name: "waiting makes up for nothing",
@@ -114,10 +114,16 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "comparisonByPriority(0)",
   },
   {
-    name: "prompts are not held back by those who decode",
+    name: "what a plan takes back stays charged",
     file: "plan-draft.ts",
-    find: "if (!request.isCaughtUp) this.promptBudget -=",
-    replace: "if (false) this.promptBudget -=",
+    find: "constraint.giveBack(request, scheduled.numScheduledTokens)",
+    replace: "void constraint",
+  },
+  {
+    name: "prompts are not held back by those who decode",
+    file: "constraints/budgets.ts",
+    find: "if (!request.isCaughtUp) this.#left -=",
+    replace: "if (false) this.#left -=",
   },
   {
     name: "an aborted request keeps its blocks",

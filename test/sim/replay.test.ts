@@ -26,7 +26,8 @@ function digest(seed: number): string {
 }
 
 function describe({ requests, ...plan }: SchedulePlan): unknown {
-  return { ...plan, requests: requests.map((r) => ({ ...r, tokenIds: r.tokenIds.slice(), sampling: 0 })) }
+  const requested = { sampling: 0, adapter: undefined, encodes: undefined }
+  return { ...plan, requests: requests.map((r) => ({ ...r, ...requested, tokenIds: r.tokenIds.slice() })) }
 }
 
 test("the plans of the simulator are those that were recorded", async () => {

@@ -53,6 +53,8 @@ export function drawScenario(prng: Prng, later: Prng): Scenario {
       policy: prng.pick(["fcfs", "priority", "priority"]),
       priorityAgeingSeconds: later.pick([0, 0, 1, 3, 20]),
       enableChunkedPrefill,
+      maxNumEncoderInputTokens: 0,
+      maxLoras: 0,
       longPrefillTokenThreshold: prng.chance(0.3) ? prng.int(1, maxModelLen) : 0,
       longPrefillTokenThresholdAdaptive: prng.chance(0.3),
       schedulerReserveFullIsl: prng.chance(0.4),
