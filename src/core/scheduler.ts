@@ -20,6 +20,7 @@ import { assert } from "../base/assert.ts"
 import { makeConstraints } from "./constraints/make-constraints.ts"
 import type { StepConstraint } from "./constraints/step-constraint.ts"
 import type { DraftResult, EngineCoreOutput, FinishReason } from "./engine-core-output.ts"
+import type { BlockObserver } from "./kv/block-observer.ts"
 import type { BlockResidency } from "./kv/block-residency.ts"
 import { KVManager } from "./kv/kv-manager.ts"
 import type { KVCacheConfig } from "./kv/kv-spec.ts"
@@ -40,6 +41,8 @@ export interface SchedulerDeps {
   readonly clock: () => number
   /** Watches how long blocks keep what they hold, where somebody wants to know. */
   readonly residency?: BlockResidency
+  /** Hear of the KV cache's blocks too. */
+  readonly observers?: readonly BlockObserver[]
 }
 
 const NO_IDS: readonly string[] = []
@@ -72,7 +75,8 @@ export class Scheduler {
   constructor(config: SchedulerConfig, kv: KVCacheConfig, deps: SchedulerDeps) {
     const { maxModelLen, maxNumBatchedTokens, watermark } = config
     this.config = config
-    this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark }, deps.residency)
+    const observers = [...(deps.residency === undefined ? [] : [deps.residency]), ...(deps.observers ?? [])]
+    this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark }, observers)
     this.#constraints = makeConstraints(config, null)
     this.#clock = deps.clock
     this.#residency = deps.residency ?? null

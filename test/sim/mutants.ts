@@ -114,10 +114,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "comparisonByPriority(0)",
   },
   {
-    name: "what a plan takes back stays charged",
+    name: "what a plan takes back is given back twice",
     file: "plan-draft.ts",
     find: "constraint.giveBack(request, scheduled.numScheduledTokens)",
-    replace: "void constraint",
+    replace: "constraint.giveBack(request, 2 * scheduled.numScheduledTokens)",
   },
   {
     name: "prompts are not held back by those who decode",

@@ -1,5 +1,6 @@
 import { assert } from "../../base/assert.ts"
 import { ceilDiv } from "../../base/math.ts"
+import type { TokenSequence } from "../token-list.ts"
 import type { AttentionPolicy } from "./attention-policy.ts"
 import type { BlockHash } from "./block-hash.ts"
 import type { BlockPool } from "./block-pool.ts"
@@ -13,6 +14,13 @@ interface BlockTable {
   readonly blockIds: number[]
   /** The first cells, whose blocks have been named (or were hits, or null). */
   numCached: number
+}
+
+/** A request's tokens and the names of the blocks that they fill. */
+export interface NamedTokens {
+  readonly requestId: string
+  readonly tokenIds: TokenSequence
+  readonly blockHashes: readonly BlockHash[]
 }
 
 const NO_BLOCKS: readonly number[] = []
@@ -84,15 +92,18 @@ export class GroupTables {
   }
 
   /** Names the request's blocks that its first `numTokens` tokens fill. Requires: their hashes are known. */
-  cacheFullBlocks(requestId: string, hashes: readonly BlockHash[], numTokens: number): void {
+  cacheFullBlocks(request: NamedTokens, numTokens: number): void {
+    const { requestId, blockHashes: hashes, tokenIds } = request
     const table = this.#tables.get(requestId)
     assert(table !== undefined, () => `request ${requestId} has no block table`)
     const numFull = Math.floor(numTokens / this.#blockSize)
     for (; table.numCached < numFull; table.numCached++) {
-      const id = table.blockIds[table.numCached]
-      const hash = hashes[table.numCached]
-      assert(id !== undefined && hash !== undefined, () => `request ${requestId}: no block or hash ${table.numCached}`)
-      if (id !== NULL_BLOCK_ID) this.#pool.cache(this.#pool.block(id), hash, this.#groupId)
+      const cell = table.numCached
+      const [blockId, hash, parentHash = null] = [table.blockIds[cell], hashes[cell], hashes[cell - 1]]
+      assert(blockId !== undefined && hash !== undefined, () => `request ${requestId}: no block or hash ${cell}`)
+      if (blockId === NULL_BLOCK_ID) continue
+      const [start, end] = [cell * this.#blockSize, (cell + 1) * this.#blockSize]
+      this.#pool.cache({ blockId, groupId: this.#groupId, hash, parentHash, tokenIds, start, end })
     }
   }
 

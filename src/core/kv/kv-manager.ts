@@ -1,7 +1,7 @@
 import { assert } from "../../base/assert.ts"
 import { type BlockHash, extendBlockHashes, type HashedPrefix } from "./block-hash.ts"
+import type { BlockObserver } from "./block-observer.ts"
 import { BlockPool } from "./block-pool.ts"
-import type { BlockResidency } from "./block-residency.ts"
 import { NULL_BLOCK_ID } from "./block.ts"
 import { GroupTables } from "./group-tables.ts"
 import type { KVCacheConfig } from "./kv-spec.ts"
@@ -64,7 +64,7 @@ export class KVManager {
   readonly #groups: GroupTables[]
   readonly #watermarkBlocks: number
 
-  constructor(config: KVManagerConfig, residency: BlockResidency | null = null) {
+  constructor(config: KVManagerConfig, observers: readonly BlockObserver[] = []) {
     const [first] = config.groups
     assert(first !== undefined, "a KV cache needs a group")
     this.blockSize = first.spec.blockSize
@@ -73,7 +73,7 @@ export class KVManager {
     }
     this.#config = config
     const enableCaching = config.enablePrefixCaching
-    const pool = new BlockPool(config.numBlocks, { numGroups: config.groups.length, enableCaching, residency })
+    const pool = new BlockPool(config.numBlocks, { numGroups: config.groups.length, enableCaching, observers })
     this.pool = pool
     this.#groups = config.groups.map(({ spec }, groupId) => new GroupTables(pool, groupId, spec))
     this.#watermarkBlocks = Math.floor(config.watermark * config.numBlocks)
@@ -235,7 +235,7 @@ export class KVManager {
     if (!this.#config.enablePrefixCaching || request.isComputedApart) return
     extendBlockHashes(request, this.blockSize)
     const numVerified = Math.min(numPlanned, request.tokenIds.length)
-    for (const group of this.#groups) group.cacheFullBlocks(request.requestId, request.blockHashes, numVerified)
+    for (const group of this.#groups) group.cacheFullBlocks(request, numVerified)
   }
 
   #group(groupId: number): GroupTables {
