@@ -126,6 +126,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "if (false) this.#left -=",
   },
   {
+    name: "a message leaves out the tokens that came since",
+    file: "plan-codec.ts",
+    find: "for (const tokenId of newTokenIds) mirror.tokenIds.push(tokenId)",
+    replace: "",
+  },
+  {
     name: "an aborted request keeps its blocks",
     file: "scheduler.ts",
     find: "request.finish(reason)\n      this.#release(request)",
@@ -162,5 +168,6 @@ export async function loadMutant(mutant: Mutant): Promise<Core & { dispose: () =
   writeFileSync(path, text.replace(mutant.find, () => mutant.replace))
   const { Scheduler } = await import(join(dir, "core/scheduler.ts"))
   const { Request } = await import(join(dir, "core/request.ts"))
-  return { Scheduler, Request, dispose: () => rmSync(dir, { recursive: true, force: true }) }
+  const { PlanReader, PlanWriter } = await import(join(dir, "core/plan-codec.ts"))
+  return { Scheduler, Request, PlanReader, PlanWriter, dispose: () => rmSync(dir, { recursive: true, force: true }) }
 }

@@ -6,28 +6,23 @@
 import { hash } from "node:crypto"
 import { join } from "node:path"
 import { expect, test } from "bun:test"
-import { Request } from "../../src/core/request.ts"
-import type { SchedulePlan } from "../../src/core/schedule-plan.ts"
-import { Scheduler } from "../../src/core/scheduler.ts"
+import { PlanWriter } from "../../src/core/plan-codec.ts"
+import { CORE } from "./core.ts"
 import { emptyCoverage, simulate } from "./simulator.ts"
 
 const RECORD = join(import.meta.dir, "recorded-plans.json")
 const NUM_SEEDS = 40
 
-/** One line a scenario: its number of plans, and a digest of all of them. */
+/** One line a scenario: its number of plans, and a digest of all of them as messages. */
 function digest(seed: number): string {
+  const writer = new PlanWriter()
   let numPlans = 0
   let digest = ""
-  simulate({ Scheduler, Request }, seed, emptyCoverage(), (plan) => {
+  simulate(CORE, seed, emptyCoverage(), (plan) => {
     numPlans += 1
-    digest = hash("sha256", digest + JSON.stringify(describe(plan)), "hex")
+    digest = hash("sha256", digest + JSON.stringify(writer.write(plan)), "hex")
   })
   return `${numPlans} plans ${digest.slice(0, 16)}`
-}
-
-function describe({ requests, ...plan }: SchedulePlan): unknown {
-  const requested = { sampling: 0, adapter: undefined, encodes: undefined }
-  return { ...plan, requests: requests.map((r) => ({ ...r, ...requested, tokenIds: r.tokenIds.slice() })) }
 }
 
 test("the plans of the simulator are those that were recorded", async () => {

@@ -30,6 +30,8 @@ export interface Scenario {
   readonly judgeRate: number
   /** Chance that what a step computes for a request is not finite; once for each request at most. */
   readonly spoilRate: number
+  /** The runner gets every plan as a message. */
+  readonly sendsPlans: boolean
 }
 
 /** `later` draws what was added later, so that what a seed gave before stays as it was. */
@@ -76,6 +78,7 @@ export function drawScenario(prng: Prng, later: Prng): Scenario {
     numSalts: prng.pick([1, 1, 3]),
     judgeRate: prng.pick([0, 0.2, 0.7]),
     spoilRate: later.pick([0, 0, 0.02, 0.1]),
+    sendsPlans: later.chance(0.3),
   }
 }
 

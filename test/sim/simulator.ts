@@ -6,6 +6,7 @@
  */
 import { assert } from "../../src/base/assert.ts"
 import { Prng } from "../../src/base/prng.ts"
+import type { PlanMessage, PlanReader, PlanWriter } from "../../src/core/plan-codec.ts"
 import type { EngineCoreOutput, FinishReason } from "../../src/core/engine-core-output.ts"
 import type { Request, RequestInit } from "../../src/core/request.ts"
 import { comparisonByPriority } from "../../src/core/request-queue.ts"
@@ -20,6 +21,8 @@ import { drawScenario, type Scenario } from "./scenario.ts"
 export interface Core {
   readonly Scheduler: typeof Scheduler
   readonly Request: typeof Request
+  readonly PlanWriter: typeof PlanWriter
+  readonly PlanReader: typeof PlanReader
 }
 
 /** One request, what it should give, and what came. */
@@ -108,6 +111,8 @@ class Simulation {
   readonly #observe: PlanObserver | null
   readonly #scheduler: Scheduler
   readonly #runner: FakeRunner
+  readonly #writer: PlanWriter
+  readonly #reader: PlanReader
   readonly #clients = new Map<string, Client>()
   readonly #live = new Set<Client>()
   readonly #inFlight: { plan: SchedulePlan; result: StepResult }[] = []
@@ -124,6 +129,8 @@ class Simulation {
   ) {
     this.#observe = observe
     this.#core = core
+    this.#writer = new core.PlanWriter()
+    this.#reader = new core.PlanReader()
     this.#scenario = scenario
     this.#prng = random.prng
     this.#spoiling = random.spoiling
@@ -194,13 +201,19 @@ class Simulation {
   #execute(plan: SchedulePlan): StepResult {
     this.#spoiledIds = []
     const isKnown = this.#inFlight.every(({ result }) => result.failures === undefined)
-    const result = this.#runner.execute(plan)
+    const result = this.#runner.execute(this.#scenario.sendsPlans ? this.#send(plan) : plan)
     for (const id of result.failures?.keys() ?? []) {
       if (this.#spoiledIds.includes(id)) continue
       assert(!isKnown || this.#spoiledIds.length > 0, () => `step ${plan.step}: ${id} was given what is not finite`)
       this.#coverage.harmed += 1
     }
     return result
+  }
+
+  /** The plan as another process gets it. */
+  #send(plan: SchedulePlan): SchedulePlan {
+    const message = JSON.stringify(this.#writer.write(plan))
+    return this.#reader.read(JSON.parse(message) as PlanMessage)
   }
 
   /** Nobody fails twice: every request has its tokens in the end. */
@@ -391,7 +404,7 @@ class Simulation {
     while (this.#inFlight.length > 0) this.#update()
     this.#scheduler.setPause("unpaused")
     const plan = this.#scheduler.schedule()
-    this.#runner.execute(plan)
+    this.#runner.execute(this.#scenario.sendsPlans ? this.#send(plan) : plan)
     assert(plan.requests.length === 0, "a plan for nobody")
     assert(this.#runner.numRows === 0, () => `the runner keeps ${this.#runner.numRows} rows`)
     assert(!this.#scheduler.hasWork(), "work is left")

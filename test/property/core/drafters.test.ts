@@ -54,7 +54,7 @@ function count(texts: Texts, run: readonly number[]): { total: number; next: Map
   return { total, next }
 }
 
-/** Holds the tree's answers against the texts: whether `run` occurred, and that each token after it was the likeliest. */
+/** Holds the tree against the texts: whether `run` occurred, and that each token after it was the likeliest. */
 function checkRun(tree: SuffixTree, texts: Texts, run: readonly number[], depth: number): void {
   const place = tree.find(run, 0)
   expect(place !== null).toBe(count(texts, run).total > 0)
