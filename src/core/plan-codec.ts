@@ -20,8 +20,8 @@ export type SamplingData = Omit<SamplingParams, "seed" | "logitBias"> & {
 /** What a plan says of a request beside its tokens, blocks and parameters. */
 type StepData = Pick<
   ScheduledRequest,
-  "requestId" | "numComputedTokens" | "numScheduledTokens" | "numCachedTokens" | "promptLogprobs" | "draftTokenIds" |
-  "samples" | "encodes"
+  "requestId" | "numComputedTokens" | "numScheduledTokens" | "numCachedTokens" | "promptLogprobs" |
+  "numUnknownTokens" | "draftTokenIds" | "samples" | "encodes"
 >
 
 export interface NewRequestData extends StepData {
@@ -145,9 +145,10 @@ export class PlanReader {
 
 function stepData(data: StepData): StepData {
   const { requestId, numComputedTokens, numScheduledTokens, numCachedTokens, promptLogprobs, draftTokenIds } = data
-  const { samples, encodes } = data
+  const { numUnknownTokens, samples, encodes } = data
   return {
-    requestId, numComputedTokens, numScheduledTokens, numCachedTokens, promptLogprobs, draftTokenIds, samples, encodes,
+    requestId, numComputedTokens, numScheduledTokens, numCachedTokens, promptLogprobs, numUnknownTokens, draftTokenIds,
+    samples, encodes,
   }
 }
 

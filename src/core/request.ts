@@ -58,6 +58,8 @@ export interface RequestInit {
   readonly extraHashKeys?: readonly ExtraKey[]
   /** The adapter that its tokens are computed with; its cached blocks are told apart by `extraHashKeys`. */
   readonly adapter?: string | null
+  /** Each of its steps needs what the host makes of the one before: a mask, a draft. So it is not planned ahead. */
+  readonly waitsForHost?: boolean
   /** In order of position, apart from each other. */
   readonly encoderInputs?: readonly EncoderInput[]
   /** One array for all requests of one prompt with equal keys, so that its blocks are named once. */
@@ -81,6 +83,7 @@ export class Request {
   readonly cacheSalt: string | null
   readonly extraHashKeys: readonly ExtraKey[]
   readonly adapter: string | null
+  readonly waitsForHost: boolean
   readonly encoderInputs: readonly EncoderInput[]
   /** Prompt, then outputs; only grows. */
   readonly tokenIds: TokenList
@@ -104,7 +107,10 @@ export class Request {
   draftTokenIds: readonly number[] = NO_DRAFTS
   /** Tokens in steps that were planned and whose results have not come back. */
   numInFlightTokens = 0
-  /** Those of them that were planned before the last preemption: their results must not move `numComputedTokens`. */
+  /** Output tokens that steps in flight bring: one each that samples. Drafts that turn out right come on top. */
+  numPlaceholders = 0
+  #hasDraftInFlight = false
+  /** Tokens in flight that were planned before the last preemption: their results must not move `numComputedTokens`. */
   numStaleTokens = 0
   /** What becomes of stale results: dropped, or (default) delivered like any other. */
   dropsStaleOutput = false
@@ -131,6 +137,7 @@ export class Request {
     this.cacheSalt = init.cacheSalt ?? null
     this.extraHashKeys = init.extraHashKeys ?? NO_KEYS
     this.adapter = init.adapter ?? null
+    this.waitsForHost = init.waitsForHost ?? false
     this.encoderInputs = init.encoderInputs ?? NO_INPUTS
     this.tokenIds = new TokenList(init.promptTokenIds)
     this.numPromptTokens = init.promptTokenIds.length
@@ -148,8 +155,19 @@ export class Request {
     return this.tokenIds.length - this.numPromptTokens
   }
 
-  get numTokensWithDrafts(): number {
-    return this.tokenIds.length + this.draftTokenIds.length
+  /** With those that steps in flight bring. */
+  get numTokensPlanned(): number {
+    return this.tokenIds.length + this.numPlaceholders
+  }
+
+  /**
+   * Where the next step may end: tokens that steps in flight bring can be computed before they are known here, unless
+   * something has to be done with them first, or they are the last.
+   */
+  get plannableEnd(): number {
+    if (this.numPlaceholders === 0) return this.tokenIds.length + this.draftTokenIds.length
+    const isEnding = this.numOutputTokens + this.numPlaceholders >= this.sampling.maxTokens
+    return this.waitsForHost || this.#hasDraftInFlight || isEnding ? this.tokenIds.length : this.numTokensPlanned
   }
 
   /** The first position whose output somebody needs: the last token's, or one that a prompt token is judged by. */
@@ -160,7 +178,7 @@ export class Request {
 
   /** It waits for nothing but its next token: all but the last one is computed, or being computed. */
   get isCaughtUp(): boolean {
-    return this.tokenIds.length - this.numComputedTokens <= 1
+    return this.numTokensPlanned - this.numComputedTokens <= 1
   }
 
   get isFinished(): boolean {
@@ -181,6 +199,13 @@ export class Request {
 
   appendOutputToken(tokenId: number): void {
     this.tokenIds.push(tokenId)
+  }
+
+  /** What a step has sampled is here; `numRejected` of its drafts were wrong. */
+  settle(numRejected: number): void {
+    this.numPlaceholders -= 1
+    this.numComputedTokens -= numRejected
+    this.#hasDraftInFlight = false
   }
 
   clearDrafts(): void {
@@ -204,11 +229,13 @@ export class Request {
     return indices
   }
 
-  /** A step over the next `numTokens` tokens is planned: they count as computed from now on. */
-  advance(numTokens: number): void {
-    this.numComputedTokens += numTokens
-    this.numInFlightTokens += numTokens
-    this.isPrefillChunk = this.numComputedTokens < this.numTokens
+  /** A step is planned: its tokens count as computed from now on. */
+  advance(step: { numScheduledTokens: number; draftTokenIds: readonly number[]; samples: boolean }): void {
+    this.numComputedTokens += step.numScheduledTokens
+    this.numInFlightTokens += step.numScheduledTokens
+    this.isPrefillChunk = !step.samples
+    this.#hasDraftInFlight = step.draftTokenIds.length > 0
+    if (step.samples) this.numPlaceholders += 1
     this.#encodedEnd = this.numComputedTokens
   }
 
@@ -231,6 +258,7 @@ export class Request {
     this.numComputedTokens = 0
     this.numCachedTokens = 0
     this.#encodedEnd = 0
+    this.numPlaceholders = 0
     this.clearDrafts()
     this.dropsStaleOutput = dropsInFlight || (this.dropsStaleOutput && this.numStaleTokens > 0)
     this.numStaleTokens = this.numInFlightTokens

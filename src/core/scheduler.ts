@@ -9,7 +9,8 @@
  *   1. a request is in `running` or in `waiting`, never both, iff it is in `requests`;
  *   2. exactly the running requests hold blocks;
  *   3. a plan's tokens fit the budget, and at most `maxNumSeqs` requests run.
- * Several plans may be in flight; results come back in the order of their plans.
+ * Several plans may be in flight; results come back in the order of their plans. A token that a step in flight brings
+ * can be computed by the next one before anybody here knows it (`ScheduledRequest.numUnknownTokens`).
  * Out of room, the newest request (or the least important one) is preempted: its blocks are freed and it is computed
  * again later. A step that preempted admits nobody, so that two requests cannot keep evicting each other.
  * A request whose numbers are not finite is computed a second time, apart from all others: without cached prefixes and
@@ -269,7 +270,7 @@ export class Scheduler {
       const request = this.#running[i] as Request
       const start = request.numComputedTokens
       // The last position is left for the token that this step samples.
-      const end = Math.min(request.numTokensWithDrafts, this.config.maxModelLen - 1)
+      const end = Math.min(request.plannableEnd, this.config.maxModelLen - 1)
       const numNewTokens = draft.clip(request, start, end - start)
       // Nothing to do until a step in flight brings its token. Others may have something to do.
       if (numNewTokens <= 0) continue
@@ -351,7 +352,7 @@ export class Scheduler {
 
   #planRequest(draft: PlanDraft, request: Request, numScheduledTokens: number, isNew: boolean): void {
     const { requestId, tokenIds, numPromptTokens, numComputedTokens, sampling } = request
-    const numDrafts = numComputedTokens + numScheduledTokens - tokenIds.length
+    const numDrafts = numComputedTokens + numScheduledTokens - request.numTokensPlanned
     const draftTokenIds = numDrafts > 0 ? request.draftTokenIds.slice(0, numDrafts) : NO_TOKENS
     request.clearDrafts()
     draft.add(request, {
@@ -363,6 +364,7 @@ export class Scheduler {
       numScheduledTokens,
       numCachedTokens: request.numCachedTokens,
       promptLogprobs: request.promptLogprobs?.wantedFrom(numComputedTokens, numScheduledTokens) ?? null,
+      numUnknownTokens: Math.max(0, request.numTokensPlanned - Math.max(tokenIds.length, numComputedTokens)),
       draftTokenIds,
       blockIds: this.#kv.blockIds(requestId),
       blockIdsByGroup: this.#kv.blockIdsByGroup(requestId),
@@ -376,7 +378,7 @@ export class Scheduler {
   /** Counts the planned tokens as computed, so that the next step can be planned before this one's result is here. */
   #commit(draft: PlanDraft): SchedulePlan {
     for (const [i, request] of draft.requests.entries()) {
-      request.advance((draft.scheduled[i] as ScheduledRequest).numScheduledTokens)
+      request.advance(draft.scheduled[i] as ScheduledRequest)
     }
     const plan: SchedulePlan = {
       step: this.#step,
@@ -405,10 +407,10 @@ export class Scheduler {
     assert(scheduled.samples === sampled.length > 0, () => `${request.requestId}: ${sampled.length} tokens sampled`)
     assert(sampled.length <= draftTokenIds.length + 1, () => `${request.requestId}: ${sampled.length} tokens sampled`)
     if (sampled.length === 0) return null
+    if (!isStale) request.settle(draftTokenIds.length + 1 - sampled.length)
     let draft: DraftResult | null = null
     if (draftTokenIds.length > 0) {
       const numAccepted = sampled.length - 1
-      if (!isStale) request.numComputedTokens -= draftTokenIds.length - numAccepted
       this.#counters.recordDraft(draftTokenIds.length, numAccepted)
       draft = { numTokens: draftTokenIds.length, numAccepted }
     }

@@ -61,8 +61,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "rejected drafts count as computed",
-    file: "scheduler.ts",
-    find: "if (!isStale) request.numComputedTokens -= draftTokenIds.length - numAccepted",
+    file: "request.ts",
+    find: "this.numComputedTokens -= numRejected",
     replace: "",
   },
   {
@@ -130,6 +130,42 @@ export const MUTANTS: readonly Mutant[] = [
     file: "plan-codec.ts",
     find: "for (const tokenId of newTokenIds) mirror.tokenIds.push(tokenId)",
     replace: "",
+  },
+  {
+    name: "a step is planned for a request that has its last token in flight",
+    file: "request.ts",
+    find: "const isEnding = this.numOutputTokens + this.numPlaceholders >= this.sampling.maxTokens",
+    replace: "const isEnding = false",
+  },
+  {
+    name: "who waits for the host is planned ahead",
+    file: "request.ts",
+    find: "return this.waitsForHost || this.#hasDraftInFlight",
+    replace: "return this.#hasDraftInFlight",
+  },
+  {
+    name: "a step is planned behind a draft that is not verified",
+    file: "request.ts",
+    find: "return this.waitsForHost || this.#hasDraftInFlight",
+    replace: "return this.waitsForHost",
+  },
+  {
+    name: "tokens that a preemption gave up are waited for",
+    file: "request.ts",
+    find: "this.#encodedEnd = 0\n    this.numPlaceholders = 0",
+    replace: "this.#encodedEnd = 0",
+  },
+  {
+    name: "a blocked request is admitted",
+    file: "request-queue.ts",
+    find: "if (request.isBlocked) {",
+    replace: "if (false) {",
+  },
+  {
+    name: "one of two reasons is enough to unblock",
+    file: "request.ts",
+    find: "this.#blockedReasons.filter((other) => other !== reason)",
+    replace: "[]",
   },
   {
     name: "an aborted request keeps its blocks",

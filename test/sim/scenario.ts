@@ -30,6 +30,8 @@ export interface Scenario {
   readonly judgeRate: number
   /** Chance that what a step computes for a request is not finite; once for each request at most. */
   readonly spoilRate: number
+  /** Chance that a request is blocked when it arrives. */
+  readonly blockRate: number
   /** The runner gets every plan as a message. */
   readonly sendsPlans: boolean
 }
@@ -79,6 +81,7 @@ export function drawScenario(prng: Prng, later: Prng): Scenario {
     judgeRate: prng.pick([0, 0.2, 0.7]),
     spoilRate: later.pick([0, 0, 0.02, 0.1]),
     sendsPlans: later.chance(0.3),
+    blockRate: later.pick([0, 0, 0.1, 0.5]),
   }
 }
 

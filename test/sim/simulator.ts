@@ -8,10 +8,10 @@ import { assert } from "../../src/base/assert.ts"
 import { Prng } from "../../src/base/prng.ts"
 import type { PlanMessage, PlanReader, PlanWriter } from "../../src/core/plan-codec.ts"
 import type { EngineCoreOutput, FinishReason } from "../../src/core/engine-core-output.ts"
-import type { Request, RequestInit } from "../../src/core/request.ts"
+import type { BlockedReason, Request, RequestInit } from "../../src/core/request.ts"
 import { comparisonByPriority } from "../../src/core/request-queue.ts"
 import { defaultSamplingParams } from "../../src/core/sampling-params.ts"
-import type { SchedulePlan, StepResult, TokenLogprobs } from "../../src/core/schedule-plan.ts"
+import type { ScheduledRequest, SchedulePlan, StepResult, TokenLogprobs } from "../../src/core/schedule-plan.ts"
 import type { PauseState, Scheduler } from "../../src/core/scheduler.ts"
 import { EOS_TOKEN_ID, FakeModel, judge, saltValue, STOP_TOKEN_ID, toToken, VOCAB_SIZE } from "./fake-model.ts"
 import { FakeRunner } from "./fake-runner.ts"
@@ -60,6 +60,9 @@ export interface Coverage {
   /** Requests whose numbers were not finite, and those that were harmed by them and computed anew. */
   spoiled: number
   harmed: number
+  /** Tokens that were computed before the scheduler knew them. */
+  plannedAhead: number
+  unblocked: number
 }
 
 export function emptyCoverage(): Coverage {
@@ -80,6 +83,8 @@ export function emptyCoverage(): Coverage {
     stepsPausedAll: 0,
     spoiled: 0,
     harmed: 0,
+    plannedAhead: 0,
+    unblocked: 0,
   }
 }
 
@@ -91,7 +96,8 @@ export function simulate(core: Core, seed: number, coverage: Coverage, observe: 
   const prng = new Prng(seed)
   const scenario = drawScenario(prng, new Prng(~seed >>> 0))
   try {
-    new Simulation(core, scenario, { prng, spoiling: new Prng(seed ^ 0x5eed) }, coverage, observe).run()
+    const random = { prng, spoiling: new Prng(seed ^ 0x5eed), blocking: new Prng(seed ^ 0xb10c) }
+    new Simulation(core, scenario, random, coverage, observe).run()
   } catch (cause) {
     throw new Error(`SEED=${seed} ${cause instanceof Error ? cause.message : cause}\n${describe(scenario)}`, { cause })
   }
@@ -101,12 +107,20 @@ function describe(scenario: Scenario): string {
   return JSON.stringify(scenario, (_, value) => (value === Infinity ? "Infinity" : value))
 }
 
+interface Random {
+  readonly prng: Prng
+  readonly spoiling: Prng
+  readonly blocking: Prng
+}
+
 class Simulation {
   readonly #core: Core
   readonly #scenario: Scenario
   readonly #prng: Prng
   /** Of its own, so that what a seed gave before stays as it was. */
   readonly #spoiling: Prng
+  /** What came last: blocked requests, and those that wait for the host. */
+  readonly #blocking: Prng
   readonly #coverage: Coverage
   readonly #observe: PlanObserver | null
   readonly #scheduler: Scheduler
@@ -124,7 +138,7 @@ class Simulation {
   #spoiledIds: string[] = []
 
   constructor(
-    core: Core, scenario: Scenario, random: { prng: Prng; spoiling: Prng }, coverage: Coverage,
+    core: Core, scenario: Scenario, random: Random, coverage: Coverage,
     observe: PlanObserver | null,
   ) {
     this.#observe = observe
@@ -134,6 +148,7 @@ class Simulation {
     this.#scenario = scenario
     this.#prng = random.prng
     this.#spoiling = random.spoiling
+    this.#blocking = random.blocking
     this.#coverage = coverage
     const { numBlocks, groups, enablePrefixCaching, windows, groupOf, memoryOf } = scenario
     const blockSize = groups[0]?.spec.blockSize ?? 0
@@ -162,6 +177,7 @@ class Simulation {
     const { numRequests, arrivalRate, abortRate, resetRate, pauseRate } = this.#scenario
     while (this.#clients.size < numRequests && this.#prng.chance(arrivalRate)) this.#arrive()
     if (this.#live.size > 0 && this.#prng.chance(abortRate)) this.#abort(this.#prng.pick([...this.#live]))
+    for (const client of this.#live) if (this.#blocking.chance(0.2)) this.#unblock(client)
     if (this.#prng.chance(resetRate)) {
       const isReset = this.#scheduler.resetPrefixCache(this.#prng.chance(0.5))
       if (isReset) this.#coverage.resets += 1
@@ -187,7 +203,8 @@ class Simulation {
     // A request that preempted itself ends its step: the next one goes on.
     const hasPreempted = plan.preemptedRequestIds.length > 0
     const mayMove = this.#pause === "unpaused" && this.#live.size > 0
-    const mustMove = isIdle && !hasPreempted && this.#inFlight.length === 1 && mayMove
+    const isWaiting = [...this.#live].every(({ request }) => request.isBlocked)
+    const mustMove = isIdle && !hasPreempted && this.#inFlight.length === 1 && mayMove && !isWaiting
     assert(!mustMove, () => `step ${plan.step}: nothing scheduled, ${this.#live.size} requests live`)
     // An abort may arrive while a step runs: its tokens must not be delivered.
     if (this.#live.size > 0 && this.#prng.chance(this.#scenario.abortRate)) {
@@ -216,6 +233,14 @@ class Simulation {
     return this.#reader.read(JSON.parse(message) as PlanMessage)
   }
 
+  /** One of the reasons from outside is gone; what is in flight brings the others. */
+  #unblock({ request }: Client): void {
+    const reason = request.blockedReasons.find((reason) => reason !== "stale_output")
+    if (reason === undefined) return
+    this.#scheduler.unblock(request.requestId, reason)
+    this.#coverage.unblocked += 1
+  }
+
   /** Nobody fails twice: every request has its tokens in the end. */
   #spoils(client: Client): boolean {
     if (client.wasSpoiled || client.request.isComputedApart) return false
@@ -230,7 +255,7 @@ class Simulation {
     const step = this.#inFlight.shift()
     assert(step !== undefined)
     for (const { requestId } of step.plan.requests) {
-      if (this.#client(requestId).request.isBlocked) this.#coverage.staleOutputs += 1
+      if (this.#client(requestId).request.blockedReasons.includes("stale_output")) this.#coverage.staleOutputs += 1
     }
     for (const output of this.#scheduler.updateFromOutput(step.plan, step.result)) this.#receive(output)
     this.#scheduler.verify()
@@ -293,6 +318,8 @@ class Simulation {
       promptTokenIds: this.#drawPrompt(scheduler.maxModelLen - 1),
       priority: this.#prng.int(0, 2),
       arrivalTime: this.#now,
+      blockedBy: this.#drawReasons(),
+      waitsForHost: this.#blocking.chance(0.4),
       cacheSalt: salt === 1 ? null : `salt${salt}`,
       sampling: defaultSamplingParams({
         maxTokens,
@@ -310,6 +337,11 @@ class Simulation {
     this.#clients.set(init.requestId, client)
     this.#live.add(client)
     this.#scheduler.addRequest(request)
+  }
+
+  #drawReasons(): BlockedReason[] {
+    if (!this.#blocking.chance(this.#scenario.blockRate)) return []
+    return this.#blocking.pick([["grammar"], ["remote_kv"], ["grammar", "remote_kv"]])
   }
 
   /** A new prompt, or one that begins like an earlier conversation. */
@@ -346,6 +378,7 @@ class Simulation {
       assert(scheduled.numScheduledTokens > 0, () => `${scheduled.requestId}: nothing scheduled`)
       const end = scheduled.numComputedTokens + scheduled.numScheduledTokens
       assert(end < scheduler.maxModelLen, () => `${scheduled.requestId}: scheduled up to ${end}`)
+      this.#checkAhead(scheduled, end)
       assert(scheduled.samples === end >= scheduled.tokenIds.length, () => `${scheduled.requestId}: samples`)
       if (scheduled.isNew) lastAdmitted = this.#client(scheduled.requestId)
     }
@@ -355,6 +388,17 @@ class Simulation {
     assert(plan.requests.length <= scheduler.maxNumSeqs, () => `${plan.requests.length} requests in a plan`)
     if (lastAdmitted !== null) this.#checkOrder(lastAdmitted, waiting)
     for (const { requestId, isNew } of plan.requests) if (isNew) this.#client(requestId).wasAdmitted = true
+  }
+
+  /** Nothing is computed for a request that is blocked or must wait, nor after the last token that it can have. */
+  #checkAhead(scheduled: ScheduledRequest, end: number): void {
+    const { requestId, numUnknownTokens, draftTokenIds, numPromptTokens, sampling } = scheduled
+    const { request } = this.#client(requestId)
+    this.#coverage.plannedAhead += numUnknownTokens
+    assert(!request.isBlocked, () => `${requestId} is blocked by ${request.blockedReasons}`)
+    assert(numUnknownTokens === 0 || !request.waitsForHost, () => `${requestId} does not wait for the host`)
+    const last = numPromptTokens + sampling.maxTokens - 1
+    assert(end - draftTokenIds.length <= last, () => `${requestId}: scheduled up to ${end}, the last token is ${last}`)
   }
 
   #checkPause(plan: SchedulePlan, numWaiting: number): void {

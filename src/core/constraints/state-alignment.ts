@@ -19,9 +19,9 @@ export class StateAlignment implements StepConstraint {
   begin(): void {}
 
   clip(request: Request, start: number, numTokens: number): number {
-    const end = Math.min(start + numTokens, request.numTokens)
+    const end = Math.min(start + numTokens, request.numTokensPlanned)
     const lastBoundary = request.numTokens - (request.numTokens % this.#blockSize)
-    const isDecode = start >= request.numTokens - 1
+    const isDecode = start >= request.numTokensPlanned - 1
     if (!this.#keepsSnapshots || isDecode || start >= lastBoundary) return end - start
     return Math.max(0, end - (end % this.#blockSize) - start)
   }

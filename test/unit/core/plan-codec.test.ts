@@ -58,7 +58,7 @@ describe("plans as plain data", () => {
     scheduler.updateFromOutput(first, resultOf(first))
     expect(writer.write(scheduler.schedule()).requests).toEqual([{
       isNew: false, requestId: "a", numComputedTokens: 40, numScheduledTokens: 1, numCachedTokens: 0,
-      promptLogprobs: null, draftTokenIds: [], samples: true, encodes: [],
+      promptLogprobs: null, numUnknownTokens: 0, draftTokenIds: [], samples: true, encodes: [],
       newTokenIds: [7], newBlockIds: [[]], numNullCells: [0],
     }])
   })
