@@ -18,7 +18,7 @@
  */
 import { assert } from "../base/assert.ts"
 import type { FinishReason, PrefillStats, RequestEvent } from "./engine-core-output.ts"
-import type { BlockHash, ExtraKey } from "./kv/block-hash.ts"
+import type { BlockHash, EncoderInput, ExtraKey } from "./kv/block-hash.ts"
 import type { PrefixHit } from "./kv/kv-manager.ts"
 import { PromptLogprobs } from "./prompt-logprobs.ts"
 import type { SamplingParams } from "./sampling-params.ts"
@@ -33,15 +33,6 @@ export type RequestStatus = "waiting" | "running" | "preempted" | "finished"
  *   remote_kv     its KV is being loaded from elsewhere
  */
 export type BlockedReason = "grammar" | "stale_output" | "remote_kv"
-
-/** A run of the prompt's positions whose embeddings an encoder computes, such as an image's. */
-export interface EncoderInput {
-  /** What it is of: equal keys mean equal embeddings. */
-  readonly key: string
-  /** Its first position in the prompt. */
-  readonly offset: number
-  readonly numTokens: number
-}
 
 export interface RequestInit {
   readonly requestId: string
@@ -62,6 +53,8 @@ export interface RequestInit {
   readonly waitsForHost?: boolean
   /** In order of position, apart from each other. */
   readonly encoderInputs?: readonly EncoderInput[]
+  /** Tokens of the encoder's output that its cross attention reads. */
+  readonly numEncoderTokens?: number
   /** One array for all requests of one prompt with equal keys, so that its blocks are named once. */
   readonly promptHashes?: BlockHash[]
   /** What it has to wait for before it is admitted; `Scheduler.unblock` says when it is there. */
@@ -84,6 +77,7 @@ export class Request {
   readonly extraHashKeys: readonly ExtraKey[]
   readonly adapter: string | null
   readonly waitsForHost: boolean
+  readonly numEncoderTokens: number
   readonly encoderInputs: readonly EncoderInput[]
   /** Prompt, then outputs; only grows. */
   readonly tokenIds: TokenList
@@ -138,6 +132,7 @@ export class Request {
     this.extraHashKeys = init.extraHashKeys ?? NO_KEYS
     this.adapter = init.adapter ?? null
     this.waitsForHost = init.waitsForHost ?? false
+    this.numEncoderTokens = init.numEncoderTokens ?? 0
     this.encoderInputs = init.encoderInputs ?? NO_INPUTS
     this.tokenIds = new TokenList(init.promptTokenIds)
     this.numPromptTokens = init.promptTokenIds.length

@@ -18,7 +18,7 @@
  * Source: the behaviour of vLLM V1's scheduler.
  */
 import { assert } from "../base/assert.ts"
-import { makeConstraints } from "./constraints/make-constraints.ts"
+import { makeConstraints, type StateBlocks } from "./constraints/make-constraints.ts"
 import type { StepConstraint } from "./constraints/step-constraint.ts"
 import type { DraftResult, EngineCoreOutput, FinishReason } from "./engine-core-output.ts"
 import type { BlockObserver } from "./kv/block-observer.ts"
@@ -55,7 +55,6 @@ export class Scheduler {
   readonly #clock: () => number
   readonly #residency: BlockResidency | null
   readonly #constraints: readonly StepConstraint[]
-  readonly #enablePrefixCaching: boolean
   readonly #promptLogprobs: PromptLogprobsCache
 
   readonly #requests = new Map<string, Request>()
@@ -78,11 +77,10 @@ export class Scheduler {
     this.config = config
     const observers = [...(deps.residency === undefined ? [] : [deps.residency]), ...(deps.observers ?? [])]
     this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark }, observers)
-    this.#constraints = makeConstraints(config, null)
-    this.#clock = deps.clock
+        this.#clock = deps.clock
     this.#residency = deps.residency ?? null
-    this.#enablePrefixCaching = kv.enablePrefixCaching
-    const maxBytes = kv.enablePrefixCaching ? config.promptLogprobsCacheBytes : 0
+    this.#constraints = makeConstraints(config, stateBlocksOf(kv, this.#kv.enablesPrefixCaching))
+    const maxBytes = this.#kv.enablesPrefixCaching ? config.promptLogprobsCacheBytes : 0
     this.#promptLogprobs = new PromptLogprobsCache({ blockSize: this.#kv.blockSize, maxBytes })
     this.#compare = comparisonByPriority(config.priorityAgeingSeconds)
     this.#waiting = new RequestQueue(config.policy, this.#compare)
@@ -140,6 +138,7 @@ export class Scheduler {
   schedule(maxPromptTokens = Infinity): SchedulePlan {
     assert(maxPromptTokens >= 1, () => `${maxPromptTokens} prompt tokens a step`)
     this.#step += 1
+    this.#kv.newStep()
     const numRequests = this.#running.length + this.#waiting.size
     const isDecoding = this.#running.some((request) => request.isCaughtUp)
     const isFrozen = this.#pause === "paused_all"
@@ -337,7 +336,7 @@ export class Scheduler {
     const keepsWatermark = this.#running.length > 0
     if (!this.#kv.admit(request, numNewTokens, { hit, fullSequenceMustFit, keepsWatermark })) return false
 
-    if (this.#enablePrefixCaching) {
+    if (this.#kv.enablesPrefixCaching) {
       const wasPreempted = request.numPreemptions > 0
       const numHits = hit.numSkippedTokens
       this.#counters.recordPrefixLookup({ numTokens: request.numTokens, numHits, wasPreempted })
@@ -355,6 +354,7 @@ export class Scheduler {
     const numDrafts = numComputedTokens + numScheduledTokens - request.numTokensPlanned
     const draftTokenIds = numDrafts > 0 ? request.draftTokenIds.slice(0, numDrafts) : NO_TOKENS
     request.clearDrafts()
+    const blockIdsByGroup = this.#kv.blockIdsByGroup(requestId)
     draft.add(request, {
       requestId,
       isNew,
@@ -366,8 +366,8 @@ export class Scheduler {
       promptLogprobs: request.promptLogprobs?.wantedFrom(numComputedTokens, numScheduledTokens) ?? null,
       numUnknownTokens: Math.max(0, request.numTokensPlanned - Math.max(tokenIds.length, numComputedTokens)),
       draftTokenIds,
-      blockIds: this.#kv.blockIds(requestId),
-      blockIdsByGroup: this.#kv.blockIdsByGroup(requestId),
+      blockIds: blockIdsByGroup[0] ?? NO_TOKENS,
+      blockIdsByGroup,
       samples: numDrafts >= 0,
       sampling,
       adapter: request.adapter,
@@ -520,4 +520,10 @@ export class Scheduler {
     }
     if (numRunning > 0) this.#running = this.#running.filter((request) => !request.isFinished)
   }
+}
+
+/** What the model's state, if it has one, demands of steps. */
+function stateBlocksOf({ groups }: KVCacheConfig, keepsSnapshots: boolean): StateBlocks | null {
+  const state = groups.find(({ spec }) => spec.kind === "state")
+  return state === undefined ? null : { blockSize: state.spec.blockSize, keepsSnapshots }
 }

@@ -14,5 +14,6 @@ export function kvGroups(config: ModelConfig, shape: KVCacheShape): KVCacheGroup
   }
   const window = windows.size === 1 ? config.windows[0] ?? 0 : 0
   const spec: KVCacheSpec = window > 0 ? { kind: "sliding_window", window, ...base } : { kind: "full", ...base }
-  return groupLayers(Array.from({ length: config.numLayers }, () => spec))
+  const tokenBytes = base.numKVHeads * (base.headDim + base.headDimV) * base.dtypeBytes
+  return groupLayers(Array.from({ length: config.numLayers }, () => spec), (spec) => spec.blockSize * tokenBytes)
 }

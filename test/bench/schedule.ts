@@ -31,7 +31,7 @@ const WORKLOADS: readonly Workload[] = [
 
 function makeScheduler({ numRequests, promptTokens, config = {} }: Workload): Scheduler {
   const scheduler = makeSchedulerConfig({ maxNumSeqs: 256, maxNumBatchedTokens: 2048, maxModelLen: 8192, ...config })
-  const groups = [{ spec: SPEC, layers: [0] }]
+  const groups = [{ spec: SPEC, layers: [0], pageBytes: 64 }]
   const kv = { numBlocks: 100_000, groups, enablePrefixCaching: true }
   const made = new Scheduler(scheduler, kv, { clock: () => 0 })
   for (let r = 0; r < numRequests; r++) {

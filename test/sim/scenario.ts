@@ -1,6 +1,6 @@
 /** Draws one random scenario: a KV cache, a scheduler configuration, and how rough the weather is. */
 import type { Prng } from "../../src/base/prng.ts"
-import type { KVCacheGroup, KVCacheSpec } from "../../src/core/kv/kv-spec.ts"
+import { groupLayers, type KVCacheGroup, type KVCacheSpec } from "../../src/core/kv/kv-spec.ts"
 import { maxBlocksPerRequest } from "../../src/core/kv/sizing.ts"
 import type { SchedulerConfig } from "../../src/core/scheduler-config.ts"
 import type { LayerWindows } from "./fake-model.ts"
@@ -95,10 +95,11 @@ function drawAttention(prng: Prng, blockSize: number): Attention {
   const sliding: KVCacheSpec = { kind: "sliding_window", window, ...shape }
   const kind = prng.pick(["full", "sliding", "hybrid"] as const)
   if (kind === "hybrid") {
-    const groups = [{ spec: full, layers: [0] }, { spec: sliding, layers: [1] }]
+    const groups = groupLayers([full, sliding], ({ blockSize }) => 8 * blockSize)
     return { groups, windows: [Infinity, window], groupOf: [0, 1], memoryOf: [0, 0] }
   }
   const reach = kind === "full" ? Infinity : window
-  const groups = [{ spec: kind === "full" ? full : sliding, layers: [0, 1] }]
+  const spec = kind === "full" ? full : sliding
+  const groups = groupLayers([spec, spec], ({ blockSize }) => 8 * blockSize)
   return { groups, windows: [reach, reach], groupOf: [0, 0], memoryOf: [0, 1] }
 }

@@ -27,8 +27,9 @@ export function specOf(blockSize: number, window: number | null): KVCacheSpec {
 
 export function kvConfigOf(options: KVOptions) {
   const { numBlocks = 1000, blockSize = 16, window = null, hybridWindow = null } = options
-  const groups = [{ spec: specOf(blockSize, window), layers: [0] }]
-  if (hybridWindow !== null) groups.push({ spec: specOf(blockSize, hybridWindow), layers: [1] })
+  const groups = [{ spec: specOf(blockSize, window), layers: [0], pageBytes: 4 * blockSize }]
+  const pageBytes = 4 * blockSize
+  if (hybridWindow !== null) groups.push({ spec: specOf(blockSize, hybridWindow), layers: [1], pageBytes })
   return { numBlocks, groups, enablePrefixCaching: options.enablePrefixCaching ?? true }
 }
 
