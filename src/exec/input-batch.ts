@@ -18,6 +18,7 @@ export interface BatchLimits {
   readonly maxSampleRows: number
 }
 
+const UNKNOWN = 0
 /** Of a token whose KV is there already: nothing is stored. */
 const NO_SLOT = -1
 
@@ -116,11 +117,14 @@ export class InputBatch {
   #fillTokens(request: ScheduledRequest, at: number): void {
     const [tokenIds, positions] = [this.#tokenIds.data, this.#positions.data]
     const known = request.tokenIds.length
+    const drafts = known + request.numUnknownTokens
     for (let i = 0; i < request.numScheduledTokens; i++) {
       const position = request.numComputedTokens + i
-      const token = position < known ? request.tokenIds.at(position) : request.draftTokenIds[position - known]
+      const token = position < known
+        ? request.tokenIds.at(position)
+        : position < drafts ? UNKNOWN : request.draftTokenIds[position - drafts]
       assert(token !== undefined, () => `request ${request.requestId} has no token at ${position}`)
-      // A placeholder for a draft is never accepted: any id will do.
+      // The device puts in an unknown one, and a placeholder for a draft is never accepted.
       tokenIds[at + i] = Math.max(0, token)
       positions[at + i] = position
     }

@@ -48,9 +48,9 @@ export class KVMemory {
     this.#pools ??= Array.from({ length: this.#numPools }, () => (
       { key: this.#device.alloc(bytes), value: this.#device.alloc(bytes) }))
     const layers: KVLayer[] = []
-    for (const [group, { layers: members }] of this.#groups.entries()) {
+    for (const [group, { layers: members, spec }] of this.#groups.entries()) {
       for (const [i, layer] of members.entries())
-        layers[layer] = { group, ...this.#pools[i]!, dtype: this.shape.dtype, blockSize: this.shape.blockSize, numBlocks }
+        layers[layer] = { group, ...this.#pools[i]!, dtype: this.shape.dtype, blockSize: spec.blockSize, numBlocks }
     }
     return layers
   }
@@ -91,8 +91,6 @@ export class KVMemory {
 
   /** Bytes of the keys, or of the values, of one layer. */
   #poolBytes(numBlocks: number): number {
-    const { blockSize, dtype } = this.shape
-    return Math.max(0, ...this.#groups.map(({ spec: { numKVHeads: numKvHeads, headDim } }) =>
-      this.#device.library.kvCacheBytes({ numKvHeads, headDim, blockSize, numBlocks, dtype })))
+    return (numBlocks * (this.#groups[0]?.pageBytes ?? 0)) / 2
   }
 }

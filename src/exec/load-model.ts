@@ -6,6 +6,7 @@ import type { NativeStream } from "../../ffi/stream.ts"
 import { assert } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
+import { dependsOnTokens, type SamplingParams } from "../core/sampling-params.ts"
 import type { SchedulePlan, StepResult } from "../core/schedule-plan.ts"
 import { PROMPT_LOGPROBS_CACHE_BYTES } from "../core/scheduler-config.ts"
 import type { TokenMasks } from "../core/token-masks.ts"
@@ -38,6 +39,10 @@ export interface LoadedModel {
   readonly stream: NativeStream
   /** Bytes held now: those of weights and scratch do not change while the model is awake. */
   memory(): ReturnType<NativeStream["memory"]>
+  /** Steps that may be on their way at once. */
+  readonly depth: number
+  /** Whether the tokens of a request have to be known before its next step can be sampled. */
+  waitsForHost(sampling: SamplingParams): boolean
   /** Errors: those of `ModelRunner`. Requires: awake, or an empty plan. */
   submit(plan: SchedulePlan): RunningStep
   /** `promptLogits` receives the logits of prompts whose log-probabilities the plan asks for. Errors: as `submit`. */
@@ -81,7 +86,7 @@ function load(
   const { traits } = first
   try {
     const shape = kvShape(engine, library)
-    const groups = kvGroups(traits, shape)
+    const groups = kvGroups(traits, shape, library)
     const kv = new KVMemory(new Device(library, stream), groups, shape)
     const plan = planModel(engine, first, stream, { groups, shape, bytesPerBlock: kv.bytesPerBlock })
     onPlan(plan)
@@ -106,6 +111,7 @@ class WakefulModel implements LoadedModel {
   readonly plan: MemoryPlan
   readonly cost: ModelCost
   readonly stream: NativeStream
+  readonly depth: number
   readonly logitsProcessors: readonly string[]
   readonly warnings: readonly string[]
   readonly #engine: EngineConfig
@@ -124,6 +130,7 @@ class WakefulModel implements LoadedModel {
     this.groups = about.groups
     this.plan = about.plan
     this.stream = about.stream
+    this.depth = about.stream.library.traits().isAsync ? 2 : 1
     this.logitsProcessors = about.logitsProcessors
     this.warnings = about.warnings
     this.#engine = engine
@@ -132,6 +139,10 @@ class WakefulModel implements LoadedModel {
     this.#processors = processors
     this.#parts = this.#make(model)
     this.cost = this.#parts.cost
+  }
+
+  waitsForHost(sampling: SamplingParams): boolean {
+    return this.#processors.length > 0 || dependsOnTokens(sampling)
   }
 
   memory(): ReturnType<NativeStream["memory"]> {

@@ -4,6 +4,7 @@ import { returnsLogits, type LogprobsMode } from "../core/logprobs-mode.ts"
 import type { BuiltModel } from "../model/model-builder.ts"
 import type { Device } from "../tensor/device.ts"
 import type { Program } from "../tensor/program.ts"
+import { CarriedTokens } from "./carried-tokens.ts"
 import type { InputBatch } from "./input-batch.ts"
 import { FiniteRows, type FiniteCheck } from "./finite-rows.ts"
 import type { LogitsProcessor } from "./logits-processors/interface.ts"
@@ -43,6 +44,7 @@ export class ModelRunner {
   readonly #finite: FiniteRows
   readonly #logprobsOp: LogprobsOp
   readonly #sampler: Sampler
+  readonly #carried: CarriedTokens
   readonly #promptLogprobsOp: LogprobsOp
   readonly #promptLogprobs: PromptLogprobsReader
 
@@ -65,6 +67,7 @@ export class ModelRunner {
     this.#sampler = new Sampler(device, logits, this.#logprobsOp, {
       maxSamples, maxSampleRows, maxModelLen, logprobsMode: mode, logitsProcessors, runHead,
     })
+    this.#carried = new CarriedTokens(device, batch, this.#sampler.drawn)
     this.#promptLogprobsOp = new LogprobsOp(device, { ...op, maxRows: maxSamples })
     this.#promptLogprobs = new PromptLogprobsReader(device, batch, logits, { op: this.#promptLogprobsOp, runHead })
   }
@@ -78,6 +81,7 @@ export class ModelRunner {
     // Decode steps (one token a request) come again and again with the same counts: those are worth a recording.
     const isDecode = plan.totalNumScheduledTokens === requests.length
     this.#batch.fill(requests, isDecode ? this.#padded(requests.length, this.#batch.limits.maxRequests) : 0)
+    this.#carried.carry(requests, this.#batch)
     const { numTokens, numRequests } = this.#batch
     const rows: SampleRow[] = []
     requests.forEach((request, r) => {
@@ -96,7 +100,10 @@ export class ModelRunner {
   /** Gives the output head and the sampler to the device. To be called once for each step, in their order. */
   sample(step: RunningStep, masks: TokenMasks | null = null, promptLogits: PromptLogitsListener | null = null): void {
     const { requests } = step.plan
-    if (step.rows.length > 0) step.sampled = this.#sampler.sample(step.rows, masks)
+    if (step.rows.length > 0) {
+      step.sampled = this.#sampler.sample(step.rows, masks)
+      this.#carried.remember(step.rows)
+    }
     if (step.finite === null || !requests.some(({ promptLogprobs }) => promptLogprobs !== null)) return
     this.#findFailures(step)
     this.#promptLogprobs.read(requests, step.result, promptLogits)

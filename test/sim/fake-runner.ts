@@ -9,6 +9,8 @@ interface Row {
   blockIds: number[][]
   /** The position that the next step must begin at. */
   nextPosition: number
+  /** Position -> the token that was sampled for it: what a device knows before the scheduler. */
+  readonly sampled: Map<number, number>
 }
 
 /** The model's two layers and where their KV goes: layer l lives in group `groupOf[l]`, in memory `memoryOf[l]`. */
@@ -58,7 +60,7 @@ export class FakeRunner {
       const row = this.#updateRow(request)
       this.#checkWrites(request, writers)
       const judged: TokenLogprobs[] = []
-      const sampled = this.#forward(request, judged)
+      const sampled = this.#forward(request, row, judged)
       row.nextPosition = request.numComputedTokens + request.numScheduledTokens
       if (sampled === null) {
         ;(result.failures ??= new Map()).set(request.requestId, NOT_FINITE)
@@ -77,7 +79,8 @@ export class FakeRunner {
     const before = this.#rows.get(requestId)
     assert(isNew === (before === undefined), () => `${requestId}: isNew=${isNew}, but row=${before !== undefined}`)
     assert(request.blockIds === blockIdsByGroup[0], () => `${requestId}: blockIds is not the first group's table`)
-    const row = { blockIds: blockIdsByGroup.map((ids) => ids.slice()), nextPosition: numComputedTokens }
+    const blockIds = blockIdsByGroup.map((ids) => ids.slice())
+    const row: Row = { blockIds, nextPosition: numComputedTokens, sampled: before?.sampled ?? new Map() }
     this.#rows.set(requestId, row)
     if (before === undefined) return row
     assert(before.nextPosition === numComputedTokens, () => `${requestId}: at ${numComputedTokens}, not in sequence`)
@@ -108,17 +111,21 @@ export class FakeRunner {
    * Computes the scheduled positions; returns the tokens that follow, as far as the drafts were right, or null: a value
    * is spoiled. Appends to `judged` what the plan asks to know of prompt tokens.
    */
-  #forward(request: ScheduledRequest, judged: TokenLogprobs[]): number[] | null {
+  #forward(request: ScheduledRequest, row: Row, judged: TokenLogprobs[]): number[] | null {
     const { tokenIds, draftTokenIds, numComputedTokens, numScheduledTokens, promptLogprobs } = request
     const { windows, saltOf } = this.#config
     const salt = saltOf(request.requestId)
     const end = numComputedTokens + numScheduledTokens
+    /** The last token that is not a draft. */
+    const last = request.samples ? end - draftTokenIds.length - 1 : Infinity
+    const firstUnknown = end - draftTokenIds.length - request.numUnknownTokens
     const sampled: number[] = []
     let isAccepting = true
     const isSpoiling = this.#config.spoils(request.requestId)
     let isSpoiled = isSpoiling
     for (let p = numComputedTokens; p < end; p++) {
-      const tokenId = p < tokenIds.length ? tokenIds.at(p) : draftTokenIds[p - tokenIds.length]
+      const known = p < firstUnknown ? tokenIds.at(p) : row.sampled.get(p)
+      const tokenId = p > last ? draftTokenIds[p - last - 1] : known
       assert(tokenId !== undefined, () => `${request.requestId}: no token at ${p}`)
       this.#write(request, 0, p, isSpoiling ? SPOILED : mix(tokenId, p, salt))
       this.#write(request, 1, p, this.#attend(request, 0, p, windows[0]))
@@ -127,10 +134,11 @@ export class FakeRunner {
         const output = this.#attend(request, 1, p, windows[1])
         judged.push(judge(output, tokenIds.at(p + 1) as number, request.sampling.promptLogprobs ?? 0))
       }
-      if (p < tokenIds.length - 1 || !isAccepting) continue
+      if (p < last || !isAccepting) continue
       const next = toToken(this.#attend(request, 1, p, windows[1]))
       sampled.push(next)
-      isAccepting = draftTokenIds[p + 1 - tokenIds.length] === next
+      row.sampled.set(p + 1, next)
+      isAccepting = draftTokenIds[p - last] === next
     }
     return isSpoiled ? null : sampled
   }

@@ -1,6 +1,6 @@
 /** Draws one random scenario: a KV cache, a scheduler configuration, and how rough the weather is. */
 import type { Prng } from "../../src/base/prng.ts"
-import type { KVCacheGroup, KVCacheSpec } from "../../src/core/kv/kv-spec.ts"
+import { groupLayers, type KVCacheGroup, type KVCacheSpec } from "../../src/core/kv/kv-spec.ts"
 import { maxBlocksPerRequest } from "../../src/core/kv/sizing.ts"
 import type { SchedulerConfig } from "../../src/core/scheduler-config.ts"
 import type { LayerWindows } from "./fake-model.ts"
@@ -30,6 +30,10 @@ export interface Scenario {
   readonly judgeRate: number
   /** Chance that what a step computes for a request is not finite; once for each request at most. */
   readonly spoilRate: number
+  /** Chance that a request is blocked when it arrives. */
+  readonly blockRate: number
+  /** The runner gets every plan as a message. */
+  readonly sendsPlans: boolean
 }
 
 /** `later` draws what was added later, so that what a seed gave before stays as it was. */
@@ -53,6 +57,8 @@ export function drawScenario(prng: Prng, later: Prng): Scenario {
       policy: prng.pick(["fcfs", "priority", "priority"]),
       priorityAgeingSeconds: later.pick([0, 0, 1, 3, 20]),
       enableChunkedPrefill,
+      maxNumEncoderInputTokens: 0,
+      maxLoras: 0,
       longPrefillTokenThreshold: prng.chance(0.3) ? prng.int(1, maxModelLen) : 0,
       longPrefillTokenThresholdAdaptive: prng.chance(0.3),
       schedulerReserveFullIsl: prng.chance(0.4),
@@ -74,6 +80,8 @@ export function drawScenario(prng: Prng, later: Prng): Scenario {
     numSalts: prng.pick([1, 1, 3]),
     judgeRate: prng.pick([0, 0.2, 0.7]),
     spoilRate: later.pick([0, 0, 0.02, 0.1]),
+    sendsPlans: later.chance(0.3),
+    blockRate: later.pick([0, 0, 0.1, 0.5]),
   }
 }
 
@@ -87,10 +95,11 @@ function drawAttention(prng: Prng, blockSize: number): Attention {
   const sliding: KVCacheSpec = { kind: "sliding_window", window, ...shape }
   const kind = prng.pick(["full", "sliding", "hybrid"] as const)
   if (kind === "hybrid") {
-    const groups = [{ spec: full, layers: [0] }, { spec: sliding, layers: [1] }]
+    const groups = groupLayers([full, sliding], ({ blockSize }) => 8 * blockSize)
     return { groups, windows: [Infinity, window], groupOf: [0, 1], memoryOf: [0, 0] }
   }
   const reach = kind === "full" ? Infinity : window
-  const groups = [{ spec: kind === "full" ? full : sliding, layers: [0, 1] }]
+  const spec = kind === "full" ? full : sliding
+  const groups = groupLayers([spec, spec], ({ blockSize }) => 8 * blockSize)
   return { groups, windows: [reach, reach], groupOf: [0, 0], memoryOf: [0, 1] }
 }

@@ -10,7 +10,6 @@ function makeCache(blockBytes: number) {
   const touched: [pool: number, offset: number, bytes: number][] = []
   let pools = 0
   const device = {
-    library: { kvCacheBytes: ({ numBlocks }: { numBlocks: number }) => numBlocks * blockBytes },
     alloc: () => pools++ * 2 ** 40,
     stream: {
       touch: (address: number, bytes: number) =>
@@ -19,7 +18,7 @@ function makeCache(blockBytes: number) {
     dispose: () => (pools = 0),
   } as unknown as Device
   const spec = { kind: "full" as const, blockSize: 16, numKVHeads: 1, headDim: 64, headDimV: 64, dtypeBytes: 2 }
-  const groups: KVCacheGroup[] = [{ spec, layers: [0, 1] }]
+  const groups: KVCacheGroup[] = [{ spec, layers: [0, 1], pageBytes: 2 * blockBytes }]
   return { cache: new KVMemory(device, groups, { blockSize: 16, dtype: "BF16" }), touched }
 }
 

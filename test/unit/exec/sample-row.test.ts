@@ -7,7 +7,7 @@ function rowsOf(draftTokenIds: number[], lastRow: number): SampleRow[] {
   const tokenIds = new TokenList([1, 2, 3])
   tokenIds.push(4)
   const rows: SampleRow[] = []
-  pushSampleRows(rows, { tokenIds, draftTokenIds } as unknown as ScheduledRequest, lastRow)
+  pushSampleRows(rows, { tokenIds, draftTokenIds, numUnknownTokens: 0 } as unknown as ScheduledRequest, lastRow)
   return rows
 }
 
@@ -20,6 +20,7 @@ test("a request without drafts has one row, after its last token", () => {
 test("with drafts a row follows each of them, with the prefix it is drawn from", () => {
   const rows = rowsOf([8, 9], 7)
   expect(rows.map(({ row }) => row)).toEqual([5, 6, 7])
+  expect(rows.map(({ numTokens }) => numTokens)).toEqual([4, 5, 6])
   expect(rows.map(({ tokenIds }) => [...tokenIds])).toEqual([[1, 2, 3, 4], [1, 2, 3, 4, 8], [1, 2, 3, 4, 8, 9]])
   const last = rows[2]!.tokenIds
   expect([last.length, last.at(3), last.at(4), last.at(5), last.at(6)]).toEqual([6, 4, 8, 9, undefined])
