@@ -156,8 +156,8 @@ export class Request {
 
   /**
    * Where the next step may end: tokens that steps in flight bring can be computed before they are known here, unless
-   * something has to be done with them first, or they are the last. Behind drafts in flight there is nothing to compute,
-   * as they count as computed.
+   * something has to be done with them first, or they are the last. (Drafts in flight count as computed, so that behind
+   * them there is nothing to compute.)
    */
   get plannableEnd(): number {
     if (this.numPlaceholders === 0) return this.tokenIds.length + this.draftTokenIds.length

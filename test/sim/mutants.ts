@@ -192,16 +192,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
   },
   {
-    name: "a larger block is known by its first name",
-    file: "kv/group-tables.ts",
-    find: "(_, i) => (i + 1) % per === 0",
-    replace: "(_, i) => i % per === 0",
-  },
-  {
-    name: "a hit ends where not all groups have a boundary",
+    name: "a window inside a prefix is measured in names instead of blocks",
     file: "kv/kv-manager.ts",
-    find: "alignment: this.#alignment / blockSize",
-    replace: "alignment: 1",
+    find: "numSkippedTokens(position) / group.blockSize",
+    replace: "numSkippedTokens(position) / this.blockSize",
   },
   {
     name: "an aborted request keeps its blocks",
