@@ -192,12 +192,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
   },
   {
-    name: "a window inside a prefix is measured in names instead of blocks",
-    file: "kv/kv-manager.ts",
-    find: "numSkippedTokens(position) / group.blockSize",
-    replace: "numSkippedTokens(position) / this.blockSize",
-  },
-  {
     name: "an aborted request keeps its blocks",
     file: "scheduler.ts",
     find: "request.finish(reason)\n      this.#release(request)",
