@@ -103,7 +103,6 @@ export class Request {
   numInFlightTokens = 0
   /** Output tokens that steps in flight bring: one each that samples. Drafts that turn out right come on top. */
   numPlaceholders = 0
-  #hasDraftInFlight = false
   /** Tokens in flight that were planned before the last preemption: their results must not move `numComputedTokens`. */
   numStaleTokens = 0
   /** What becomes of stale results: dropped, or (default) delivered like any other. */
@@ -157,12 +156,13 @@ export class Request {
 
   /**
    * Where the next step may end: tokens that steps in flight bring can be computed before they are known here, unless
-   * something has to be done with them first, or they are the last.
+   * something has to be done with them first, or they are the last. (Drafts in flight count as computed, so that behind
+   * them there is nothing to compute.)
    */
   get plannableEnd(): number {
     if (this.numPlaceholders === 0) return this.tokenIds.length + this.draftTokenIds.length
     const isEnding = this.numOutputTokens + this.numPlaceholders >= this.sampling.maxTokens
-    return this.waitsForHost || this.#hasDraftInFlight || isEnding ? this.tokenIds.length : this.numTokensPlanned
+    return this.waitsForHost || isEnding ? this.tokenIds.length : this.numTokensPlanned
   }
 
   /** The first position whose output somebody needs: the last token's, or one that a prompt token is judged by. */
@@ -200,7 +200,6 @@ export class Request {
   settle(numRejected: number): void {
     this.numPlaceholders -= 1
     this.numComputedTokens -= numRejected
-    this.#hasDraftInFlight = false
   }
 
   clearDrafts(): void {
@@ -225,11 +224,10 @@ export class Request {
   }
 
   /** A step is planned: its tokens count as computed from now on. */
-  advance(step: { numScheduledTokens: number; draftTokenIds: readonly number[]; samples: boolean }): void {
+  advance(step: { numScheduledTokens: number; samples: boolean }): void {
     this.numComputedTokens += step.numScheduledTokens
     this.numInFlightTokens += step.numScheduledTokens
     this.isPrefillChunk = !step.samples
-    this.#hasDraftInFlight = step.draftTokenIds.length > 0
     if (step.samples) this.numPlaceholders += 1
     this.#encodedEnd = this.numComputedTokens
   }

@@ -140,14 +140,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "who waits for the host is planned ahead",
     file: "request.ts",
-    find: "return this.waitsForHost || this.#hasDraftInFlight",
-    replace: "return this.#hasDraftInFlight",
-  },
-  {
-    name: "a step is planned behind a draft that is not verified",
-    file: "request.ts",
-    find: "return this.waitsForHost || this.#hasDraftInFlight",
-    replace: "return this.waitsForHost",
+    find: "return this.waitsForHost || isEnding",
+    replace: "return isEnding",
   },
   {
     name: "tokens that a preemption gave up are waited for",
@@ -166,6 +160,36 @@ export const MUTANTS: readonly Mutant[] = [
     file: "request.ts",
     find: "this.#blockedReasons.filter((other) => other !== reason)",
     replace: "[]",
+  },
+  {
+    name: "a state's last block is given back before it is read",
+    file: "kv/state-snapshots.ts",
+    find: "Math.max(0, numComputedTokens - 1)",
+    replace: "numComputedTokens",
+  },
+  {
+    name: "a state is found in the step that computes it",
+    file: "kv/group-tables.ts",
+    find: "if (this.policy.holdsState) this.#fresh.add(blockId)",
+    replace: "",
+  },
+  {
+    name: "a step ends past a boundary where the state is to be kept",
+    file: "constraints/state-alignment.ts",
+    find: "end - (end % this.#blockSize) - start",
+    replace: "end - start",
+  },
+  {
+    name: "a state is asked for drafts",
+    file: "constraints/state-alignment.ts",
+    find: "Math.min(start + numTokens, request.numTokensPlanned)",
+    replace: "start + numTokens",
+  },
+  {
+    name: "outputs inside a prefix are computed from the state at its end",
+    file: "kv/kv-manager.ts",
+    find: "if (group.policy.holdsState) return false",
+    replace: "",
   },
   {
     name: "an aborted request keeps its blocks",

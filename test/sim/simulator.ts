@@ -36,6 +36,8 @@ interface Client {
   isAborted: boolean
   wasAdmitted: boolean
   wasSpoiled: boolean
+  /** What it has been waiting for since it arrived. */
+  readonly blockedBy: Set<BlockedReason>
 }
 
 /** What a run went through; a smoke test of the simulator itself asserts that it goes through everything. */
@@ -63,6 +65,8 @@ export interface Coverage {
   /** Tokens that were computed before the scheduler knew them. */
   plannedAhead: number
   unblocked: number
+  /** Tokens that were computed from a state that was found in the cache. */
+  stateHits: number
 }
 
 export function emptyCoverage(): Coverage {
@@ -85,6 +89,7 @@ export function emptyCoverage(): Coverage {
     harmed: 0,
     plannedAhead: 0,
     unblocked: 0,
+    stateHits: 0,
   }
 }
 
@@ -150,13 +155,14 @@ class Simulation {
     this.#spoiling = random.spoiling
     this.#blocking = random.blocking
     this.#coverage = coverage
-    const { numBlocks, groups, enablePrefixCaching, windows, groupOf, memoryOf } = scenario
-    const blockSize = groups[0]?.spec.blockSize ?? 0
+    const { numBlocks, groups, enablePrefixCaching, windows, groupOf, memoryOf, stateGroup } = scenario
+    const blockSizes = groups.map(({ spec }) => spec.blockSize)
     const kv = { numBlocks, groups, enablePrefixCaching }
     this.#scheduler = new core.Scheduler(scenario.scheduler, kv, { clock: () => this.#now })
     const saltOf = (id: string) => saltValue(this.#client(id).request.cacheSalt)
     const spoils = (id: string) => this.#spoils(this.#client(id))
-    this.#runner = new FakeRunner({ windows, groupOf, memoryOf, numBlocks, blockSize, saltOf, spoils })
+    const memory = { groupOf, memoryOf, stateGroup, numBlocks, blockSizes }
+    this.#runner = new FakeRunner({ windows, ...memory, saltOf, spoils })
   }
 
   run(): void {
@@ -234,9 +240,10 @@ class Simulation {
   }
 
   /** One of the reasons from outside is gone; what is in flight brings the others. */
-  #unblock({ request }: Client): void {
-    const reason = request.blockedReasons.find((reason) => reason !== "stale_output")
+  #unblock({ request, blockedBy }: Client): void {
+    const [reason] = blockedBy
     if (reason === undefined) return
+    blockedBy.delete(reason)
     this.#scheduler.unblock(request.requestId, reason)
     this.#coverage.unblocked += 1
   }
@@ -267,7 +274,9 @@ class Simulation {
     const { request, expected, received } = client
     assert(this.#live.has(client), () => `${output.requestId}: output after its end`)
     received.push(...output.newTokenIds)
-    if (output.prefillStats !== null) this.#coverage.cachedTokens += output.prefillStats.numCachedTokens
+    const numCached = output.prefillStats?.numCachedTokens ?? 0
+    this.#coverage.cachedTokens += numCached
+    if (this.#scenario.stateGroup !== null) this.#coverage.stateHits += numCached
     if (output.promptLogprobs !== null) this.#receivePromptLogprobs(client, output)
     assert(received.length <= expected.length, () => `${output.requestId}: too many tokens`)
     for (const [i, id] of received.entries()) {
@@ -333,6 +342,7 @@ class Simulation {
     const alone = runAlone(init, this.#scenario)
     const client = {
       request, ...alone, promptLogprobs: null, received: [], isAborted: false, wasAdmitted: false, wasSpoiled: false,
+      blockedBy: new Set(init.blockedBy),
     }
     this.#clients.set(init.requestId, client)
     this.#live.add(client)
@@ -393,9 +403,10 @@ class Simulation {
   /** Nothing is computed for a request that is blocked or must wait, nor after the last token that it can have. */
   #checkAhead(scheduled: ScheduledRequest, end: number): void {
     const { requestId, numUnknownTokens, draftTokenIds, numPromptTokens, sampling } = scheduled
-    const { request } = this.#client(requestId)
+    const { request, blockedBy } = this.#client(requestId)
     this.#coverage.plannedAhead += numUnknownTokens
-    assert(!request.isBlocked, () => `${requestId} is blocked by ${request.blockedReasons}`)
+    const isBlocked = request.isBlocked || blockedBy.size > 0
+    assert(!isBlocked, () => `${requestId} is blocked by ${[...blockedBy, ...request.blockedReasons]}`)
     assert(numUnknownTokens === 0 || !request.waitsForHost, () => `${requestId} does not wait for the host`)
     const last = numPromptTokens + sampling.maxTokens - 1
     assert(end - draftTokenIds.length <= last, () => `${requestId}: scheduled up to ${end}, the last token is ${last}`)
@@ -484,7 +495,7 @@ function runAlone(
   init: RequestInit,
   scenario: Scenario,
 ): Pick<Client, "expected" | "expectedReason" | "expectedPromptLogprobs"> {
-  const model = new FakeModel(scenario.windows, init.cacheSalt ?? null)
+  const model = new FakeModel(scenario.windows, scenario.stateGroup !== null, init.cacheSalt ?? null)
   const { sampling, promptTokenIds } = init
   const outputs = promptTokenIds.map((id) => model.output(id))
   const numTop = sampling.promptLogprobs

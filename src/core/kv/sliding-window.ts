@@ -23,8 +23,8 @@ export function slidingWindowPolicy(spec: SlidingWindowSpec): AttentionPolicy {
     numSkippedTokens: (numComputedTokens) => Math.max(0, numComputedTokens - window + 1),
 
     /**
-     * Looks from the right for a run of `numTailBlocks` cached blocks that ends where a hit may; what lies after the run
-     * is cut off. A shorter run counts only at the very start, where there is nothing before it to read.
+     * Looks from the right for a run of `numTailBlocks` cached blocks that ends where a hit may; what lies after the
+     * run is cut off. A shorter run counts only at the very start, where there is nothing before it to read.
      */
     findLongestHit(hashes, { maxBlocks, alignment }, lookup) {
       const most = Math.min(hashes.length, maxBlocks)
