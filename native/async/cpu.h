@@ -1,5 +1,5 @@
-// The CPU library, loaded from beside this one. Its streams, weights and graphs have the same type names as ours and are
-// never looked into.
+// The CPU library, loaded from beside this one. Its streams, weights and graphs have the same type names as ours and
+// are never looked into.
 #pragma once
 #include "../common/status.h"
 

@@ -38,7 +38,8 @@ bz_status bz_mem_alloc(bz_stream *stream, const bz_mem_alloc_args *args, void **
   const auto words = static_cast<unsigned long long>(args->bytes);
   BZ_REQUIRE(args->bytes <= uint64_t{1} << 46, BZ_ENOMEM, "no memory for %llu bytes", words);
   const uint64_t mapped = (args->bytes / bz::PAGE + 1) * bz::PAGE;
-  void *data = mmap(nullptr, mapped + bz::PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  constexpr int FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void *data = mmap(nullptr, mapped + bz::PAGE, PROT_READ | PROT_WRITE, FLAGS, -1, 0);
   BZ_REQUIRE(data != MAP_FAILED, BZ_ENOMEM, "no memory for %llu bytes", words);
   mprotect(static_cast<char *>(data) + mapped, bz::PAGE, PROT_NONE);
   stream->memory.emplace(reinterpret_cast<uint64_t>(data), bz::Allocation{args->kind, args->bytes, mapped});

@@ -30,8 +30,8 @@ static bz_status check_shape(const char *op, const char *field, const bz_matrix 
 }
 
 bz_status check_matrix(const char *op, const char *field, const bz_matrix &m, uint64_t rows, uint64_t cols) {
-  REQUIRE(m.dtype == BZ_F32 || takes_activation(m.dtype), "%s: %s.dtype is %s, which this library does not compute in", op, field,
-          dtype_name(m.dtype));
+  REQUIRE(m.dtype == BZ_F32 || takes_activation(m.dtype),
+          "%s: %s.dtype is %s, which this library does not compute in", op, field, dtype_name(m.dtype));
   return check_shape(op, field, m, rows, cols);
 }
 

@@ -10,7 +10,8 @@ static std::atomic<uint64_t> next_id{1};
 StreamBase::StreamBase() : id(next_id++) {}
 
 bz_status StreamBase::require_running(const char *what) const {
-  BZ_REQUIRE(mode == Mode::run, BZ_EINVAL, "%s: the stream is %s", what, mode == Mode::record ? "recording" : "planning");
+  BZ_REQUIRE(mode == Mode::run, BZ_EINVAL, "%s: the stream is %s", what,
+             mode == Mode::record ? "recording" : "planning");
   return BZ_OK;
 }
 

@@ -10,7 +10,7 @@
 //   }
 //
 // submit() runs the op at once, or, while recording, keeps a copy of args, or, while planning, looks at its scratch
-// memory alone. What args point at is read when the op runs, so checks of data (ids, slots) belong in the team function.
+// memory alone. What args point at is read when the op runs: checks of data (ids, slots) belong in the team function.
 #pragma once
 #include <cstring>
 #include <type_traits>

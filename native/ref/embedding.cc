@@ -13,7 +13,8 @@ static bz_status embedding(const bz_embedding_args &a) {
     if (a.row_status != nullptr) a.row_status[t] = is_there ? BZ_OK : BZ_EINVAL;
     else BZ_REQUIRE(is_there, BZ_EINVAL, "embedding: ids[%u] is %d, must be in [0, %u)", t, id, w.n);
     std::vector<float> y(w.c);
-    for (uint32_t c = 0; c < w.c && is_there; c++) y[c] = a.scale * w.values[uint64_t{w.c} * static_cast<uint32_t>(id) + c];
+    const float *row = w.values.data() + (is_there ? uint64_t{w.c} * static_cast<uint32_t>(id) : 0);
+    for (uint32_t c = 0; c < w.c && is_there; c++) y[c] = a.scale * row[c];
     write_row(a.y, t, y);
   }
   return BZ_OK;

@@ -16,7 +16,8 @@ static bz_status run(const bz_rms_norm_args &a) {
     double sum = 0;
     for (uint32_t i = 0; i < c; i++) sum += static_cast<double>(h[i]) * h[i];
     const double scale = 1 / std::sqrt(sum / c + a.eps);
-    for (uint32_t i = 0; i < c; i++) h[i] = static_cast<float>(h[i] * scale * (static_cast<double>(a.w_offset) + a.w[i]));
+    for (uint32_t i = 0; i < c; i++)
+      h[i] = static_cast<float>(h[i] * scale * (static_cast<double>(a.w_offset) + a.w[i]));
     bz::write_row(a.y, t, h);
   }
   return BZ_OK;

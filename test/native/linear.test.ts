@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test"
 import { LINEAR_ACCUMULATE, LINEAR_FINE, type Compute } from "../../ffi/abi.ts"
-import type { KernelLibrary, NativeWeight } from "../../ffi/library.ts"
+import type { KernelLibrary } from "../../ffi/library.ts"
+import type { NativeWeight } from "../../ffi/weight.ts"
 import { Prng } from "../../src/base/prng.ts"
 import { BLOCKS, randomRows, WEIGHT_DTYPES, type WeightDType } from "./blocks.ts"
-import { compare, cpu, hasLibraries, isas, nmse, normals, place, reference, type Place } from "./harness.ts"
+import { compare, cpu, hasLibraries, isas, matrix, nmse, normals, place, reference, type Place } from "./harness.ts"
 
 // Sums of up to 1536 products in float32 against float64: roundings of 2^-24, enlarged where a lone result cancels.
 const FLOAT_BOUND = 1e-10
@@ -24,10 +25,8 @@ interface Part {
 
 function weightOf(at: Place, parts: readonly Part[], c: number, compute: Compute = "auto"): NativeWeight {
   const n = parts.reduce((sum, part) => sum + part.n, 0)
-  return at.stream.createWeight({ n, c, compute }, parts.map((part, i) => {
-    const rows = at.put(randomRows(part.dtype, part.n, c, i + 1))
-    return { address: rows.at, bytes: rows.byteLength, n: part.n, dtype: part.dtype }
-  }))
+  return at.stream.createWeight({ n, c, numExperts: 0, compute }, parts.map((part, i) =>
+    at.part(randomRows(part.dtype, part.n, c, i + 1), part.n, part.dtype)))
 }
 
 /**
@@ -69,8 +68,7 @@ function product(at: Place, options: Product): Float32Array {
   const b = at.put(normals(8, n))
   at.run("bz_linear", {
     num_tokens: t, flags: (accumulate ? LINEAR_ACCUMULATE : 0) | (fine ? LINEAR_FINE : 0),
-    weight: Number(weight.address), x: rows.at,
-    bias: bias ? b.at : 0, y: y.at, x_stride: c + padding, y_stride: n + padding,
+    weight: weight.address, x: matrix(rows, c, c + padding), bias: bias ? b.at : 0, y: matrix(y, n, n + padding),
   })
   weight.destroy()
   return y
@@ -158,8 +156,7 @@ describe.skipIf(!hasLibraries)("linear, alone and together", () => {
         const y = at.put(new Float32Array(50 * n))
         const run = (first: number, t: number): Uint32Array => {
           at.run("bz_linear", {
-            num_tokens: t, flags, weight: Number(weight.address), x: x.at + first * c * 4, y: y.at, x_stride: c,
-            y_stride: n,
+            num_tokens: t, flags, weight: weight.address, x: matrix(x.at + first * c * 4, c), y: matrix(y, n),
           })
           return bits(y.subarray(0, t * n))
         }
@@ -205,13 +202,13 @@ describe.skipIf(!hasLibraries)("linear, alone and together", () => {
       const weight = weightOf(at, [{ dtype, n: 48 }], 64)
       const x = at.put(new Float32Array(t * 64))
       const y = at.put(new Float32Array(t * 48))
-      const args = { num_tokens: t, weight: Number(weight.address), x: x.at, y: y.at, x_stride: 64, y_stride: 48 }
-      at.stream.captureBegin()
-      at.run("bz_linear", args)
-      at.run("bz_linear", { ...args, flags: LINEAR_ACCUMULATE })
-      const graph = at.stream.captureEnd()
+      const args = { num_tokens: t, weight: weight.address, x: matrix(x, 64), y: matrix(y, 48) }
+      const graph = at.capture(() => {
+        at.run("bz_linear", args)
+        at.run("bz_linear", { ...args, flags: LINEAR_ACCUMULATE })
+      })
       x.set(normals(1, x.length))
-      at.stream.launch(graph)
+      at.launch(graph)
       const twice = Float32Array.from(y)
       at.run("bz_linear", args)
       expect(nmse(twice, y.map((value) => 2 * value))).toBeLessThan(1e-12)
