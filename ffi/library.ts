@@ -3,8 +3,6 @@ import { assert, present } from "../src/base/assert.ts"
 import { ConfigError, NativeError } from "../src/base/errors.ts"
 import { ABI_VERSION, DTYPE, ELEMENT_BYTES, STATUS, SYMBOLS, type DType, type ElementType } from "./abi.ts"
 import { Args } from "./args.ts"
-import { MappedFile } from "./mapped-file.ts"
-import { NativeStream, pointerAt } from "./stream.ts"
 
 const OUT_BYTES = 64 * 1024
 
@@ -76,7 +74,7 @@ export class KernelLibrary {
   }
 
   supports(op: string, dtype: DType): boolean {
-    return this.symbols.bz_op_supported(this.#cString(op), DTYPE[dtype]) === 1
+    return this.symbols.bz_op_supported(this.cString(op), DTYPE[dtype]) === 1
   }
 
   lastError(): string {
@@ -85,27 +83,6 @@ export class KernelLibrary {
 
   check(status: number, what: string): void {
     if (status !== STATUS.ok) throw new NativeError(what, status, this.lastError())
-  }
-
-  /** Errors: `ConfigError` for an isa this processor lacks. */
-  createStream(options: { numThreads?: number; isa?: string | null; spinUs?: number } = {}): NativeStream {
-    const isa = options.isa ? this.#cString(options.isa) : 0
-    const args = new Args("stream", {
-      num_threads: options.numThreads ?? 0,
-      isa: Number(isa),
-      spin_us: options.spinUs ?? 0,
-    })
-    const out = new Args("memAlloc")
-    const status = this.symbols.bz_stream_create(args.address, out.address)
-    if (status === STATUS.invalid) throw new ConfigError(this.lastError())
-    this.check(status, "bz_stream_create")
-    return new NativeStream(this, pointerAt(out))
-  }
-
-  mapFile(path: string): MappedFile {
-    const args = new Args("fileMap", { path: Number(this.#cString(path)) })
-    if (this.symbols.bz_file_map(args.address) !== STATUS.ok) throw new ConfigError(this.lastError())
-    return new MappedFile(this, path, args.get("out_data"), args.get("out_bytes"))
   }
 
   kvCacheBytes(v: { numKvHeads: number; headDim: number; blockSize: number; numBlocks: number; dtype: DType }): number {
@@ -123,8 +100,8 @@ export class KernelLibrary {
     return new TextDecoder().decode(this.#out.subarray(0, Math.max(0, bytes - 1)))
   }
 
-  // Valid until the next call that needs a C string.
-  #cString(text: string): Pointer {
+  /** Valid until the next call that needs a C string. */
+  cString(text: string): Pointer {
     const { written } = new TextEncoder().encodeInto(text, this.#out.subarray(0, OUT_BYTES - 1))
     this.#out[written] = 0
     return this.#outPtr

@@ -12,7 +12,14 @@ export class MappedFile {
   readonly size: number
   readonly #library: KernelLibrary
 
-  constructor(library: KernelLibrary, path: string, address: number, size: number) {
+  /** Errors: `ConfigError` with the system's words. */
+  static open(library: KernelLibrary, path: string): MappedFile {
+    const args = new Args("fileMap", { path: Number(library.cString(path)) })
+    if (library.symbols.bz_file_map(args.address) !== STATUS.ok) throw new ConfigError(library.lastError())
+    return new MappedFile(library, path, args.get("out_data"), args.get("out_bytes"))
+  }
+
+  private constructor(library: KernelLibrary, path: string, address: number, size: number) {
     this.#library = library
     this.path = path
     this.address = address

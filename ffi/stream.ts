@@ -1,12 +1,13 @@
 import { toArrayBuffer, type Pointer } from "bun:ffi"
 import { assert } from "../src/base/assert.ts"
+import { ConfigError } from "../src/base/errors.ts"
 import { DTYPE, MEM_KIND, STATUS, type OpName, type OPS } from "./abi.ts"
 import { Args } from "./args.ts"
 import type { KernelLibrary } from "./library.ts"
 import { NativeWeight, weightArgs, type WeightPart, type WeightShape } from "./weight.ts"
 
 // The library wrote a pointer over the struct's first eight bytes.
-export function pointerAt(out: Args<"memAlloc">): number {
+function pointerAt(out: Args<"memAlloc">): number {
   return Number(new DataView(toArrayBuffer(out.address, 0, 8)).getBigUint64(0, true))
 }
 
@@ -21,9 +22,24 @@ export class NativeStream {
   readonly #readArgs = new Args("measureRead")
   readonly #productsArgs = new Args("measureProducts")
 
-  constructor(library: KernelLibrary, address: number) {
+  private constructor(library: KernelLibrary, address: number) {
     this.library = library
     this.address = address as Pointer
+  }
+
+  /** Errors: `ConfigError` for an isa this processor lacks. */
+  static create(
+    library: KernelLibrary, options: { numThreads?: number; isa?: string | null; spinUs?: number } = {},
+  ): NativeStream {
+    const isa = options.isa ? library.cString(options.isa) : 0
+    const args = new Args("stream", {
+      num_threads: options.numThreads ?? 0, isa: Number(isa), spin_us: options.spinUs ?? 0,
+    })
+    const out = new Args("memAlloc")
+    const status = library.symbols.bz_stream_create(args.address, out.address)
+    if (status === STATUS.invalid) throw new ConfigError(library.lastError())
+    library.check(status, "bz_stream_create")
+    return new NativeStream(library, pointerAt(out))
   }
 
   run<N extends OpName>(op: N, args: Args<(typeof OPS)[N]>): void {

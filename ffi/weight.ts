@@ -25,7 +25,9 @@ export interface WeightShape {
 }
 
 /** `keep` holds the parts: it has to live until the call that reads them is over. */
-export function weightArgs(shape: WeightShape, parts: readonly WeightPart[]): { args: Args<"weight">; keep: Uint8Array } {
+export function weightArgs(
+  shape: WeightShape, parts: readonly WeightPart[],
+): { args: Args<"weight">; keep: Uint8Array } {
   const keep = structArray("weightPart", parts.map((part) => ({
     n: part.n, scheme: SCHEME[part.scheme], group_rows: part.groupRows, group_cols: part.groupCols,
     values: part.values, scales: part.scales ?? ABSENT, zeros: part.zeros ?? ABSENT,

@@ -3,7 +3,8 @@
 #   build/lib/libbaozi_ref.so   every op, scalar and obvious: the oracle of the others
 #   build/lib/libbaozi_cpu.so   the CPU backend; files in native/cpu/kernels are compiled once an instruction set
 #   build/lib/libbaozi_null.so  no arithmetic at all: what is left of an engine's cost without it
-#   build/lib/libbaozi_async.so the CPU backend, beside which it must lie, as a device that runs everything late: for tests
+#   build/lib/libbaozi_async.so the CPU backend, beside which it must lie, as a device that runs everything late: for
+#   tests
 
 CXX ?= g++
 DNNL_ROOT ?= build/deps/onednn

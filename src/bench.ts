@@ -2,7 +2,7 @@
  * `baozi bench`: wires the measurements of bench/ to models, libraries and the command line.
  */
 import { KernelLibrary } from "../ffi/library.ts"
-import type { NativeStream } from "../ffi/stream.ts"
+import { NativeStream } from "../ffi/stream.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 import { present } from "./base/assert.ts"
 import { Prng } from "./base/prng.ts"
@@ -32,7 +32,7 @@ export const benchActions: BenchActions = {
 function openStream(config: ServeConfig): NativeStream {
   const { cpu, preload } = locateLibraries(config.libDir)
   preloadLibraries(preload)
-  return KernelLibrary.open(cpu).createStream({ numThreads: config.threads, isa: config.isa })
+  return NativeStream.create(KernelLibrary.open(cpu), { numThreads: config.threads, isa: config.isa })
 }
 
 async function limits({ engine, maxBytes, json }: BenchConfig<"limits">): Promise<number> {

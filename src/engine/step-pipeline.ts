@@ -56,8 +56,8 @@ export class StepPipeline {
     const isEmpty = plan.requests.length === 0
     // A plan that computes nothing still tells who has left.
     this.#start(plan, masksOf)
-    const mayStartMore = !isEmpty && this.#started.length < this.#runner.depth && this.#scheduler.hasUnfinishedRequests()
-    return mayStartMore ? null : this.#collect()
+    const isFull = isEmpty || this.#started.length >= this.#runner.depth
+    return isFull || !this.#scheduler.hasUnfinishedRequests() ? this.#collect() : null
   }
 
   #start(plan: SchedulePlan, masksOf: (plan: SchedulePlan) => TokenMasks | null): void {

@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts"
 import type { ScheduledRequest } from "../core/schedule-plan.ts"
-import type { GroupInputs, StepInputs } from "../model/model-builder.ts"
+import type { GroupInputs, StepInputs } from "../model/stage.ts"
 import type { Device, DeviceArray } from "../tensor/device.ts"
 import { InputRing, type StepArray } from "../tensor/step-arrays.ts"
 

@@ -2,7 +2,7 @@
  * From a path to a model that runs: read, plan, load, lay the forward pass down.
  */
 import { KernelLibrary } from "../../ffi/library.ts"
-import type { NativeStream } from "../../ffi/stream.ts"
+import { NativeStream } from "../../ffi/stream.ts"
 import { assert } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
@@ -69,7 +69,7 @@ export function loadModel(
 ): LoadedModel {
   const library = KernelLibrary.open(engine.libraries.cpu)
   if (library.score() === 0) throw new ConfigError("this processor cannot run the CPU kernel library")
-  const stream = library.createStream({ numThreads: engine.numThreads, isa: engine.isa })
+  const stream = NativeStream.create(library, { numThreads: engine.numThreads, isa: engine.isa })
   try {
     return load(engine, library, stream, { onPlan, makers })
   } catch (error) {

@@ -71,7 +71,8 @@ export function planMemory(config: EngineConfig, needs: MemoryNeeds, system: Sys
   checkRequestFits(needs.groups, pageBudget, { ...limits, maxModelLen })
   const fitted = { ...limits, maxModelLen }
   return {
-    weightBytes, libraryBytes, scratchBytes: scratchBytesOf(needs), bytesPerBlock, numBlocks, maxModelLen, kvCacheBytes: bytes, blockSize: config.blockSize,
+    weightBytes, libraryBytes, scratchBytes: scratchBytesOf(needs), bytesPerBlock, numBlocks, maxModelLen,
+    kvCacheBytes: bytes, blockSize: config.blockSize,
     modelMaxLen: needs.modelMaxLen, capacityTokens: capacityTokens(needs.groups, numBlocks, fitted),
     maxConcurrency: maxConcurrency(needs.groups, numBlocks, fitted), availableBytes: system.availableBytes,
   }

@@ -54,7 +54,8 @@ export function modelCost(stages: readonly StageCost[]): ModelCost {
     }
   }
   return {
-    layerBytes: body.bytes, layerProducts: body.products, headBytes: head.bytes, headProducts: head.products, attentions,
+    layerBytes: body.bytes, layerProducts: body.products, headBytes: head.bytes, headProducts: head.products,
+    attentions,
   }
 }
 

@@ -1,4 +1,5 @@
 /** What a model is made of on a device, and how much memory that takes, found out by making it on a planning device. */
+import { MappedFile } from "../../ffi/mapped-file.ts"
 import type { KernelLibrary } from "../../ffi/library.ts"
 import type { NativeStream } from "../../ffi/stream.ts"
 import { ConfigError } from "../base/errors.ts"
@@ -33,7 +34,7 @@ export interface OpenModel {
 
 /** Errors: `ConfigError`. */
 export function openCheckpoint(engine: EngineConfig, library: KernelLibrary): OpenModel {
-  const source = openModel(engine.modelPath, (path) => library.mapFile(path))
+  const source = openModel(engine.modelPath, (path) => MappedFile.open(library, path))
   try {
     const { architecture, config, traits } = readModelConfig(applyHfOverrides(source.config, engine.hfOverrides))
     const map = new WeightMap(source.checkpoint)

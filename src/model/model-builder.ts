@@ -1,29 +1,7 @@
 import type { Device, DeviceArray, Matrix } from "../tensor/device.ts"
 import { BufferPlan } from "../tensor/buffers.ts"
 import { Program, type Dim } from "../tensor/program.ts"
-import { Stage, type OpCost } from "./stage.ts"
-
-/** Where a step's inputs lie in device memory: addresses of int32. Lengths: T, R and their tables, at their largest. */
-export interface StepInputs {
-  readonly tokenIds: number
-  readonly positions: number
-  readonly queryStart: number
-  readonly seqLens: number
-  /** Rows of the step whose logits are wanted. */
-  readonly sampleRows: number
-  /** One for each group of layers that have their blocks in common. */
-  readonly groups: readonly GroupInputs[]
-}
-
-export interface GroupInputs {
-  readonly slots: number
-  readonly blockTable: number
-  /** M: int32 a request's row of the block table has. */
-  readonly blockTableStride: number
-}
-
-/** Bits of the activations that meet int8 and int4 weights. */
-export type ActivationBits = 8 | 12
+import { Stage, type ActivationBits, type OpCost, type StageContext, type StepInputs } from "./stage.ts"
 
 /** What the runner reads of a forward pass. */
 export interface ModelOutputs {
@@ -49,7 +27,7 @@ export interface BuiltModel extends ModelOutputs {
  * Writes a forward pass down, once, when a model is loaded or planned: stages of ops over buffers that get their memory
  * when all is written.
  */
-export class ModelBuilder {
+export class ModelBuilder implements StageContext {
   readonly device: Device
   readonly inputs: StepInputs
   /** Rows at most. */

@@ -1,11 +1,43 @@
 import { ACT, DTYPE, LINEAR_ACCUMULATE, LINEAR_FINE, OPS, type Act, type OpName } from "../../ffi/abi.ts"
 import { Args } from "../../ffi/args.ts"
 import { STRUCTS, type FieldsOf, type FieldType, type StructValues } from "../../ffi/structs.ts"
-import { rowBytes, type DeviceArray, type Matrix } from "../tensor/device.ts"
+import type { BufferPlan } from "../tensor/buffers.ts"
+import { rowBytes, type Device, type DeviceArray, type Matrix } from "../tensor/device.ts"
 import type { Dim } from "../tensor/program.ts"
-import type { ModelBuilder } from "./model-builder.ts"
 import type { AttentionMemory, KVLayer, KVType } from "./traits.ts"
 import type { LinearWeight, VectorWeight } from "./weights.ts"
+
+/** Where a step's inputs lie in device memory: addresses of int32. Lengths: T, R and their tables, at their largest. */
+export interface StepInputs {
+  readonly tokenIds: number
+  readonly positions: number
+  readonly queryStart: number
+  readonly seqLens: number
+  /** Rows of the step whose logits are wanted. */
+  readonly sampleRows: number
+  /** One for each group of layers that have their blocks in common. */
+  readonly groups: readonly GroupInputs[]
+}
+
+export interface GroupInputs {
+  readonly slots: number
+  readonly blockTable: number
+  /** M: int32 a request's row of the block table has. */
+  readonly blockTableStride: number
+}
+
+/** Bits of the activations that meet int8 and int4 weights. */
+export type ActivationBits = 8 | 12
+
+/** What stages of one forward pass have in common. */
+export interface StageContext {
+  readonly device: Device
+  readonly inputs: StepInputs
+  /** Rows at most. */
+  readonly sizes: Readonly<Record<Dim, number>>
+  readonly activationBits: ActivationBits
+  readonly buffers: BufferPlan
+}
 
 export interface RopeTable {
   readonly table: DeviceArray
@@ -54,23 +86,23 @@ export class Stage {
   readonly name: string
   readonly rows: Dim
   readonly ops: StagedOp[] = []
-  readonly #builder: ModelBuilder
+  readonly #context: StageContext
 
-  constructor(builder: ModelBuilder, name: string, rows: Dim) {
-    this.#builder = builder
+  constructor(context: StageContext, name: string, rows: Dim) {
+    this.#context = context
     this.name = name
     this.rows = rows
   }
 
   /** `cols` activations for every row of the stage. */
   buffer(cols: number): Matrix {
-    const { buffers, sizes, device } = this.#builder
+    const { buffers, sizes, device } = this.#context
     return buffers.add(sizes[this.rows], cols, device.traits.activationType)
   }
 
   embedding(weight: LinearWeight, scale = 1): Matrix {
     const y = this.buffer(weight.c)
-    const { tokenIds } = this.#builder.inputs
+    const { tokenIds } = this.#context.inputs
     this.op("bz_embedding", { weight: weight.address, ids: tokenIds, y, scale }, { num_tokens: this.rows }, {
       rows: { ids: 4, y: rowBytes(y) },
     })
@@ -89,7 +121,7 @@ export class Stage {
   /** With `addTo` the product is added to what is there: a residual stream. */
   linear(x: Matrix, weight: LinearWeight, { out, addTo }: { out?: Matrix; addTo?: Matrix } = {}): Matrix {
     const y = addTo ?? out ?? this.buffer(weight.n)
-    const isFine = this.#builder.activationBits > 8
+    const isFine = this.#context.activationBits > 8
     this.op("bz_linear", {
       flags: (addTo ? LINEAR_ACCUMULATE : 0) | (isFine ? LINEAR_FINE : 0), weight: weight.address,
       bias: weight.biasAddress, x, y,
@@ -121,7 +153,7 @@ export class Stage {
       kv: KVLayer; rope: RopeTable | null; norms: { q: VectorWeight | null; k: VectorWeight | null; eps: number }
     },
   ): void {
-    const { inputs } = this.#builder
+    const { inputs } = this.#context
     this.op("bz_rope_kv", {
       num_heads: numHeads, num_kv_heads: memory.numKvHeads, head_dim: memory.headDim,
       rot_dim: rope?.rotDim ?? 0, num_positions: rope?.numPositions ?? 0, interleaved: rope?.interleaved ? 1 : 0,
@@ -133,7 +165,7 @@ export class Stage {
 
   /** The result takes q's place. */
   attention(q: Matrix, memory: AttentionMemory, kv: KVLayer, options: AttentionOptions): Matrix {
-    const { inputs } = this.#builder
+    const { inputs } = this.#context
     const { blockTable, blockTableStride } = inputs.groups[kv.group]!
     const { numKvHeads, headDim, window } = memory
     this.op("bz_attention", {
@@ -153,21 +185,21 @@ export class Stage {
 
   /** Logits are float32 whatever activations are. */
   logits(x: Matrix, weight: LinearWeight): Matrix {
-    const { buffers, sizes } = this.#builder
+    const { buffers, sizes } = this.#context
     return this.linear(x, weight, { out: buffers.add(sizes[this.rows], weight.n, "F32") })
   }
 
   /** The rows of `x` whose logits are wanted. */
   gatherSamples(x: Matrix): Matrix {
-    const { inputs, sizes } = this.#builder
+    const { inputs, sizes } = this.#context
     const y = this.buffer(x.cols)
     this.op("bz_gather_rows", { num_source_rows: sizes.tokens, x, y, rows: inputs.sampleRows }, { num_rows: "samples" })
     return y
   }
 
   /**
-   * Appends an op. `counts` names the fields that take a step's row counts. `rows` names, for an op that treats each row
-   * of the stage for itself, its pointers at rows with the bytes from row to row; other ops leave it out.
+   * Appends an op. `counts` names the fields that take a step's row counts. `rows` names, for an op that treats each
+   * row of the stage for itself, its pointers at rows with the bytes from row to row; other ops leave it out.
    */
   op<N extends OpName>(
     name: N, values: StructValues<(typeof OPS)[N]>,

@@ -1,9 +1,9 @@
 /**
- * Buffers between the ops of a program, whose memory is given out when all ops are known: two buffers share memory where
- * one is used no more before the other is used first.
+ * Buffers between the ops of a program, whose memory is given out when all ops are known: two buffers share memory
+ * where one is used no more before the other is used first.
  *
- * Only buffers of one shape share: their rows lie at the same places, so that it makes no difference whether ops go over
- * all rows one after the other, or slice by slice (see `Program`).
+ * Only buffers of one shape share: their rows lie at the same places, so that it makes no difference whether ops go
+ * over all rows one after the other, or slice by slice (see `Program`).
  */
 import { ELEMENT_BYTES, type ElementType } from "../../ffi/abi.ts"
 import { assert, present } from "../base/assert.ts"

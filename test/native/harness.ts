@@ -9,7 +9,7 @@ import { expect, test } from "bun:test"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { KernelLibrary } from "../../ffi/library.ts"
-import type { NativeStream } from "../../ffi/stream.ts"
+import { NativeStream } from "../../ffi/stream.ts"
 import { Prng } from "../../src/base/prng.ts"
 import { Place } from "./place.ts"
 
@@ -39,7 +39,7 @@ const streams = new Map<string, NativeStream>()
 export function place(library: KernelLibrary, options: { isa?: string; numThreads?: number } = {}): Place {
   const name = `${library.info()["name"]} ${options.isa ?? ""} threads=${options.numThreads ?? 0}`
   let stream = streams.get(name)
-  if (stream === undefined) streams.set(name, (stream = library.createStream(options)))
+  if (stream === undefined) streams.set(name, (stream = NativeStream.create(library, options)))
   return new Place(name, library, stream)
 }
 

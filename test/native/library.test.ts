@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test"
+import { MappedFile } from "../../ffi/mapped-file.ts"
+import { NativeStream } from "../../ffi/stream.ts"
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
@@ -68,10 +70,10 @@ describe.skipIf(!hasLibraries)("the host libraries", () => {
   })
 
   test("refuse an instruction set they lack, and list those they have", () => {
-    expect(() => cpu!.createStream({ isa: "mmx" })).toThrow(/unknown isa "mmx"; this processor has: scalar/)
+    expect(() => NativeStream.create(cpu!, { isa: "mmx" })).toThrow(/unknown isa "mmx"; this processor has: scalar/)
     const foreign = process.arch === "x64" ? "neon" : "avx2"
-    expect(() => cpu!.createStream({ isa: foreign })).toThrow(/lacks isa .* it has: scalar/)
-    expect(() => reference!.createStream({ isa: "avx2" })).toThrow(/has: scalar/)
+    expect(() => NativeStream.create(cpu!, { isa: foreign })).toThrow(/lacks isa .* it has: scalar/)
+    expect(() => NativeStream.create(reference!, { isa: "avx2" })).toThrow(/has: scalar/)
   })
 
   test("give zeroed, aligned memory and copy it", () => {
@@ -123,13 +125,13 @@ describe.skipIf(!hasLibraries)("the host libraries", () => {
 
   test("map files, and say why they cannot", () => {
     for (const library of libraries) {
-      const file = library.mapFile(resolve(import.meta.dir, "library.test.ts"))
+      const file = MappedFile.open(library, resolve(import.meta.dir, "library.test.ts"))
       expect(new TextDecoder().decode(file.bytes())).toContain("map files, and say why")
       file.release(0, file.size)
       expect(new TextDecoder().decode(file.bytes())).toStartWith("import")
       file.unmap()
-      expect(() => library.mapFile("/nowhere/at/all")).toThrow(/\/nowhere\/at\/all: No such file/)
-      expect(() => library.mapFile(import.meta.dir)).toThrow(/not a file/)
+      expect(() => MappedFile.open(library, "/nowhere/at/all")).toThrow(/\/nowhere\/at\/all: No such file/)
+      expect(() => MappedFile.open(library, import.meta.dir)).toThrow(/not a file/)
     }
   })
 })
@@ -140,8 +142,8 @@ describe.skipIf(!hasLibraries)("a mapped file that becomes shorter", () => {
     const path = join(dir, "file")
     for (const library of libraries) {
       writeFileSync(path, Buffer.alloc(300_000, 7))
-      const file = library.mapFile(path)
-      const other = library.mapFile(resolve(import.meta.dir, "library.test.ts"))
+      const file = MappedFile.open(library, path)
+      const other = MappedFile.open(library, resolve(import.meta.dir, "library.test.ts"))
       truncateSync(path, 5000)
       const bytes = file.bytes()
       expect([bytes[0], bytes[4999], bytes[299_999], bytes[100_000]]).toEqual([7, 7, 0, 0])
@@ -150,7 +152,7 @@ describe.skipIf(!hasLibraries)("a mapped file that becomes shorter", () => {
       other.release(0, other.size)
       other.unmap()
       file.unmap()
-      const again = library.mapFile(path)
+      const again = MappedFile.open(library, path)
       expect(again.size).toBe(5000)
       again.release(0, 5000)
       again.unmap()

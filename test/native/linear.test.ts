@@ -14,8 +14,8 @@ const INT8_BOUND = 5e-5
 // The same with 1927 levels instead of 127; four times that, as a lone row's errors do not average out where weights
 // share a mean (formats with a minimum).
 const FINE_BOUND = 4 * INT8_BOUND * (127 / 1927) ** 2
-// Activations rounded to bfloat16, where the level multiplies in it: an error uniform over the last of 8 bits, whose mean
-// square is (2^-7)^2 / 12 of the value's at the bottom of a power of two, half of that on average.
+// Activations rounded to bfloat16, where the level multiplies in it: an error uniform over the last of 8 bits, whose
+// mean square is (2^-7)^2 / 12 of the value's at the bottom of a power of two, half of that on average.
 const BF16_BOUND = 2 ** -14 / 12
 
 interface Part {

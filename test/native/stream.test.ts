@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { STATUS } from "../../ffi/abi.ts"
 import { Args } from "../../ffi/args.ts"
 import type { KernelLibrary } from "../../ffi/library.ts"
-import type { NativeStream } from "../../ffi/stream.ts"
+import { NativeStream } from "../../ffi/stream.ts"
 import { randomRows } from "./blocks.ts"
 import {
   cpu, hasLibraries, hostBytes, isas, late, libraries, matrix, openLibrary, place, plainPart, TIMEOUT_MS,
@@ -261,7 +261,7 @@ describe.skipIf(!hasLibraries)("a plan", () => {
       for (const library of withNull)
         for (const isa of library === cpu ? isas : [null]) {
           // A stream of its own: others have taken scratch memory already.
-          const stream = library.createStream({ isa, numThreads: 3 })
+          const stream = NativeStream.create(library, { isa, numThreads: 3 })
           const planned = stream.planWeight(shape, [plainPart({ address: 0, bytes: rows.length, dtype: "Q4_K" }, 100)])
           stream.planBegin()
           run(stream, planned.address, 64) // no such memory: nothing is read
@@ -282,7 +282,7 @@ describe.skipIf(!hasLibraries)("a plan", () => {
           for (const address of [source, memory]) stream.free(address)
           stream.destroy()
 
-          const reserved = library.createStream({ isa, numThreads: 3 })
+          const reserved = NativeStream.create(library, { isa, numThreads: 3 })
           reserved.reserveScratch(bytes)
           expect(reserved.memory().scratch).toBe(bytes)
           reserved.destroy()
@@ -314,14 +314,15 @@ describe.skipIf(!hasLibraries)("a plan", () => {
 describe.skipIf(!hasLibraries)("a recording", () => {
   test("does not run on another stream", () => {
     for (const library of withNull) {
-      const [one, other] = [library.createStream({ numThreads: 1 }), library.createStream({ numThreads: 2 })]
+      const one = NativeStream.create(library, { numThreads: 1 })
+      const other = NativeStream.create(library, { numThreads: 2 })
       one.captureBegin()
       const graph = one.captureEnd()
       one.launch(graph)
       expect(() => other.launch(graph)).toThrow("another stream recorded the graph")
       for (const stream of [one, other]) stream.synchronize()
       one.destroy()
-      const again = library.createStream({ numThreads: 4 }) // may lie where the first one lay
+      const again = NativeStream.create(library, { numThreads: 4 }) // may lie where the first one lay
       expect(() => again.launch(graph)).toThrow("another stream recorded the graph")
       one.destroyGraph(graph)
       for (const stream of [other, again]) stream.destroy()
@@ -372,7 +373,7 @@ describe.skipIf(!hasLibraries)("a recording", () => {
 describe.skipIf(!hasLibraries)("memory of a stream", () => {
   test("is counted to the byte, with weights that outlive it", () => {
     for (const library of withNull) {
-      const stream = library.createStream({ numThreads: 1 })
+      const stream = NativeStream.create(library, { numThreads: 1 })
       expect(stream.memory()).toEqual({ device: 0, staging: 0, weights: 0, scratch: 0 })
       const device = [1, 100, 1 << 20, 0].map((bytes) => stream.alloc(bytes, "device"))
       const staging = stream.alloc(4096, "staging")
@@ -394,11 +395,12 @@ describe.skipIf(!hasLibraries)("memory of a stream", () => {
   test("that cannot be touched ends the process of who touches it", () => {
     const script = (body: string): string => `
       import { KernelLibrary } from "${import.meta.dir}/../../ffi/library.ts"
+      import { NativeStream } from "${import.meta.dir}/../../ffi/stream.ts"
       import { hostBytes } from "${import.meta.dir}/place.ts"
       import { preloadLibraries } from "${import.meta.dir}/../../ffi/preload.ts"
       import { locateLibraries } from "${import.meta.dir}/../../src/cli/libraries.ts"
       preloadLibraries(locateLibraries().preload)
-      const stream = KernelLibrary.open("${late!.path}").createStream({ numThreads: 1 })
+      const stream = NativeStream.create(KernelLibrary.open("${late!.path}"), { numThreads: 1 })
       const [device, source, target] = ["device", "staging", "staging"].map((kind) => stream.alloc(64, kind))
       hostBytes(source, 64).fill(5)
       stream.upload(device, source, 64)

@@ -41,7 +41,9 @@ function endingIds(request: ScheduledRequest): Set<number> {
 }
 
 /** A sequence whose beginning is the output's tail may not be completed; the prompt does not count. */
-function forbidBadWords({ request, tokenIds }: SampleRow, words: readonly (readonly number[])[], out: LogitEdits): void {
+function forbidBadWords(
+  { request, tokenIds }: SampleRow, words: readonly (readonly number[])[], out: LogitEdits,
+): void {
   for (const word of words) {
     const prefix = word.length - 1
     const start = tokenIds.length - prefix

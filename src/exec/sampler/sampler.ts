@@ -1,16 +1,16 @@
 /**
  * Turns the logits of a step's sampled rows into tokens, in native code over the whole batch.
  *
- * Order (vLLM V1): copy raw logits of rows that want log-probabilities; masks, allowed ids, bad words, min tokens, logit
- * bias, penalties, logits processors; temperature, min-p, top-k, top-p, draw; log-probabilities of what was drawn, from
- * the raw copy or, in the processed modes, from what it was drawn from.
+ * Order (vLLM V1): copy raw logits of rows that want log-probabilities; masks, allowed ids, bad words, min tokens,
+ * logit bias, penalties, logits processors; temperature, min-p, top-k, top-p, draw; log-probabilities of what was
+ * drawn, from the raw copy or, in the processed modes, from what it was drawn from.
  *
  * A row that goes wrong, by the model's numbers or by what its request asks for, fails its request and changes nothing
  * for the others.
  *
  * Shapes: logits [samples, V], a slice of the step's rows at a time. All that the host decides is sent to the device
- * first, all results come back together at the end: nothing waits in between, but for logits processors, tokens that are
- * chosen by a request for its log-probabilities, and more log-probabilities than there is room for.
+ * first, all results come back together at the end: nothing waits in between, but for logits processors, tokens that
+ * are chosen by a request for its log-probabilities, and more log-probabilities than there is room for.
  */
 import { STATUS } from "../../../ffi/abi.ts"
 import { Args } from "../../../ffi/args.ts"
