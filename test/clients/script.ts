@@ -1,7 +1,7 @@
 /**
  * What the model of `model.ts` says: a list of lines, of which the first whose texts are all in the prompt is said. A
- * conversation is scripted from its end: the line for a tool's result comes before the line that calls the tool. It names
- * what came before as well, so that a client or a server that loses the conversation gets no answer.
+ * conversation is scripted from its end: the line for a tool's result comes before the line that calls the tool. It
+ * names what came before as well, so that a client or a server that loses the conversation gets no answer.
  */
 import { writeFileSync } from "node:fs"
 import { textToPiece } from "../../src/text/byte-level.ts"
@@ -14,7 +14,7 @@ export interface Line {
   readonly say: string
 }
 
-/** A script as `scripted-answers.ts` reads it: texts in the byte-level alphabet, so that a prompt need not be decoded. */
+/** A script for `scripted-answers.ts`: texts in the byte-level alphabet, so that a prompt need not be decoded. */
 export interface CompiledScript {
   /** The piece of each token id; a special token is its own text. */
   readonly pieces: readonly string[]

@@ -17,8 +17,8 @@ export default function scriptedAnswers(): LogitsProcessor {
     name: "scripted-answers",
     add({ tokenIds, numPromptTokens }) {
       const prompt = tokenIds.slice(0, numPromptTokens).map((id) => pieces[id]).join("")
-      const line = lines.find(({ when }) => when.every((text) => prompt.includes(text)))
-      if (line === undefined) throw new Error(`no line of the script is for a prompt that ends in ${prompt.slice(-300)}`)
+      const line = lines.find(({ when }) => when.every((part) => prompt.includes(part)))
+      if (line === undefined) throw new Error(`the script has no line for a prompt that ends in ${prompt.slice(-300)}`)
       return {
         apply(logits) {
           logits.fill(-Infinity)
