@@ -37,9 +37,17 @@ export async function writeScript(path: string, modelDirectory: string, lines: r
   writeFileSync(path, JSON.stringify(script))
 }
 
-/** A tool call as the model writes it. */
+/** A tool call as Qwen3 writes it, and as its template renders it again. */
 export function toolCall(name: string, args: Record<string, unknown>): string {
-  return `<tool_call>\n${JSON.stringify({ name, arguments: args })}\n</tool_call>`
+  return `<tool_call>\n${spacedJson({ name, arguments: args })}\n</tool_call>`
+}
+
+/** JSON with a space behind commas and colons, as Python writes it. */
+function spacedJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(spacedJson).join(", ")}]`
+  if (typeof value !== "object" || value === null) return JSON.stringify(value)
+  const entries = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${spacedJson(item)}`)
+  return `{${entries.join(", ")}}`
 }
 
 export function thinking(text: string): string {

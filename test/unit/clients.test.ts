@@ -63,7 +63,7 @@ describe("the scripted model", () => {
 
   test("says the first line whose texts are all in the prompt", () => {
     expect(answer("<|im_start|>user\nWhere?<|im_end|>")).toBe(
-      'I look, naïvely. 🌍\n<tool_call>\n{"name":"look","arguments":{"at":"你好"}}\n</tool_call>',
+      'I look, naïvely. 🌍\n<tool_call>\n{"name": "look", "arguments": {"at": "你好"}}\n</tool_call>',
     )
     expect(answer("Where? It is — there.")).toBe("There.")
   })
