@@ -23,6 +23,7 @@ export function install(root: string, wanted: Requirements): string | null {
   rmSync(prefix, { recursive: true, force: true })
   mkdirSync(prefix, { recursive: true })
   for (const command of commands(prefix, wanted)) {
+    if (Bun.which(command[0]!) === null) return `${command[0]} is not here`
     const { exitCode, stderr } = Bun.spawnSync(command, { stdin: "ignore", stdout: "ignore", stderr: "pipe" })
     if (exitCode !== 0) return `\`${command.join(" ")}\` ended with ${exitCode}: ${lastLine(stderr.toString())}`
   }
@@ -41,10 +42,11 @@ function lastLine(text: string): string {
   return text.trimEnd().split("\n").at(-1) ?? ""
 }
 
-/** Several clients want a Node.js newer than distributions have. Errors: where it cannot be had. */
-export function installNode(root: string): string {
-  const failure = install(root, NODE)
-  if (failure !== null) throw new Error(`Node.js for the clients: ${failure}`)
-  const name = NODE.packages[0]!.split("@")[0]!
-  return join(prefixOf(root, NODE), "node_modules", name, "bin/node")
+/** Several clients want a Node.js newer than distributions have. Null, or why it cannot be had. */
+export function installNode(root: string): string | null {
+  return install(root, NODE)
+}
+
+export function nodePath(root: string): string {
+  return join(prefixOf(root, NODE), "node_modules", NODE.packages[0]!.split("@")[0]!, "bin/node")
 }

@@ -13,7 +13,7 @@ import { codex } from "./agents/codex.ts"
 import { opencode } from "./agents/opencode.ts"
 import { qwenCode } from "./agents/qwen-code.ts"
 import type { Client } from "./client.ts"
-import { install, installNode } from "./install.ts"
+import { install, installNode, nodePath } from "./install.ts"
 import { writeScriptedModel } from "./model.ts"
 import { LIBRARIES } from "./sdk.ts"
 import { runTask, type Places } from "./session.ts"
@@ -35,16 +35,18 @@ async function outside(): Promise<number> {
   const path = executable()
   if (path === null) return 1
   const namespace = ["unshare", "--net", "--map-root-user", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-  if (Bun.spawnSync([...namespace, "true"]).exitCode !== 0) {
+  if (Bun.which("unshare") === null || Bun.spawnSync([...namespace, "true"]).exitCode !== 0) {
     console.log("SKIPPED: no network namespace can be made here (unshare --net --map-root-user, ip link set lo up)")
     return 0
   }
+  const nodeFailure = installNode(ROOT)
   const clients = chosen(process.argv.slice(2)).filter((client) => {
-    const failure = install(ROOT, client)
+    const failure = (client.registry === "npm" ? nodeFailure : null) ?? install(ROOT, client)
     if (failure !== null) report("SKIPPED", client, failure)
     return failure === null
   })
-  const places: Places = { executable: path, root: ROOT, model: resolve(ROOT, "model"), node: installNode(ROOT) }
+  if (clients.length === 0) return 0
+  const places: Places = { executable: path, root: ROOT, model: resolve(ROOT, "model"), node: nodePath(ROOT) }
   writeScriptedModel(places.model)
   const names = clients.map(({ name }) => name)
   const env = { ...process.env, [INSIDE]: JSON.stringify(places) }
