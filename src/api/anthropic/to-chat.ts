@@ -6,6 +6,7 @@ import type { CountTokensRequest } from "../schema/anthropic.ts"
 import { TemplateFieldsSchema } from "../schema/messages.ts"
 import type { Tools } from "../tools.ts"
 import { nonEmpty, refuseForeign, refuseUnsupported } from "../unsupported.ts"
+import { ThreadError } from "./anthropic-errors.ts"
 import { chatMessages } from "./conversation.ts"
 
 /** Fields that would change the answer in a way that is not known here. */
@@ -55,6 +56,7 @@ export function promptPart(body: CountTokensRequest): ChatRequest {
       throw new RequestError(`${field} is not supported: leave it out.`, { param: field })
     }
   }
+  if ((body.thread ?? null) !== null) throw new ThreadError()
   const { format, effort } = body.output_config ?? {}
   if ((format ?? null) !== null) {
     throw new RequestError("output_config.format is not supported yet.", { param: "output_config.format" })
