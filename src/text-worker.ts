@@ -1,11 +1,15 @@
-/** The text thread: parses large bodies, and encodes and decodes long texts, for the thread that answers requests. */
+/**
+ * A text thread: parses large bodies, renders conversations, and encodes and decodes long texts, for the thread that
+ * answers requests.
+ */
+import { ConversationRenderer } from "./api/conversation-job.ts"
 import { bodyText, parseBody } from "./api/parse-body.ts"
 import { runJob } from "./api/work/text-thread.ts"
 import type { FromTextThread, ToTextThread } from "./api/work/text-thread.ts"
 import type { TextWork } from "./api/work/text-work.ts"
 import { ConfigError } from "./base/errors.ts"
-import { tokenizerFingerprint } from "./start-text-thread.ts"
-import type { TextThreadStart } from "./start-text-thread.ts"
+import { tokenizerFingerprint } from "./start-text-threads.ts"
+import type { TextThreadStart } from "./start-text-threads.ts"
 import type { Tokenizer } from "./text/tokenizer.ts"
 import { tokenizerOf } from "./tokenizer-of.ts"
 
@@ -18,9 +22,10 @@ async function loadTokenizer(start: TextThreadStart): Promise<Tokenizer> {
 }
 
 function makeWork(start: TextThreadStart): TextWork {
-  const tokenizer = loadTokenizer(start)
-  // Whoever needs it hears what went wrong; bodies are parsed without it.
-  tokenizer.catch(() => {})
+  const renderer = new ConversationRenderer()
+  let tokenizer: Promise<Tokenizer> | null = null
+  // Bodies are parsed, and conversations rendered, without it.
+  const loaded = () => (tokenizer ??= loadTokenizer(start))
   return {
     parse: async (bytes, shapes, limits) => {
       const text = bodyText(bytes, limits)
@@ -28,8 +33,9 @@ function makeWork(start: TextThreadStart): TextWork {
       ;(bytes.buffer as ArrayBuffer).transfer(0)
       return parseBody(text, shapes)
     },
-    encode: async (text, addSpecialTokens) => (await tokenizer).encode(text, { addSpecialTokens }),
-    decode: async (tokenIds) => (await tokenizer).decode(tokenIds),
+    render: async (job) => renderer.render(job),
+    encode: async (text, addSpecialTokens) => (await loaded()).encode(text, { addSpecialTokens }),
+    decode: async (tokenIds) => (await loaded()).decode(tokenIds),
   }
 }
 

@@ -10,7 +10,8 @@ import { planTools } from "./tools.ts"
 export async function countPromptTokens(context: ApiContext, chat: ChatRequest): Promise<number> {
   checkModel(context.client.model, chat.model)
   const { shown, mayBeCalled } = planTools(context, chat)
-  const extras = { tools: shown, mayCallTools: mayBeCalled, reasoningEffort: chat.reasoning_effort ?? null }
+  const reasoningEffort = chat.reasoning_effort ?? null
+  const extras = { tools: shown, mayCallTools: mayBeCalled, reasoningEffort, tellsStarts: false }
   const { tokenIds } = await chatPrompt(context, chat, extras, ANY_LENGTH)
   return tokenIds.length
 }

@@ -4,9 +4,8 @@
  */
 import { numberTexts } from "../base/json-number.ts"
 import type { NumberTexts } from "../base/json-number.ts"
-import { scanJson } from "../base/json-scan.ts"
+import { MAX_NESTING, scanJson } from "../base/json-scan.ts"
 import type { JsonLimit, JsonLimits, JsonSize } from "../base/json-scan.ts"
-import { MAX_NESTING } from "../base/nesting.ts"
 import { schemaOf } from "./body-schemas.ts"
 import type { BodyShape } from "./body-schemas.ts"
 import { isRecord } from "./schema/coerce.ts"

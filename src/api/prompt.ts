@@ -10,8 +10,8 @@ export interface Prompt {
   /** Null where the caller gave token ids. */
   readonly text: string | null
   readonly tokenIds: readonly number[]
-  /** Where the messages of a conversation begin in `text`, found out when asked; null where that cannot be told. */
-  readonly messageStarts?: () => readonly MessageStart[] | null
+  /** Where the messages of a conversation begin in `text`; null where that cannot be told, or was not asked for. */
+  readonly messageStarts?: readonly MessageStart[] | null
 }
 
 export interface Truncation {

@@ -57,7 +57,7 @@ function tokenizer(context: ApiContext, noteUnknown: UnknownFieldLog): (request:
     if (schema === TokenizeChatRequest) {
       const chat = body as TokenizeChatRequest
       checkModel(client.model, chat.model)
-      const extras = { tools: chat.tools, mayCallTools: true, reasoningEffort: null }
+      const extras = { tools: chat.tools, mayCallTools: true, reasoningEffort: null, tellsStarts: false }
       const { tokenIds } = await chatPrompt(context, chat, extras, ANY_LENGTH)
       return response(context, tokenIds, chat.return_token_strs ?? false)
     }

@@ -4,7 +4,7 @@ import { ChatRequest, EFFORTS } from "../schema/chat.ts"
 import { MessagesRequest } from "../schema/anthropic.ts"
 import type { CountTokensRequest } from "../schema/anthropic.ts"
 import { TemplateFieldsSchema } from "../schema/messages.ts"
-import type { Tools } from "../tools.ts"
+import type { Tools } from "../schema/messages.ts"
 import { nonEmpty, refuseForeign, refuseUnsupported } from "../unsupported.ts"
 import { chatMessages } from "./conversation.ts"
 

@@ -5,39 +5,49 @@
  */
 import type { JsonLimits } from "../../base/json-scan.ts"
 import type { BodyShape } from "../body-schemas.ts"
+import type { ConversationJob, RenderedConversation } from "../conversation-job.ts"
 import type { ParsedBody } from "../parse-body.ts"
-import type { TextWork } from "./text-work.ts"
+import { dataSize } from "./data-size.ts"
+import type { TextThreads, TextWork } from "./text-work.ts"
 
 /** Bytes of a body, UTF-16 units of a text, or tokens that a turn may work on here: a few milliseconds at the most. */
 export const MAX_WORK_PER_TURN = 32 * 1024
 
 export class OffloadedTextWork implements TextWork {
   readonly #here: TextWork
-  readonly #away: TextWork
+  readonly #away: TextThreads
   /** In this turn of the event loop. */
   #done = 0
 
-  constructor(here: TextWork, away: TextWork) {
+  constructor(here: TextWork, away: TextThreads) {
     this.#here = here
     this.#away = away
   }
 
   parse(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): Promise<ParsedBody> {
-    return this.#placeFor(bytes.length).parse(bytes, shapes, limits)
+    return (this.#isDoneHere(bytes.length) ? this.#here : this.#away.texts).parse(bytes, shapes, limits)
+  }
+
+  render(job: ConversationJob): Promise<RenderedConversation> {
+    // Of a template that came with a request nothing tells how long it takes.
+    const { messages, input, template } = job
+    const size = template.isModels ? dataSize([messages, input], MAX_WORK_PER_TURN) : Infinity
+    return (this.#isDoneHere(size) ? this.#here : this.#away.templates).render(job)
   }
 
   encode(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {
-    return this.#placeFor(text.length).encode(text, addSpecialTokens)
+    return (this.#isDoneHere(text.length) ? this.#here : this.#away.texts).encode(text, addSpecialTokens)
   }
 
   decode(tokenIds: readonly number[]): Promise<string> {
-    return this.#placeFor(tokenIds.length).decode(tokenIds)
+    return (this.#isDoneHere(tokenIds.length) ? this.#here : this.#away.texts).decode(tokenIds)
   }
 
-  #placeFor(size: number): TextWork {
-    if (this.#done + size > MAX_WORK_PER_TURN) return this.#away
+  /** Whether work of this size is done on this thread; it counts as done then. */
+  #isDoneHere(size: number): boolean {
+    if (this.#done + size > MAX_WORK_PER_TURN) return false
     if (this.#done === 0 && size > 0) setImmediate(() => (this.#done = 0))
     this.#done += size
-    return this.#here
+    return true
   }
 }

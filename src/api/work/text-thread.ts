@@ -2,12 +2,16 @@
 import { assert } from "../../base/assert.ts"
 import { RequestError } from "../../base/errors.ts"
 import type { RequestErrorOptions } from "../../base/errors.ts"
+import { parseExactly } from "../../base/json-number.ts"
 import type { JsonLimits } from "../../base/json-scan.ts"
 import type { BodyShape } from "../body-schemas.ts"
+import type { ConversationJob, RenderedConversation } from "../conversation-job.ts"
 import type { ParsedBody } from "../parse-body.ts"
 import type { TextWork } from "./text-work.ts"
 
-type Jobs = { readonly [K in keyof TextWork]: { readonly name: K; readonly args: Parameters<TextWork[K]> } }
+/** What stands for the arguments on the way: numbers of a conversation stay as they are written in JSON alone. */
+type Sent<K extends keyof TextWork> = K extends "render" ? readonly [json: string] : Parameters<TextWork[K]>
+type Jobs = { readonly [K in keyof TextWork]: { readonly name: K; readonly args: Sent<K> } }
 export type TextJob = Jobs[keyof TextWork]
 
 /** Messages to the thread, and from it. Plain data: they are cloned on the way. */
@@ -22,7 +26,7 @@ export type JobResult =
 /** What `job` comes to. Never rejects. For the thread's own end of the line. */
 export async function runJob(work: TextWork, job: TextJob): Promise<JobResult> {
   try {
-    const { name, args } = job
+    const { name, args } = job.name === "render" ? { ...job, args: [parseExactly(job.args[0])] } : job
     const run = work[name] as (...args: readonly unknown[]) => Promise<unknown>
     return { isOk: true, value: await run.apply(work, args) }
   } catch (error) {
@@ -51,6 +55,10 @@ export class TextThread implements TextWork {
   parse(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): Promise<ParsedBody> {
     const whole = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
     return this.#run({ name: "parse", args: [whole, shapes, limits] }, [whole.buffer as ArrayBuffer])
+  }
+
+  async render(job: ConversationJob): Promise<RenderedConversation> {
+    return this.#run({ name: "render", args: [JSON.stringify(job)] })
   }
 
   encode(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {

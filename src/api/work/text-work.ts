@@ -1,29 +1,50 @@
-/** Work whose cost grows with what a request brings: its body parsed, texts turned into token ids and back. */
+/**
+ * Work whose cost grows with what a request brings: its body parsed, its messages rendered, texts turned into token ids
+ * and back.
+ */
 import type { JsonLimits } from "../../base/json-scan.ts"
+import type { ChatTemplates } from "../../text/chat-templates.ts"
 import type { Tokenizer } from "../../text/tokenizer.ts"
 import type { BodyShape } from "../body-schemas.ts"
+import { ConversationRenderer } from "../conversation-job.ts"
+import type { ConversationJob, RenderedConversation } from "../conversation-job.ts"
 import { bodyText, parseBody } from "../parse-body.ts"
 import type { ParsedBody } from "../parse-body.ts"
 
 export interface TextWork {
   /** Errors: those of `bodyText` and `parseBody`. Takes `bytes` over: nobody else may use them afterwards. */
   parse(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): Promise<ParsedBody>
+  /** Errors: those of `ConversationRenderer.render`. */
+  render(job: ConversationJob): Promise<RenderedConversation>
   /** The token ids of a text, written-out special tokens recognised. */
   encode(text: string, addSpecialTokens: boolean): Promise<readonly number[]>
   /** The text of token ids. */
   decode(tokenIds: readonly number[]): Promise<string>
 }
 
+/** Other threads. */
+export interface TextThreads {
+  readonly texts: Omit<TextWork, "render">
+  /** Apart from the others: a template may use all of its time limit, while texts of other requests have to go on. */
+  readonly templates: Pick<TextWork, "render">
+}
+
 /** On the thread that asks for it. */
 export class LocalTextWork implements TextWork {
   readonly #tokenizer: Tokenizer
+  readonly #renderer: ConversationRenderer
 
-  constructor(tokenizer: Tokenizer) {
+  constructor(tokenizer: Tokenizer, templates: ChatTemplates) {
     this.#tokenizer = tokenizer
+    this.#renderer = new ConversationRenderer(templates.all)
   }
 
   async parse(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): Promise<ParsedBody> {
     return parseBody(bodyText(bytes, limits), shapes)
+  }
+
+  async render(job: ConversationJob): Promise<RenderedConversation> {
+    return this.#renderer.render(job)
   }
 
   async encode(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {

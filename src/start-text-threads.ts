@@ -1,4 +1,7 @@
-/** Wires the text thread: a second tokenizer of the same model, away from the thread that answers requests. */
+/**
+ * Wires the text threads: one with a second tokenizer of the same model, and one for templates, away from the thread
+ * that answers requests.
+ */
 import { readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { TextThread } from "./api/work/text-thread.ts"
@@ -11,6 +14,12 @@ export interface TextThreadStart {
   readonly modelPath: string
   /** Of the tokenizer's files when the server started. */
   readonly fingerprint: string
+}
+
+export function startTextThreads(
+  paths: Pick<TextThreadStart, "tokenizerPath" | "modelPath">,
+): { readonly texts: TextThread; readonly templates: TextThread } {
+  return { texts: startTextThread(paths), templates: startTextThread(paths) }
 }
 
 export function startTextThread(paths: Pick<TextThreadStart, "tokenizerPath" | "modelPath">): TextThread {
