@@ -2,6 +2,7 @@
  * `baozi serve`: engine, then HTTP on top, until a signal or the engine's death ends it.
  */
 import { resolve } from "node:path"
+import { bodyMemory } from "./api/parse-body.ts"
 import { checkAddress, startServer, type ServerOptions } from "./api/server.ts"
 import type { TlsFiles } from "./api/tls.ts"
 import { makeLog, type Log } from "./base/log.ts"
@@ -20,7 +21,7 @@ import { isLocal, serverInfo } from "./server-info.ts"
 import { REASONING_FORMATS } from "./text/answer/reasoning-formats.ts"
 import { startTraceExport } from "./trace-export.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
-import { startTextThreads } from "./start-text-threads.ts"
+import { startTextThreads, TEXT_THREADS_BYTES } from "./start-text-threads.ts"
 
 /** What a program that Ctrl-C ended says. */
 const EXIT_INTERRUPTED = 130
@@ -194,6 +195,7 @@ function engineStart(config: ServeConfig, modelPath: string): EngineStart {
     numBlocksOverride: config.numGpuBlocksOverride,
     kvCacheMetricsSample: config.kvCacheMetrics ? config.kvCacheMetricsSample : null,
     kvCacheMemoryBytes: config.kvCacheMemoryBytes,
+    textBytes: bodyMemory(config.maxBodyBytes) + TEXT_THREADS_BYTES,
     memoryUtilization: config.gpuMemoryUtilization, numThreads: config.threads, isa: config.isa,
     logprobsMode: config.logprobsMode, logitsProcessors: config.logitsProcessors.map((path) => resolve(path)),
     libraries: { libDir: config.libDir },

@@ -24,8 +24,9 @@ async function loadTokenizer(start: TextThreadStart): Promise<Tokenizer> {
 function makeWork(start: TextThreadStart): TextWork {
   const renderer = new ConversationRenderer()
   let tokenizer: Promise<Tokenizer> | null = null
-  // Bodies are parsed, and conversations rendered, without it.
   const loaded = () => (tokenizer ??= loadTokenizer(start))
+  // Whoever needs it hears what went wrong; bodies are parsed, and conversations rendered, without it.
+  if (start.loadsTokenizer) loaded().catch(() => {})
   return {
     parse: async (bytes, shapes, limits) => {
       const text = bodyText(bytes, limits)

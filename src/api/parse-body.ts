@@ -22,6 +22,11 @@ export interface ParsedBody {
   readonly numbers: NumberTexts | null
 }
 
+/** Memory that a body may take in all while it is read, itself and its text included. */
+export function bodyMemory(numBytes: number): number {
+  return (MEMORY_FACTOR + 2) * numBytes + MEMORY_ALLOWANCE
+}
+
 /** What a value takes at most, but for the characters of a string: an object with room for its first six fields. */
 const VALUE_BYTES = 64
 /** A number in a list: the list grows by doubling, and is copied from thread to thread. */

@@ -43,13 +43,15 @@ interface PendingJob {
 
 export class TextThread implements TextWork {
   readonly #startWorker: () => Worker
+  readonly #onStart: () => void
   readonly #pending = new Map<number, PendingJob>()
   #worker: Worker | null = null
   #nextJobId = 1
 
-  /** `startWorker` is called again after the thread's death. */
-  constructor(startWorker: () => Worker) {
+  /** `startWorker` is called again after the thread's death; `onStart` behind it. */
+  constructor(startWorker: () => Worker, onStart: () => void = () => {}) {
     this.#startWorker = startWorker
+    this.#onStart = onStart
   }
 
   parse(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): Promise<ParsedBody> {
@@ -69,16 +71,23 @@ export class TextThread implements TextWork {
     return this.#run({ name: "decode", args: [tokenIds] })
   }
 
+  /** Starts the thread before there is work for it. */
+  warm(): void {
+    if (this.#worker !== null) return
+    this.#worker = this.#start()
+    this.#onStart()
+  }
+
   stop(): void {
     this.#worker?.terminate()
   }
 
   #run<T>(job: TextJob, transferred: ArrayBuffer[] = []): Promise<T> {
-    this.#worker ??= this.#start()
+    this.warm()
     const jobId = this.#nextJobId++
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     this.#pending.set(jobId, { resolve: resolve as (value: unknown) => void, reject })
-    this.#worker.postMessage({ jobId, job } satisfies ToTextThread, transferred)
+    this.#worker!.postMessage({ jobId, job } satisfies ToTextThread, transferred)
     return promise
   }
 
