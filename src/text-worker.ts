@@ -6,6 +6,7 @@ import { ConversationRenderer } from "./api/conversation-job.ts"
 import { bodyText, parseBody } from "./api/parse-body.ts"
 import { runJob } from "./api/work/text-thread.ts"
 import type { FromTextThread, ToTextThread } from "./api/work/text-thread.ts"
+import { tokenizeAnswer } from "./api/work/text-work.ts"
 import type { TextWork } from "./api/work/text-work.ts"
 import { ConfigError } from "./base/errors.ts"
 import { tokenizerFingerprint } from "./start-text-threads.ts"
@@ -36,6 +37,8 @@ function makeWork(start: TextThreadStart): TextWork {
     },
     render: async (job) => renderer.render(job),
     encode: async (text, addSpecialTokens) => (await loaded()).encode(text, { addSpecialTokens }),
+    count: async (text, addSpecialTokens) => (await loaded()).encode(text, { addSpecialTokens }).length,
+    tokenize: async (text, options) => tokenizeAnswer(await loaded(), text, options),
     decode: async (tokenIds) => (await loaded()).decode(tokenIds),
   }
 }
@@ -48,5 +51,9 @@ self.onmessage = ({ data }: MessageEvent<TextThreadStart | ToTextThread>) => {
     return
   }
   const { jobId, job } = data
-  void runJob(work!, job).then((result) => self.postMessage({ jobId, result } satisfies FromTextThread))
+  void runJob(work!, job).then((result) => {
+    const value = result.isOk ? result.value : null
+    const transferred = ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : []
+    self.postMessage({ jobId, result } satisfies FromTextThread, transferred)
+  })
 }

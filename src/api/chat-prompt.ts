@@ -3,6 +3,7 @@ import { RequestError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import { chooseTemplate } from "./choose-template.ts"
 import type { ApiContext } from "./context.ts"
+import type { RenderedConversation } from "./conversation-job.ts"
 import type { IgnoredArguments } from "./messages.ts"
 import { servedName } from "./model-name.ts"
 import { encodeText } from "./prompt.ts"
@@ -19,14 +20,23 @@ export interface TemplateExtras {
   readonly tellsStarts: boolean
 }
 
-/** Errors: `RequestError` for messages, variables or a template that cannot be rendered. */
+/** Errors: those of `chatText`, and of `encodeText`. */
 export async function chatPrompt(
   context: ApiContext, fields: TemplateFields, extras: TemplateExtras, truncation: Truncation,
 ): Promise<Prompt> {
+  const tellsStarts = extras.tellsStarts && truncation.limit === null
+  const { text, messageStarts } = await chatText(context, fields, { ...extras, tellsStarts })
+  return { ...await encodeText(context, text, fields.add_special_tokens ?? false, truncation), messageStarts }
+}
+
+/** Errors: `RequestError` for messages, variables or a template that cannot be rendered. */
+export async function chatText(
+  context: ApiContext, fields: TemplateFields, extras: TemplateExtras,
+): Promise<RenderedConversation> {
   checkTemplateFields(fields)
   const template = chooseTemplate(context, fields, extras.tools)
   if (fields.messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
-  const { text, ignoredArguments, messageStarts } = await context.work.render({
+  const rendered = await context.work.render({
     template,
     messages: fields.messages,
     input: {
@@ -43,10 +53,10 @@ export async function chatPrompt(
     },
     modelName: servedName(context.client.model),
     argumentLimits: context.options.bodyLimits,
-    tellsStarts: extras.tellsStarts && truncation.limit === null,
+    tellsStarts: extras.tellsStarts,
   })
-  noteIgnoredArguments(context.options.log, ignoredArguments)
-  return { ...await encodeText(context, text, fields.add_special_tokens ?? false, truncation), messageStarts }
+  noteIgnoredArguments(context.options.log, rendered.ignoredArguments)
+  return rendered
 }
 
 /** One line for a request: conversations are sent again and again, and may have many such calls. */

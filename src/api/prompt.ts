@@ -49,9 +49,6 @@ export function truncationFor(
   return { limit, side }
 }
 
-/** Keeps a text of any length whole: it is counted, not computed. */
-export const ANY_LENGTH: Truncation = { limit: Infinity, side: "left" }
-
 /**
  * Errors: `RequestError` with param "input_text" for a text that is not to be cut and is so long that no tokenization
  * of it can fit.

@@ -8,7 +8,7 @@ import type { BodyShape } from "../body-schemas.ts"
 import type { ConversationJob, RenderedConversation } from "../conversation-job.ts"
 import type { ParsedBody } from "../parse-body.ts"
 import { dataSize } from "./data-size.ts"
-import type { TextThreads, TextWork } from "./text-work.ts"
+import type { TextThreads, TextWork, TokenizeOptions } from "./text-work.ts"
 
 /** Bytes of a body, UTF-16 units of a text, or tokens that a turn may work on here: a few milliseconds at the most. */
 export const MAX_WORK_PER_TURN = 32 * 1024
@@ -37,6 +37,14 @@ export class OffloadedTextWork implements TextWork {
 
   encode(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {
     return (this.#isDoneHere(text.length) ? this.#here : this.#away.texts).encode(text, addSpecialTokens)
+  }
+
+  count(text: string, addSpecialTokens: boolean): Promise<number> {
+    return (this.#isDoneHere(text.length) ? this.#here : this.#away.texts).count(text, addSpecialTokens)
+  }
+
+  tokenize(text: string, options: TokenizeOptions): Promise<Uint8Array<ArrayBuffer>> {
+    return (this.#isDoneHere(text.length) ? this.#here : this.#away.texts).tokenize(text, options)
   }
 
   decode(tokenIds: readonly number[]): Promise<string> {

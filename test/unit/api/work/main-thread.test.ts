@@ -1,38 +1,36 @@
 /** No work above a size is done on the thread that answers requests, whichever endpoint asks for it. */
 import { afterEach, beforeEach, expect, spyOn, test } from "bun:test"
-import { bodyText, parseBody } from "../../../../src/api/parse-body.ts"
-import { ConversationRenderer } from "../../../../src/api/conversation-job.ts"
 import { MAX_WORK_PER_TURN } from "../../../../src/api/work/offloaded-text-work.ts"
+import { LocalTextWork } from "../../../../src/api/work/text-work.ts"
 import type { TextThreads, TextWork } from "../../../../src/api/work/text-work.ts"
 import { ChatTemplate } from "../../../../src/text/chat-template.ts"
+import { ChatTemplates } from "../../../../src/text/chat-templates.ts"
 import { ToyTokenizer } from "../../../toy-tokenizer.ts"
 import { makeApi, type Api } from "../harness.ts"
 
 /** Stands for another thread: what runs in it is not seen by the spies. */
 class OtherThread implements TextWork {
-  readonly #tokenizer = new ToyTokenizer()
-  readonly #renderer = new ConversationRenderer()
+  readonly #work = new LocalTextWork(new ToyTokenizer(), new ChatTemplates())
   isRunning = false
   readonly sizes: number[] = []
 
-  async #run<T>(size: number, work: () => T): Promise<T> {
+  async #run<T>(size: number, work: () => Promise<T>): Promise<T> {
     this.sizes.push(size)
     await Bun.sleep(0)
     this.isRunning = true
-    try {
-      // As everything that goes from thread to thread.
-      return structuredClone(work())
-    } finally {
-      this.isRunning = false
-    }
+    // It does not wait for anything.
+    const result = work()
+    this.isRunning = false
+    // As everything that goes from thread to thread.
+    return structuredClone(await result)
   }
 
-  parse: TextWork["parse"] = (bytes, shapes, limits) =>
-    this.#run(bytes.length, () => parseBody(bodyText(bytes, limits), shapes))
-  encode: TextWork["encode"] = (text, addSpecialTokens) =>
-    this.#run(text.length, () => this.#tokenizer.encode(text, { addSpecialTokens }))
-  render: TextWork["render"] = (job) => this.#run(JSON.stringify(job).length, () => this.#renderer.render(job))
-  decode: TextWork["decode"] = (ids) => this.#run(ids.length, () => this.#tokenizer.decode(ids))
+  parse: TextWork["parse"] = (...args) => this.#run(args[0].length, () => this.#work.parse(...args))
+  render: TextWork["render"] = (job) => this.#run(JSON.stringify(job).length, () => this.#work.render(job))
+  encode: TextWork["encode"] = (...args) => this.#run(args[0].length, () => this.#work.encode(...args))
+  count: TextWork["count"] = (...args) => this.#run(args[0].length, () => this.#work.count(...args))
+  tokenize: TextWork["tokenize"] = (...args) => this.#run(args[0].length, () => this.#work.tokenize(...args))
+  decode: TextWork["decode"] = (ids) => this.#run(ids.length, () => this.#work.decode(ids))
 }
 
 let thread: OtherThread

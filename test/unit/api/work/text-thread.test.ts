@@ -46,6 +46,9 @@ test("gives what the work gives on this thread", async () => {
     expect(await thread.encode(text, true)).toEqual(await here.encode(text, true))
     const ids = await here.encode(text, false)
     expect(await thread.decode(ids)).toBe(await here.decode(ids))
+    expect(await thread.count(text, true)).toBe(await here.count(text, true))
+    const options = { addSpecialTokens: false, withStrings: true, maxModelLen: 9 }
+    expect(await thread.tokenize(text, options)).toEqual(await here.tokenize(text, options))
   }
   const bodies = [
     '{"prompt":["a","\\ud800"],"n":"2","seed":18446744073709551615,"x":[1,-0,1e999,1.5]}',
