@@ -59,7 +59,7 @@ export function rendered(
     request_id: id,
     model,
     prompt: prompt.text,
-    token_ids: [...prompt.tokenIds],
+    token_ids: prompt.tokenIds.slice(),
     token_offsets: null,
     features: null,
     content_parts: null,

@@ -92,8 +92,8 @@ const ATTACKS: readonly Attack[] = [
     `{"chat_template_kwargs":{"a":[${repeated("[".repeat(188) + "]".repeat(188), 600)}]},`) },
   { name: "a number of 1 million digits", path: "/v1/chat/completions",
     body: () => JSON.stringify(chat("hi")).replace("{", `{"seed":${"9".repeat(1_000_000)},`) },
-  { name: "100,000 long numbers", path: "/v1/chat/completions", body: () => JSON.stringify(chat("hi"))
-    .replace("{", `{"chat_template_kwargs":{"a":[${repeated("12345678901234567.0", 100_000)}]},`) },
+  { name: "30,000 long numbers", path: "/v1/chat/completions", body: () => JSON.stringify(chat("hi"))
+    .replace("{", `{"chat_template_kwargs":{"a":[${repeated("12345678901234567.0", 30_000)}]},`) },
   { name: "100,000 stop strings", path: "/v1/completions",
     body: () => JSON.stringify({ prompt: "hi", max_tokens: 1, stop: Array(100_000).fill("abc") }) },
   { name: "60,000 biases", path: "/v1/completions", body: () => JSON.stringify({ prompt: "hi", max_tokens: 1,

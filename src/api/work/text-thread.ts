@@ -112,7 +112,10 @@ export class TextThread implements TextWork {
     this.#worker?.terminate()
   }
 
-  #run<T>(job: TextJob, transferred: ArrayBuffer[] = []): Promise<T> {
+  async #run<T>(job: TextJob, transferred: ArrayBuffer[] = []): Promise<T> {
+    this.warm()
+    // A long text takes time to be handed over, as it took to be made: others are answered in between.
+    await new Promise((resolve) => setImmediate(resolve))
     this.warm()
     const jobId = this.#nextJobId++
     const { promise, resolve, reject } = Promise.withResolvers<T>()

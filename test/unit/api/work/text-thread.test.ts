@@ -128,10 +128,13 @@ test("jobs fail with their thread, and later ones get another", async () => {
     worker = new Worker(new URL("data:text/javascript,self.onmessage=()=>{}"))
     return worker
   })
+  const sent = () => new Promise((resolve) => setImmediate(resolve))
   const lost = mortal.encode("a", false)
+  await sent()
   worker.terminate()
   await expect(lost).rejects.toThrow("the text thread ended")
   const again = mortal.encode("a", false)
+  await sent()
   worker.terminate()
   await expect(again).rejects.toThrow("the text thread ended")
   expect(await startable.encode("ab", false)).toEqual([256])
