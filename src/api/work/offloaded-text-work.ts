@@ -1,7 +1,7 @@
 /**
  * Keeps the thread that answers requests free of long work: little is done here, at once; more than that on another
- * thread. Many small pieces are as long as a large one, so what counts is how much has been done in this turn of the
- * event loop, whoever asked for it.
+ * thread. Many small pieces are as long as a large one, so what counts is how much has been done in the last
+ * milliseconds, whoever asked for it.
  */
 import type { JsonLimits } from "../../base/json-scan.ts"
 import type { BodyShape } from "../body-schemas.ts"
@@ -10,13 +10,15 @@ import type { ParsedBody } from "../parse-body.ts"
 import { dataSize } from "./data-size.ts"
 import type { TextThreads, TextWork, TokenizeOptions } from "./text-work.ts"
 
-/** Bytes of a body, UTF-16 units of a text, or tokens that a turn may work on here: a few milliseconds at the most. */
-export const MAX_WORK_PER_TURN = 32 * 1024
+/** Bytes of a body, UTF-16 units of a text, or tokens that are worked on here at once: a few milliseconds at most. */
+export const MAX_WORK_HERE = 32 * 1024
+/** How long it takes until as much may be done again: most of the time is left for others. */
+const REST_MS = 20
 
 export class OffloadedTextWork implements TextWork {
   readonly #here: TextWork
   readonly #away: TextThreads
-  /** In this turn of the event loop. */
+  /** Since the last rest. */
   #done = 0
 
   constructor(here: TextWork, away: TextThreads) {
@@ -31,7 +33,7 @@ export class OffloadedTextWork implements TextWork {
   render(job: ConversationJob): Promise<RenderedConversation> {
     // Of a template that came with a request nothing tells how long it takes.
     const { messages, input, template } = job
-    const size = template.isModels ? dataSize([messages, input], MAX_WORK_PER_TURN) : Infinity
+    const size = template.isModels ? dataSize([messages, input], MAX_WORK_HERE) : Infinity
     return (this.#isDoneHere(size) ? this.#here : this.#away.templates).render(job)
   }
 
@@ -53,8 +55,8 @@ export class OffloadedTextWork implements TextWork {
 
   /** Whether work of this size is done on this thread; it counts as done then. */
   #isDoneHere(size: number): boolean {
-    if (this.#done + size > MAX_WORK_PER_TURN) return false
-    if (this.#done === 0 && size > 0) setImmediate(() => (this.#done = 0))
+    if (this.#done + size > MAX_WORK_HERE) return false
+    if (this.#done === 0 && size > 0) setTimeout(() => (this.#done = 0), REST_MS)
     this.#done += size
     return true
   }

@@ -1,6 +1,6 @@
 /** No work above a size is done on the thread that answers requests, whichever endpoint asks for it. */
 import { afterEach, beforeEach, expect, spyOn, test } from "bun:test"
-import { MAX_WORK_PER_TURN } from "../../../../src/api/work/offloaded-text-work.ts"
+import { MAX_WORK_HERE } from "../../../../src/api/work/offloaded-text-work.ts"
 import { LocalTextWork } from "../../../../src/api/work/text-work.ts"
 import type { TextThreads, TextWork } from "../../../../src/api/work/text-work.ts"
 import { ChatTemplate } from "../../../../src/text/chat-template.ts"
@@ -89,7 +89,7 @@ async function send(path: string, body: object): Promise<{ status: number; answe
 }
 
 const text = (units: number): string => "ab cd ".repeat(Math.ceil(units / 6)).slice(0, units)
-const LONG = text(2 * MAX_WORK_PER_TURN)
+const LONG = text(2 * MAX_WORK_HERE)
 const SHORT = text(600)
 const say = (content: unknown) => ({ role: "user", content })
 const max_tokens = 1
@@ -144,7 +144,7 @@ test.each<[string, string, object]>([
   const { status, answer } = await send(path, body)
   await Bun.sleep(0)
   expect({ status, answer: status === 200 ? "" : answer }).toEqual({ status: 200, answer: "" })
-  expect(Math.max(0, ...turns)).toBeLessThanOrEqual(MAX_WORK_PER_TURN)
+  expect(Math.max(0, ...turns)).toBeLessThanOrEqual(MAX_WORK_HERE)
   expect(Math.max(...thread.sizes)).toBeGreaterThan(0)
 })
 
@@ -158,7 +158,7 @@ test("many words to avoid are refused before they are encoded", async () => {
   const { status, json } = await api.post("/v1/completions", { prompt: "a", bad_words: [LONG] })
   expect([status, json.error.param]).toEqual([400, "bad_words"])
   await Bun.sleep(0)
-  expect(Math.max(0, ...turns)).toBeLessThanOrEqual(MAX_WORK_PER_TURN)
+  expect(Math.max(0, ...turns)).toBeLessThanOrEqual(MAX_WORK_HERE)
 })
 
 test("numbers of a large body go into the prompt as they are written", async () => {
