@@ -94,7 +94,8 @@ export function engineConfig(modelPath: string, overrides: Partial<EngineConfig>
     priorityAgeingSeconds: 0, maxItlMs: null,
     enablePrefixCaching: true,
     enableChunkedPrefill: true,
-    longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, memoryUtilization: null,
+    longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, textBytes: 0,
+    memoryUtilization: null,
     numThreads: 0, isa: null, logprobsMode: "raw_logprobs", logitsProcessors: [],
     libraries: testLibraries(), ...overrides,
   }

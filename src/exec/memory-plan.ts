@@ -4,6 +4,7 @@
  *   weights   as laid out for the kernels
  *   scratch   activations of the largest step, logits, input arrays, rotary tables, what sampling needs at most, what
  *             the kernel library takes for itself, log-probabilities kept beside cached prefixes; see planParts
+ *   texts     of requests: the largest body while it is read, and the threads that work on long texts
  *   KV cache  what is left of the budget, in whole blocks
  */
 import { ConfigError } from "../base/errors.ts"
@@ -20,6 +21,7 @@ export interface MemoryPlan {
   readonly scratchBytes: number
   /** What of scratch the kernel library takes for itself. */
   readonly libraryBytes: number
+  readonly textBytes: number
   readonly kvCacheBytes: number
   readonly bytesPerBlock: number
   /** The null block included. */
@@ -71,7 +73,8 @@ export function planMemory(config: EngineConfig, needs: MemoryNeeds, system: Sys
   checkRequestFits(needs.groups, pageBudget, { ...limits, maxModelLen })
   const fitted = { ...limits, maxModelLen }
   return {
-    weightBytes, libraryBytes, scratchBytes: scratchBytesOf(needs), bytesPerBlock, numBlocks, maxModelLen,
+    weightBytes, libraryBytes, scratchBytes: scratchBytesOf(needs), textBytes: config.textBytes, bytesPerBlock,
+    numBlocks, maxModelLen,
     kvCacheBytes: bytes, blockSize: config.blockSize,
     modelMaxLen: needs.modelMaxLen, capacityTokens: capacityTokens(needs.groups, numBlocks, fitted),
     maxConcurrency: maxConcurrency(needs.groups, numBlocks, fitted), availableBytes: system.availableBytes,
@@ -83,19 +86,19 @@ function scratchBytesOf({ bufferBytes, libraryBytes, promptLogprobsBytes }: Memo
 }
 
 function kvBudget(config: EngineConfig, needs: MemoryNeeds, system: SystemMemory): number {
-  const fixed = needs.weightBytes + scratchBytesOf(needs)
+  const fixed = needs.weightBytes + scratchBytesOf(needs) + config.textBytes
   if (config.kvCacheMemoryBytes !== null) {
     if (config.kvCacheMemoryBytes + fixed > system.availableBytes)
       throw new ConfigError(
-        `--kv-cache-memory-bytes asks for ${gib(config.kvCacheMemoryBytes)} GiB beside ${gib(fixed)} GiB of weights ` +
-          `and scratch; ${gib(system.availableBytes)} GiB are available`,
+        `--kv-cache-memory-bytes asks for ${gib(config.kvCacheMemoryBytes)} GiB beside ${gib(fixed)} GiB of weights, ` +
+          `scratch and texts; ${gib(system.availableBytes)} GiB are available`,
       )
     return config.kvCacheMemoryBytes
   }
   if (fixed > system.availableBytes)
     throw new ConfigError(
-      `weights and scratch need ${gib(fixed)} GiB; ${gib(system.availableBytes)} GiB are available. ` +
-        "HINT: --max-num-batched-tokens makes scratch smaller",
+      `weights, scratch and texts need ${gib(fixed)} GiB; ${gib(system.availableBytes)} GiB are available. ` +
+        "HINT: --max-num-batched-tokens makes scratch smaller, --max-body-bytes texts",
     )
   const free = system.availableBytes - fixed
   const most = mostUseful(config, needs)
@@ -123,7 +126,8 @@ export function describePlan(plan: MemoryPlan): string[] {
     : ""
   return [
     `memory plan: weights ${mib(plan.weightBytes)} MiB, scratch ${mib(plan.scratchBytes)} MiB, ` +
-      `KV cache ${mib(plan.kvCacheBytes)} MiB; available ${mib(plan.availableBytes)} MiB`,
+      `texts ${mib(plan.textBytes)} MiB, KV cache ${mib(plan.kvCacheBytes)} MiB; ` +
+      `available ${mib(plan.availableBytes)} MiB`,
     `KV cache: ${plan.capacityTokens} tokens in ${plan.numBlocks} blocks of ${plan.blockSize}; ` +
       `${plan.maxConcurrency.toFixed(2)} requests of the maximum length ${plan.maxModelLen} at once${shortened}`,
   ]
