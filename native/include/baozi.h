@@ -4,12 +4,13 @@
 ** source; native/ref holds the obvious scalar version of each, which is the oracle of all the others.
 **
 ** Conventions
-**   Dims    T tokens this step, R requests this step, H query heads, K KV heads, D head size, E hidden size, F MLP inner
-**           size, V vocabulary, B blocks in the pool, S block size in tokens, M blocks a row of the block table has,
-**           N rows and C columns of a weight. Row-major, last dim contiguous; strides are in elements. Ranges are [a, b).
-**   Types   activations have the library's activation_dtype (bz_library_traits); logits, norm weights, biases, sinks and
-**           rotary tables are float32; ids, positions, slots, lengths and block ids are int32. A matrix says its own
-**           type; one the op does not take is BZ_EINVAL.
+**   Dims    T tokens this step, R requests this step, H query heads, K KV heads, D head size, E hidden size, F MLP
+**           inner size, V vocabulary, B blocks in the pool, S block size in tokens, M blocks a row of the block table
+**           has, N rows and C columns of a weight. Row-major, last dim contiguous; strides are in elements. Ranges are
+**           [a, b).
+**   Types   activations have the library's activation_dtype (bz_library_traits); logits, norm weights, biases, sinks
+**           and rotary tables are float32; ids, positions, slots, lengths and block ids are int32. A matrix says its
+**           own type; one the op does not take is BZ_EINVAL.
 **   Memory  device memory is read and written by ops alone, staging memory by the host and by bz_upload and bz_download
 **           alone. Every pointer in the args of an op is device memory from bz_mem_alloc, aligned as the traits say,
 **           unless the op's comment says otherwise. On the CPU both kinds are ordinary memory; callers that rely on it
@@ -74,8 +75,8 @@ enum bz_dtype {
 BZ_API uint32_t bz_abi_version(void);
 /* How well this library serves this machine: 0 cannot run here, higher is better. */
 BZ_API int32_t bz_backend_score(void);
-/* One JSON object: {"name", "device", "isa", "features": [...], "cores", ...}. Returns the bytes it needs, NUL included;
-** writes at most cap. */
+/* One JSON object: {"name", "device", "isa", "features": [...], "cores", ...}. Returns the bytes it needs, NUL
+** included; writes at most cap. */
 BZ_API uint32_t bz_backend_info(char *buf, uint32_t cap);
 /* Text, a line a struct: "name size field:offset:bytes field:offset:bytes ...". Returns as bz_backend_info does. */
 BZ_API uint32_t bz_abi_layout(char *buf, uint32_t cap);
@@ -106,7 +107,7 @@ typedef struct bz_traits_args {
   uint32_t out_slice_tokens;   /* ops that treat each token for itself run best on so many at a time; 0: on all */
   uint32_t out_logit_rows;     /* rows of logits at a time that the output head and the sampler are best given */
   uint32_t out_max_graphs;     /* recordings worth keeping; 0: replaying does not pay off */
-  uint32_t out_capture_rows;   /* a recording serves up to the next multiple of so many rows, padded; 1: exactly its own */
+  uint32_t out_capture_rows;   /* a recording serves up to the next multiple of so many rows, padded; 1: its own */
   uint32_t out_kv_dtypes;      /* bit d set: the KV cache can hold enum bz_dtype d */
   uint32_t out_block_multiple; /* a KV block holds a multiple of so many tokens */
 } bz_traits_args;
@@ -127,7 +128,7 @@ BZ_API void bz_stream_destroy(bz_stream *stream); /* NULL is a no-op */
 ** of the stream or of an event. */
 BZ_API bz_status bz_stream_synchronize(bz_stream *stream);
 
-/* Events mark a place in a stream. One that was never recorded is complete. Recorded again, it marks the later place. */
+/* Events mark a place in a stream. One never recorded is complete; recorded again, it marks the later place. */
 BZ_API bz_status bz_event_create(bz_stream *stream, bz_event **out);
 BZ_API bz_status bz_event_record(bz_stream *stream, bz_event *event);
 /* Waits until the stream has passed the event; returns the first failure of what came before it and was not returned by
@@ -150,8 +151,8 @@ BZ_API bz_status bz_mem_alloc(bz_stream *stream, const bz_mem_alloc_args *args, 
 BZ_API void bz_mem_free(bz_stream *stream, void *ptr); /* either kind; NULL is a no-op */
 
 /* Copies, in the stream's order. Upload: from staging to device memory; the source is the stream's until it has passed
-** the copy, and has no defined content after it. Download: from device to staging memory; the destination has no defined
-** content until then. Mem_copy: within device memory; the ranges must not overlap. */
+** the copy, and has no defined content after it. Download: from device to staging memory; the destination has no
+** defined content until then. Mem_copy: within device memory; the ranges must not overlap. */
 typedef struct bz_copy_args {
   uint32_t args_bytes;
   uint32_t reserved;
@@ -215,21 +216,23 @@ BZ_API bz_status bz_file_unmap(const bz_file_range_args *args);
 
 /* ---- Weights ------------------------------------------------------------------------------------------------ */
 
-/* How a weight is held and multiplied. BZ_COMPUTE_AUTO: float formats as they are, block formats in int8 or int4 with
-** their group scales. BZ_COMPUTE_F32: exact float32 values of the source, float32 products. BZ_COMPUTE_BF16: rounded to
-** bfloat16. BZ_COMPUTE_INT8: quantized here from a float source, a float16 scale a group of 32 columns of a row
-** (largest magnitude / 127). BZ_COMPUTE_INT4: likewise, with a scale and a minimum, those of least squared error among
-** several. A block format stays what it is. */
+/* How a weight is held and multiplied. BZ_COMPUTE_AUTO: float formats as they are, block formats and GPTQ in int8 or
+** int4 with their group scales, FP8 as it is or rounded to bfloat16. BZ_COMPUTE_F32: exact float32 values of the
+** source, float32 products. BZ_COMPUTE_BF16: rounded to bfloat16. BZ_COMPUTE_INT8: quantized here from a float source,
+** a float16 scale a group of 32 columns of a row (largest magnitude / 127). BZ_COMPUTE_INT4: likewise, with a scale and
+** a minimum, those of least squared error among several. A block format, or GPTQ, stays what it is under these two. */
 enum bz_compute {
-  BZ_COMPUTE_AUTO = 0, BZ_COMPUTE_F32 = 1, BZ_COMPUTE_BF16 = 2, BZ_COMPUTE_F16 = 3, BZ_COMPUTE_INT8 = 4, BZ_COMPUTE_INT4 = 5
+  BZ_COMPUTE_AUTO = 0, BZ_COMPUTE_F32 = 1, BZ_COMPUTE_BF16 = 2, BZ_COMPUTE_F16 = 3,
+  BZ_COMPUTE_INT8 = 4, BZ_COMPUTE_INT4 = 5
 };
 
 /* How the tensors of a part mean a matrix [n, C].
 ** BZ_SCHEME_PLAIN  values [n, C] in a float or block format.
 ** BZ_SCHEME_GPTQ   values int32 [C / 8, n]: eight codes of 4 bits a word, along C, the lowest bits first; scales
-**                  float16, bfloat16 or float32 [G, n], G = ceil(C / group_cols); zeros int32 [G, n / 8], packed along n,
-**                  each stored less one, or absent: 8; group_index int32 [C], the group of each column, or absent:
-**                  column / group_cols. w = scale * (code - zero).
+**                  float16, bfloat16 or float32 [G, n], G = ceil(C / group_cols); zeros int32 [G, n / 8], packed along
+**                  n, each stored less one, or absent: 8; group_index int32 [C], the group of each column, or absent:
+**                  column / group_cols. w = scale * (code - zero). Where an index does not give each group but the last
+**                  its group_cols columns, BZ_ENOSYS is an answer too.
 ** BZ_SCHEME_FP8    values float8 e4m3 [n, C]; scales float32 or bfloat16, one for group_rows x group_cols values:
 **                  [ceil(n / group_rows), ceil(C / group_cols)]. 0 rows or columns: one scale for all of them.
 ** group_cols is 16, 32, 64 or 128, or 0 for one group a row (per channel); group_rows is 1 but for FP8. */
@@ -252,10 +255,11 @@ typedef struct bz_weight_part {
   bz_weight_tensor group_index;
 } bz_weight_part;
 
-/* bz_weight_create: lays a matrix [N, C], or with num_experts X a stack [X, N, C], out once for the instruction that reads
-** it. Parts are stacked along N (q, k and v; gate and up), each in its own format; formats may differ. Of a stack each
-** part's tensors hold all experts, one after the other. Source bytes are host memory and only read during the call. A
-** block format's C must be a multiple of its block; a tensor whose bytes are not exactly what its part needs is BZ_EINVAL.
+/* bz_weight_create: lays a matrix [N, C], or with num_experts X a stack [X, N, C], out once for the instruction that
+** reads it. Parts are stacked along N (q, k and v; gate and up), each in its own format; formats may differ. Of a stack
+** each part's tensors hold all experts, one after the other. Source bytes are host memory and only read during the
+** call. A block format's C must be a multiple of its block; a tensor whose bytes are not exactly what its part needs is
+** BZ_EINVAL.
 ** bz_weight_plan: the same without values: data pointers are not read and may be NULL, except that an absent zeros or
 ** group_index has 0 bytes. Such a weight tells its size, and ops that take it may be planned, not run (BZ_EINVAL).
 ** Errors  BZ_EINVAL, BZ_ENOSYS (format), BZ_ENOMEM. */
@@ -278,20 +282,20 @@ typedef struct bz_weight_info_args {
 } bz_weight_info_args;
 BZ_API bz_status bz_weight_info(const bz_weight *weight, bz_weight_info_args *args);
 
-/* ---- Recording and planning --------------------------------------------------------------------------------------- */
+/* ---- Recording and planning --------------------------------------------------------------------------------- */
 
-/* Between begin and end, ops and device copies given to the stream are recorded with their args and not run; launch runs
-** them in order. What the args point at is read at launch, so inputs change in place. A graph runs on the stream that
-** recorded it: another is BZ_EINVAL. Uploads, downloads, events and synchronize while recording are BZ_EINVAL. Source: the
-** idea of CUDA graphs. */
+/* Between begin and end, ops and device copies given to the stream are recorded with their args and not run; launch
+** runs them in order. What the args point at is read at launch, so inputs change in place. A graph runs on the stream
+** that recorded it: another is BZ_EINVAL. Uploads, downloads, events and synchronize while recording are BZ_EINVAL.
+** Source: the idea of CUDA graphs. */
 BZ_API bz_status bz_capture_begin(bz_stream *stream);
 BZ_API bz_status bz_capture_end(bz_stream *stream, bz_graph **out);
 BZ_API bz_status bz_graph_launch(bz_stream *stream, bz_graph *graph);
 BZ_API void bz_graph_destroy(bz_graph *graph); /* NULL is a no-op */
 
 /* Between begin and end, ops given to the stream are checked and neither run nor recorded; what their pointers point at
-** is not read, so any but NULL will do. Uploads, downloads, events, launches and synchronize are BZ_EINVAL meanwhile. End
-** tells the scratch memory that the most demanding of the ops takes.
+** is not read, so any but NULL will do. Uploads, downloads, events, launches and synchronize are BZ_EINVAL meanwhile.
+** End tells the scratch memory that the most demanding of the ops takes.
 ** bz_stream_reserve takes it now; an op that needs more than there is takes it when it is given to the stream. */
 typedef struct bz_plan_args {
   uint32_t args_bytes;
@@ -340,8 +344,8 @@ BZ_API bz_status bz_rms_norm(bz_stream *stream, const bz_rms_norm_args *args);
 ** columns, or with BZ_LINEAR_FINE to 12 bits (largest magnitude / 1927), which costs more arithmetic, no more memory
 ** traffic, and keeps the result about as close to float32 as the weights are. Integer sums inside a group, float32 over
 ** groups. Other weights ignore the flag. Source: arXiv:2208.07339 for the idea, GGUF for the groups.
-** Bfloat16 weights: where the processor multiplies bfloat16, x is rounded to it (to nearest, even among equals; subnormals
-** become 0) and sums are float32; elsewhere x stays float32. The same for every number of tokens. */
+** Bfloat16 weights: where the processor multiplies bfloat16, x is rounded to it (to nearest, even among equals;
+** subnormals become 0) and sums are float32; elsewhere x stays float32. The same for every number of tokens. */
 enum { BZ_LINEAR_ACCUMULATE = 1, BZ_LINEAR_FINE = 2 };
 typedef struct bz_linear_args {
   uint32_t args_bytes;
@@ -377,8 +381,8 @@ BZ_API bz_status bz_gated_act(bz_stream *stream, const bz_gated_act_args *args);
 **         cos_sin [P, rot_dim]: rot_dim/2 cosines then rot_dim/2 sines a position; q_norm, k_norm [D] or NULL.
 ** Layout  rotary pairs are (i, i + rot_dim/2), or (2i, 2i + 1) with interleaved.
 ** The cache's inner layout is the library's own; a layer's k_cache and v_cache are bz_kv_cache_bytes each.
-** Rows    row_status [T] or NULL: BZ_EINVAL for a position outside [0, P) or a slot outside the cache; nothing is stored
-**         for the row, and its values are left as they were. Source: arXiv:2104.09864. */
+** Rows    row_status [T] or NULL: BZ_EINVAL for a position outside [0, P) or a slot outside the cache; nothing is
+**         stored for the row, and its values are left as they were. Source: arXiv:2104.09864. */
 typedef struct bz_rope_kv_args {
   uint32_t args_bytes;
   uint32_t num_tokens;
@@ -418,9 +422,9 @@ BZ_API bz_status bz_kv_cache_bytes(bz_kv_cache_args *args);
 
 /* bz_attention: softmax(scale * q k^T + mask) v over each request's cached tokens.
 ** Request r owns query rows [query_start[r], query_start[r+1]) of this step; they are its last tokens, so the row's
-** position is seq_lens[r] - num_rows(r) + i, and its keys are at positions [0, position] (causal), of which only the last
-** `window` (the row itself included) when window > 0. Keys are found through block_table[r, position / S]; entries of
-** blocks that lie wholly outside the window are not read.
+** position is seq_lens[r] - num_rows(r) + i, and its keys are at positions [0, position] (causal), of which only the
+** last `window` (the row itself included) when window > 0. Keys are found through block_table[r, position / S]; entries
+** of blocks that lie wholly outside the window are not read.
 ** With softcap > 0 the scores become softcap * tanh(score / softcap) before the mask. Sinks [H], when given, add
 ** exp(sink) to each head's denominator.
 ** Shapes  q, out [T, H D]; query_start [R + 1], seq_lens [R], block_table [R, M] with block_table_stride; caches as
@@ -478,9 +482,9 @@ typedef struct bz_add_args {
 } bz_add_args;
 BZ_API bz_status bz_add(bz_stream *stream, const bz_add_args *args);
 
-/* bz_scatter_ids: dst[dst_rows[i]] = src[src_rows[i]]: ids that a step has sampled become inputs of the next one without
-** the host. Shapes src_rows, dst_rows [n]; src [num_src], dst [num_dst]. An i with either row out of range does nothing;
-** dst_rows must differ. */
+/* bz_scatter_ids: dst[dst_rows[i]] = src[src_rows[i]]: ids that a step has sampled become inputs of the next one
+** without the host. Shapes src_rows, dst_rows [n]; src [num_src], dst [num_dst]. An i with either row out of range does
+** nothing; dst_rows must differ. */
 typedef struct bz_scatter_ids_args {
   uint32_t args_bytes;
   uint32_t num_ids;       /* n */
@@ -508,13 +512,14 @@ BZ_API bz_status bz_check_finite(bz_stream *stream, const bz_check_finite_args *
 /* bz_logits_process: what a request asks to be done to its logits before temperature, in vLLM V1's order:
 **   1. bitmask: tokens whose bit is 0 become -inf (row bitmask_row[r] of bitmask, -1: none);
 **   2. allowed ids: when allow_start[r] < allow_start[r+1], every other token becomes -inf;
-**   3. edits: logits[r, edit_ids[i]] += edit_values[i] for i in [edit_start[r], edit_start[r+1]), in order (-inf forbids);
+**   3. edits: logits[r, edit_ids[i]] += edit_values[i] for i in [edit_start[r], edit_start[r+1]), in order; -inf
+**      forbids;
 **   4. penalties over the request's tokens: repetition over prompt and output (l > 0 ? l / p : l * p), then
 **      frequency * count(output) and presence * [count(output) > 0] subtracted.
 ** Any of the pointers of a group may be NULL: that group is skipped. token_ids row token_row[r] holds num_tokens_of[r]
 ** ids, the first num_prompt_of[r] of them the prompt. Rows are independent; logits are changed in place.
-** row_status, if not NULL: one status for each row. BZ_ENUMERIC: the logits given are not all finite. BZ_EINVAL: an id is
-**   not in [0, V). The row's logits are undefined then. Without row_status logits are not checked.
+** row_status, if not NULL: one status for each row. BZ_ENUMERIC: the logits given are not all finite. BZ_EINVAL: an id
+**   is not in [0, V). The row's logits are undefined then. Without row_status logits are not checked.
 ** Shapes  logits float32 [R, V]; per-row arrays [R]; *_start [R + 1]; bitmask [.., ceil(V / 32)]. */
 typedef struct bz_logits_process_args {
   uint32_t args_bytes;
@@ -542,17 +547,19 @@ BZ_API bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_ar
 /* bz_sample: one token a row.
 ** temperature[r] < 1e-5: the largest logit, the lowest id among equals. Else logits / temperature, then
 **   min_p: l < max + ln(min_p) becomes -inf; top_k > 0: values below the k-th largest become -inf (ties are kept);
-**   top_p < 1: of the survivors in ascending probability, those with cumulative probability <= 1 - p go, the last stays;
+**   top_p < 1: of the survivors in ascending probability, those with cumulative probability <= 1 - p go; the last
+**   stays;
 **   draw: argmax(l - ln(-ln(u))), u = (h + 1/2) / 2^32, h = Murmur3 32-bit of (seed, position, token id) as five little
 **   endian uint32 words (seed low, seed high, position, token id, 0x62616f7a), hash seed 0, length 20:
 **   stateless, so it depends neither on the batch nor on drafts.
 ** A row that is all -inf gives the lowest id whose logit is largest (id 0).
 ** out_processed, if not NULL: what was drawn from: logits / temperature, -inf where min_p, top_k or top_p took the
 ** token out; of a greedy row the logits as they are.
-** row_status, if not NULL: one status for each row, BZ_ENUMERIC where a logit is NaN. Such a row gives id 0 and leaves its
-**   row of out_processed undefined. Without row_status a NaN fails the op with BZ_ENUMERIC.
+** row_status, if not NULL: one status for each row, BZ_ENUMERIC where a logit is NaN. Such a row gives id 0 and leaves
+**   its row of out_processed undefined. Without row_status a NaN fails the op with BZ_ENUMERIC.
 ** Shapes  logits float32 [R, V], not changed; temperature, top_p, min_p float [R]; top_k int32 [R] (<= 0 or >= V: off);
-**         seeds uint64 [R]; positions int32 [R]; out int32 [R]; out_processed float32 [R, V]. Source: arXiv:1611.01144. */
+**         seeds uint64 [R]; positions int32 [R]; out int32 [R]; out_processed float32 [R, V].
+** Source  arXiv:1611.01144. */
 typedef struct bz_sample_args {
   uint32_t args_bytes;
   uint32_t num_requests;
@@ -593,8 +600,8 @@ BZ_API bz_status bz_logprobs(bz_stream *stream, const bz_logprobs_args *args);
 /* What the stream's threads can do at most, to hold other figures against: not ops, never recorded.
 ** bz_measure_read: each thread reads its share of `bytes` of memory, in large pages, that it has written before, again
 ** and again for about `milliseconds`. bz_measure_products: each does multiply-adds of two values of dtype (BZ_F32;
-** BZ_BF16, summed in float32; BZ_I8, summed in int32) in registers, with the best instruction of the stream's level; or,
-** with_library, the threads multiply matrices with the vendor's library (oneDNN on the CPU).
+** BZ_BF16, summed in float32; BZ_I8, summed in int32) in registers, with the best instruction of the stream's level;
+** or, with_library, the threads multiply matrices with the vendor's library (oneDNN on the CPU).
 ** Errors  BZ_EINVAL, BZ_ENOMEM; BZ_ENOSYS where there is no instruction, or no product in the library, for the type. */
 typedef struct bz_measure_read_args {
   uint32_t args_bytes;
