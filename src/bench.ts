@@ -62,7 +62,7 @@ async function throughput(config: BenchConfig<"throughput">): Promise<number> {
   const needsTokenizer = options.datasetName === "custom"
   const tokenizer = needsTokenizer ? await tokenizerOf(engineFlags.tokenizer, modelPathOf(engineFlags)) : null
   const figures = withStepEngine(engineFlags, (engine, limits) => {
-    const tokens = Array.from({ length: engine.model.config.vocabSize }, (_, id) => id)
+    const tokens = Array.from({ length: engine.model.traits.vocabSize }, (_, id) => id)
     const requests = makeSamples(options, tokens, new Prng(seed)).map(({ prompt, outputLen }) => ({
       tokenIds: typeof prompt === "string" ? present(tokenizer, "tokenizer").encode(prompt) : prompt, outputLen,
     }))

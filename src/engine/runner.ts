@@ -1,3 +1,4 @@
+import type { SamplingParams } from "../core/sampling-params.ts"
 import type { SchedulePlan, StepResult } from "../core/schedule-plan.ts"
 import type { TokenMasks } from "../core/token-masks.ts"
 
@@ -9,6 +10,10 @@ import type { TokenMasks } from "../core/token-masks.ts"
  * afterwards.
  */
 export interface Runner<Step = unknown> {
+  /** Steps that may be between `submit` and `collect` at once, at least 1. */
+  readonly depth: number
+  /** Whether the tokens of a request have to be known to the host before its next step can be sampled. */
+  waitsForHost(sampling: SamplingParams): boolean
   /** Starts what the plan computes. */
   submit(plan: SchedulePlan): Step
   /** Has the tokens drawn, of those that `masks` allows. */

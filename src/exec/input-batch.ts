@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts"
 import type { ScheduledRequest } from "../core/schedule-plan.ts"
-import type { StepInputs } from "../model/graph-builder.ts"
+import type { GroupInputs, StepInputs } from "../model/model-builder.ts"
 import type { Device, DeviceArray } from "../tensor/device.ts"
 import { InputRing, type StepArray } from "../tensor/step-arrays.ts"
 
@@ -9,7 +9,8 @@ export interface BatchLimits {
   readonly maxTokens: number
   /** R at most. */
   readonly maxRequests: number
-  readonly blockSize: number
+  /** Of each KV cache group. */
+  readonly blockSizes: readonly number[]
   readonly maxModelLen: number
   /** Rows the output head takes at a time. */
   readonly maxSamples: number
@@ -17,13 +18,15 @@ export interface BatchLimits {
   readonly maxSampleRows: number
 }
 
+const UNKNOWN = 0
 /** Of a token whose KV is there already: nothing is stored. */
 const NO_SLOT = -1
 
 /**
  * The arrays that a step's ops read, rebuilt from the plan every step: nothing in here outlives a step.
  *
- * Shapes: tokenIds, positions, slots [T]; queryStart [R + 1]; seqLens [R]; blockTable [R, M]; sampleRows [samples].
+ * Shapes: tokenIds, positions [T]; queryStart [R + 1]; seqLens [R]; by group slots [T], blockTable [R, M]; sampleRows
+ * [samples].
  */
 export class InputBatch {
   readonly inputs: StepInputs
@@ -31,32 +34,36 @@ export class InputBatch {
   readonly #ring: InputRing
   readonly #tokenIds: StepArray<Int32Array>
   readonly #positions: StepArray<Int32Array>
-  readonly #slots: StepArray<Int32Array>
   readonly #queryStart: StepArray<Int32Array>
   readonly #seqLens: StepArray<Int32Array>
-  readonly #blockTable: StepArray<Int32Array>
+  readonly #groups: readonly GroupTables[]
   /** The slice of the sampled rows that the head works on. */
   readonly sampleRows: DeviceArray
   numTokens = 0
   numRequests = 0
+  /** Of each request of the step, and behind the last: what is uploaded may not be read again. */
+  #firstRows: number[] = []
 
   constructor(device: Device, limits: BatchLimits) {
-    const stride = Math.ceil(limits.maxModelLen / limits.blockSize)
     const ring = new InputRing(device)
     this.limits = limits
     this.#ring = ring
     this.#tokenIds = ring.int32(limits.maxTokens)
     this.#positions = ring.int32(limits.maxTokens)
-    this.#slots = ring.int32(limits.maxTokens)
     this.#queryStart = ring.int32(limits.maxRequests + 1)
     this.#seqLens = ring.int32(limits.maxRequests)
-    this.#blockTable = ring.int32(limits.maxRequests * stride)
+    this.#groups = limits.blockSizes.map((blockSize, index) => {
+      const stride = Math.ceil(limits.maxModelLen / blockSize)
+      const [slots, blockTable] = [ring.int32(limits.maxTokens), ring.int32(limits.maxRequests * stride)]
+      return { index, blockSize, stride, slots, blockTable }
+    })
     ring.allocate()
     this.sampleRows = device.array("I32", limits.maxSamples)
     this.inputs = {
-      tokenIds: this.#tokenIds.address(), positions: this.#positions.address(), slots: this.#slots.address(),
-      queryStart: this.#queryStart.address(), seqLens: this.#seqLens.address(),
-      blockTable: this.#blockTable.address(), blockTableStride: stride, sampleRows: this.sampleRows.address,
+      tokenIds: this.#tokenIds.address(), positions: this.#positions.address(),
+      queryStart: this.#queryStart.address(), seqLens: this.#seqLens.address(), sampleRows: this.sampleRows.address,
+      groups: this.#groups.map(({ slots, blockTable, stride }): GroupInputs => (
+        { slots: slots.address(), blockTable: blockTable.address(), blockTableStride: stride })),
     }
   }
 
@@ -70,58 +77,56 @@ export class InputBatch {
     this.#ring.begin()
     const [queryStart, seqLens] = [this.#queryStart.data, this.#seqLens.data]
     let at = 0
+    this.#firstRows = []
     for (let r = 0; r < requests.length; r++) {
       const request = requests[r]!
       assert(at + request.numScheduledTokens <= maxTokens, () => `step is over its ${maxTokens} tokens`)
       queryStart[r] = at
+      this.#firstRows.push(at)
       seqLens[r] = request.numComputedTokens + request.numScheduledTokens
       this.#fillTokens(request, at)
-      this.#fillBlocks(request, r)
+      for (const group of this.#groups) fillGroup(group, request, { row: r, at })
       at += request.numScheduledTokens
     }
     queryStart[requests.length] = at
+    this.#firstRows.push(at)
     this.numTokens = at
     this.numRequests = requests.length
     this.#pad(padded)
     const numRows = Math.max(padded, requests.length)
-    for (const array of [this.#tokenIds, this.#positions, this.#slots]) array.used = Math.max(at, padded)
+    this.#tokenIds.used = this.#positions.used = Math.max(at, padded)
     this.#queryStart.used = numRows + 1
     this.#seqLens.used = numRows
-    this.#blockTable.used = requests.length * this.inputs.blockTableStride
+    for (const { slots, blockTable, stride } of this.#groups) {
+      slots.used = Math.max(at, padded)
+      blockTable.used = requests.length * stride
+    }
     this.#ring.upload()
   }
 
   /** The row of the step's tokens that holds a request's position; `r` is its place in the plan. */
   rowOf(r: number, request: ScheduledRequest, position: number): number {
-    return this.#queryStart.data[r]! + position - request.numComputedTokens
-  }
-
-  /** The place in the plan of the request that a row of the step's tokens belongs to. */
-  requestOf(row: number): number {
-    const { data } = this.#queryStart
-    let r = 0
-    while (r + 1 < this.numRequests && data[r + 1]! <= row) r++
-    return r
+    return this.#firstRows[r]! + position - request.numComputedTokens
   }
 
   /** The last row of a request's tokens; `r` is its place in the plan. */
   lastRowOf(r: number): number {
-    return this.#queryStart.data[r + 1]! - 1
+    return this.#firstRows[r + 1]! - 1
   }
 
   #fillTokens(request: ScheduledRequest, at: number): void {
-    const [tokenIds, positions, slots] = [this.#tokenIds.data, this.#positions.data, this.#slots.data]
-    const { blockSize } = this.limits
+    const [tokenIds, positions] = [this.#tokenIds.data, this.#positions.data]
     const known = request.tokenIds.length
+    const drafts = known + request.numUnknownTokens
     for (let i = 0; i < request.numScheduledTokens; i++) {
       const position = request.numComputedTokens + i
-      const token = position < known ? request.tokenIds.at(position) : request.draftTokenIds[position - known]
-      const block = request.blockIds[Math.floor(position / blockSize)]
-      assert(token !== undefined && block !== undefined && block > 0, () =>
-        `request ${request.requestId}: position ${position} has token ${token} in block ${block}`)
-      tokenIds[at + i] = token
+      const token = position < known
+        ? request.tokenIds.at(position)
+        : position < drafts ? UNKNOWN : request.draftTokenIds[position - drafts]
+      assert(token !== undefined, () => `request ${request.requestId} has no token at ${position}`)
+      // The device puts in an unknown one, and a placeholder for a draft is never accepted.
+      tokenIds[at + i] = Math.max(0, token)
       positions[at + i] = position
-      slots[at + i] = position < request.numCachedTokens ? NO_SLOT : block * blockSize + (position % blockSize)
     }
   }
 
@@ -131,17 +136,33 @@ export class InputBatch {
     if (padded <= numTokens) return
     this.#tokenIds.data.fill(0, numTokens, padded)
     this.#positions.data.fill(0, numTokens, padded)
-    this.#slots.data.fill(NO_SLOT, numTokens, padded)
+    for (const { slots } of this.#groups) slots.data.fill(NO_SLOT, numTokens, padded)
     this.#queryStart.data.fill(numTokens, numRequests + 1, padded + 1)
     this.#seqLens.data.fill(0, numRequests, padded)
   }
+}
 
-  #fillBlocks(request: ScheduledRequest, row: number): void {
-    const { blockTableStride } = this.inputs
-    const { blockIds } = request
-    assert(blockIds.length <= blockTableStride, () => `${request.requestId} holds ${blockIds.length} blocks`)
-    const table = this.#blockTable.data
-    const base = row * blockTableStride
-    for (let i = 0; i < blockIds.length; i++) table[base + i] = blockIds[i]!
+/** Where the tokens of one KV cache group lie. */
+interface GroupTables {
+  readonly index: number
+  readonly blockSize: number
+  readonly stride: number
+  readonly slots: StepArray<Int32Array>
+  readonly blockTable: StepArray<Int32Array>
+}
+
+/** `row`: the request's place in the step; `at`: its first token's. */
+function fillGroup(group: GroupTables, request: ScheduledRequest, { row, at }: { row: number; at: number }): void {
+  const { index, blockSize, stride, slots, blockTable } = group
+  const blockIds = request.blockIdsByGroup[index]!
+  const { requestId, numScheduledTokens, numComputedTokens, numCachedTokens } = request
+  assert(blockIds.length <= stride, () => `${requestId} holds ${blockIds.length} blocks`)
+  const [slotOf, table] = [slots.data, blockTable.data]
+  for (let i = 0; i < numScheduledTokens; i++) {
+    const position = numComputedTokens + i
+    const block = blockIds[Math.floor(position / blockSize)]
+    assert(block !== undefined && block > 0, () => `request ${requestId}: position ${position} is in block ${block}`)
+    slotOf[at + i] = position < numCachedTokens ? NO_SLOT : block * blockSize + (position % blockSize)
   }
+  for (let i = 0; i < blockIds.length; i++) table[row * stride + i] = blockIds[i]!
 }

@@ -6,17 +6,18 @@ import type { NativeStream } from "../../ffi/stream.ts"
 import { assert } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
+import { dependsOnTokens, type SamplingParams } from "../core/sampling-params.ts"
 import type { SchedulePlan, StepResult } from "../core/schedule-plan.ts"
 import { PROMPT_LOGPROBS_CACHE_BYTES } from "../core/scheduler-config.ts"
 import type { TokenMasks } from "../core/token-masks.ts"
-import type { ModelConfig } from "../model/config.ts"
+import type { ModelTraits } from "../model/traits.ts"
 import { Device } from "../tensor/device.ts"
 import type { EngineConfig } from "./engine-config.ts"
 import { KVMemory, type KVCacheShape } from "./kv-cache.ts"
 import { kvGroups } from "./kv-groups.ts"
 import type { LogitsProcessor, MakeLogitsProcessor } from "./logits-processors/interface.ts"
 import { planMemory, type MemoryPlan } from "./memory-plan.ts"
-import { modelCost, type ModelCost } from "./model-cost.ts"
+import type { ModelCost } from "./model-cost.ts"
 import {
   kvShape, longestWanted, makeParts, openCheckpoint, planParts, type ModelParts, type OpenModel,
 } from "./model-parts.ts"
@@ -26,7 +27,7 @@ import { systemMemory } from "./system-memory.ts"
 
 /** A model that runs, or sleeps: then the memory of its weights and its scratch is the system's, to be loaded again. */
 export interface LoadedModel {
-  readonly config: ModelConfig
+  readonly traits: ModelTraits
   readonly groups: readonly KVCacheGroup[]
   readonly plan: MemoryPlan
   readonly cost: ModelCost
@@ -38,6 +39,10 @@ export interface LoadedModel {
   readonly stream: NativeStream
   /** Bytes held now: those of weights and scratch do not change while the model is awake. */
   memory(): ReturnType<NativeStream["memory"]>
+  /** Steps that may be on their way at once. */
+  readonly depth: number
+  /** Whether the tokens of a request have to be known before its next step can be sampled. */
+  waitsForHost(sampling: SamplingParams): boolean
   /** Errors: those of `ModelRunner`. Requires: awake, or an empty plan. */
   submit(plan: SchedulePlan): RunningStep
   /** `promptLogits` receives the logits of prompts whose log-probabilities the plan asks for. Errors: as `submit`. */
@@ -78,17 +83,17 @@ function load(
   { onPlan, makers }: { onPlan: (plan: MemoryPlan) => void; makers: readonly MakeLogitsProcessor[] },
 ): LoadedModel {
   const first = openCheckpoint(engine, library)
-  const { config } = first
+  const { traits } = first
   try {
     const shape = kvShape(engine, library)
-    const groups = kvGroups(config, shape)
-    const kv = new KVMemory(new Device(library, stream), config, shape)
+    const groups = kvGroups(traits, shape, library)
+    const kv = new KVMemory(new Device(library, stream), groups, shape)
     const plan = planModel(engine, first, stream, { groups, shape, bytesPerBlock: kv.bytesPerBlock })
     onPlan(plan)
     const { maxModelLen } = plan
-    const processors = makers.map((make) => make({ vocabSize: config.vocabSize, maxModelLen }))
+    const processors = makers.map((make) => make({ vocabSize: traits.vocabSize, maxModelLen }))
     const about = {
-      config, groups, plan, stream, logitsProcessors: processors.map(({ name }) => name),
+      traits, groups, plan, stream, logitsProcessors: processors.map(({ name }) => name),
       warnings: first.map.warnings,
     }
     return new WakefulModel(engine, first, { about, kv, processors })
@@ -98,18 +103,20 @@ function load(
 }
 
 /** What does not change while the model sleeps. */
-type AboutModel = Pick<LoadedModel, "config" | "groups" | "plan" | "stream" | "logitsProcessors" | "warnings">
+type AboutModel = Pick<LoadedModel, "traits" | "groups" | "plan" | "stream" | "logitsProcessors" | "warnings">
 
 class WakefulModel implements LoadedModel {
-  readonly config: ModelConfig
+  readonly traits: ModelTraits
   readonly groups: readonly KVCacheGroup[]
   readonly plan: MemoryPlan
   readonly cost: ModelCost
   readonly stream: NativeStream
+  readonly depth: number
   readonly logitsProcessors: readonly string[]
   readonly warnings: readonly string[]
   readonly #engine: EngineConfig
   readonly #kv: KVMemory
+  readonly #config: unknown
   readonly #processors: readonly LogitsProcessor[]
   /** Null: it sleeps. */
   #parts: ModelParts | null
@@ -119,17 +126,23 @@ class WakefulModel implements LoadedModel {
     engine: EngineConfig, model: OpenModel,
     { about, kv, processors }: { about: AboutModel; kv: KVMemory; processors: readonly LogitsProcessor[] },
   ) {
-    this.config = about.config
+    this.traits = about.traits
     this.groups = about.groups
     this.plan = about.plan
     this.stream = about.stream
+    this.depth = about.stream.library.traits().isAsync ? 2 : 1
     this.logitsProcessors = about.logitsProcessors
     this.warnings = about.warnings
     this.#engine = engine
     this.#kv = kv
+    this.#config = model.config
     this.#processors = processors
     this.#parts = this.#make(model)
-    this.cost = modelCost(this.config, model.map, kv.shape.dtype)
+    this.cost = this.#parts.cost
+  }
+
+  waitsForHost(sampling: SamplingParams): boolean {
+    return this.#processors.length > 0 || dependsOnTokens(sampling)
   }
 
   memory(): ReturnType<NativeStream["memory"]> {
@@ -172,7 +185,7 @@ class WakefulModel implements LoadedModel {
     checkRoom(this.plan, this.#kv.isAllocated ? 0 : this.plan.kvCacheBytes)
     const again = openCheckpoint(this.#engine, this.stream.library)
     try {
-      if (!Bun.deepEquals(again.config, this.config))
+      if (!Bun.deepEquals(again.config, this.#config))
         throw new ConfigError(`${this.#engine.modelPath} holds another model by now`)
       this.#parts = this.#make(again)
     } finally {
@@ -191,7 +204,8 @@ class WakefulModel implements LoadedModel {
     try {
       stream.reserveScratch(plan.libraryBytes)
       const options = {
-        maxModelLen: plan.maxModelLen, processors: this.#processors, kv: this.#kv.layers(plan.numBlocks),
+        maxModelLen: plan.maxModelLen, processors: this.#processors,
+        cache: { groups: this.groups, layers: this.#kv.layers(plan.numBlocks) },
       }
       return makeParts(this.#engine, model, new Device(stream.library, stream), options)
     } catch (error) {
@@ -207,10 +221,10 @@ function planModel(
   cache: { groups: readonly KVCacheGroup[]; bytesPerBlock: number; shape: KVCacheShape },
 ): MemoryPlan {
   const { groups, bytesPerBlock, shape } = cache
-  const { maxModelLen: modelMaxLen } = model.config
-  const longest = longestWanted(engine, model.config)
+  const { maxModelLen: modelMaxLen } = model.traits
+  const longest = longestWanted(engine, model.traits)
   const needs = (maxModelLen: number) => ({
-    ...planParts(engine, model, stream, { maxModelLen, shape }), groups, bytesPerBlock, modelMaxLen,
+    ...planParts(engine, model, stream, { maxModelLen, groups, shape }), groups, bytesPerBlock, modelMaxLen,
     promptLogprobsBytes: engine.enablePrefixCaching ? PROMPT_LOGPROBS_CACHE_BYTES : 0,
   })
   const system = systemMemory()

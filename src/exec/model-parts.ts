@@ -2,27 +2,30 @@
 import type { KernelLibrary } from "../../ffi/library.ts"
 import type { NativeStream } from "../../ffi/stream.ts"
 import { ConfigError } from "../base/errors.ts"
+import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
 import type { Forward } from "../model/architecture.ts"
-import type { ModelConfig } from "../model/config.ts"
-import { GraphBuilder, type KVLayer, type RopeTable } from "../model/graph-builder.ts"
+import { ModelBuilder } from "../model/model-builder.ts"
 import { applyHfOverrides } from "../model/hf-overrides.ts"
 import type { ModelSource } from "../model/load/checkpoint.ts"
 import { openModel } from "../model/load/open.ts"
 import { computeOf } from "../model/quantization.ts"
 import { readModelConfig } from "../model/read-config.ts"
-import { buildCosSinTable } from "../model/rope.ts"
+import type { KVLayer, ModelTraits } from "../model/traits.ts"
 import { WeightMap } from "../model/weights.ts"
 import { Device, PlanningDevice } from "../tensor/device.ts"
 import type { EngineConfig } from "./engine-config.ts"
 import { InputBatch, type BatchLimits } from "./input-batch.ts"
 import { KVMemory, type KVCacheShape } from "./kv-cache.ts"
 import type { LogitsProcessor } from "./logits-processors/interface.ts"
+import { modelCost, type ModelCost } from "./model-cost.ts"
 import { ModelRunner } from "./model-runner.ts"
 
 /** A checkpoint with what its architecture makes of it; nothing is read into memory yet. */
 export interface OpenModel {
   readonly source: ModelSource
-  readonly config: ModelConfig
+  /** Plain data: equal for equal models. */
+  readonly config: unknown
+  readonly traits: ModelTraits
   readonly map: WeightMap
   readonly forward: Forward
   readonly compute: ReturnType<typeof computeOf>
@@ -32,11 +35,11 @@ export interface OpenModel {
 export function openCheckpoint(engine: EngineConfig, library: KernelLibrary): OpenModel {
   const source = openModel(engine.modelPath, (path) => library.mapFile(path))
   try {
-    const { architecture, config } = readModelConfig(applyHfOverrides(source.config, engine.hfOverrides))
+    const { architecture, config, traits } = readModelConfig(applyHfOverrides(source.config, engine.hfOverrides))
     const map = new WeightMap(source.checkpoint)
     const forward = architecture.model(map, config)
     map.assertAllRead()
-    return { source, config, map, forward, compute: computeOf(engine, map.linears) }
+    return { source, config, traits, map, forward, compute: computeOf(engine, map.linears) }
   } catch (error) {
     source.checkpoint.close()
     throw error
@@ -46,12 +49,20 @@ export function openCheckpoint(engine: EngineConfig, library: KernelLibrary): Op
 /** Weights, scratch, and the forward pass that is laid down over them: what sleep gives back. */
 export interface ModelParts {
   readonly runner: ModelRunner
+  readonly cost: ModelCost
   dispose(): void
+}
+
+/** The KV cache, where it lies. */
+export interface PlacedCache {
+  readonly groups: readonly KVCacheGroup[]
+  /** One for each layer that keeps something. */
+  readonly layers: readonly KVLayer[]
 }
 
 export interface PartsOptions {
   readonly maxModelLen: number
-  readonly kv: readonly KVLayer[]
+  readonly cache: PlacedCache
   readonly processors: readonly LogitsProcessor[]
 }
 
@@ -60,13 +71,13 @@ export function makeParts(engine: EngineConfig, model: OpenModel, device: Device
   const { map } = model
   try {
     map.load(device, model.compute)
-    const runner = makeRunner(engine, model, device, options)
+    const { runner, cost } = build(engine, model, device, options)
     const dispose = () => {
       runner.dispose()
       map.destroy()
       device.dispose()
     }
-    return { runner, dispose }
+    return { runner, cost, dispose }
   } catch (error) {
     map.destroy()
     device.dispose()
@@ -74,22 +85,23 @@ export function makeParts(engine: EngineConfig, model: OpenModel, device: Device
   }
 }
 
-function makeRunner(
-  engine: EngineConfig, { config, forward, source }: OpenModel, device: Device,
-  { maxModelLen, kv, processors }: PartsOptions,
-): ModelRunner {
-  const limits = batchLimits(engine, device, maxModelLen)
+function build(
+  engine: EngineConfig, { traits, forward, source }: OpenModel, device: Device,
+  { maxModelLen, cache, processors }: PartsOptions,
+): { runner: ModelRunner; cost: ModelCost } {
+  const limits = batchLimits(engine, device, { maxModelLen, groups: cache.groups })
+  const { maxTokens, maxRequests, maxSamples } = limits
   const batch = new InputBatch(device, limits)
-  const builder = new GraphBuilder(device, batch.inputs, limits.maxTokens, engine.activationBits)
-  const logits = device.matrix(limits.maxSamples, config.vocabSize, "F32")
-  forward(builder, {
-    config, logits, maxSamples: limits.maxSamples, kv,
-    rope: ropeTable(device, config, {
-      numPositions: maxModelLen, maxLength: longestWanted(engine, config), interleaved: source.ropeInterleaved,
-    }),
+  const sizes = { tokens: maxTokens, requests: maxRequests, samples: maxSamples }
+  const builder = new ModelBuilder(device, batch.inputs, { sizes, activationBits: engine.activationBits })
+  const outputs = forward(builder, {
+    kv: cache.layers, numPositions: maxModelLen, maxLength: longestWanted(engine, traits),
+    ropeInterleaved: source.ropeInterleaved,
   })
   const { logprobsMode } = engine
-  return new ModelRunner(device, builder, batch, logits, { limits, logprobsMode, logitsProcessors: processors })
+  const model = builder.build(outputs)
+  const runner = new ModelRunner(device, model, batch, { logprobsMode, logitsProcessors: processors })
+  return { runner, cost: modelCost(model.costs) }
 }
 
 export interface PartsMemory {
@@ -103,20 +115,22 @@ export interface PartsMemory {
 
 /** What `makeParts` will take. Nothing is loaded, and nothing stays allocated. Errors: `ConfigError`, `NativeError`. */
 export function planParts(
-  engine: EngineConfig, model: OpenModel, stream: NativeStream, options: { maxModelLen: number; shape: KVCacheShape },
+  engine: EngineConfig, model: OpenModel, stream: NativeStream,
+  { maxModelLen, groups, shape }: { maxModelLen: number; groups: readonly KVCacheGroup[]; shape: KVCacheShape },
 ): PartsMemory {
   const device = new PlanningDevice(stream.library, stream)
-  const kv = new KVMemory(new PlanningDevice(stream.library, stream), model.config, options.shape)
+  const kv = new KVMemory(new PlanningDevice(stream.library, stream), groups, shape)
   stream.planBegin()
   let libraryBytes = 0
   try {
     model.map.load(device, model.compute)
-    const vectorBytes = device.bytesAllocated
+    const vectorBytes = device.allocated.device
     const weightBytes = model.map.linearBytes + vectorBytes
-    const { maxModelLen } = options
-    makeRunner(engine, model, device, { maxModelLen, kv: kv.layers(1), processors: [] }).plan()
+    const cache = { groups, layers: kv.layers(1) }
+    build(engine, model, device, { maxModelLen, cache, processors: [] }).runner.plan()
     libraryBytes = stream.planEnd()
-    return { weightBytes, bufferBytes: device.bytesAllocated - vectorBytes, libraryBytes }
+    const { device: deviceBytes, staging: stagingBytes } = device.allocated
+    return { weightBytes, bufferBytes: deviceBytes + stagingBytes - vectorBytes, libraryBytes }
   } catch (error) {
     stream.planEnd()
     throw error
@@ -126,16 +140,20 @@ export function planParts(
   }
 }
 
-function batchLimits(engine: EngineConfig, device: Device, maxModelLen: number): BatchLimits {
+function batchLimits(
+  engine: EngineConfig, device: Device,
+  { maxModelLen, groups }: { maxModelLen: number; groups: readonly KVCacheGroup[] },
+): BatchLimits {
   return {
-    maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, blockSize: engine.blockSize, maxModelLen,
+    maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, maxModelLen,
+    blockSizes: groups.map(({ spec }) => spec.blockSize),
     maxSamples: Math.min(device.traits.logitRows, engine.maxNumSeqs), maxSampleRows: engine.maxNumSeqs,
   }
 }
 
 /** What the user or the model asks for: memory may have room for less. */
-export function longestWanted(engine: EngineConfig, config: ModelConfig): number {
-  return engine.maxModelLen ?? config.maxModelLen
+export function longestWanted(engine: EngineConfig, traits: ModelTraits): number {
+  return engine.maxModelLen ?? traits.maxModelLen
 }
 
 /** Errors: `ConfigError` where the library cannot hold the cache as asked. */
@@ -148,14 +166,4 @@ export function kvShape(engine: EngineConfig, library: KernelLibrary): KVCacheSh
   if (engine.blockSize % blockMultiple !== 0)
     throw new ConfigError(`--block-size ${engine.blockSize} must be a multiple of ${blockMultiple}`)
   return { blockSize: engine.blockSize, dtype }
-}
-
-function ropeTable(
-  device: Device, config: ModelConfig,
-  { numPositions, maxLength, interleaved }: { numPositions: number; maxLength: number; interleaved: boolean },
-): RopeTable {
-  const { rotDim } = config
-  const table = device.constant(numPositions * rotDim, () =>
-    buildCosSinTable(config.rope, config.headDim, rotDim, numPositions, maxLength))
-  return { table, rotDim, numPositions, interleaved }
 }

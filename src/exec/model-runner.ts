@@ -1,9 +1,11 @@
 import type { SchedulePlan, ScheduledRequest, StepResult } from "../core/schedule-plan.ts"
 import type { TokenMasks } from "../core/token-masks.ts"
 import { returnsLogits, type LogprobsMode } from "../core/logprobs-mode.ts"
-import type { GraphBuilder } from "../model/graph-builder.ts"
-import type { Device, Matrix } from "../tensor/device.ts"
-import { InputBatch, type BatchLimits } from "./input-batch.ts"
+import type { BuiltModel } from "../model/model-builder.ts"
+import type { Device } from "../tensor/device.ts"
+import type { Program } from "../tensor/program.ts"
+import { CarriedTokens } from "./carried-tokens.ts"
+import type { InputBatch } from "./input-batch.ts"
 import { FiniteRows, type FiniteCheck } from "./finite-rows.ts"
 import type { LogitsProcessor } from "./logits-processors/interface.ts"
 import { PromptLogprobsReader, type PromptLogitsListener } from "./prompt-logprobs-reader.ts"
@@ -35,32 +37,37 @@ export interface RunningStep {
  */
 export class ModelRunner {
   readonly #device: Device
-  readonly #builder: GraphBuilder
+  readonly #model: BuiltModel
+  readonly #body: Program
+  readonly #head: Program
   readonly #batch: InputBatch
-  readonly #logits: Matrix
   readonly #finite: FiniteRows
   readonly #logprobsOp: LogprobsOp
   readonly #sampler: Sampler
+  readonly #carried: CarriedTokens
   readonly #promptLogprobsOp: LogprobsOp
   readonly #promptLogprobs: PromptLogprobsReader
 
   constructor(
-    device: Device, builder: GraphBuilder, batch: InputBatch, logits: Matrix,
-    options: { limits: BatchLimits; logprobsMode: LogprobsMode; logitsProcessors: readonly LogitsProcessor[] },
+    device: Device, model: BuiltModel, batch: InputBatch,
+    options: { logprobsMode: LogprobsMode; logitsProcessors: readonly LogitsProcessor[] },
   ) {
-    const { limits, logprobsMode: mode, logitsProcessors } = options
-    const { maxTokens, maxSamples, maxSampleRows, maxModelLen } = limits
+    const { logprobsMode: mode, logitsProcessors } = options
+    const { maxTokens, maxSamples, maxSampleRows, maxModelLen } = batch.limits
+    const { hidden, logits } = model
     const op = { vocabSize: logits.cols, asLogits: returnsLogits(mode) }
     const runHead = (rows: number, count: number) => this.#runHead(rows, count)
     this.#device = device
-    this.#builder = builder
+    this.#model = model
+    this.#body = model.program("body")
+    this.#head = model.program("head")
     this.#batch = batch
-    this.#logits = logits
-    this.#finite = new FiniteRows(device, builder.hidden, maxTokens)
+    this.#finite = new FiniteRows(device, hidden, maxTokens)
     this.#logprobsOp = new LogprobsOp(device, { ...op, maxRows: maxSampleRows })
     this.#sampler = new Sampler(device, logits, this.#logprobsOp, {
       maxSamples, maxSampleRows, maxModelLen, logprobsMode: mode, logitsProcessors, runHead,
     })
+    this.#carried = new CarriedTokens(device, batch, this.#sampler.drawn)
     this.#promptLogprobsOp = new LogprobsOp(device, { ...op, maxRows: maxSamples })
     this.#promptLogprobs = new PromptLogprobsReader(device, batch, logits, { op: this.#promptLogprobsOp, runHead })
   }
@@ -74,18 +81,18 @@ export class ModelRunner {
     // Decode steps (one token a request) come again and again with the same counts: those are worth a recording.
     const isDecode = plan.totalNumScheduledTokens === requests.length
     this.#batch.fill(requests, isDecode ? this.#padded(requests.length, this.#batch.limits.maxRequests) : 0)
+    this.#carried.carry(requests, this.#batch)
     const { numTokens, numRequests } = this.#batch
     const rows: SampleRow[] = []
     requests.forEach((request, r) => {
       if (request.samples) pushSampleRows(rows, request, this.#batch.lastRowOf(r))
     })
-    const { body } = this.#builder
     const counts = { tokens: numTokens, requests: numRequests, samples: 0 }
     if (isDecode) {
       const padded = this.#padded(numRequests, this.#batch.limits.maxRequests)
-      body.replay(this.#device.stream, { tokens: padded, requests: padded, samples: 0 })
+      this.#body.replay(this.#device.stream, { tokens: padded, requests: padded, samples: 0 })
     } else {
-      body.run(this.#device.stream, counts)
+      this.#body.run(this.#device.stream, counts)
     }
     return { plan, finite: this.#finite.check(numTokens), rows, sampled: null, result }
   }
@@ -93,7 +100,10 @@ export class ModelRunner {
   /** Gives the output head and the sampler to the device. To be called once for each step, in their order. */
   sample(step: RunningStep, masks: TokenMasks | null = null, promptLogits: PromptLogitsListener | null = null): void {
     const { requests } = step.plan
-    if (step.rows.length > 0) step.sampled = this.#sampler.sample(step.rows, masks)
+    if (step.rows.length > 0) {
+      step.sampled = this.#sampler.sample(step.rows, masks)
+      this.#carried.remember(step.rows)
+    }
     if (step.finite === null || !requests.some(({ promptLogprobs }) => promptLogprobs !== null)) return
     this.#findFailures(step)
     this.#promptLogprobs.read(requests, step.result, promptLogits)
@@ -133,19 +143,19 @@ export class ModelRunner {
     const { stream } = this.#device
     for (let rows = 1; ; rows *= 2) {
       const tokens = Math.min(rows, maxTokens)
-      this.#builder.body.run(stream, { tokens, requests: Math.min(rows, maxRequests), samples: 0 })
+      this.#body.run(stream, { tokens, requests: Math.min(rows, maxRequests), samples: 0 })
       const samples = Math.min(rows, maxSamples)
-      this.#builder.head.run(stream, { tokens: samples, requests: samples, samples })
+      this.#head.run(stream, { tokens: samples, requests: samples, samples })
       if (rows >= maxTokens && rows >= maxRequests) break
     }
     this.#sampler.plan()
-    this.#logprobsOp.plan(this.#logits, maxSamples)
-    this.#promptLogprobsOp.plan(this.#logits, maxSamples)
+    this.#logprobsOp.plan(this.#model.logits, maxSamples)
+    this.#promptLogprobsOp.plan(this.#model.logits, maxSamples)
   }
 
   dispose(): void {
-    this.#builder.body.dispose(this.#device.stream)
-    this.#builder.head.dispose(this.#device.stream)
+    this.#body.dispose(this.#device.stream)
+    this.#head.dispose(this.#device.stream)
   }
 
   /** Requests of which a computed token is not finite. */
@@ -170,7 +180,7 @@ export class ModelRunner {
     const { sampleRows, limits } = this.#batch
     this.#device.stream.copy(sampleRows.address, rows, count * 4)
     const padded = this.#padded(count, limits.maxSamples)
-    this.#builder.head.replay(this.#device.stream, { tokens: padded, requests: padded, samples: padded })
+    this.#head.replay(this.#device.stream, { tokens: padded, requests: padded, samples: padded })
   }
 
   /** Rows that a recording for `count` rows has. */

@@ -45,15 +45,15 @@ type MemoryKind = "device" | "staging"
 const MIN_BYTES = 64
 
 /**
- * The memory of one kernel library's stream. Everything allocated here lives until `dispose`; `bytesAllocated` is what
- * the memory plan has to answer for.
+ * The memory of one kernel library's stream. Everything allocated here lives until `dispose`; `allocated` is what the
+ * memory plan has to answer for, in bytes.
  */
 export class Device {
   readonly library: KernelLibrary
   readonly stream: NativeStream
   readonly traits: LibraryTraits
   readonly isPlanning: boolean = false
-  bytesAllocated = 0
+  readonly allocated: Record<MemoryKind, number> = { device: 0, staging: 0 }
   readonly #owned: number[] = []
   readonly #events: NativeEvent[] = []
   /** Constants on their way to the device. */
@@ -130,7 +130,7 @@ export class Device {
   #alloc(bytes: number, kind: MemoryKind): number {
     const size = Math.max(MIN_BYTES, bytes)
     const address = this.take(size, kind)
-    this.bytesAllocated += size
+    this.allocated[kind] += size
     return address
   }
 }

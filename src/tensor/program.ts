@@ -1,24 +1,20 @@
 import type { OpName, OPS } from "../../ffi/abi.ts"
-import { Args } from "../../ffi/args.ts"
+import type { Args } from "../../ffi/args.ts"
 import type { NativeStream } from "../../ffi/stream.ts"
-import type { FieldsOf, StructValues } from "../../ffi/structs.ts"
 
 /**
  * How many rows an op works on, known only when a step runs: the tokens of the step, its requests, or the rows whose
  * logits are wanted.
  */
-export interface Counts {
-  readonly tokens: number
-  readonly requests: number
-  readonly samples: number
-}
+export type Dim = "tokens" | "requests" | "samples"
+export type Counts = Readonly<Record<Dim, number>>
 
 type StructOf<N extends OpName> = (typeof OPS)[N]
 
 interface PreparedOp {
   readonly name: OpName
   readonly args: Args<StructOf<OpName>>
-  readonly counts: readonly (readonly [field: string, count: keyof Counts])[]
+  readonly counts: readonly (readonly [field: string, count: Dim])[]
   readonly rows: readonly RowPointer[]
 }
 
@@ -56,13 +52,11 @@ export class Program {
    * token for itself, its pointers at tokens' rows with the bytes from row to row; other ops leave it out.
    */
   add<N extends OpName>(
-    name: N,
-    args: Args<StructOf<N>>,
-    counts: { readonly [F in FieldsOf<StructOf<N>>]?: keyof Counts },
-    rows: { readonly [F in FieldsOf<StructOf<N>>]?: number } = {},
+    name: N, args: Args<StructOf<N>>, counts: Readonly<Partial<Record<string, Dim>>>,
+    rows: Readonly<Record<string, number>> = {},
   ): void {
-    const entries = Object.entries(counts) as [string, keyof Counts][]
-    const pointers = (Object.entries(rows) as [string, number][])
+    const entries = Object.entries(counts) as [string, Dim][]
+    const pointers = Object.entries(rows)
       .map(([field, rowBytes]) => ({ field, rowBytes, address: args.get(field as never) }))
       .filter((pointer) => pointer.address !== 0)
     this.#ops.push({ name, args: args as unknown as Args<StructOf<OpName>>, counts: entries, rows: pointers })
@@ -143,11 +137,6 @@ export class Program {
 }
 
 const REPLAY_AFTER = 2
-
-/** A prepared struct with its first values. */
-export function args<N extends OpName>(struct: StructOf<N>, values: StructValues<StructOf<N>>): Args<StructOf<N>> {
-  return new Args(struct, values)
-}
 
 function runOp(stream: NativeStream, op: PreparedOp, counts: Counts): void {
   for (const [field, count] of op.counts) op.args.setField(field as never, counts[count])

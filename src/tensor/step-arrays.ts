@@ -168,4 +168,9 @@ export class OutputRing extends StepRing {
     this.copy("download")
     return this.current
   }
+
+  /** The last download has been read: the next one may write to its set, and leaves the other as it is. */
+  release(): void {
+    this.turn()
+  }
 }

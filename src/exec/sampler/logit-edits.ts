@@ -29,8 +29,8 @@ export function appendLogitEdits(row: SampleRow, out: LogitEdits): void {
   if (forced !== null) push(out, forced, FORCED)
 }
 
-function belowMinTokens({ request, tokenIds }: SampleRow): boolean {
-  return tokenIds.length - request.numPromptTokens < request.sampling.minTokens
+function belowMinTokens({ request, numTokens }: SampleRow): boolean {
+  return numTokens - request.numPromptTokens < request.sampling.minTokens
 }
 
 function endingIds(request: ScheduledRequest): Set<number> {

@@ -14,7 +14,7 @@ import { rowsFrom, type Device, type Matrix } from "../../tensor/device.ts"
 import { InputRing, type StepArray } from "../../tensor/step-arrays.ts"
 import { appendLogitEdits, hasLogitEdits, type LogitEdits } from "./logit-edits.ts"
 import type { SampleRow } from "./sample-row.ts"
-import { TokenHistory } from "./token-history.ts"
+import { TokenHistory, usesPenalties } from "./token-history.ts"
 
 /** Of the model, not of the request. Every request that computes with the same numbers fails alike. */
 export const NOT_FINITE: RequestFailure = {
@@ -83,6 +83,8 @@ export class LogitsProcess {
 
   /** Row i of the logits belongs to `rows[i]`, and gets the i-th status behind the device address `statuses`. */
   run(rows: readonly SampleRow[], masks: TokenMasks | null, statuses: number): void {
+    // A step whose requests ask for nothing need not wait for the arrays of an earlier one.
+    if (masks === null && !rows.some(asksForSomething)) return this.#check(rows.length, statuses)
     this.#begin(0)
     for (const [i, row] of rows.entries()) {
       const edits = editsOf(row)
@@ -97,7 +99,14 @@ export class LogitsProcess {
 
   /** For the memory plan: a call of as many rows as there can be. */
   plan(numRows: number): void {
-    this.#device.stream.run("bz_logits_process", this.#args.set({ num_requests: numRows, row_status: ANY_ADDRESS }))
+    this.#check(numRows, ANY_ADDRESS)
+  }
+
+  /** Whether the first rows of logits are finite, and nothing else. */
+  #check(numRows: number, statuses: number): void {
+    this.#device.stream.run("bz_logits_process", this.#args.set({
+      ...NOTHING, num_requests: numRows, logits: this.#logits, row_status: statuses,
+    }))
   }
 
   #begin(first: number): void {
@@ -165,9 +174,17 @@ export class LogitsProcess {
   }
 }
 
+const NOTHING = {
+  bitmask: 0, bitmask_row: 0, allow_start: 0, allow_ids: 0, edit_start: 0, edit_ids: 0, edit_values: 0, token_ids: 0,
+  repetition: 0, frequency: 0, presence: 0,
+}
 const ANY_ADDRESS = 64
 const NO_IDS: readonly number[] = []
 const NO_EDITS: LogitEdits = { ids: [], values: [] }
+
+function asksForSomething(row: SampleRow): boolean {
+  return hasLogitEdits(row) || row.request.sampling.allowedTokenIds !== null || usesPenalties(row.request)
+}
 
 function editsOf(row: SampleRow): LogitEdits {
   if (!hasLogitEdits(row)) return NO_EDITS

@@ -91,6 +91,11 @@ export class LogprobsOp {
     this.#ring.wait(set)
   }
 
+  /** The last download has been read: the next one leaves the download before it as it is. */
+  release(): void {
+    this.#ring.release()
+  }
+
   /** Row i behind `place`, with its `count` likeliest. Requires: `set` was waited for. */
   read(set: number, place: LogprobsPlace, i: number, count: number): LogprobsRow {
     const [row, top] = [place.row + i, place.top + i * place.k]

@@ -129,6 +129,7 @@ export class LogprobsReader {
   /** There is no room for more results: those that are queued are read now. */
   #flush(): void {
     this.#readPlaces(this.#op.download(), this.#places, this.#read)
+    this.#op.release()
     this.#places = []
   }
 

@@ -12,18 +12,21 @@ export interface SampleRow {
   readonly row: number
   /** Drafts before the drawn token. */
   readonly numDrafts: number
-  /** The tokens before the drawn one: prompt, outputs, drafts. */
+  /** Tokens before the drawn one. */
+  readonly numTokens: number
+  /** These tokens: prompt, outputs, drafts. Without the last one while only the device knows it. */
   readonly tokenIds: TokenSequence
 }
 
 /** Appends the rows of a request, `lastRow` being its last row of the step. */
 export function pushSampleRows(rows: SampleRow[], request: ScheduledRequest, lastRow: number): void {
-  const { draftTokenIds, tokenIds } = request
+  const { draftTokenIds, tokenIds, numUnknownTokens } = request
   const firstRow = lastRow - draftTokenIds.length
-  rows.push({ request, row: firstRow, numDrafts: 0, tokenIds })
+  const numTokens = tokenIds.length + numUnknownTokens
+  rows.push({ request, row: firstRow, numDrafts: 0, numTokens, tokenIds })
   for (let numDrafts = 1; numDrafts <= draftTokenIds.length; numDrafts++) {
     const prefix = new DraftedTokens(tokenIds, draftTokenIds, numDrafts)
-    rows.push({ request, row: firstRow + numDrafts, numDrafts, tokenIds: prefix })
+    rows.push({ request, row: firstRow + numDrafts, numDrafts, numTokens: prefix.length, tokenIds: prefix })
   }
 }
 

@@ -17,7 +17,7 @@ import { Args } from "../../../ffi/args.ts"
 import { assert } from "../../base/assert.ts"
 import type { RequestFailure, SchedulePlan, TokenLogprobs } from "../../core/schedule-plan.ts"
 import type { TokenMasks } from "../../core/token-masks.ts"
-import type { Device, Matrix } from "../../tensor/device.ts"
+import type { Device, DeviceArray, Matrix } from "../../tensor/device.ts"
 import { InputRing, OutputRing, type StepArray } from "../../tensor/step-arrays.ts"
 import type { LogitsProcessor } from "../logits-processors/interface.ts"
 import { LogitsProcessorRows } from "../logits-processors/rows.ts"
@@ -112,6 +112,11 @@ export class Sampler {
     this.#processors.leave(plan)
   }
 
+  /** Where the tokens of the last sampled step lie, by row. */
+  get drawn(): DeviceArray {
+    return { address: this.#drawn.address(), dtype: "I32", length: this.#drawn.length }
+  }
+
   /** Draws a token for each row. */
   sample(rows: readonly SampleRow[], masks: TokenMasks | null): SampledRows {
     const { maxSamples, maxSampleRows, runHead } = this.#options
@@ -168,14 +173,14 @@ export class Sampler {
     const [sourceRows, topK, positions, seeds] = [
       this.#sourceRows.data, this.#topK.data, this.#positions.data, this.#seeds.data,
     ]
-    rows.forEach(({ request, row, tokenIds }, i) => {
+    rows.forEach(({ request, row, numTokens }, i) => {
       const p = request.sampling
       sourceRows[i] = row
       temperature[i] = p.temperature
       topP[i] = p.topP
       minP[i] = p.minP
       topK[i] = p.topK
-      positions[i] = tokenIds.length
+      positions[i] = numTokens
       const seed = BigInt.asUintN(64, p.seed ?? 0n)
       assert(p.seed !== null || p.temperature < 1e-5, () => `request ${request.requestId} samples without a seed`)
       seeds[2 * i] = Number(seed & 0xffff_ffffn)

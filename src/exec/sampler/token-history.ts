@@ -80,7 +80,7 @@ function numTokensOf({ request, tokenIds }: SampleRow): number {
   return usesPenalties(request) ? tokenIds.length : 0
 }
 
-function usesPenalties(request: ScheduledRequest): boolean {
+export function usesPenalties(request: ScheduledRequest): boolean {
   const p = request.sampling
   return p.repetitionPenalty !== 1 || p.frequencyPenalty !== 0 || p.presencePenalty !== 0
 }

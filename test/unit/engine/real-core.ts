@@ -27,6 +27,8 @@ export const letterRunner: Runner<StepResult> = {
     }
     return result
   },
+  depth: 1,
+  waitsForHost: () => false,
   sample: () => {},
   collect: (result) => result,
   prepare: () => false,
