@@ -9,7 +9,7 @@ enum class Hold : uint32_t { f32, f16, bf16, file, int8, int4 }; // file: codes 
 
 // Also checks that the parts' bytes are there, unless `plan_only`.
 bz_status check_weight(const bz_weight_args *args, bool plan_only);
-Hold hold_of(uint32_t dtype, uint32_t compute);
+Hold hold_of(const bz_weight_part &part, uint32_t compute);
 // Matrices in the weight: 1 where it is no stack.
 inline uint64_t num_matrices(const bz_weight_args &args) { return args.num_experts > 0 ? args.num_experts : 1; }
 

@@ -21,7 +21,7 @@ static void embedding(const EmbeddingArgs &a, Team &team) {
         team.fail(BZ_EINVAL, "embedding: ids[%u] is %d, must be in [0, %u)", static_cast<uint32_t>(t), id, w.n);
       continue;
     }
-    unpack_row(w, static_cast<uint32_t>(id), y);
+    unpack_row(held(w), static_cast<uint32_t>(id), y);
     if (a.scale != 1.0f)
       for (uint32_t c = 0; c < w.c; c++) y[c] *= a.scale;
   }

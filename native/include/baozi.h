@@ -75,8 +75,8 @@ enum bz_dtype {
 BZ_API uint32_t bz_abi_version(void);
 /* How well this library serves this machine: 0 cannot run here, higher is better. */
 BZ_API int32_t bz_backend_score(void);
-/* One JSON object: {"name", "device", "isa", "features": [...], "cores", ...}. Returns the bytes it needs, NUL included;
-** writes at most cap. */
+/* One JSON object: {"name", "device", "isa", "features": [...], "cores", ...}. Returns the bytes it needs, NUL
+** included; writes at most cap. */
 BZ_API uint32_t bz_backend_info(char *buf, uint32_t cap);
 /* Text, a line a struct: "name size field:offset:bytes field:offset:bytes ...". Returns as bz_backend_info does. */
 BZ_API uint32_t bz_abi_layout(char *buf, uint32_t cap);
@@ -107,7 +107,7 @@ typedef struct bz_traits_args {
   uint32_t out_slice_tokens;   /* ops that treat each token for itself run best on so many at a time; 0: on all */
   uint32_t out_logit_rows;     /* rows of logits at a time that the output head and the sampler are best given */
   uint32_t out_max_graphs;     /* recordings worth keeping; 0: replaying does not pay off */
-  uint32_t out_capture_rows;   /* a recording serves up to the next multiple of so many rows, padded; 1: exactly its own */
+  uint32_t out_capture_rows;   /* a recording serves up to the next multiple of so many rows, padded; 1: its own */
   uint32_t out_kv_dtypes;      /* bit d set: the KV cache can hold enum bz_dtype d */
   uint32_t out_block_multiple; /* a KV block holds a multiple of so many tokens */
 } bz_traits_args;
@@ -128,7 +128,7 @@ BZ_API void bz_stream_destroy(bz_stream *stream); /* NULL is a no-op */
 ** of the stream or of an event. */
 BZ_API bz_status bz_stream_synchronize(bz_stream *stream);
 
-/* Events mark a place in a stream. One that was never recorded is complete. Recorded again, it marks the later place. */
+/* Events mark a place in a stream. One never recorded is complete; recorded again, it marks the later place. */
 BZ_API bz_status bz_event_create(bz_stream *stream, bz_event **out);
 BZ_API bz_status bz_event_record(bz_stream *stream, bz_event *event);
 /* Waits until the stream has passed the event; returns the first failure of what came before it and was not returned by
@@ -216,13 +216,14 @@ BZ_API bz_status bz_file_unmap(const bz_file_range_args *args);
 
 /* ---- Weights ------------------------------------------------------------------------------------------------ */
 
-/* How a weight is held and multiplied. BZ_COMPUTE_AUTO: float formats as they are, block formats in int8 or int4 with
-** their group scales. BZ_COMPUTE_F32: exact float32 values of the source, float32 products. BZ_COMPUTE_BF16: rounded to
-** bfloat16. BZ_COMPUTE_INT8: quantized here from a float source, a float16 scale a group of 32 columns of a row
-** (largest magnitude / 127). BZ_COMPUTE_INT4: likewise, with a scale and a minimum, those of least squared error among
-** several. A block format stays what it is. */
+/* How a weight is held and multiplied. BZ_COMPUTE_AUTO: float formats as they are, block formats and GPTQ in int8 or
+** int4 with their group scales, FP8 as it is or rounded to bfloat16. BZ_COMPUTE_F32: exact float32 values of the
+** source, float32 products. BZ_COMPUTE_BF16: rounded to bfloat16. BZ_COMPUTE_INT8: quantized here from a float source,
+** a float16 scale a group of 32 columns of a row (largest magnitude / 127). BZ_COMPUTE_INT4: likewise, with a scale and
+** a minimum, those of least squared error among several. A block format, or GPTQ, stays what it is under these two. */
 enum bz_compute {
-  BZ_COMPUTE_AUTO = 0, BZ_COMPUTE_F32 = 1, BZ_COMPUTE_BF16 = 2, BZ_COMPUTE_F16 = 3, BZ_COMPUTE_INT8 = 4, BZ_COMPUTE_INT4 = 5
+  BZ_COMPUTE_AUTO = 0, BZ_COMPUTE_F32 = 1, BZ_COMPUTE_BF16 = 2, BZ_COMPUTE_F16 = 3,
+  BZ_COMPUTE_INT8 = 4, BZ_COMPUTE_INT4 = 5
 };
 
 /* How the tensors of a part mean a matrix [n, C].
@@ -230,7 +231,8 @@ enum bz_compute {
 ** BZ_SCHEME_GPTQ   values int32 [C / 8, n]: eight codes of 4 bits a word, along C, the lowest bits first; scales
 **                  float16, bfloat16 or float32 [G, n], G = ceil(C / group_cols); zeros int32 [G, n / 8], packed along
 **                  n, each stored less one, or absent: 8; group_index int32 [C], the group of each column, or absent:
-**                  column / group_cols. w = scale * (code - zero).
+**                  column / group_cols. w = scale * (code - zero). Where an index does not give each group but the last
+**                  its group_cols columns, BZ_ENOSYS is an answer too.
 ** BZ_SCHEME_FP8    values float8 e4m3 [n, C]; scales float32 or bfloat16, one for group_rows x group_cols values:
 **                  [ceil(n / group_rows), ceil(C / group_cols)]. 0 rows or columns: one scale for all of them.
 ** group_cols is 16, 32, 64 or 128, or 0 for one group a row (per channel); group_rows is 1 but for FP8. */
@@ -253,13 +255,13 @@ typedef struct bz_weight_part {
   bz_weight_tensor group_index;
 } bz_weight_part;
 
-/* bz_weight_create: lays a matrix [N, C], or with num_experts X a stack [X, N, C], out once for the instruction that reads
-** it. Parts are stacked along N (q, k and v; gate and up), each in its own format; formats may differ. Of a stack each
-** part's tensors hold all experts, one after the other. Source bytes are host memory and only read during the call. A
-** block format's C must be a multiple of its block; a tensor whose bytes are not exactly what its part needs is
-** BZ_EINVAL. bz_weight_plan: the same without values: data pointers are not read and may be NULL, except that an absent
-** zeros or group_index has 0 bytes. Such a weight tells its size, and ops that take it may be planned, not run
-** (BZ_EINVAL).
+/* bz_weight_create: lays a matrix [N, C], or with num_experts X a stack [X, N, C], out once for the instruction that
+** reads it. Parts are stacked along N (q, k and v; gate and up), each in its own format; formats may differ. Of a stack
+** each part's tensors hold all experts, one after the other. Source bytes are host memory and only read during the
+** call. A block format's C must be a multiple of its block; a tensor whose bytes are not exactly what its part needs is
+** BZ_EINVAL.
+** bz_weight_plan: the same without values: data pointers are not read and may be NULL, except that an absent zeros or
+** group_index has 0 bytes. Such a weight tells its size, and ops that take it may be planned, not run (BZ_EINVAL).
 ** Errors  BZ_EINVAL, BZ_ENOSYS (format), BZ_ENOMEM. */
 typedef struct bz_weight_args {
   uint32_t args_bytes;
@@ -280,12 +282,12 @@ typedef struct bz_weight_info_args {
 } bz_weight_info_args;
 BZ_API bz_status bz_weight_info(const bz_weight *weight, bz_weight_info_args *args);
 
-/* ---- Recording and planning --------------------------------------------------------------------------------------- */
+/* ---- Recording and planning --------------------------------------------------------------------------------- */
 
-/* Between begin and end, ops and device copies given to the stream are recorded with their args and not run; launch runs
-** them in order. What the args point at is read at launch, so inputs change in place. A graph runs on the stream that
-** recorded it: another is BZ_EINVAL. Uploads, downloads, events and synchronize while recording are BZ_EINVAL. Source:
-** the idea of CUDA graphs. */
+/* Between begin and end, ops and device copies given to the stream are recorded with their args and not run; launch
+** runs them in order. What the args point at is read at launch, so inputs change in place. A graph runs on the stream
+** that recorded it: another is BZ_EINVAL. Uploads, downloads, events and synchronize while recording are BZ_EINVAL.
+** Source: the idea of CUDA graphs. */
 BZ_API bz_status bz_capture_begin(bz_stream *stream);
 BZ_API bz_status bz_capture_end(bz_stream *stream, bz_graph **out);
 BZ_API bz_status bz_graph_launch(bz_stream *stream, bz_graph *graph);
@@ -480,8 +482,8 @@ typedef struct bz_add_args {
 } bz_add_args;
 BZ_API bz_status bz_add(bz_stream *stream, const bz_add_args *args);
 
-/* bz_scatter_ids: dst[dst_rows[i]] = src[src_rows[i]]: ids that a step has sampled become inputs of the next one without
-** the host. Shapes src_rows, dst_rows [n]; src [num_src], dst [num_dst]. An i with either row out of range does
+/* bz_scatter_ids: dst[dst_rows[i]] = src[src_rows[i]]: ids that a step has sampled become inputs of the next one
+** without the host. Shapes src_rows, dst_rows [n]; src [num_src], dst [num_dst]. An i with either row out of range does
 ** nothing; dst_rows must differ. */
 typedef struct bz_scatter_ids_args {
   uint32_t args_bytes;
@@ -510,8 +512,8 @@ BZ_API bz_status bz_check_finite(bz_stream *stream, const bz_check_finite_args *
 /* bz_logits_process: what a request asks to be done to its logits before temperature, in vLLM V1's order:
 **   1. bitmask: tokens whose bit is 0 become -inf (row bitmask_row[r] of bitmask, -1: none);
 **   2. allowed ids: when allow_start[r] < allow_start[r+1], every other token becomes -inf;
-**   3. edits: logits[r, edit_ids[i]] += edit_values[i] for i in [edit_start[r], edit_start[r+1]), in order (-inf
-**   forbids);
+**   3. edits: logits[r, edit_ids[i]] += edit_values[i] for i in [edit_start[r], edit_start[r+1]), in order; -inf
+**      forbids;
 **   4. penalties over the request's tokens: repetition over prompt and output (l > 0 ? l / p : l * p), then
 **      frequency * count(output) and presence * [count(output) > 0] subtracted.
 ** Any of the pointers of a group may be NULL: that group is skipped. token_ids row token_row[r] holds num_tokens_of[r]
@@ -545,9 +547,10 @@ BZ_API bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_ar
 /* bz_sample: one token a row.
 ** temperature[r] < 1e-5: the largest logit, the lowest id among equals. Else logits / temperature, then
 **   min_p: l < max + ln(min_p) becomes -inf; top_k > 0: values below the k-th largest become -inf (ties are kept);
-**   top_p < 1: of the survivors in ascending probability, those with cumulative probability <= 1 - p go, the last
-**   stays; draw: argmax(l - ln(-ln(u))), u = (h + 1/2) / 2^32, h = Murmur3 32-bit of (seed, position, token id) as five
-**   little endian uint32 words (seed low, seed high, position, token id, 0x62616f7a), hash seed 0, length 20:
+**   top_p < 1: of the survivors in ascending probability, those with cumulative probability <= 1 - p go; the last
+**   stays;
+**   draw: argmax(l - ln(-ln(u))), u = (h + 1/2) / 2^32, h = Murmur3 32-bit of (seed, position, token id) as five little
+**   endian uint32 words (seed low, seed high, position, token id, 0x62616f7a), hash seed 0, length 20:
 **   stateless, so it depends neither on the batch nor on drafts.
 ** A row that is all -inf gives the lowest id whose logit is largest (id 0).
 ** out_processed, if not NULL: what was drawn from: logits / temperature, -inf where min_p, top_k or top_p took the
@@ -555,8 +558,8 @@ BZ_API bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_ar
 ** row_status, if not NULL: one status for each row, BZ_ENUMERIC where a logit is NaN. Such a row gives id 0 and leaves
 **   its row of out_processed undefined. Without row_status a NaN fails the op with BZ_ENUMERIC.
 ** Shapes  logits float32 [R, V], not changed; temperature, top_p, min_p float [R]; top_k int32 [R] (<= 0 or >= V: off);
-**         seeds uint64 [R]; positions int32 [R]; out int32 [R]; out_processed float32 [R, V]. Source: arXiv:1611.01144.
-**         */
+**         seeds uint64 [R]; positions int32 [R]; out int32 [R]; out_processed float32 [R, V].
+** Source  arXiv:1611.01144. */
 typedef struct bz_sample_args {
   uint32_t args_bytes;
   uint32_t num_requests;

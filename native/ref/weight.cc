@@ -5,6 +5,7 @@
 #include <new>
 
 #include "../common/dtype.h"
+#include "../common/part_rows.h"
 #include "../common/quantize.h"
 #include "stream.h"
 
@@ -29,10 +30,9 @@ static void fill(const bz_weight_args &args, bz_weight *w) {
   float *row = w->values.data();
   for (uint32_t p = 0; p < args.num_parts; p++) {
     const bz_weight_part &part = args.parts[p];
-    const auto *values = static_cast<const uint8_t *>(part.values.data);
     for (uint32_t i = 0; i < part.n; i++, row += args.c) {
-      dequantize_row(part.values.dtype, values + part.values.bytes / part.n * i, args.c, row);
-      round_trip(hold_of(part.values.dtype, args.compute), args.c, row);
+      dequantize_part_row(part, args.c, i, row);
+      round_trip(hold_of(part, args.compute), args.c, row);
     }
   }
 }

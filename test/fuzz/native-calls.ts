@@ -4,7 +4,7 @@
  */
 import { ptr, read, type Pointer } from "bun:ffi"
 import { expect } from "bun:test"
-import { DTYPE, OPS, STATUS, type OpName } from "../../ffi/abi.ts"
+import { DTYPE, OPS, SCHEME, STATUS, type OpName } from "../../ffi/abi.ts"
 import type { KernelLibrary } from "../../ffi/library.ts"
 import type { NativeStream } from "../../ffi/stream.ts"
 import { STRUCTS } from "../../ffi/structs.ts"
@@ -39,21 +39,50 @@ function outcome(library: KernelLibrary, what: string, status: number): string {
   return words
 }
 
+/** A part of several tensors with any bits at all, or of values alone. */
+function makePart(prng: Prng, memory: NativeMemory, c: number): Fields {
+  const n = prng.int(1, 9)
+  const tensor = (role: string, bytes: Uint8Array<ArrayBuffer>, dtype: number): Fields => ({
+    [`${role}.data`]: memory.put(bytes), [`${role}.bytes`]: bytes.length, [`${role}.dtype`]: dtype,
+  })
+  const anything = (length: number): Uint8Array<ArrayBuffer> => Uint8Array.from({ length }, () => prng.uint32())
+  const group_cols = prng.pick([0, 16, 32, 64, 128])
+  const groups = group_cols === 0 ? 1 : Math.ceil(c / group_cols)
+  const scheme = prng.pick([SCHEME.plain, SCHEME.plain, SCHEME.gptq, SCHEME.fp8])
+  if (scheme === SCHEME.gptq) {
+    const rows = 8 * n
+    const index = Int32Array.from({ length: c }, (_, i) => (
+      prng.chance(0.01) ? prng.pick([-1, groups, 2 ** 31 - 1]) : Math.floor(i / (group_cols || c))
+    ))
+    if (prng.chance(0.5)) index.reverse()
+    return {
+      n: rows, scheme, group_rows: 1, group_cols, ...tensor("values", anything((c / 8) * rows * 4), DTYPE.I32),
+      ...tensor("scales", anything(groups * rows * 2), DTYPE.F16),
+      ...(prng.chance(0.5) && tensor("zeros", anything(groups * n * 4), DTYPE.I32)),
+      ...(prng.chance(0.5) && tensor("group_index", new Uint8Array(index.buffer), DTYPE.I32)),
+    }
+  }
+  if (scheme === SCHEME.fp8) {
+    const group_rows = prng.pick([0, 1, 3])
+    const count = groups * (group_rows === 0 ? 1 : Math.ceil(n / group_rows))
+    return {
+      n, scheme, group_rows, group_cols, ...tensor("values", anything(n * c), DTYPE.F8_E4M3),
+      ...tensor("scales", anything(4 * count), DTYPE.F32),
+    }
+  }
+  const dtype = prng.pick(WEIGHT_DTYPES.filter((each) => c % BLOCKS[each].columns === 0))
+  const bytes = prng.chance(0.3) ? null : randomRows(dtype, n, c, prng.uint32())
+  const { bytes: blockBytes, columns } = BLOCKS[dtype]
+  return { n, scheme, ...tensor("values", bytes ?? anything((n * c * blockBytes) / columns), DTYPE[dtype]) }
+}
+
 /** A weight of any kind, or null where the library refuses it. */
 function makeWeight(
   stream: NativeStream, prng: Prng, memory: NativeMemory,
 ): { address: number; n: number; c: number } | null {
   const numParts = prng.int(1, 3)
   const c = prng.pick([8, 32, 40, 64, 256])
-  const parts = Array.from({ length: numParts }, (): Fields => {
-    const fitting = WEIGHT_DTYPES.filter((dtype) => c % BLOCKS[dtype].columns === 0)
-    const dtype = prng.pick(fitting)
-    const n = prng.int(1, 9)
-    const bytes = randomRows(dtype, n, c, prng.uint32())
-    // Any bits at all may be in a file.
-    if (prng.chance(0.3)) for (let i = 0; i < bytes.length; i++) bytes[i] = prng.uint32()
-    return { n, "values.data": memory.put(bytes), "values.bytes": bytes.length, "values.dtype": DTYPE[dtype] }
-  })
+  const parts = Array.from({ length: numParts }, () => makePart(prng, memory, c))
   const n = parts.reduce((sum, part) => sum + part["n"]!, 0)
   const fields: Fields = { num_parts: numParts, n, c, compute: prng.int(0, 5) }
   if (prng.chance(0.2)) {

@@ -172,7 +172,7 @@ describe("padding", () => {
 
   for (const dtype of ["F32", "BF16"] as const)
     for (const [tokens, requests] of [[0, 0], [1, 0], [9, 0], [0, 5], [9, 13]] as const)
-      compare(`of ${tokens} tokens and ${requests} requests changes nothing and stays finite, ${dtype}`, 3e-11, (at) => {
+      compare(`of ${tokens} tokens, ${requests} requests changes nothing and stays finite, ${dtype}`, 3e-11, (at) => {
         const plain = step(at, dtype, 0, 0)
         const padded = step(at, dtype, tokens, requests)
         expect(padded.status.every((each) => each === 0)).toBe(true)
