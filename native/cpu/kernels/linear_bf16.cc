@@ -98,11 +98,17 @@ void panel_product(const Segment &s, const Bf16Activations &a, const Output &out
   const uint32_t chunks = N == 1 ? 1 : (a.groups + CHUNK_GROUPS - 1) / CHUNK_GROUPS;
   for (uint32_t i = 0; i < chunks; i++) {
     const Chunk chunk = {a.groups * i / chunks, a.groups * (i + 1) / chunks};
-    uint32_t block = begin;
-    for (; block + B <= end; block += B)
-      tile_product<B, N>(s, a, out, block, token, chunk, kept + (block - begin) * N * LANES);
-    for (; block < end; block++)
-      tile_product<1, N>(s, a, out, block, token, chunk, kept + (block - begin) * N * LANES);
+    const auto product = [&]<uint32_t COUNT>(uint32_t block) {
+      tile_product<COUNT, N>(s, a, out, block, token, chunk, kept + (block - begin) * N * LANES);
+      return COUNT;
+    };
+    for (uint32_t block = begin; block < end;) {
+      const uint32_t left = end - block;
+      // A lone block has too few sums to cover the latency: the last four are two pairs rather than three and one.
+      if (left >= B && !(B == 3 && left == 4)) block += product.template operator()<B>(block);
+      else if (left >= 2) block += product.template operator()<2>(block);
+      else block += product.template operator()<1>(block);
+    }
   }
 }
 

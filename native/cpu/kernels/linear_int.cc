@@ -221,7 +221,7 @@ void panel_products(const Segment &s, const Activations &a, const Output &out, u
 
 void linear_int(const Segment &s, const Activations &a, const Output &out, const Share &share) {
   visit_format(s.format, [&]<class F>() {
-    const uint32_t step = panel_blocks(s.c_padded);
+    const uint32_t fit = panel_blocks(s.c_padded), step = fit < 2 ? 2 : fit / 2 * 2; // pairs of blocks
     for (uint32_t begin = share.block_begin; begin < share.block_end; begin += step) {
       const uint32_t end = begin + step < share.block_end ? begin + step : share.block_end;
       for (uint32_t token = share.token_begin; token < share.token_end; token += a.tile) {
