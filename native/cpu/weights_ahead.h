@@ -12,7 +12,7 @@ class WeightsAhead {
 
   // About a thread's own piece of a product.
   WeightsAhead(const bz_weight &weight, uint32_t num_tokens, uint32_t tid, uint32_t num_threads) {
-    const uint32_t own = Pieces(weight, num_tokens, num_threads).own, block = own * tid;
+    const uint32_t own = Pieces(weight, num_tokens, num_threads, 1).own, block = own * tid;
     for (uint32_t i = 0; i < weight.num_segments; i++) {
       const Segment &s = weight.segments[i];
       if (block < s.first_block || block >= s.first_block + s.num_blocks) continue;

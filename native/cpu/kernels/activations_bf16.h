@@ -1,5 +1,5 @@
-// Rows of activations rounded to bfloat16, as products of bfloat16 weights read them: on the tile unit tiles of up to
-// 16 tokens, whose rows of 32 columns are the unit's operands; else token after token.
+// Rows of activations rounded to bfloat16, as products of bfloat16 weights read them: in tiles of tokens, of which rows
+// of 32 columns are the tile unit's operands, and lie at fixed distances for other products.
 #pragma once
 #include <cstring>
 
@@ -13,7 +13,7 @@ namespace bz::BZ_LEVEL {
 #if defined(__AMX_BF16__)
 constexpr uint32_t BF16_TILE = TOKEN_TILE;
 #else
-constexpr uint32_t BF16_TILE = 1;
+constexpr uint32_t BF16_TILE = 8;
 #endif
 
 struct Bf16Activations : ActivationTiles {

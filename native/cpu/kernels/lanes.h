@@ -69,14 +69,18 @@ constexpr int SIGNED_SHIFT = 7; // weights are stored in the register with 128 a
 constexpr bool WIDE_CODES = true; // dot_codes takes all of a byte: codes of 4 bits may be 16 times themselves
 inline Bytes codes_times_16(Bytes codes) { return _mm512_slli_epi16(codes, 4); }
 inline Bytes as_signed_operand(Bytes levels) { return _mm512_xor_si512(levels, _mm512_set1_epi8(-128)); }
-// As written here the four columns of x need no instruction and no register of their own, and the compiler keeps the order
-// of sums that the kernel chose.
-struct [[gnu::packed, gnu::may_alias]] FourColumns { int32_t word; };
-[[gnu::always_inline]] inline Ints dot_codes(Ints sum, Bytes w, const int8_t *x) {
-  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*reinterpret_cast<const FourColumns *>(x)));
+using Columns = __m512i; // four of a token, in each lane
+inline Columns four_columns(const int8_t *x) {
+  int32_t word;
+  std::memcpy(&word, x, 4);
+  return _mm512_set1_epi32(word);
+}
+// As written here the compiler keeps the order of sums that the kernel chose.
+[[gnu::always_inline]] inline Ints dot_codes(Ints sum, Bytes w, Columns x) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
   return sum;
 }
-[[gnu::always_inline]] inline Ints dot_signed(Ints sum, Bytes w, const int8_t *x) { return dot_codes(sum, w, x); }
+[[gnu::always_inline]] inline Ints dot_signed(Ints sum, Bytes w, Columns x) { return dot_codes(sum, w, x); }
 #endif
 
 #elif defined(__AVX2__)
@@ -203,12 +207,14 @@ constexpr int SIGNED_SHIFT = -1;
 constexpr bool WIDE_CODES = false;
 inline Bytes codes_times_16(const Bytes &codes) { return codes; } // for WIDE_CODES
 inline Bytes as_signed_operand(const Bytes &levels) { return levels; }
-inline Ints dot_signed(Ints sum, const Bytes &w, const int8_t *x) {
+using Columns = const int8_t *; // four of a token
+inline Columns four_columns(const int8_t *x) { return x; }
+inline Ints dot_signed(Ints sum, const Bytes &w, Columns x) {
   for (int i = 0; i < 16; i++)
     for (int k = 0; k < 4; k++) sum.v[i] += static_cast<int8_t>(w.v[4 * i + k]) * x[k];
   return sum;
 }
-inline Ints dot_codes(Ints sum, const Bytes &w, const int8_t *x) {
+inline Ints dot_codes(Ints sum, const Bytes &w, Columns x) {
   for (int i = 0; i < 16; i++)
     for (int k = 0; k < 4; k++) sum.v[i] += w.v[4 * i + k] * x[k];
   return sum;

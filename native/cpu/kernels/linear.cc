@@ -20,6 +20,13 @@ static Share share_of(const bz_weight &w, uint32_t num_tokens, uint32_t along, c
           static_cast<uint32_t>(tokens.end)};
 }
 
+// Blocks that products take side by side, and that are worth filling the tile unit's pipeline for.
+#if defined(__AMX_INT8__)
+constexpr uint32_t SIDE_BY_SIDE = 4;
+#else
+constexpr uint32_t SIDE_BY_SIDE = 2;
+#endif
+
 // multiply(segment, its blocks and tokens), until this thread has no more to do.
 template <class Multiply> static void for_each_share(const LinearArgs &a, Team &team, Multiply multiply) {
   const bz_weight &w = *a.weight;
@@ -39,7 +46,7 @@ template <class Multiply> static void for_each_share(const LinearArgs &a, Team &
     if (share.token_begin < share.token_end) run(share);
     return;
   }
-  const Pieces pieces(w, a.num_tokens, team.n);
+  const Pieces pieces(w, a.num_tokens, team.n, SIDE_BY_SIDE);
   if (pieces.own > 0) run({pieces.own * team.tid, pieces.own * (team.tid + 1), 0, a.num_tokens});
   uint32_t begin = pieces.own * team.n, number = 0; // of the piece that I came to
   for (;;) {

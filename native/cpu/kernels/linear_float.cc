@@ -1,11 +1,9 @@
-// The product of activations with float32, bfloat16 and float16 weights, in float32; and of activations rounded to
-// bfloat16 with bfloat16 weights, where the level has an instruction for that and no tile unit (linear_bf16_amx.cc).
+// The product of activations with float32, bfloat16 and float16 weights, in float32.
 //
 // A register tile of blocks of 16 output rows times tokens; every sum runs over the columns in rising order, one fused
-// multiply-add each or one instruction for two columns, whatever the tile: a token's result does not depend on the
-// others. Traffic: a panel of blocks that stays in the second cache is done for all tokens before the next; of a tile
-// of tokens a chunk of columns stays in the first while the panel's blocks pass by. Sums wait in memory from chunk to
-// chunk.
+// multiply-add each, whatever the tile: a token's result does not depend on the others. Traffic: a panel of blocks that
+// stays in the second cache is done for all tokens before the next; of a tile of tokens a chunk of columns stays in the
+// first while the panel's blocks pass by. Sums wait in memory from chunk to chunk.
 #include "linear_parts.h"
 #include "store_block.h"
 
@@ -33,9 +31,7 @@ constexpr uint32_t PREFETCH_TOKENS = 2, PREFETCH_PAIRS = 8;
 
 // How weights in storage S meet float32 activations: a column at a time.
 template <Storage S> struct FloatPairs {
-  using Value = float; // of the activations
   static constexpr uint64_t pair_bytes = S == Storage::f32 ? 128 : 64;
-  static constexpr uint32_t steps = 2; // of a pair of columns
 
   // 16 rows of the first or the second column of a pair.
   static inline Floats load(const std::byte *pair, uint32_t column) {
@@ -47,27 +43,9 @@ template <Storage S> struct FloatPairs {
   static inline Floats add(Floats sum, Floats w, const float *x) { return fma(w, splat(*x), sum); }
 };
 
-#if defined(__AVX512BF16__) && !defined(__AMX_BF16__)
-// bfloat16 weights and activations: two columns at once, the second's product added first.
-struct Bf16Pairs {
-  using Value = uint16_t;
-  static constexpr uint64_t pair_bytes = 64;
-  static constexpr uint32_t steps = 1;
-
-  static inline __m512bh load(const std::byte *pair, uint32_t) {
-    return (__m512bh)_mm512_loadu_si512(pair);
-  }
-  static inline Floats add(Floats sum, __m512bh w, const uint16_t *x) {
-    int32_t two;
-    std::memcpy(&two, x, 4);
-    return _mm512_dpbf16_ps(sum, w, (__m512bh)_mm512_set1_epi32(two));
-  }
-};
-#endif
-
 // Rows of activations, `c` columns of each.
-template <class Value> struct Rows {
-  const Value *x;
+struct Rows {
+  const float *x;
   uint64_t stride;
   uint32_t c;
 };
@@ -88,11 +66,11 @@ template <uint32_t B, uint32_t N> struct Sums {
 // Adds the columns [2 begin, 2 end) of B blocks for N tokens. `ahead`: bytes from a pair to the one to ask for early, 0
 // for none.
 template <class P, uint32_t B, uint32_t N>
-inline void add_pairs(const std::byte *values, uint64_t block_bytes, const typename P::Value *const *x, uint32_t begin,
+inline void add_pairs(const std::byte *values, uint64_t block_bytes, const float *const *x, uint32_t begin,
                       uint32_t end, [[maybe_unused]] uint64_t ahead, Sums<B, N> &sums) {
   for (uint32_t i = begin; i < end; i++) {
 #pragma GCC unroll 2
-    for (uint32_t step = 0; step < P::steps; step++) {
+    for (uint32_t step = 0; step < 2; step++) {
 #pragma GCC unroll 4
       for (uint32_t b = 0; b < B; b++) {
         const std::byte *pair = values + b * block_bytes + i * P::pair_bytes;
@@ -109,11 +87,11 @@ inline void add_pairs(const std::byte *values, uint64_t block_bytes, const typen
 // Blocks [block, block + B) for tokens [token, token + N), pairs [begin, end) of their columns. `kept`: their sums so
 // far, and where they go before the last pair.
 template <class P, uint32_t B, uint32_t N>
-void tile_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t block,
+void tile_product(const Segment &s, const Rows &rows, const Output &out, uint32_t block,
                   uint32_t token, uint32_t begin, uint32_t end, float *kept) {
   const uint64_t block_bytes = s.block_value_bytes();
   const std::byte *values = s.values + block * block_bytes;
-  const typename P::Value *x[N];
+  const float *x[N];
   for (uint32_t t = 0; t < N; t++) x[t] = rows.x + (token + t) * rows.stride;
   Sums<B, N> sums;
   if (begin > 0) sums.load(kept);
@@ -137,13 +115,12 @@ void tile_product(const Segment &s, const Rows<typename P::Value> &rows, const O
       for (uint32_t t = 0; t < N; t++) sums.of[b][t] = P::add(sums.of[b][t], w, x[t] + 2 * pairs);
     }
   }
-  for (uint32_t t = 0; t < N; t++)
-    for (uint32_t b = 0; b < B; b++) store_block(out, s, block + b, token + t, sums.of[b][t]);
+  store_blocks(out, s, block, token, sums.of);
 }
 
 // Blocks [begin, end), a panel, for N tokens.
 template <class P, uint32_t N>
-void panel_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t begin,
+void panel_product(const Segment &s, const Rows &rows, const Output &out, uint32_t begin,
                    uint32_t end, uint32_t token) {
   alignas(64) float kept[MAX_PANEL_BLOCKS * N * LANES];
   constexpr uint32_t B = tile_blocks(N);
@@ -161,7 +138,7 @@ void panel_product(const Segment &s, const Rows<typename P::Value> &rows, const 
 
 // The tokens [token, end), fewer than a tile of N + 1.
 template <class P, uint32_t N>
-void rest_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, uint32_t begin,
+void rest_product(const Segment &s, const Rows &rows, const Output &out, uint32_t begin,
                   uint32_t end, uint32_t token, uint32_t token_end) {
   if (token_end - token >= N) {
     panel_product<P, N>(s, rows, out, begin, end, token);
@@ -171,7 +148,7 @@ void rest_product(const Segment &s, const Rows<typename P::Value> &rows, const O
 }
 
 template <class P>
-void share_product(const Segment &s, const Rows<typename P::Value> &rows, const Output &out, const Share &share) {
+void share_product(const Segment &s, const Rows &rows, const Output &out, const Share &share) {
   const uint64_t fit = PANEL_BYTES / s.block_value_bytes();
   const uint32_t panel = fit < 4 ? 4 : fit < MAX_PANEL_BLOCKS ? static_cast<uint32_t>(fit) / 4 * 4 : MAX_PANEL_BLOCKS;
   for (uint32_t begin = share.block_begin; begin < share.block_end; begin += panel) {
@@ -188,20 +165,12 @@ void share_product(const Segment &s, const Rows<typename P::Value> &rows, const 
 
 void linear_float(const Segment &s, const float *x, uint64_t x_stride, uint32_t c, const Output &out,
                   const Share &share) {
-  const Rows<float> rows = {x, x_stride, c};
+  const Rows rows = {x, x_stride, c};
   switch (s.format.storage) {
     case Storage::f32: return share_product<FloatPairs<Storage::f32>>(s, rows, out, share);
     case Storage::bf16: return share_product<FloatPairs<Storage::bf16>>(s, rows, out, share);
     default: return share_product<FloatPairs<Storage::f16>>(s, rows, out, share);
   }
 }
-
-#if defined(__AVX512BF16__) && !defined(__AMX_BF16__)
-// An odd last column has a zero beside it, in the weights and in the activations: pairs are whole.
-void linear_bf16(const Segment &s, const Bf16Activations &a, const Output &out, const Share &share) {
-  const uint64_t stride = uint64_t{a.groups} * GROUP;
-  share_product<Bf16Pairs>(s, {a.values, stride, s.c_padded}, out, share);
-}
-#endif
 
 } // namespace bz::BZ_LEVEL

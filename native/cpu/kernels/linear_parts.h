@@ -50,7 +50,7 @@ void linear_float(const Segment &s, const float *x, uint64_t x_stride, uint32_t 
                   const Share &share);
 
 #if defined(__AVX512BF16__)
-// linear_float.cc, linear_bf16_amx.cc
+// linear_bf16.cc, linear_bf16_amx.cc
 void linear_bf16(const Segment &s, const Bf16Activations &a, const Output &out, const Share &share);
 #endif
 
