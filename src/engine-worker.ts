@@ -6,6 +6,7 @@ import { ConfigError, isOperational } from "./base/errors.ts"
 import type { LogLevel } from "./base/log.ts"
 import { redirectConsole } from "./base/redirect-console.ts"
 import { locateLibraries } from "./cli/libraries.ts"
+import { Speculator } from "./core/draft/speculator.ts"
 import { BlockResidency } from "./core/kv/block-residency.ts"
 import { makeSchedulerConfig } from "./core/scheduler-config.ts"
 import { Scheduler } from "./core/scheduler.ts"
@@ -70,6 +71,7 @@ async function start({ libraries: choice, ...rest }: EngineStart): Promise<void>
   const encoder = new OutputEncoder()
   core = new EngineCore({
     pacer: config.maxItlMs === null ? null : new StepPacer(config.maxItlMs / 1000),
+    speculator: config.speculation === null ? null : new Speculator(config.speculation),
     scheduler, runner: loaded, clock, yieldThen: setImmediate,
     emit: ({ outputs, ...rest }) => post({ type: "outputs", batch: { ...rest, outputs: encoder.encode(outputs) } }),
     onError: die,

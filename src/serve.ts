@@ -190,6 +190,7 @@ function engineStart(config: ServeConfig, modelPath: string): EngineStart {
     kvCacheDtype: config.kvCacheDtype, activationBits: config.activationBits, blockSize: config.blockSize,
     maxModelLen: config.maxModelLen, maxNumBatchedTokens: config.maxNumBatchedTokens, maxNumSeqs: config.maxNumSeqs,
     schedulingPolicy: config.schedulingPolicy, priorityAgeingSeconds: config.priorityAgeingSeconds,
+    speculation: config.speculativeConfig,
     maxItlMs: itlTargetMs(config), enablePrefixCaching: config.enablePrefixCaching,
     enableChunkedPrefill: config.enableChunkedPrefill, longPrefillTokenThreshold: config.longPrefillTokenThreshold,
     numBlocksOverride: config.numGpuBlocksOverride,

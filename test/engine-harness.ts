@@ -4,6 +4,7 @@ import { locateLibraries } from "../src/cli/libraries.ts"
 import { Request } from "../src/core/request.ts"
 import { defaultSamplingParams, type SamplingParams } from "../src/core/sampling-params.ts"
 import type { RequestFailure, TokenLogprobs } from "../src/core/schedule-plan.ts"
+import { Speculator } from "../src/core/draft/speculator.ts"
 import { makeSchedulerConfig } from "../src/core/scheduler-config.ts"
 import { Scheduler } from "../src/core/scheduler.ts"
 import { StepPipeline } from "../src/engine/step-pipeline.ts"
@@ -24,6 +25,9 @@ export class TestEngine {
   readonly model: LoadedModel
   readonly scheduler: Scheduler
   readonly #pipeline: StepPipeline
+  readonly #drafts: boolean
+  /** Of all steps. */
+  numAcceptedDrafts = 0
   #nextId = 0
 
   constructor(
@@ -41,7 +45,10 @@ export class TestEngine {
       { numBlocks: plan.numBlocks, groups, enablePrefixCaching: config.enablePrefixCaching },
       { clock: () => 0 },
     )
-    this.#pipeline = new StepPipeline(this.scheduler, this.model, () => 0)
+    const { speculation } = config
+    this.#drafts = speculation !== null
+    const speculator = speculation === null ? null : new Speculator(speculation)
+    this.#pipeline = new StepPipeline(this.scheduler, this.model, () => 0, speculator)
   }
 
   /** Runs all prompts at once to their ends. `sampling`: of all of them, or one entry each. */
@@ -55,7 +62,7 @@ export class TestEngine {
       results.set(requestId, { tokenIds: [], failure: null, logprobs: [], promptLogprobs: null, numCachedTokens: 0 })
       const own = Array.isArray(sampling) ? (sampling[i] as Partial<SamplingParams>) : sampling
       const params = defaultSamplingParams({ temperature: 0, ignoreEos: true, ...own })
-      const waitsForHost = this.model.waitsForHost(params)
+      const waitsForHost = this.#drafts || this.model.waitsForHost(params)
       this.scheduler.addRequest(
         new Request({ requestId, promptTokenIds, sampling: params, arrivalTime: 0, waitsForHost }))
     }
@@ -71,6 +78,7 @@ export class TestEngine {
     for (const output of this.#pipeline.advance()?.outputs ?? []) {
       const result = results.get(output.requestId)!
       result.tokenIds.push(...output.newTokenIds)
+      this.numAcceptedDrafts += output.draft?.numAccepted ?? 0
       result.logprobs.push(...(output.logprobs ?? []))
       result.promptLogprobs ??= output.promptLogprobs
       result.failure ??= output.failure ?? null
@@ -91,7 +99,7 @@ export function engineConfig(modelPath: string, overrides: Partial<EngineConfig>
     modelPath, hfOverrides: {}, dtype: "float32", quantization: null, kvCacheDtype: "auto", activationBits: 12,
     blockSize: 16,
     maxModelLen: null, maxNumBatchedTokens: 512, maxNumSeqs: 16, schedulingPolicy: "fcfs",
-    priorityAgeingSeconds: 0, maxItlMs: null,
+    priorityAgeingSeconds: 0, maxItlMs: null, speculation: null,
     enablePrefixCaching: true,
     enableChunkedPrefill: true,
     longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, textBytes: 0,

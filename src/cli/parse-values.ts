@@ -1,4 +1,5 @@
 import { ConfigError } from "../base/errors.ts"
+import { readSpeculation, type SpeculationConfig } from "../core/draft/speculation-config.ts"
 
 /** A value of a flag, from the words of the command line. Errors: `ConfigError` that names flag, value and limits. */
 export type ParseValue<T> = (text: string, flag: string) => T
@@ -74,6 +75,8 @@ export const jsonObject: ParseValue<Readonly<Record<string, unknown>>> = (value,
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) refuse(flag, value, "a JSON object")
   return parsed as Record<string, unknown>
 }
+
+export const speculation: ParseValue<SpeculationConfig> = (value, flag) => readSpeculation(jsonObject(value, flag))
 
 /** Words separated by commas, none of them empty. */
 export const commaSeparated: ParseValue<readonly string[]> = (value, flag) => {

@@ -8,7 +8,9 @@ import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
 import { REASONING_PARSERS, type ReasoningParserName } from "../text/answer/reasoning-formats.ts"
 import { TOOL_PARSERS, type ToolParserName } from "../text/answer/tool-formats.ts"
 import { optional, several, toggle, toggleAuto, toggleOn, value, type Flag, type ValuesOf } from "./flags.ts"
-import { commaSeparated, integer, jsonObject, jsonStrings, oneOf, orAuto, share, text } from "./parse-values.ts"
+import {
+  commaSeparated, integer, jsonObject, jsonStrings, oneOf, orAuto, share, speculation, text,
+} from "./parse-values.ts"
 
 export const MODEL = "Model:"
 const SERVER = "Server:"
@@ -111,6 +113,9 @@ export const SERVE_FLAGS = {
   maxItlMs: optional(SCHEDULER, "--max-itl-ms <milliseconds>", integer({ min: 0, max: 600_000 }),
     "target for the time between two tokens of a running stream: long prompts are computed in pieces that fit into " +
       `it; 0 is none (default: ${DEFAULT_MAX_ITL_MS} with chunked prefill)`),
+  speculativeConfig: optional(SCHEDULER, "--speculative-config <json>", speculation,
+    'draft tokens and verify several at a time, with the same results: {"method": "ngram", "num_speculative_tokens": ' +
+      '8, "prompt_lookup_min": 2, "prompt_lookup_max": 5}, or {"method": "suffix"}; text that repeats gets faster'),
   enablePrefixCaching: toggleOn(SCHEDULER, "--enable-prefix-caching", "reuse the KV blocks of prompts seen before"),
   enableChunkedPrefill: toggleOn(SCHEDULER, "--enable-chunked-prefill", "compute a long prompt over several steps"),
   maxWaitingRequests: value(SCHEDULER, "--max-waiting-requests <requests>", 1024, integer({ min: 1 }),

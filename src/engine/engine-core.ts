@@ -9,6 +9,7 @@
  *   3. An error in a step is the end: it is reported once and no further step runs.
  */
 import { assert } from "../base/assert.ts"
+import type { Speculator } from "../core/draft/speculator.ts"
 import type { BlockHash } from "../core/kv/block-hash.ts"
 import { Request } from "../core/request.ts"
 import type { PauseState, Scheduler } from "../core/scheduler.ts"
@@ -29,6 +30,8 @@ export interface EngineCoreDeps {
   readonly clock: () => number
   readonly emit: (outputs: EngineCoreOutputs) => void
   readonly onError: (error: Error) => void
+  /** Drafts tokens; null or absent: nothing is drafted. */
+  readonly speculator?: Speculator | null
   /** Bounds how long a step keeps running streams waiting; null lets prompts fill the token budget. */
   readonly pacer?: StepPacer | null
 }
@@ -44,7 +47,7 @@ export class EngineCore {
 
   constructor(deps: EngineCoreDeps) {
     this.#deps = deps
-    this.#pipeline = new StepPipeline(deps.scheduler, deps.runner, deps.clock)
+    this.#pipeline = new StepPipeline(deps.scheduler, deps.runner, deps.clock, deps.speculator)
   }
 
   /** From now on idle time is used. Before that, it is not. */
@@ -58,7 +61,8 @@ export class EngineCore {
     for (const request of requests) {
       const promptHashes = hashes.get(request.promptTokenIds) ?? []
       hashes.set(request.promptTokenIds, promptHashes)
-      const waitsForHost = this.#deps.runner.waitsForHost(request.sampling)
+      const { runner, speculator = null } = this.#deps
+      const waitsForHost = speculator !== null || runner.waitsForHost(request.sampling)
       this.#deps.scheduler.addRequest(new Request({ ...request, promptHashes, waitsForHost }))
     }
     this.#wake()

@@ -1,4 +1,5 @@
 import { assert } from "../base/assert.ts"
+import type { Speculator } from "../core/draft/speculator.ts"
 import type { EngineCoreOutput } from "../core/engine-core-output.ts"
 import type { SchedulePlan } from "../core/schedule-plan.ts"
 import type { Scheduler } from "../core/scheduler.ts"
@@ -28,10 +29,12 @@ export class StepPipeline {
   readonly #runner: Runner
   /** Seconds. */
   readonly #clock: () => number
+  readonly #speculator: Speculator | null
   readonly #started: StartedStep[] = []
   #collectedAt = -Infinity
 
-  constructor(scheduler: Scheduler, runner: Runner, clock: () => number) {
+  constructor(scheduler: Scheduler, runner: Runner, clock: () => number, speculator: Speculator | null = null) {
+    this.#speculator = speculator
     this.#scheduler = scheduler
     this.#runner = runner
     this.#clock = clock
@@ -75,6 +78,8 @@ export class StepPipeline {
     const now = this.#clock()
     const seconds = now - Math.max(step.startedAt, this.#collectedAt)
     this.#collectedAt = now
-    return { plan: step.plan, seconds, outputs: this.#scheduler.updateFromOutput(step.plan, result) }
+    const outputs = this.#scheduler.updateFromOutput(step.plan, result)
+    if (this.#speculator !== null) this.#scheduler.updateDraftTokens(this.#speculator.propose(step.plan, outputs))
+    return { plan: step.plan, seconds, outputs }
   }
 }

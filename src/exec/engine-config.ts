@@ -1,3 +1,4 @@
+import type { SpeculationConfig } from "../core/draft/speculation-config.ts"
 import type { SchedulingPolicy } from "../core/request-queue.ts"
 import type { HfOverrides } from "../model/hf-overrides.ts"
 import type { Quantization } from "../model/quantization.ts"
@@ -25,6 +26,8 @@ export interface EngineConfig {
   readonly priorityAgeingSeconds: number
   /** How long a step may keep running streams waiting, as a target; null: prompts fill the token budget. */
   readonly maxItlMs: number | null
+  /** How tokens are drafted; null: not at all. */
+  readonly speculation: SpeculationConfig | null
   readonly enablePrefixCaching: boolean
   readonly enableChunkedPrefill: boolean
   readonly longPrefillTokenThreshold: number

@@ -145,10 +145,12 @@ function batchLimits(
   engine: EngineConfig, device: Device,
   { maxModelLen, groups }: { maxModelLen: number; groups: readonly KVCacheGroup[] },
 ): BatchLimits {
+  const { maxNumSeqs, maxNumBatchedTokens, speculation } = engine
+  const maxSampleRows = Math.min(maxNumBatchedTokens, maxNumSeqs * (1 + (speculation?.numTokens ?? 0)))
   return {
     maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, maxModelLen,
     blockSizes: groups.map(({ spec }) => spec.blockSize),
-    maxSamples: Math.min(device.traits.logitRows, engine.maxNumSeqs), maxSampleRows: engine.maxNumSeqs,
+    maxSamples: Math.min(device.traits.logitRows, maxSampleRows), maxSampleRows,
   }
 }
 
