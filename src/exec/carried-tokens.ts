@@ -13,8 +13,8 @@ export class CarriedTokens {
   readonly #from: StepArray<Int32Array>
   readonly #to: StepArray<Int32Array>
   readonly #args: Args<"scatterIds">
-  /** Of the last sampled step: the row of each request that was sampled without drafts. */
-  #rowOf = new Map<string, number>()
+  /** Of the last sampled step. */
+  #rows: readonly SampleRow[] = []
 
   /** `drawn`: where tokens are drawn to, by row. */
   constructor(device: Device, batch: InputBatch, drawn: DeviceArray) {
@@ -32,20 +32,21 @@ export class CarriedTokens {
 
   /** A step is sampled. */
   remember(rows: readonly SampleRow[]): void {
-    this.#rowOf = new Map()
-    rows.forEach(({ request, numDrafts }, row) => numDrafts === 0 && this.#rowOf.set(request.requestId, row))
+    this.#rows = rows
   }
 
   /** After the batch is filled with `requests`, before anything reads it. Requires: the step before is sampled. */
   carry(requests: readonly ScheduledRequest[], batch: InputBatch): void {
+    if (!requests.some(({ numUnknownTokens }) => numUnknownTokens > 0)) return
+    // Requests with drafts are not planned ahead: each of these has one row.
+    const rowOf = new Map(this.#rows.map(({ request }, row) => [request.requestId, row]))
     const from: number[] = []
     const to: number[] = []
     requests.forEach((request, r) => {
       if (request.numUnknownTokens === 0) return
-      from.push(present(this.#rowOf.get(request.requestId), `a token of ${request.requestId} on the device`))
+      from.push(present(rowOf.get(request.requestId), `a token of ${request.requestId} on the device`))
       to.push(batch.rowOf(r, request, request.tokenIds.length))
     })
-    if (from.length === 0) return
     this.#ring.begin()
     this.#from.set(from)
     this.#to.set(to)

@@ -76,6 +76,8 @@ export class InputBatch {
     assert(requests.length <= maxRequests, () => `${requests.length} requests in a step of ${maxRequests}`)
     this.#ring.begin()
     const [queryStart, seqLens] = [this.#queryStart.data, this.#seqLens.data]
+    const [tokenIds, positions] = [this.#tokenIds.data, this.#positions.data]
+    const groups = this.#groups.map((group) => ({ ...group, slotOf: group.slots.data, table: group.blockTable.data }))
     let at = 0
     this.#firstRows = []
     for (let r = 0; r < requests.length; r++) {
@@ -84,8 +86,8 @@ export class InputBatch {
       queryStart[r] = at
       this.#firstRows.push(at)
       seqLens[r] = request.numComputedTokens + request.numScheduledTokens
-      this.#fillTokens(request, at)
-      for (const group of this.#groups) fillGroup(group, request, { row: r, at })
+      fillTokens(request, tokenIds, positions, at)
+      for (const group of groups) fillGroup(group, request, { row: r, at })
       at += request.numScheduledTokens
     }
     queryStart[requests.length] = at
@@ -114,22 +116,6 @@ export class InputBatch {
     return this.#firstRows[r + 1]! - 1
   }
 
-  #fillTokens(request: ScheduledRequest, at: number): void {
-    const [tokenIds, positions] = [this.#tokenIds.data, this.#positions.data]
-    const known = request.tokenIds.length
-    const drafts = known + request.numUnknownTokens
-    for (let i = 0; i < request.numScheduledTokens; i++) {
-      const position = request.numComputedTokens + i
-      const token = position < known
-        ? request.tokenIds.at(position)
-        : position < drafts ? UNKNOWN : request.draftTokenIds[position - drafts]
-      assert(token !== undefined, () => `request ${request.requestId} has no token at ${position}`)
-      // The device puts in an unknown one, and a placeholder for a draft is never accepted.
-      tokenIds[at + i] = Math.max(0, token)
-      positions[at + i] = position
-    }
-  }
-
   /** See "Padding" in baozi.h. */
   #pad(padded: number): void {
     const { numTokens, numRequests } = this
@@ -142,6 +128,21 @@ export class InputBatch {
   }
 }
 
+function fillTokens(request: ScheduledRequest, tokenIds: Int32Array, positions: Int32Array, at: number): void {
+  const known = request.tokenIds.length
+  const drafts = known + request.numUnknownTokens
+  for (let i = 0; i < request.numScheduledTokens; i++) {
+    const position = request.numComputedTokens + i
+    const token = position < known
+      ? request.tokenIds.at(position)
+      : position < drafts ? UNKNOWN : request.draftTokenIds[position - drafts]
+    assert(token !== undefined, () => `request ${request.requestId} has no token at ${position}`)
+    // The device puts in an unknown one, and a placeholder for a draft is never accepted.
+    tokenIds[at + i] = Math.max(0, token)
+    positions[at + i] = position
+  }
+}
+
 /** Where the tokens of one KV cache group lie. */
 interface GroupTables {
   readonly index: number
@@ -151,13 +152,18 @@ interface GroupTables {
   readonly blockTable: StepArray<Int32Array>
 }
 
+/** The same, with the arrays of the present step. */
+interface StepTables extends GroupTables {
+  readonly slotOf: Int32Array
+  readonly table: Int32Array
+}
+
 /** `row`: the request's place in the step; `at`: its first token's. */
-function fillGroup(group: GroupTables, request: ScheduledRequest, { row, at }: { row: number; at: number }): void {
-  const { index, blockSize, stride, slots, blockTable } = group
+function fillGroup(group: StepTables, request: ScheduledRequest, { row, at }: { row: number; at: number }): void {
+  const { index, blockSize, stride, slotOf, table } = group
   const blockIds = request.blockIdsByGroup[index]!
   const { requestId, numScheduledTokens, numComputedTokens, numCachedTokens } = request
   assert(blockIds.length <= stride, () => `${requestId} holds ${blockIds.length} blocks`)
-  const [slotOf, table] = [slots.data, blockTable.data]
   for (let i = 0; i < numScheduledTokens; i++) {
     const position = numComputedTokens + i
     const block = blockIds[Math.floor(position / blockSize)]

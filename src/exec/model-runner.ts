@@ -1,4 +1,4 @@
-import type { SchedulePlan, ScheduledRequest, StepResult } from "../core/schedule-plan.ts"
+import type { RequestFailure, SchedulePlan, StepResult } from "../core/schedule-plan.ts"
 import type { TokenMasks } from "../core/token-masks.ts"
 import { returnsLogits, type LogprobsMode } from "../core/logprobs-mode.ts"
 import type { BuiltModel } from "../model/model-builder.ts"
@@ -117,19 +117,20 @@ export class ModelRunner {
     const { tokenIds, logprobs, failures } = this.#sampler.collect(sampled)
     const { rows } = sampled
     for (let first = 0, end; first < rows.length; first = end) {
-      const { request } = rows[first]!
-      end = first + request.draftTokenIds.length + 1
-      if (result.failures?.has(request.requestId)) continue
-      const accepted = acceptedTokens(Array.from(tokenIds.subarray(first, end)), request.draftTokenIds)
-      const drawn = accepted.map((_, i) => first + i)
-      const failed = drawn.find((row) => failures.has(row))
-      if (failed !== undefined) {
-        this.#fail(result, request, failures.get(failed)!)
+      const { request: { requestId, draftTokenIds } } = rows[first]!
+      end = first + draftTokenIds.length + 1
+      if (result.failures?.has(requestId)) continue
+      const accepted = draftTokenIds.length === 0
+        ? [tokenIds[first]!]
+        : acceptedTokens(Array.from(tokenIds.subarray(first, end)), draftTokenIds)
+      const failure = failures.size === 0 ? null : firstOf(failures, first, accepted.length)
+      if (failure !== null) {
+        (result.failures ??= new Map()).set(requestId, failure)
         continue
       }
-      result.sampledTokenIds.set(request.requestId, accepted)
-      const entries = drawn.flatMap((row) => logprobs.get(row) ?? [])
-      if (entries.length > 0) result.logprobs.set(request.requestId, entries)
+      result.sampledTokenIds.set(requestId, accepted)
+      if (logprobs.size === 0 || !logprobs.has(first)) continue
+      result.logprobs.set(requestId, accepted.map((_, i) => logprobs.get(first + i)!))
     }
     return result
   }
@@ -167,12 +168,9 @@ export class ModelRunner {
     for (const request of plan.requests) {
       const first = end
       end += request.numScheduledTokens
-      if (rows.some((row) => row >= first && row < end)) this.#fail(result, request, NOT_FINITE)
+      const isHit = rows.some((row) => row >= first && row < end)
+      if (isHit) (result.failures ??= new Map()).set(request.requestId, NOT_FINITE)
     }
-  }
-
-  #fail(result: StepResult, { requestId }: ScheduledRequest, failure: typeof NOT_FINITE): void {
-    (result.failures ??= new Map()).set(requestId, failure)
   }
 
   /** The logits of `count` rows of the step, whose numbers lie at a device address. */
@@ -188,4 +186,13 @@ export class ModelRunner {
     const { captureRows } = this.#device.traits
     return Math.min(Math.ceil(count / captureRows) * captureRows, most)
   }
+}
+
+/** The first failure of the rows [first, first + count). */
+function firstOf(failures: ReadonlyMap<number, RequestFailure>, first: number, count: number): RequestFailure | null {
+  for (let row = first; row < first + count; row++) {
+    const failure = failures.get(row)
+    if (failure !== undefined) return failure
+  }
+  return null
 }

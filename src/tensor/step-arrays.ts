@@ -62,7 +62,8 @@ class StepRing {
   current = 0
   #bytes = 0
   #deviceAddress = 0
-  #sets: readonly { readonly staging: Staging; readonly event: NativeEvent }[] = []
+  /** Libraries that run what they are given at once need no events. */
+  #sets: readonly { readonly staging: Staging; readonly event: NativeEvent | null }[] = []
 
   constructor(device: Device) {
     this.device = device
@@ -85,7 +86,7 @@ class StepRing {
     assert(this.#deviceAddress === 0, "a ring is allocated twice")
     this.#deviceAddress = this.device.alloc(this.#bytes)
     this.#sets = Array.from({ length: NUM_SETS }, () => ({
-      staging: this.device.staging(this.#bytes), event: this.device.event(),
+      staging: this.device.staging(this.#bytes), event: this.device.traits.isAsync ? this.device.event() : null,
     }))
     return this
   }
@@ -101,7 +102,7 @@ class StepRing {
 
   /** Waits until the copies of a set are done. Errors: `NativeError`. */
   wait(set: number): void {
-    this.#set(set).event.synchronize()
+    this.#set(set).event?.synchronize()
   }
 
   protected turn(): void {
@@ -127,7 +128,7 @@ class StepRing {
       end = byteOffset + used * WORD_BYTES
     }
     flush()
-    event.record()
+    event?.record()
   }
 
   #add<A extends Words>(make: WordsConstructor<A>, length: number): StepArray<A> {
