@@ -35,10 +35,12 @@ TEST_TIMEOUT_MS := 60000
 BUN := node_modules/.bin/bun
 DNNL_ROOT := $(if $(filter system,$(ONEDNN)),/usr,build/deps/onednn)
 MODEL_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/baozi/models
-SOURCES = $(shell find src ffi -name '*.ts') package.json
+SOURCES = $(shell find src ffi packages -name '*.ts') package.json
 
 NPM_STAMP := node_modules/.baozi-installed
 ONEDNN_STAMP := build/deps/onednn.$(ONEDNN).stamp
+XGRAMMAR := build/xgrammar/xgrammar.wasm
+SCHEMA_SUITE := build/deps/json-schema-test-suite
 
 .PHONY: help
 help: ## Show this list
@@ -84,13 +86,23 @@ model: tools ## Get the default model into the user's cache directory, or check 
 native: deps ## Build the kernel libraries into build/lib
 	@$(MAKE) --no-print-directory -f native/build.mk -j$(JOBS) DNNL_ROOT=$(DNNL_ROOT) native
 
+.PHONY: grammar
+grammar: $(XGRAMMAR) ## Build xgrammar's WebAssembly module, if it is not there (3 minutes; `make clean` keeps it)
+
+# The compiler and the source are got only when there is something to compile.
+$(XGRAMMAR): $(wildcard native/grammar/*) | tools
+	$(PYTHON) tools/fetch_wheel.py --pins native/grammar/pins.json ziglang build/deps/ziglang
+	$(PYTHON) tools/fetch_wheel.py --pins native/grammar/pins.json xgrammar build/deps/xgrammar
+	@$(MAKE) --no-print-directory -f native/grammar/build.mk -j$(JOBS) $@
+	@touch $@
+
 .PHONY: build
 build: native dist/baozi ## Build the executable dist/baozi
 
 build/lib/%.so: native
 	@test -e $@
 
-dist/baozi: $(SOURCES) tools/build-binary.ts build/lib/libbaozi_cpu.so $(NPM_STAMP)
+dist/baozi: $(SOURCES) tools/build-binary.ts build/lib/libbaozi_cpu.so $(XGRAMMAR) $(NPM_STAMP)
 	$(BUN) tools/build-binary.ts --dnnl-lib-dir $(DNNL_ROOT)/lib --out $@
 
 .PHONY: serve
@@ -104,7 +116,7 @@ test: build types model ## Run everything: types, every suite with the default m
 	BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test --timeout $(TEST_TIMEOUT_MS)
 
 .PHONY: test-unit
-test-unit: deps ## Run the suites that need no kernels: unit, property
+test-unit: deps grammar ## Run the suites that need no kernels: unit, property
 	$(BUN) test test/unit test/property
 
 .PHONY: test-native
