@@ -18,6 +18,8 @@ export interface Automaton {
   accepts(state: number): boolean
   /** Code points at which a class of characters begins: between two of them all characters are alike. */
   readonly cuts: ReadonlySet<number>
+  /** Where the language is all strings of so many characters: grammars have a shorter way to say that. */
+  readonly lengths?: { readonly min: number; readonly max: number }
 }
 
 /** Numbers for values that are equal when their keys are. */
@@ -62,6 +64,10 @@ function product(
 export function and(...parts: readonly Automaton[]): Automaton {
   const narrowing = parts.filter((part) => part !== ANY_TEXT)
   if (narrowing.length <= 1) return narrowing[0] ?? ANY_TEXT
+  const lengths = narrowing.flatMap((part) => part.lengths ?? [])
+  if (lengths.length === narrowing.length) {
+    return lengthBetween(Math.max(...lengths.map(({ min }) => min)), Math.min(...lengths.map(({ max }) => max)))
+  }
   return product(narrowing, (accepted) => accepted.every(Boolean), (state) => state.includes(DEAD))
 }
 
@@ -103,12 +109,13 @@ export function literals(texts: readonly string[]): Automaton {
 
 /** Strings of `min` to `max` characters. */
 export function lengthBetween(min: number, max: number): Automaton {
-  const last = Number.isFinite(max) ? max : min
+  const last = Number.isFinite(max) ? Math.max(min, max) : min
   return {
     start: 0,
     next: (state) => (state < last ? state + 1 : Number.isFinite(max) ? DEAD : last),
     accepts: (state) => state >= min,
     cuts: NO_CUTS,
+    lengths: { min, max },
   }
 }
 

@@ -1,0 +1,204 @@
+/** Rules for objects: the properties that have names in the schema's order, all others wherever they like. */
+import { and, holds, literals, not, or, type Automaton } from "../automata/automaton.ts"
+import { emitDfa, inString } from "./emit-text.ts"
+import type { Emitter } from "./emit.ts"
+import { rule, text, type Alternative, type Item } from "./grammar-text.ts"
+import type { Node } from "./node.ts"
+import { isNothing, type KeyRule, type ObjectShape } from "./shape.ts"
+
+const MAX_STATES = 4000
+/** Kinds of keys that are told apart: each combination of rules that a key may fall under is one. */
+const MAX_KEY_RULES = 6
+
+interface Named {
+  readonly pair: Alternative
+  readonly isRequired: boolean
+}
+
+export function emitObject(emitter: Emitter, shape: ObjectShape): Alternative[] {
+  const { blanks } = emitter
+  const names = [...new Set([...shape.rules.flatMap(({ name }) => name ?? []), ...shape.required])]
+  const named: Named[] = []
+  for (const name of names) {
+    const node = valueNode(emitter, shape.rules, name)
+    const isRequired = shape.required.includes(name)
+    if (!isNothing(emitter.expander.shapeOf(node))) named.push({ pair: namedPair(emitter, name, node), isRequired })
+    else if (isRequired) return []
+  }
+  const extras = extraPairs(emitter, shape.rules, names)
+  return new Members(emitter, shape, named, extras).print().map((items) => (items.length === 0
+    ? [text("{"), ...blanks, text("}")]
+    : [text("{"), ...blanks, ...items, ...blanks, text("}")]))
+}
+
+function valueNode(emitter: Emitter, rules: readonly KeyRule[], name: string): Node {
+  const { nodes } = emitter.expander
+  return rules.filter(({ keys }) => holds(keys, name)).reduce((node, each) => nodes.both(node, each.node), nodes.any)
+}
+
+function namedPair(emitter: Emitter, name: string, node: Node): Alternative {
+  return [text(JSON.stringify(name)), ...emitter.separator(":"), emitter.value(node)]
+}
+
+/** Pairs whose key is none of `names`: one for each conjunction of schemas that keys may fall under. */
+function extraPairs(emitter: Emitter, rules: readonly KeyRule[], names: readonly string[]): Alternative[] {
+  const { nodes, shapeOf } = { nodes: emitter.expander.nodes, shapeOf: (node: Node) => emitter.expander.shapeOf(node) }
+  const general = mergeEqual(rules.filter(({ name }) => name === null))
+  if (general.length > MAX_KEY_RULES) {
+    throw emitter.refuse("patternProperties", `and what it is combined with come to more than ${MAX_KEY_RULES} kinds of keys`)
+  }
+  const free = names.length === 0 ? [] : [not(literals(names))]
+  const keysByNode = new Map<Node, Automaton[]>()
+  for (let subset = 0; subset < 2 ** general.length; subset++) {
+    const isIn = (_: KeyRule, i: number) => ((subset >> i) & 1) === 1
+    const node = general.filter(isIn).reduce((all, each) => nodes.both(all, each.node), nodes.any)
+    if (isNothing(shapeOf(node))) continue
+    const keys = and(...free, ...general.map((each, i) => (isIn(each, i) ? each.keys : not(each.keys))))
+    keysByNode.set(node, [...(keysByNode.get(node) ?? []), keys])
+  }
+  return [...keysByNode].flatMap(([node, keys]) => {
+    const all = keys.length === 1 ? keys[0]! : or(...keys)
+    return keyRule(emitter, all).map((key) => [...key, ...emitter.separator(":"), emitter.value(node)])
+  })
+}
+
+/** Rules with the same schema are one: their keys are either's. */
+function mergeEqual(rules: readonly KeyRule[]): KeyRule[] {
+  const byNode = new Map<Node, KeyRule>()
+  for (const each of rules) {
+    const known = byNode.get(each.node)
+    byNode.set(each.node, known === undefined ? each : { ...each, keys: or(known.keys, each.keys) })
+  }
+  return [...byNode.values()]
+}
+
+function keyRule(emitter: Emitter, keys: Automaton): Alternative[] {
+  const dfa = emitter.explore(keys)
+  if (dfa === null) return []
+  const isAny = dfa.length === 1 && dfa[0]!.isAccepting && dfa[0]!.edges.length === 1 && dfa[0]!.edges[0]!.last === 0x10ffff &&
+    dfa[0]!.edges[0]!.first === 0
+  if (isAny) return [[rule("string")]]
+  return [[text("\""), emitDfa(emitter.grammar, emitter.freshName("k"), dfa, inString, [text("\"")])]]
+}
+
+/** How far an object has come: the next of the named properties, and the properties so far where there is a limit. */
+interface State {
+  readonly next: number
+  readonly count: number
+  /** Of those that are not required. */
+  readonly optional: number
+}
+
+class Members {
+  readonly #emitter: Emitter
+  readonly #named: readonly Named[]
+  readonly #extra: Item | null
+  readonly #max: number
+  /** How many properties that are not required there have to be. */
+  readonly #minOptional: number
+  readonly #name: string
+  readonly #states = new Map<string, string>()
+  readonly #queue: { state: State; isNamedNext: boolean }[] = []
+
+  constructor(emitter: Emitter, { min, max }: ObjectShape, named: readonly Named[], extras: readonly Alternative[]) {
+    this.#emitter = emitter
+    this.#named = named
+    this.#name = emitter.freshName("o")
+    this.#extra = extras.length === 0 ? null : emitter.grammar.define(`${this.#name}_extra`, extras)
+    const required = named.filter(({ isRequired }) => isRequired).length
+    this.#minOptional = Math.max(0, min - required)
+    const isUnlimited = extras.length === 0 && max >= named.length
+    this.#max = isUnlimited ? Infinity : max
+    if (this.#extra !== null && this.#minOptional > 1) {
+      throw emitter.refuse(
+        "minProperties", `is ${min}: no grammar can tell that more than one property of any name are different ones`,
+      )
+    }
+  }
+
+  print(): Alternative[] {
+    const start: State = { next: 0, count: 0, optional: 0 }
+    const members: Alternative[] = this.#mayEnd(start) ? [[]] : []
+    members.push(...this.#first(start))
+    for (const { state, isNamedNext } of this.#queue) {
+      const separator = this.#emitter.separator(",")
+      const alternatives = isNamedNext ? this.#nextNamed(state, separator) : this.#rest(state, separator)
+      this.#emitter.grammar.define(this.#states.get(keyOf(state, isNamedNext))!, alternatives)
+      if (this.#queue.length > MAX_STATES) {
+        throw this.#emitter.refuse("maxProperties", `comes to more than ${MAX_STATES} states of a grammar`)
+      }
+    }
+    return members
+  }
+
+  #mayEnd(state: State): boolean {
+    const isOpen = this.#named.slice(state.next).some(({ isRequired }) => isRequired)
+    return !isOpen && state.optional >= this.#minOptional
+  }
+
+  /** After a property. */
+  #rest(state: State, separator: Alternative): Alternative[] {
+    const alternatives: Alternative[] = this.#mayEnd(state) ? [[]] : []
+    const more = this.#extraNext(state, separator)
+    if (more !== null) alternatives.push(more)
+    if (state.next < this.#named.length) alternatives.push([this.#rule(state, true)])
+    return alternatives
+  }
+
+  /** The first property has nothing before it, so that there is a rule of its own for no other. */
+  #first(state: State): Alternative[] {
+    const alternatives: Alternative[] = []
+    const more = this.#extraNext(state, [])
+    if (more !== null) alternatives.push(more)
+    for (let next = state.next; next < this.#named.length; next++) {
+      const pair = this.#namedPair({ ...state, next }, [])
+      if (pair !== null) alternatives.push(pair)
+      if (this.#named[next]!.isRequired) break
+    }
+    return alternatives
+  }
+
+  #nextNamed(state: State, separator: Alternative): Alternative[] {
+    const pair = this.#namedPair(state, separator)
+    const alternatives = pair === null ? [] : [pair]
+    const mayBeLeftOut = !this.#named[state.next]!.isRequired && state.next + 1 < this.#named.length
+    if (mayBeLeftOut) alternatives.push([this.#rule({ ...state, next: state.next + 1 }, true)])
+    return alternatives
+  }
+
+  #namedPair(state: State, separator: Alternative): Alternative | null {
+    const { pair, isRequired } = this.#named[state.next]!
+    const after = this.#counted({ ...state, next: state.next + 1 }, !isRequired)
+    return after === null ? null : [...separator, ...pair, this.#rule(after, false)]
+  }
+
+  #extraNext(state: State, separator: Alternative): Alternative | null {
+    const after = this.#extra === null ? null : this.#counted(state, true)
+    return after === null ? null : [...separator, this.#extra!, this.#rule(after, false)]
+  }
+
+  #counted({ next, count, optional }: State, isOptional: boolean): State | null {
+    if (count + 1 > this.#max) return null
+    return {
+      next,
+      count: this.#max === Infinity ? 0 : count + 1,
+      optional: Math.min(optional + (isOptional ? 1 : 0), this.#minOptional),
+    }
+  }
+
+  #rule(state: State, isNamedNext: boolean): Item {
+    const key = keyOf(state, isNamedNext)
+    let name = this.#states.get(key)
+    if (name === undefined) {
+      name = `${this.#name}_${this.#states.size}`
+      this.#states.set(key, name)
+      this.#emitter.grammar.reserve(name)
+      this.#queue.push({ state, isNamedNext })
+    }
+    return rule(name)
+  }
+}
+
+function keyOf({ next, count, optional }: State, isNamedNext: boolean): string {
+  return `${next}:${count}:${optional}:${isNamedNext}`
+}
