@@ -112,6 +112,14 @@ export function shortestSpellings(): Automaton {
   })
 }
 
+/** Numbers with at most `max` digits on each side of the point. */
+export function digitsUpTo(max: number): Automaton {
+  const count = (found: number | null) => (found === null || found >= max ? null : found + 1)
+  return numbers<number | null>({
+    start: 0, whole: count, point: () => 0, fraction: count, accepts: (found) => found !== null,
+  })
+}
+
 interface Comparison {
   /** Digits of the whole part so far, counted to one more than the bound has. */
   readonly count: number

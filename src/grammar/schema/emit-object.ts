@@ -1,4 +1,8 @@
-/** Rules for objects: the properties that have names in the schema's order, all others wherever they like. */
+/**
+ * Rules for objects. Where there may be no other properties, those with names come in the order of the schema, which is
+ * what models are told and what OpenAI's API promises. Others may stand anywhere, and then so may the named ones, while
+ * they are few.
+ */
 import { and, holds, literals, not, or, type Automaton } from "../automata/automaton.ts"
 import { emitDfa, inString } from "./emit-text.ts"
 import type { Emitter } from "./emit.ts"
@@ -9,6 +13,8 @@ import { isNothing, type KeyRule, type ObjectShape } from "./shape.ts"
 const MAX_STATES = 4000
 /** Kinds of keys that are told apart: each combination of rules that a key may fall under is one. */
 const MAX_KEY_RULES = 6
+/** Named properties beyond which they keep their order: a rule for each set of them is too many. */
+const MAX_IN_ANY_ORDER = 5
 
 interface Named {
   readonly pair: Alternative
@@ -81,8 +87,9 @@ function keyRule(emitter: Emitter, keys: Automaton): Alternative[] {
   return [[text("\""), emitDfa(emitter.grammar, emitter.freshName("k"), dfa, inString, [text("\"")])]]
 }
 
-/** How far an object has come: the next of the named properties, and the properties so far where there is a limit. */
+/** How far an object has come: its named properties, and the number of all so far where there is a limit. */
 interface State {
+  /** In order: the next of the named ones. In any order: the set of those that have been, as bits. */
   readonly next: number
   readonly count: number
   /** Of those that are not required. */
@@ -96,6 +103,7 @@ class Members {
   readonly #max: number
   /** How many properties that are not required there have to be. */
   readonly #minOptional: number
+  readonly #isInOrder: boolean
   readonly #name: string
   readonly #states = new Map<string, string>()
   readonly #queue: { state: State; isNamedNext: boolean }[] = []
@@ -107,6 +115,7 @@ class Members {
     this.#extra = extras.length === 0 ? null : emitter.grammar.define(`${this.#name}_extra`, extras)
     const required = named.filter(({ isRequired }) => isRequired).length
     this.#minOptional = Math.max(0, min - required)
+    this.#isInOrder = extras.length === 0 || named.length > MAX_IN_ANY_ORDER
     const isUnlimited = extras.length === 0 && max >= named.length
     this.#max = isUnlimited ? Infinity : max
     if (this.#extra !== null && this.#minOptional > 1) {
@@ -132,8 +141,13 @@ class Members {
   }
 
   #mayEnd(state: State): boolean {
-    const isOpen = this.#named.slice(state.next).some(({ isRequired }) => isRequired)
+    const isOpen = this.#named.some(({ isRequired }, i) => isRequired && !this.#hasPassed(state, i))
     return !isOpen && state.optional >= this.#minOptional
+  }
+
+  /** Whether a named property can no longer come. */
+  #hasPassed({ next }: State, i: number): boolean {
+    return this.#isInOrder ? i < next : ((next >> i) & 1) === 1
   }
 
   /** After a property. */
@@ -141,6 +155,7 @@ class Members {
     const alternatives: Alternative[] = this.#mayEnd(state) ? [[]] : []
     const more = this.#extraNext(state, separator)
     if (more !== null) alternatives.push(more)
+    if (!this.#isInOrder) return [...alternatives, ...this.#anyNamed(state, separator)]
     if (state.next < this.#named.length) alternatives.push([this.#rule(state, true)])
     return alternatives
   }
@@ -150,12 +165,20 @@ class Members {
     const alternatives: Alternative[] = []
     const more = this.#extraNext(state, [])
     if (more !== null) alternatives.push(more)
+    if (!this.#isInOrder) return [...alternatives, ...this.#anyNamed(state, [])]
     for (let next = state.next; next < this.#named.length; next++) {
       const pair = this.#namedPair({ ...state, next }, [])
       if (pair !== null) alternatives.push(pair)
       if (this.#named[next]!.isRequired) break
     }
     return alternatives
+  }
+
+  #anyNamed(state: State, separator: Alternative): Alternative[] {
+    return this.#named.flatMap(({ pair, isRequired }, i) => {
+      const after = this.#hasPassed(state, i) ? null : this.#counted({ ...state, next: state.next | (1 << i) }, !isRequired)
+      return after === null ? [] : [[...separator, ...pair, this.#rule(after, false)]]
+    })
   }
 
   #nextNamed(state: State, separator: Alternative): Alternative[] {

@@ -1,7 +1,7 @@
 /** From shapes to a grammar: a rule for each conjunction of schemas that a value is held to. */
 import { and, ANY_TEXT, not, type Automaton } from "../automata/automaton.ts"
 import { chars, union } from "../automata/char-set.ts"
-import { plainWholeNumbers, shortestSpellings, wholeNumbers } from "../automata/decimals.ts"
+import { digitsUpTo, plainWholeNumbers, shortestSpellings, wholeNumbers } from "../automata/decimals.ts"
 import { explore, TooManyStates, type Dfa } from "../automata/dfa.ts"
 import { emitArray } from "./emit-array.ts"
 import { emitObject } from "./emit-object.ts"
@@ -16,6 +16,8 @@ import type { Shape } from "./shape.ts"
 const MAX_RULES = 30_000
 const MAX_DFA_STATES = 3000
 const TEXT_KEYWORDS = ["pattern", "format", "maxLength", "minLength", "multipleOf", "not", "enum", "propertyNames"]
+/** Decimal digits that a double keeps. */
+const DOUBLE_DIGITS = 14
 const STRING = "string"
 const NUMBER = "number"
 const VALUE = "value"
@@ -123,7 +125,10 @@ export class Emitter {
   #spelling(automaton: Automaton): Dfa | null {
     if (this.explore(and(automaton, not(wholeNumbers()))) === null) return this.explore(and(automaton, plainWholeNumbers()))
     const shortest = this.explore(and(automaton, shortestSpellings()))
-    return shortest === null || isFinite(shortest) ? shortest : this.explore(automaton)
+    if (shortest === null || isFinite(shortest)) return shortest
+    // What has a fraction has to keep it when it is read as a double.
+    const hasWhole = this.explore(and(automaton, wholeNumbers())) !== null
+    return this.explore(hasWhole ? automaton : and(automaton, digitsUpTo(DOUBLE_DIGITS / 2)))
   }
 
   /** A JSON string of the language. */

@@ -32,7 +32,7 @@ function ipv6(): string {
 }
 
 const PERCENT = "%[0-9A-Fa-f]{2}"
-const UNRESERVED = "A-Za-z0-9._~-"
+const UNRESERVED = "A-Za-z0-9._~\\-"
 const SUB_DELIMITERS = "!$&'()*+,;="
 const PATH_CHAR = `(?:[${UNRESERVED}${SUB_DELIMITERS}:@]|${PERCENT})`
 const SEGMENTS = `(?:/${PATH_CHAR}*)*`
@@ -44,7 +44,7 @@ const AUTHORITY = `//${USER}${HOST}(?::\\d*)?${SEGMENTS}`
 const ABSOLUTE_PATH = `/(?:${PATH_CHAR}+${SEGMENTS})?`
 const ROOTLESS_PATH = `${PATH_CHAR}+${SEGMENTS}`
 const NO_SCHEME_PATH = `(?:[${UNRESERVED}${SUB_DELIMITERS}@]|${PERCENT})+${SEGMENTS}`
-const URI = `[A-Za-z][A-Za-z0-9+.-]*:(?:${AUTHORITY}|${ABSOLUTE_PATH}|${ROOTLESS_PATH})?${QUERY}${FRAGMENT}`
+const URI = `[A-Za-z][A-Za-z0-9+.-]*:(?:${AUTHORITY}|${ABSOLUTE_PATH}|${ROOTLESS_PATH})${QUERY}${FRAGMENT}`
 const RELATIVE = `(?:${AUTHORITY}|${ABSOLUTE_PATH}|${NO_SCHEME_PATH})?${QUERY}${FRAGMENT}`
 
 const POINTER = "(?:/(?:[^~/]|~[01])*)*"
@@ -55,7 +55,8 @@ export const STRING_FORMATS: Readonly<Record<string, string>> = {
   "date-time": `${DATE}[Tt]${CLOCK}${OFFSET}`,
   duration: "P(?:\\d+W|(?:\\d+Y(?:\\d+M(?:\\d+D)?)?|\\d+M(?:\\d+D)?|\\d+D)(?:T(?:\\d+H(?:\\d+M(?:\\d+S)?)?|\\d+M(?:\\d+S)?|\\d+S))?" +
     "|T(?:\\d+H(?:\\d+M(?:\\d+S)?)?|\\d+M(?:\\d+S)?|\\d+S))",
-  email: `${ATOM}(?:\\.${ATOM})*@${HOST_NAME}`,
+  // A host without a dot is one that most validators refuse.
+  email: `${ATOM}(?:\\.${ATOM})*@${LABEL}(?:\\.${LABEL})+`,
   hostname: HOST_NAME,
   ipv4: IPV4,
   ipv6: IPV6,

@@ -128,6 +128,6 @@ function printSet(set: CharSet): string {
 
 function escapeCode(point: number): string {
   const hex = point.toString(16)
-  if (point <= 0xff) return `\\x${hex.padStart(2, "0")}`
+  // "\\x" would take any number of digits.
   return point <= 0xffff ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`
 }

@@ -1,5 +1,5 @@
 /** Keywords about values without parts, and those that list values. */
-import { and, ANY_TEXT, lengthBetween, literals, type Automaton } from "../automata/automaton.ts"
+import { ANY_TEXT, lengthBetween, literals, type Automaton } from "../automata/automaton.ts"
 import { compared, multiplesOf, wholeNumbers } from "../automata/decimals.ts"
 import { matching, searching } from "../automata/regex-automaton.ts"
 import { RegexError } from "../automata/regex-syntax.ts"
@@ -143,7 +143,7 @@ function refusedFormat(name: string, path: string): Automaton {
 const formats = new Map<string, Automaton>()
 
 function formatOf(name: string, source: string): Automaton {
-  const known = formats.get(name) ?? (name === "hostname" ? and(matching(source), lengthBetween(1, 253)) : matching(source))
+  const known = formats.get(name) ?? matching(source)
   formats.set(name, known)
   return known
 }
