@@ -7,10 +7,13 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include <xgrammar/xgrammar.h>
 
+#include "cpp/compiled_grammar_impl.h"
+#include "cpp/grammar_impl.h"
 #include "cpp/support/logging.h"
 
 namespace xgrammar {
@@ -126,6 +129,27 @@ CompiledGrammar *xg_compile(GrammarCompiler *compiler, int kind, const char *tex
 XG_EXPORT(xg_drop_grammar) void xg_drop_grammar(CompiledGrammar *grammar) { delete grammar; }
 XG_EXPORT(xg_grammar_bytes) double xg_grammar_bytes(const CompiledGrammar *grammar) {
   return static_cast<double>(grammar->MemorySizeBytes());
+}
+XG_EXPORT(xg_rules) int xg_rules(const CompiledGrammar *grammar) {
+  return checked([&] { return static_cast<int>(grammar->GetGrammar()->NumRules()); });
+}
+// Makes the masks of one rule of a lazy grammar, which are otherwise made when a text first comes there.
+XG_EXPORT(xg_warm) int xg_warm(CompiledGrammar *grammar, int32_t rule_id) {
+  return checked([&] {
+    const auto &rules = (*grammar)->grammar;
+    const auto &fsm = rules->per_rule_fsms[rule_id];
+    if (!fsm.has_value()) return 0;
+    xgrammar::ParserState state(rule_id, rules->GetRule(rule_id).body_expr_id, 0,
+                                xgrammar::ParserState::kNoPrevInputPos);
+    std::unordered_set<int> reachable;
+    fsm->GetFsm().GetReachableStates(&reachable);
+    for (int element : reachable) {
+      if (!fsm->GetFsm().IsScanableState(element)) continue;
+      state.element_id = element;
+      (*grammar)->GetAdaptiveTokenMask(state);
+    }
+    return 0;
+  });
 }
 // The grammar as EBNF, in xg_result.
 XG_EXPORT(xg_grammar_text) int xg_grammar_text(const CompiledGrammar *grammar) {

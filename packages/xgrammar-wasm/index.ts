@@ -15,8 +15,10 @@ export type GrammarKind = "ebnf" | "lark" | "regex" | "structural_tag" | "json" 
 const KINDS: readonly GrammarKind[] = ["ebnf", "lark", "regex", "structural_tag", "json", "json_schema"]
 
 export interface TokenizerOptions {
-  /** The bytes of each token; a token of none is one that no grammar admits. */
-  readonly tokens: readonly Uint8Array[]
+  /** All tokens' bytes, one after the other; a token of none is one that no grammar admits. */
+  readonly bytes: Uint8Array
+  /** Where each token begins in `bytes`, and where the last one ends. */
+  readonly offsets: Uint32Array
   /** The model's outputs, at least as many as tokens. */
   readonly vocabSize: number
   /** Tokens that end a text; admitted where the grammar may end. */
@@ -49,14 +51,10 @@ export class XGrammar {
   }
 
   /** Errors: `XGrammarError`. */
-  tokenizer({ tokens, vocabSize, stopTokenIds }: TokenizerOptions): TokenizerInfo {
-    const offsets = new Uint32Array(tokens.length + 1)
-    tokens.forEach((token, i) => (offsets[i + 1] = offsets[i]! + token.length))
-    const bytes = new Uint8Array(offsets[tokens.length]!)
-    tokens.forEach((token, i) => bytes.set(token, offsets[i]!))
+  tokenizer({ bytes, offsets, vocabSize, stopTokenIds }: TokenizerOptions): TokenizerInfo {
     const module = this.#module
     const handle = module.withBytes([bytes, offsets, Int32Array.from(stopTokenIds)], ([text, ends, stops]) =>
-      module.exports.xg_tokenizer(text!, ends!, tokens.length, vocabSize, stops!, stopTokenIds.length))
+      module.exports.xg_tokenizer(text!, ends!, offsets.length - 1, vocabSize, stops!, stopTokenIds.length))
     return new TokenizerInfo(module, module.handle(handle), vocabSize)
   }
 }
@@ -151,6 +149,15 @@ export class CompiledGrammar extends Handle {
   get text(): string {
     this.module.check(this.module.exports.xg_grammar_text(this.address))
     return this.module.resultText()
+  }
+
+  get ruleCount(): number {
+    return this.module.check(this.module.exports.xg_rules(this.address))
+  }
+
+  /** Makes the masks of one rule of a lazy grammar ahead of their first use. */
+  warm(ruleIndex: number): void {
+    this.module.check(this.module.exports.xg_warm(this.address, ruleIndex))
   }
 
   matcher(): GrammarMatcher {

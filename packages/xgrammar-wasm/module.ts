@@ -25,6 +25,8 @@ export interface Exports {
   xg_compile(compiler: number, kind: number, text: number, bytes: number): number
   xg_drop_grammar(grammar: number): void
   xg_grammar_bytes(grammar: number): number
+  xg_rules(grammar: number): number
+  xg_warm(grammar: number, rule: number): number
   xg_grammar_text(grammar: number): number
   xg_matcher(grammar: number): number
   xg_fork(matcher: number): number

@@ -17,8 +17,11 @@ const CLOSING = new Set([..."\"]}"].map((char) => char.charCodeAt(0)))
 export async function tinyCompiler(cacheBytes = 1 << 24): Promise<GrammarCompiler> {
   const wasm = await WebAssembly.compile(readFileSync(join(REPOSITORY, "build/xgrammar/xgrammar.wasm")))
   const xgrammar = await XGrammar.instantiate(wasm)
-  const tokens = [...TINY_TOKENS, new Uint8Array()]
-  return xgrammar.tokenizer({ tokens, vocabSize: VOCAB_SIZE, stopTokenIds: [STOP] }).compiler({ cacheBytes })
+  const bytes = Buffer.concat(TINY_TOKENS)
+  const offsets = new Uint32Array(VOCAB_SIZE + 1)
+  TINY_TOKENS.forEach((token, i) => (offsets[i + 1] = offsets[i]! + token.length))
+  offsets[VOCAB_SIZE] = bytes.length
+  return xgrammar.tokenizer({ bytes, offsets, vocabSize: VOCAB_SIZE, stopTokenIds: [STOP] }).compiler({ cacheBytes })
 }
 
 export interface Walk {
