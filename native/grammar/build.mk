@@ -1,8 +1,10 @@
-# Builds xgrammar as a WebAssembly module: make -f native/grammar/build.mk (the top Makefile fetches what it needs first)
+# Builds xgrammar as a WebAssembly module: make -f native/grammar/build.mk (the top Makefile fetches what it needs
+# first)
 #
 #   build/xgrammar/xgrammar.wasm   xgrammar and glue.cc, with C++ exceptions as WebAssembly's own (ADR 11)
 #
-# Zig is a clang with the sources of a C library and of LLVM's C++ runtime. The C++ runtime that it would build by itself
+# Zig is a clang with the sources of a C library and of LLVM's C++ runtime. The C++ runtime that it would build by
+# itself
 # has no exceptions, so the parts that xgrammar needs are built here with them, and `zig cc` links: `zig c++` would add
 # the other runtime.
 
@@ -21,14 +23,14 @@ XG_TARGET := -target wasm32-wasi -mcpu=generic+exception_handling -fwasm-excepti
   -ffile-prefix-map=$(XG_SRC)/= -ffile-prefix-map=$(XG_ZIG)/= -w
 XG_FLAGS := $(XG_TARGET) -std=c++17 -DXGRAMMAR_LOG_CUSTOMIZE=1 -I$(XG_SRC) -I$(XG_SRC)/include -I$(XG_SRC)/cpp \
   -I$(XG_SRC)/3rdparty/picojson -I$(XG_SRC)/3rdparty/dlpack/include
-XG_RUNTIME_FLAGS := $(XG_TARGET) -std=c++23 -fvisibility=hidden -D_LIBCPP_BUILDING_LIBRARY -D_LIBCXXABI_BUILDING_LIBRARY \
-  -DLIBCXX_BUILDING_LIBCXXABI -DLIBCXXABI_NON_DEMANGLING_TERMINATE -I$(ZIG_LIB)/libcxx/src -I$(ZIG_LIB)/libcxx/libc \
-  -I$(ZIG_LIB)/libcxx/src/include -I$(ZIG_LIB)/libcxxabi/include -I$(ZIG_LIB)/libunwind/include
+XG_RUNTIME_FLAGS := $(XG_TARGET) -std=c++23 -fvisibility=hidden -D_LIBCPP_BUILDING_LIBRARY \
+  -D_LIBCXXABI_BUILDING_LIBRARY -DLIBCXX_BUILDING_LIBCXXABI -DLIBCXXABI_NON_DEMANGLING_TERMINATE \
+  -I$(ZIG_LIB)/libcxx/src -I$(ZIG_LIB)/libcxx/libc -I$(ZIG_LIB)/libcxx/src/include -I$(ZIG_LIB)/libcxxabi/include -I$(ZIG_LIB)/libunwind/include
 
 XG_LIBCXX := algorithm any call_once charconv chrono condition_variable condition_variable_destructor error_category \
   exception expected functional future hash ios ios.instantiations iostream locale memory memory_resource mutex \
-  mutex_destructor new new_handler new_helpers optional ostream random random_shuffle regex ryu/d2fixed ryu/d2s ryu/f2s \
-  shared_mutex stdexcept string strstream system_error thread typeinfo valarray variant vector verbose_abort
+  mutex_destructor new new_handler new_helpers optional ostream random random_shuffle regex ryu/d2fixed ryu/d2s \
+  ryu/f2s shared_mutex stdexcept string strstream system_error thread typeinfo valarray variant vector verbose_abort
 XG_LIBCXXABI := abort_message cxa_aux_runtime cxa_default_handlers cxa_exception cxa_exception_storage cxa_guard \
   cxa_handlers cxa_personality cxa_vector cxa_virtual fallback_malloc private_typeinfo stdlib_exception \
   stdlib_new_delete stdlib_stdexcept stdlib_typeinfo

@@ -18,7 +18,9 @@
 
 namespace xgrammar {
 // The words alone: file, line and time of xgrammar's own source are nothing to whoever wrote the grammar.
-[[noreturn]] void LogFatalImpl(const std::string &, int, const std::string &message) { throw std::runtime_error(message); }
+[[noreturn]] void LogFatalImpl(const std::string &, int, const std::string &message) {
+  throw std::runtime_error(message);
+}
 void LogMessageImpl(const std::string &, int, int, const std::string &) {}
 }  // namespace xgrammar
 

@@ -3,7 +3,8 @@
  * handle into the module's memory and has to be disposed of; what it needs of the others it keeps alive itself.
  *
  * Everything here runs to its end in the calling thread. `XGrammarError` carries xgrammar's words; the module can be
- * used on. Any other error (the stack of the module or of the thread has overflowed, memory is used up) leaves the module
+ * used on. Any other error (the stack of the module or of the thread has overflowed, memory is used up) leaves the
+ * module
  * unusable: make a new one.
  */
 import { Module, type Exports } from "./module.ts"
@@ -199,7 +200,8 @@ export class GrammarMatcher extends Handle {
   }
 
   /**
-   * Writes ceil(vocabSize / 32) words to `out`: bit i % 32 of word i / 32 is 1 where token i may come next. False: all of
+   * Writes ceil(vocabSize / 32) words to `out`: bit i % 32 of word i / 32 is 1 where token i may come next. False: all
+   * of
    * them are 1. `out` may be shared memory.
    */
   fillMask(out: Uint32Array | Int32Array): boolean {

@@ -78,7 +78,8 @@ export class Module {
 
   #copy(part: Bytes): number {
     const address = this.#alloc(part.byteLength)
-    new Uint8Array(this.exports.memory.buffer).set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), address)
+    const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength)
+    new Uint8Array(this.exports.memory.buffer).set(bytes, address)
     return address
   }
 

@@ -1,4 +1,6 @@
-/** What a C library asks of its system, answered as by a system that has nothing: no files, no environment, no output. */
+/**
+ * What a C library asks of its system, answered as by a system that has nothing: no files, no environment, no output.
+ */
 const SUCCESS = 0
 const BAD_DESCRIPTOR = 8
 const NOT_SUPPORTED = 58

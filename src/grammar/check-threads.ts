@@ -2,7 +2,7 @@
 import { GrammarError } from "./grammar-error.ts"
 import type { GrammarSpec } from "../core/grammar-spec.ts"
 import type { FromGrammarThread, GrammarThreadStart, ToGrammarThread } from "./protocol.ts"
-import type { GrammarSource } from "./source.ts"
+import type { GrammarSource } from "./schema-grammar.ts"
 
 /** A slow grammar leaves a thread for the others. */
 const MAX_THREADS = 2

@@ -1,7 +1,7 @@
 /** Compiled grammars of one thread, kept within a number of bytes; and the compilers that make them. */
 import { XGrammar, type CompiledGrammar, type GrammarCompiler } from "xgrammar-wasm"
 import { assert, present } from "../base/assert.ts"
-import type { GrammarSource } from "./source.ts"
+import type { GrammarSource } from "./schema-grammar.ts"
 import { specialsIn, withoutSpecials, type GrammarVocabulary } from "./vocabulary.ts"
 
 /** Vocabularies with other special tokens in them, for structural tags. The one without any is always there. */
@@ -96,7 +96,8 @@ export class GrammarStore {
     }
     const { vocabSize, stopTokenIds } = this.#vocabulary
     using tokenizer = this.#xgrammar.tokenizer({ ...withoutSpecials(this.#vocabulary, kept), vocabSize, stopTokenIds })
-    const compiler = tokenizer.compiler({ cacheBytes: this.#cacheBytes * RULE_CACHE_SHARE / MAX_VARIANTS, isLazy: true })
+    const cacheBytes = this.#cacheBytes * RULE_CACHE_SHARE / MAX_VARIANTS
+    const compiler = tokenizer.compiler({ cacheBytes, isLazy: true })
     this.#compilers.set(key, compiler)
     return compiler
   }

@@ -98,9 +98,9 @@ export class GrammarThread {
   #connect(port: MessagePort, masks: SharedMasks): void {
     const post = (message: FromMatcher) => port.postMessage(message)
     const matchers = new Matchers(this.#theStore, (requestId, words) => post({ type: "failed", requestId, words }))
-    port.onmessage = ({ data }: MessageEvent<ToMatcher>) => {
+    port.onmessage = ({ data }) => {
       try {
-        receive(data)
+        receive(data as ToMatcher)
       } catch (error) {
         this.die(error)
       }

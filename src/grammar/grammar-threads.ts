@@ -1,5 +1,6 @@
 /**
- * Grammars for the rest of the program: checked on threads that may be ended, compiled on the thread that follows texts.
+ * Grammars for the rest of the program: checked on threads that may be ended, compiled on the thread that follows
+ * texts.
  * The threads start with the first grammar.
  */
 import { present } from "../base/assert.ts"
@@ -7,7 +8,7 @@ import type { GrammarSpec } from "../core/grammar-spec.ts"
 import { CheckThreads } from "./check-threads.ts"
 import { GrammarError } from "./grammar-error.ts"
 import type { FromGrammarThread, GrammarThreadStart, MaskMemory, Outcome, ToGrammarThread } from "./protocol.ts"
-import type { GrammarSource } from "./source.ts"
+import type { GrammarSource } from "./schema-grammar.ts"
 
 export interface GrammarThreadsOptions {
   readonly start: GrammarThreadStart
@@ -120,7 +121,9 @@ export class GrammarThreads {
         return
       }
       case "evicted":
-        for (const [key, { grammarId }] of this.#known) if (message.grammarIds.includes(grammarId)) this.#known.delete(key)
+        for (const [key, { grammarId }] of this.#known) {
+          if (message.grammarIds.includes(grammarId)) this.#known.delete(key)
+        }
         return
       case "died":
         return this.#lose(message.words)

@@ -24,7 +24,8 @@ export function checkSize(spec: GrammarSpec, limits: GrammarLimits): void {
   const [max, what] = spec.kind === "regex" ? [limits.maxRegexChars, "regex"] : [limits.maxChars, spec.kind]
   if (text.length > max) throw new GrammarError(`the ${what} has ${text.length} characters; the limit is ${max}`)
   const depth = deepestNesting(text)
-  if (depth > limits.maxDepth) throw new GrammarError(`the ${what} is nested ${depth} deep; the limit is ${limits.maxDepth}`)
+  const { maxDepth } = limits
+  if (depth > maxDepth) throw new GrammarError(`the ${what} is nested ${depth} deep; the limit is ${maxDepth}`)
   if (spec.kind === "regex" && text.includes("\0")) throw new GrammarError("the regex holds a NUL character")
 }
 

@@ -8,7 +8,7 @@
  */
 import type { GrammarSpec } from "../core/grammar-spec.ts"
 import type { GrammarLimits } from "./limits.ts"
-import type { GrammarSource } from "./source.ts"
+import type { GrammarSource } from "./schema-grammar.ts"
 import type { GrammarVocabulary } from "./vocabulary.ts"
 
 /** The first message to a thread. */

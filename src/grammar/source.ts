@@ -2,17 +2,9 @@
 import { XGrammarError, type GrammarKind } from "xgrammar-wasm"
 import type { GrammarSpec } from "../core/grammar-spec.ts"
 import { GrammarError } from "./grammar-error.ts"
-import { compileSchema } from "./schema/compile-schema.ts"
+import { schemaGrammar, type GrammarSource } from "./schema-grammar.ts"
 import { quote } from "./schema/grammar-text.ts"
-import { SchemaError } from "./schema/schema-error.ts"
 import { readStructuralTag } from "./structural-tag.ts"
-
-export interface GrammarSource {
-  readonly kind: GrammarKind
-  readonly text: string
-  /** Texts whose special tokens may be written: a tag's own. Elsewhere no special token is part of a text. */
-  readonly marks: readonly string[]
-}
 
 /** Errors: `GrammarError`. */
 export function sourceOf(spec: GrammarSpec): GrammarSource {
@@ -25,16 +17,6 @@ export function sourceOf(spec: GrammarSpec): GrammarSource {
     case "ebnf": return plain("ebnf", spec.grammar)
     case "lark": return plain("lark", spec.grammar)
     case "structural_tag": return readStructuralTag(parseJson(spec.tag, "the structural tag"))
-  }
-}
-
-/** Errors: `GrammarError` naming keyword and path. */
-export function schemaGrammar(schema: unknown, isCompact: boolean): string {
-  try {
-    return compileSchema(schema, { isCompact })
-  } catch (error) {
-    if (error instanceof SchemaError) throw new GrammarError(`JSON schema: ${error.message}`)
-    throw error
   }
 }
 

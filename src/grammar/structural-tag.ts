@@ -1,10 +1,11 @@
 /**
- * Structural tags: free text in which tags may stand, and what has to stand in them. Both forms are read; JSON schemas in
+ * Structural tags: free text in which tags may stand, and what has to stand in them. Both forms are read; JSON schemas
+ * in
  * them become grammars of ours, which leave out no keyword.
  */
 import { GrammarError } from "./grammar-error.ts"
+import { schemaGrammar, type GrammarSource } from "./schema-grammar.ts"
 import { isObject } from "./schema/references.ts"
-import { schemaGrammar, type GrammarSource } from "./source.ts"
 
 type JsonObject = Readonly<Record<string, unknown>>
 
@@ -12,7 +13,9 @@ type JsonObject = Readonly<Record<string, unknown>>
 export function readStructuralTag(tag: unknown): GrammarSource {
   if (!isObject(tag)) throw new GrammarError("the structural tag must be an object")
   const format = "structures" in tag ? fromOldForm(tag) : tag["format"]
-  if (!isObject(format)) throw new GrammarError("the structural tag must have \"format\", or \"structures\" and \"triggers\"")
+  if (!isObject(format)) {
+    throw new GrammarError("the structural tag must have \"format\", or \"structures\" and \"triggers\"")
+  }
   const marks: string[] = []
   const text = JSON.stringify({ type: "structural_tag", format: rewrite(format, "format", marks) })
   return { kind: "structural_tag", text, marks }
@@ -49,7 +52,8 @@ function rewrite(value: unknown, path: string, marks: string[]): unknown {
   for (const field of MARK_FIELDS) {
     for (const mark of [value[field]].flat()) if (typeof mark === "string") marks.push(mark)
   }
-  if (value["type"] === "json_schema" && (value["style"] ?? "json") === "json") return schemaAt(value["json_schema"], path)
+  const isSchema = value["type"] === "json_schema" && (value["style"] ?? "json") === "json"
+  if (isSchema) return schemaAt(value["json_schema"], path)
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, rewrite(each, `${path}.${key}`, marks)]))
 }
 

@@ -34,13 +34,15 @@ export function readVocabulary(
   tokens.forEach((token, i) => (offsets[i + 1] = offsets[i]! + token.length))
   const bytes = new Uint8Array(new SharedArrayBuffer(offsets[count]!))
   tokens.forEach((token, i) => bytes.set(token, offsets[i]!))
-  const specials = tokens.flatMap((_, id) => (tokenizer.isSpecial(id) ? [{ id, text: tokenizer.tokenString(id) ?? "" }] : []))
+  const specials = tokens.map((_, id) => id).filter((id) => tokenizer.isSpecial(id))
+    .map((id) => ({ id, text: tokenizer.tokenString(id) ?? "" }))
   return { bytes, offsets, vocabSize, stopTokenIds, specials }
 }
 
 /** The ids of the special tokens that are written in `marks`. */
 export function specialsIn(vocabulary: GrammarVocabulary, marks: readonly string[]): number[] {
-  return vocabulary.specials.flatMap(({ id, text }) => (text !== "" && marks.some((mark) => mark.includes(text)) ? [id] : []))
+  const isIn = (text: string) => text !== "" && marks.some((mark) => mark.includes(text))
+  return vocabulary.specials.filter(({ text }) => isIn(text)).map(({ id }) => id)
 }
 
 /** Tokens of a vocabulary without its special ones, but for `kept`: they have no bytes, and no grammar admits them. */

@@ -26,7 +26,8 @@ function print(draft: Draft, results: readonly FileResult[]): number {
   const accepted = sum((result) => result.accepted)
   console.log(`\n${accepted} of ${local} schemas without remote references: ${(100 * accepted / local).toFixed(1)} %`)
   console.log(`${sum((r) => r.texts)} texts, ${sum((r) => r.wrongTexts.length)} wrong; ` +
-    `${sum((r) => r.missedInstances.length)} valid instances missed, ${sum((r) => r.admittedInvalid.length)} invalid admitted`)
+    `${sum((r) => r.missedInstances.length)} valid instances missed, ` +
+    `${sum((r) => r.admittedInvalid.length)} invalid admitted`)
   for (const { file, wrongTexts, missedInstances, admittedInvalid, refusals } of results) {
     for (const line of wrongTexts) console.log(`WRONG ${file} ${line}`)
     for (const line of admittedInvalid) console.log(`ADMITTED ${file} ${line}`)

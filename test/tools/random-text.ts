@@ -4,7 +4,10 @@ import { join } from "node:path"
 import { XGrammar, type CompiledGrammar, type GrammarCompiler } from "xgrammar-wasm"
 import { REPOSITORY } from "./source-tree.ts"
 
-const WORDS = ["\",\"", "\": ", "true", "false", "null", "{\"", "\"}", "\"]", "foo", "bar", "12", "},{", "\\u00", "\\n", "é", "😀"]
+const WORDS = [
+  "\",\"", "\": ", "true", "false", "null", "{\"", "\"}", "\"]", "foo", "bar", "12", "},{", "\\u00",
+  "\\n", "é", "😀",
+]
 const encoder = new TextEncoder()
 export const TINY_TOKENS: readonly Uint8Array[] = [
   ...Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte)), ...WORDS.map((word) => encoder.encode(word)),

@@ -116,7 +116,8 @@ export function shortestSpellings(): Automaton {
 export function digitsUpTo(max: number): Automaton {
   const count = (found: number | null) => (found === null || found >= max ? null : found + 1)
   return numbers<number | null>({
-    start: 0, whole: count, point: (found) => (found === null ? null : 0), fraction: count, accepts: (found) => found !== null,
+    start: 0, whole: count, point: (found) => (found === null ? null : 0), fraction: count,
+    accepts: (found) => found !== null,
   })
 }
 

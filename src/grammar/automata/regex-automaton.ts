@@ -103,7 +103,8 @@ function automatonOf(regex: Regex): Automaton {
   }
   const idOf = (reached: Set<number>): number => {
     // Places that do nothing more than lead on are told by where they lead to.
-    const kept = [...reached].filter((place) => all[place]!.set !== null || all[place]!.atEnd.length > 0 || place === last)
+    const matters = (place: number) => all[place]!.set !== null || all[place]!.atEnd.length > 0 || place === last
+    const kept = [...reached].filter(matters)
     if (kept.length === 0) return DEAD
     kept.sort((a, b) => a - b)
     return states.id(kept.join(), kept)

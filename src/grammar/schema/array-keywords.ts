@@ -1,22 +1,22 @@
 /** Keywords about arrays. */
-import { countOf, listOf, type Expander, type Keyword } from "./expand.ts"
+import { countOf, listOf, type Expanding, type Keyword, type ObjectSite } from "./keyword.ts"
 import { below, type Site } from "./node.ts"
 import { SchemaError } from "./schema-error.ts"
 import { anyArray, type ArrayShape, type Shape } from "./shape.ts"
 
-function arrays(expander: Expander, changes: Partial<ArrayShape>): Shape {
-  return { ...expander.all, arrays: [{ ...anyArray(expander.nodes.any), ...changes }] }
+function arrays(expander: Expanding, changes: Partial<ArrayShape>): Shape {
+  return { ...expander.all, arrays: [{ ...anyArray(expander.nodes.free), ...changes }] }
 }
 
-function tuple(value: unknown, keyword: string, site: Site, expander: Expander): Shape {
+function tuple(value: unknown, keyword: string, site: Site, expander: Expanding): Shape {
   const prefix = listOf(value, keyword, site).map((each, i) => expander.nodes.at(below(site, each, keyword, i)))
   return arrays(expander, { prefix, evaluated: prefix.length })
 }
 
 /** Items after those of `tupleKeyword`, if that is a list. */
-function afterTuple(value: unknown, keyword: string, tuple: unknown, site: Site, expander: Expander): Shape {
+function afterTuple(value: unknown, keyword: string, tuple: unknown, site: Site, expander: Expanding): Shape {
   const { nodes } = expander
-  const prefix = Array.isArray(tuple) ? tuple.map(() => nodes.any) : []
+  const prefix = Array.isArray(tuple) ? tuple.map(() => nodes.free) : []
   return arrays(expander, { prefix, rest: nodes.at(below(site, value, keyword)), evaluated: Infinity })
 }
 
@@ -38,12 +38,13 @@ export const ARRAY_KEYWORDS = {
       const { path } = site
       return arrays(expander, {
         get min(): number {
-          throw new SchemaError("uniqueItems", path, "cannot be enforced by a grammar: leave it out, or set \"maxItems\": 1")
+          const instead = "leave it out, or set \"maxItems\": 1"
+          throw new SchemaError("uniqueItems", path, `cannot be enforced by a grammar: ${instead}`)
         },
       })
     },
     contains: (value, site, expander) => {
-      const { minContains = 1, maxContains = Infinity } = site.schema as { minContains?: unknown; maxContains?: unknown }
+      const { minContains = 1, maxContains = Infinity } = site.schema
       const min = countOf(minContains, "minContains", site)
       const max = maxContains === Infinity ? Infinity : countOf(maxContains, "maxContains", site)
       return arrays(expander, { contains: [{ node: expander.nodes.at(below(site, value, "contains")), min, max }] })
@@ -51,7 +52,7 @@ export const ARRAY_KEYWORDS = {
   } satisfies Readonly<Record<string, Keyword>>,
 
   unevaluated: (
-    shape: Shape, site: Site & { readonly schema: Readonly<Record<string, unknown>> }, expander: Expander,
+    shape: Shape, site: ObjectSite, expander: Expanding,
   ): Shape => {
     const value = site.schema["unevaluatedItems"]
     if (value === undefined) return shape

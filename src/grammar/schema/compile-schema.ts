@@ -1,5 +1,6 @@
 /**
- * JSON schemas as grammars in EBNF, exactly: every text of the grammar is valid, and what cannot be expressed is refused
+ * JSON schemas as grammars in EBNF, exactly: every text of the grammar is valid, and what cannot be expressed is
+ * refused
  * by its keyword and path. (xgrammar has a way from schemas to grammars of its own, which leaves out in silence what it
  * does not know; ADR 12.)
  */

@@ -41,7 +41,7 @@ export class Disjointness {
   /** What the value under `name` has to be. */
   #valueNode({ rules }: ObjectShape, name: string): Node {
     return rules.filter(({ keys }) => holds(keys, name))
-      .reduce((node, rule) => this.#nodes.both(node, rule.node), this.#nodes.any)
+      .reduce((node, rule) => this.#nodes.both(node, rule.node), this.#nodes.free)
   }
 
   #areNodesDisjoint(a: Node, b: Node): boolean {

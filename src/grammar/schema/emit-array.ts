@@ -1,12 +1,12 @@
 /** Rules for arrays. */
-import type { Emitter } from "./emit.ts"
+import type { EmitContext } from "./emit-context.ts"
 import { rule, text, type Alternative, type Item } from "./grammar-text.ts"
 import type { Node } from "./node.ts"
 import { isNothing, type ArrayShape } from "./shape.ts"
 
 const MAX_STATES = 2000
 
-export function emitArray(emitter: Emitter, shape: ArrayShape): Alternative[] {
+export function emitArray(emitter: EmitContext, shape: ArrayShape): Alternative[] {
   const { blanks, expander } = emitter
   const isClosed = isNothing(expander.shapeOf(shape.rest))
   const max = isClosed ? Math.min(shape.max, shape.prefix.length) : shape.max
@@ -19,7 +19,7 @@ export function emitArray(emitter: Emitter, shape: ArrayShape): Alternative[] {
 }
 
 /** What may stand between the brackets; an empty one is the empty array. */
-function inOrder(emitter: Emitter, { prefix, rest, min, max }: ArrayShape): Alternative[] {
+function inOrder(emitter: EmitContext, { prefix, rest, min, max }: ArrayShape): Alternative[] {
   const { grammar } = emitter
   const separator = emitter.separator(",")
   const itemAt = (i: number): Item => emitter.value(prefix[i] ?? rest)
@@ -48,13 +48,13 @@ interface State {
 }
 
 class Counting {
-  readonly #emitter: Emitter
+  readonly #emitter: EmitContext
   readonly #shape: ArrayShape
   readonly #name: string
   readonly #names = new Map<string, string>()
   readonly #queue: State[] = []
 
-  constructor(emitter: Emitter, shape: ArrayShape) {
+  constructor(emitter: EmitContext, shape: ArrayShape) {
     this.#emitter = emitter
     this.#shape = shape
     this.#name = emitter.freshName("c")
@@ -64,9 +64,12 @@ class Counting {
     const first: State = { length: 0, found: this.#shape.contains.map(() => 0) }
     const contents = this.#continuations(first, [])
     for (const state of this.#queue) {
-      this.#emitter.grammar.define(this.#names.get(keyOf(state))!, this.#continuations(state, this.#emitter.separator(",")))
+      const alternatives = this.#continuations(state, this.#emitter.separator(","))
+      this.#emitter.grammar.define(this.#names.get(keyOf(state))!, alternatives)
       if (this.#queue.length > MAX_STATES) {
-        throw this.#emitter.refuse("contains", `and the limits beside it come to more than ${MAX_STATES} states of a grammar`)
+        throw this.#emitter.refuse(
+          "contains", `and the limits beside it come to more than ${MAX_STATES} states of a grammar`,
+        )
       }
     }
     return contents
@@ -105,7 +108,9 @@ class Counting {
       if ((found >> i) & 1) return nodes.both(node, each.node)
       if (each.max === Infinity) return node
       const opposite = nodes.opposite(each.node)
-      if (opposite === null) throw this.#emitter.refuse("maxContains", "is of several schemas at once: no grammar can count that")
+      if (opposite === null) {
+        throw this.#emitter.refuse("maxContains", "is of several schemas at once: no grammar can count that")
+      }
       return nodes.both(node, opposite)
     }, base)
   }

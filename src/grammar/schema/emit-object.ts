@@ -4,8 +4,9 @@
  * they are few.
  */
 import { and, holds, literals, not, or, type Automaton } from "../automata/automaton.ts"
+import { ALL_CHARS, includes } from "../automata/char-set.ts"
+import type { EmitContext } from "./emit-context.ts"
 import { emitDfa, inString } from "./emit-text.ts"
-import type { Emitter } from "./emit.ts"
 import { rule, text, type Alternative, type Item } from "./grammar-text.ts"
 import type { Node } from "./node.ts"
 import { isNothing, type KeyRule, type ObjectShape } from "./shape.ts"
@@ -21,7 +22,7 @@ interface Named {
   readonly isRequired: boolean
 }
 
-export function emitObject(emitter: Emitter, shape: ObjectShape): Alternative[] {
+export function emitObject(emitter: EmitContext, shape: ObjectShape): Alternative[] {
   const { blanks } = emitter
   const names = [...new Set([...shape.rules.flatMap(({ name }) => name ?? []), ...shape.required])]
   const named: Named[] = []
@@ -37,28 +38,30 @@ export function emitObject(emitter: Emitter, shape: ObjectShape): Alternative[] 
     : [text("{"), ...blanks, ...items, ...blanks, text("}")]))
 }
 
-function valueNode(emitter: Emitter, rules: readonly KeyRule[], name: string): Node {
+function valueNode(emitter: EmitContext, rules: readonly KeyRule[], name: string): Node {
   const { nodes } = emitter.expander
-  return rules.filter(({ keys }) => holds(keys, name)).reduce((node, each) => nodes.both(node, each.node), nodes.any)
+  return rules.filter(({ keys }) => holds(keys, name)).reduce((node, each) => nodes.both(node, each.node), nodes.free)
 }
 
-function namedPair(emitter: Emitter, name: string, node: Node): Alternative {
+function namedPair(emitter: EmitContext, name: string, node: Node): Alternative {
   return [text(JSON.stringify(name)), ...emitter.separator(":"), emitter.value(node)]
 }
 
 /** Pairs whose key is none of `names`: one for each conjunction of schemas that keys may fall under. */
-function extraPairs(emitter: Emitter, rules: readonly KeyRule[], names: readonly string[]): Alternative[] {
-  const { nodes, shapeOf } = { nodes: emitter.expander.nodes, shapeOf: (node: Node) => emitter.expander.shapeOf(node) }
+function extraPairs(emitter: EmitContext, rules: readonly KeyRule[], names: readonly string[]): Alternative[] {
+  const { nodes } = emitter.expander
   const general = mergeEqual(rules.filter(({ name }) => name === null))
   if (general.length > MAX_KEY_RULES) {
-    throw emitter.refuse("patternProperties", `and what it is combined with come to more than ${MAX_KEY_RULES} kinds of keys`)
+    throw emitter.refuse(
+      "patternProperties", `and what it is combined with come to more than ${MAX_KEY_RULES} kinds of keys`,
+    )
   }
   const free = names.length === 0 ? [] : [not(literals(names))]
   const keysByNode = new Map<Node, Automaton[]>()
   for (let subset = 0; subset < 2 ** general.length; subset++) {
     const isIn = (_: KeyRule, i: number) => ((subset >> i) & 1) === 1
-    const node = general.filter(isIn).reduce((all, each) => nodes.both(all, each.node), nodes.any)
-    if (isNothing(shapeOf(node))) continue
+    const node = general.filter(isIn).reduce((all, each) => nodes.both(all, each.node), nodes.free)
+    if (isNothing(emitter.expander.shapeOf(node))) continue
     const keys = and(...free, ...general.map((each, i) => (isIn(each, i) ? each.keys : not(each.keys))))
     keysByNode.set(node, [...(keysByNode.get(node) ?? []), keys])
   }
@@ -78,11 +81,11 @@ function mergeEqual(rules: readonly KeyRule[]): KeyRule[] {
   return [...byNode.values()]
 }
 
-function keyRule(emitter: Emitter, keys: Automaton): Alternative[] {
+function keyRule(emitter: EmitContext, keys: Automaton): Alternative[] {
   const dfa = emitter.explore(keys)
   if (dfa === null) return []
-  const isAny = dfa.length === 1 && dfa[0]!.isAccepting && dfa[0]!.edges.length === 1 && dfa[0]!.edges[0]!.last === 0x10ffff &&
-    dfa[0]!.edges[0]!.first === 0
+  const [only] = dfa
+  const isAny = dfa.length === 1 && only!.isAccepting && only!.edges.length === 1 && includes(only!.edges, ALL_CHARS)
   if (isAny) return [[rule("string")]]
   return [[text("\""), emitDfa(emitter.grammar, emitter.freshName("k"), dfa, inString, [text("\"")])]]
 }
@@ -97,7 +100,7 @@ interface State {
 }
 
 class Members {
-  readonly #emitter: Emitter
+  readonly #emitter: EmitContext
   readonly #named: readonly Named[]
   readonly #extra: Item | null
   readonly #max: number
@@ -108,7 +111,9 @@ class Members {
   readonly #states = new Map<string, string>()
   readonly #queue: { state: State; isNamedNext: boolean }[] = []
 
-  constructor(emitter: Emitter, { min, max }: ObjectShape, named: readonly Named[], extras: readonly Alternative[]) {
+  constructor(
+    emitter: EmitContext, { min, max }: ObjectShape, named: readonly Named[], extras: readonly Alternative[],
+  ) {
     this.#emitter = emitter
     this.#named = named
     this.#name = emitter.freshName("o")
@@ -176,7 +181,8 @@ class Members {
 
   #anyNamed(state: State, separator: Alternative): Alternative[] {
     return this.#named.flatMap(({ pair, isRequired }, i) => {
-      const after = this.#hasPassed(state, i) ? null : this.#counted({ ...state, next: state.next | (1 << i) }, !isRequired)
+      if (this.#hasPassed(state, i)) return []
+      const after = this.#counted({ ...state, next: state.next | (1 << i) }, !isRequired)
       return after === null ? [] : [[...separator, ...pair, this.#rule(after, false)]]
     })
   }

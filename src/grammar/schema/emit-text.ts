@@ -10,7 +10,8 @@ const SURROGATES: CharSet = [{ first: FIRST_SURROGATE, last: LAST_SURROGATE }]
 const PLAIN = complement(union(CONTROLS, SURROGATES, chars("\"\\")))
 const BEYOND_ASCII: CharSet = [{ first: 0x80, last: MAX_CODE_POINT }]
 const SHORT_ESCAPES: readonly (readonly [char: string, escape: string])[] = [
-  ["\"", "\\\""], ["\\", "\\\\"], ["/", "\\/"], ["\b", "\\b"], ["\f", "\\f"], ["\n", "\\n"], ["\r", "\\r"], ["\t", "\\t"],
+  ["\"", "\\\""], ["\\", "\\\\"], ["/", "\\/"], ["\b", "\\b"],
+  ["\f", "\\f"], ["\n", "\\n"], ["\r", "\\r"], ["\t", "\\t"],
 ]
 const ESCAPED = chars(SHORT_ESCAPES.map(([char]) => char).join(""))
 
@@ -34,7 +35,10 @@ export function defineEscapes(grammar: Grammar): void {
     [text("0"), oneOf(chars("123456789abcdefABCDEF")), ...two],
     [oneOf(chars("123456789abcefABCEF")), ...three],
     [oneOf(chars("dD")), oneOf(chars("01234567")), ...two],
-    [oneOf(chars("dD")), oneOf(chars("89abAB")), ...two, text("\\u"), oneOf(chars("dD")), oneOf(chars("cdefCDEF")), ...two],
+    [
+      oneOf(chars("dD")), oneOf(chars("89abAB")), ...two,
+      text("\\u"), oneOf(chars("dD")), oneOf(chars("cdefCDEF")), ...two,
+    ],
   ])
 }
 
@@ -49,7 +53,9 @@ export const inString: Writing = (set) => {
   for (const [char, escape] of SHORT_ESCAPES) if (includes(set, chars(char))) ways.push([text(escape)])
   const controls = intersect(set, CONTROLS)
   if (includes(controls, CONTROLS)) ways.push([text("\\u00"), oneOf(chars("01")), rule(HEX)])
-  else for (const { first, last } of controls) for (let code = first; code <= last; code++) ways.push(controlEscape(code))
+  else {
+    for (const { first, last } of controls) for (let code = first; code <= last; code++) ways.push(controlEscape(code))
+  }
   if (includes(set, BEYOND_ASCII)) ways.push([text("\\u"), rule(UNICODE_ESCAPE)])
   return ways
 }
@@ -65,7 +71,8 @@ export function hasEscapes(set: CharSet): boolean {
 }
 
 /**
- * One rule a state. `end` is what comes after the last character. A state's loop to itself is a repetition, so that long
+ * One rule a state. `end` is what comes after the last character. A state's loop to itself is a repetition, so that
+ * long
  * texts do not nest.
  */
 export function emitDfa(grammar: Grammar, name: string, dfa: Dfa, write: Writing, end: Alternative): Item {
@@ -75,8 +82,9 @@ export function emitDfa(grammar: Grammar, name: string, dfa: Dfa, write: Writing
       .flatMap(([to, set]) => write(set).map((way) => [...way, rule(nameOf(to))]))
     if (isAccepting) exits.push(end)
     const loop = setsByTarget(edges).find(([to]) => to === state)
-    if (loop === undefined) grammar.define(nameOf(state), exits)
-    else grammar.define(nameOf(state), [[...loopItem(grammar, nameOf(state), write(loop[1])), exitItem(grammar, nameOf(state), exits)]])
+    const name = nameOf(state)
+    if (loop === undefined) grammar.define(name, exits)
+    else grammar.define(name, [[...loopItem(grammar, name, write(loop[1])), grammar.define(`${name}_exit`, exits)]])
   })
   return rule(nameOf(0))
 }
@@ -85,10 +93,6 @@ function loopItem(grammar: Grammar, name: string, ways: readonly Alternative[]):
   const [only] = ways
   if (ways.length === 1 && only!.length === 1 && only![0]!.kind === "chars") return [manyOf(only![0]!.set)]
   return [{ kind: "repeat", items: [grammar.define(`${name}_loop`, ways)], min: 0, max: Infinity }]
-}
-
-function exitItem(grammar: Grammar, name: string, exits: readonly Alternative[]): Item {
-  return grammar.define(`${name}_exit`, exits)
 }
 
 function setsByTarget(edges: DfaState["edges"]): [to: number, set: CharSet][] {

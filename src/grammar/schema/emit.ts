@@ -6,6 +6,7 @@ import { explore, TooManyStates, type Dfa } from "../automata/dfa.ts"
 import { emitArray } from "./emit-array.ts"
 import { emitObject } from "./emit-object.ts"
 import { bare, defineEscapes, emitDfa, inString, UNICODE_ESCAPE } from "./emit-text.ts"
+import type { EmitContext } from "./emit-context.ts"
 import type { Expander } from "./expand.ts"
 import { Grammar, manyOf, oneOf, rule, text, type Alternative, type Item } from "./grammar-text.ts"
 import type { Node } from "./node.ts"
@@ -28,7 +29,7 @@ export interface EmitOptions {
   readonly isCompact: boolean
 }
 
-export class Emitter {
+export class Emitter implements EmitContext {
   readonly grammar = new Grammar(MAX_RULES)
   readonly expander: Expander
   /** Blanks, if there may be any. */
@@ -59,7 +60,7 @@ export class Emitter {
 
   /** The rule of a value, written when its turn comes: schemas may lead back to themselves. */
   value(node: Node): Item {
-    if (node === this.expander.nodes.any) return rule(VALUE)
+    if (node === this.expander.nodes.free) return rule(VALUE)
     let name = this.#names.get(node)
     if (name === undefined) {
       name = this.freshName("v")
@@ -109,7 +110,8 @@ export class Emitter {
     const alternatives: Alternative[] = []
     if (shape.hasNull) alternatives.push([text("null")])
     for (const value of shape.booleans) alternatives.push([text(String(value))])
-    if (shape.numbers !== null) alternatives.push(...(shape.numbers === "all" ? [[rule(NUMBER)]] : this.#numbers(shape.numbers)))
+    if (shape.numbers === "all") alternatives.push([rule(NUMBER)])
+    else if (shape.numbers !== null) alternatives.push(...this.#numbers(shape.numbers))
     if (shape.strings !== null) alternatives.push(...this.string(shape.strings === "all" ? ANY_TEXT : shape.strings))
     for (const array of shape.arrays) alternatives.push(...emitArray(this, array))
     for (const object of shape.objects) alternatives.push(...emitObject(this, object))
@@ -123,7 +125,8 @@ export class Emitter {
 
   /** Whole numbers without a point; numbers of a list in one way alone; all others with as many digits as one likes. */
   #spelling(automaton: Automaton): Dfa | null {
-    if (this.explore(and(automaton, not(wholeNumbers()))) === null) return this.explore(and(automaton, plainWholeNumbers()))
+    const hasFractions = this.explore(and(automaton, not(wholeNumbers()))) !== null
+    if (!hasFractions) return this.explore(and(automaton, plainWholeNumbers()))
     const shortest = this.explore(and(automaton, shortestSpellings()))
     if (shortest === null || isFinite(shortest)) return shortest
     // What has a fraction has to keep it when it is read as a double.

@@ -1,6 +1,7 @@
 /** From schemas to shapes: what each keyword leaves of all values. */
 import { ARRAY_KEYWORDS } from "./array-keywords.ts"
 import { LOGIC_KEYWORDS } from "./logic-keywords.ts"
+import { kindOf, type Expanding, type Keyword, type ObjectSite } from "./keyword.ts"
 import { Nodes, type Node, type Site } from "./node.ts"
 import { OBJECT_KEYWORDS } from "./object-keywords.ts"
 import { Document, isObject } from "./references.ts"
@@ -9,11 +10,6 @@ import { anything, bothShapes, NOTHING, type Shape } from "./shape.ts"
 import { VALUE_KEYWORDS } from "./value-keywords.ts"
 import { MAX_ALTERNATIVES, Negation } from "./negate.ts"
 
-/** What is left of all values by one keyword, beside the others of `schema`. Null: all of them. */
-export type Keyword = (
-  value: unknown, site: Site & { readonly schema: Readonly<Record<string, unknown>> }, expander: Expander,
-) => Shape | null
-
 /** In order: the last ones ask what those before them have spoken about. */
 const KEYWORDS: ReadonlyMap<string, Keyword> = new Map(Object.entries({
   ...LOGIC_KEYWORDS, ...VALUE_KEYWORDS, ...ARRAY_KEYWORDS.ordinary, ...OBJECT_KEYWORDS.ordinary,
@@ -21,7 +17,7 @@ const KEYWORDS: ReadonlyMap<string, Keyword> = new Map(Object.entries({
 
 const MAX_NODES = 20_000
 
-export class Expander {
+export class Expander implements Expanding {
   readonly nodes = new Nodes()
   readonly document: Document
   /** All values. */
@@ -32,7 +28,7 @@ export class Expander {
 
   constructor(document: Document) {
     this.document = document
-    this.all = anything(this.nodes.any)
+    this.all = anything(this.nodes.free)
   }
 
   /** Errors: `SchemaError`. */
@@ -63,7 +59,7 @@ export class Expander {
     return shape
   }
 
-  #expand(site: Site & { readonly schema: Readonly<Record<string, unknown>> }): Shape {
+  #expand(site: ObjectSite): Shape {
     const { schema } = site
     const isReferenceAlone = this.document.draft === "7" && "$ref" in schema
     const keys = isReferenceAlone ? ["$ref"] : Object.keys(schema)
@@ -88,30 +84,4 @@ export class Expander {
   negated(shape: Shape, keyword: string, { path }: Site): Shape {
     return new Negation(this.nodes, (node) => this.shapeOf(node), keyword, path).of(shape)
   }
-}
-
-export function kindOf(value: unknown): string {
-  return value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`
-}
-
-/** Errors: `SchemaError` unless `value` is a whole number from 0 up. */
-export function countOf(value: unknown, keyword: string, { path }: Site): number {
-  if (Number.isInteger(value) && (value as number) >= 0) return value as number
-  throw new SchemaError(keyword, path, `must be a whole number from 0 up, got ${JSON.stringify(value)}`)
-}
-
-export function mapOf(value: unknown, keyword: string, { path }: Site): Readonly<Record<string, unknown>> {
-  if (isObject(value)) return value
-  throw new SchemaError(keyword, path, `must be an object, got ${kindOf(value)}`)
-}
-
-export function listOf(value: unknown, keyword: string, { path }: Site): readonly unknown[] {
-  if (Array.isArray(value)) return value
-  throw new SchemaError(keyword, path, `must be an array, got ${kindOf(value)}`)
-}
-
-export function namesOf(value: unknown, keyword: string, site: Site): readonly string[] {
-  const names = listOf(value, keyword, site)
-  if (names.every((name) => typeof name === "string")) return names
-  throw new SchemaError(keyword, site.path, "must be an array of strings")
 }

@@ -1,10 +1,13 @@
 /** Formats of strings, as regular expressions over the string's own characters. All are matched whole. */
-const DAYS = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|02-(?:0[1-9]|1\\d|2[0-8]))"
+const DAYS = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])" +
+  "|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|02-(?:0[1-9]|1\\d|2[0-8]))"
 // Years by 4, but for those by 100, unless by 400.
 const LEAP_YEAR = "(?:\\d\\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
 const DATE = `(?:\\d{4}-${DAYS}|${LEAP_YEAR}-02-29)`
 const CLOCK = "(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d+)?"
 const OFFSET = "(?:[Zz]|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)"
+
+const HOURS = "T(?:\\d+H(?:\\d+M(?:\\d+S)?)?|\\d+M(?:\\d+S)?|\\d+S)"
 
 const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 const HOST_NAME = `${LABEL}(?:\\.${LABEL})*`
@@ -53,8 +56,7 @@ export const STRING_FORMATS: Readonly<Record<string, string>> = {
   date: DATE,
   time: `${CLOCK}${OFFSET}`,
   "date-time": `${DATE}[Tt]${CLOCK}${OFFSET}`,
-  duration: "P(?:\\d+W|(?:\\d+Y(?:\\d+M(?:\\d+D)?)?|\\d+M(?:\\d+D)?|\\d+D)(?:T(?:\\d+H(?:\\d+M(?:\\d+S)?)?|\\d+M(?:\\d+S)?|\\d+S))?" +
-    "|T(?:\\d+H(?:\\d+M(?:\\d+S)?)?|\\d+M(?:\\d+S)?|\\d+S))",
+  duration: `P(?:\\d+W|(?:\\d+Y(?:\\d+M(?:\\d+D)?)?|\\d+M(?:\\d+D)?|\\d+D)(?:${HOURS})?|${HOURS})`,
   // A host without a dot is one that most validators refuse.
   email: `${ATOM}(?:\\.${ATOM})*@${LABEL}(?:\\.${LABEL})+`,
   hostname: HOST_NAME,

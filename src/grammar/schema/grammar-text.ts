@@ -94,7 +94,8 @@ function namesIn(item: Item | null, into: Set<string>): void {
 }
 
 function printAlternative(items: readonly (Item | null)[]): string {
-  const printed = items.filter((item) => item !== null).filter((item) => item.kind !== "text" || item.text !== "").map(printItem)
+  const kept = items.filter((item) => item !== null).filter((item) => item.kind !== "text" || item.text !== "")
+  const printed = kept.map(printItem)
   return printed.length === 0 ? '""' : printed.join(" ")
 }
 

@@ -1,5 +1,5 @@
 /** Keywords that put schemas together. */
-import { listOf, mapOf, namesOf, type Expander, type Keyword } from "./expand.ts"
+import { listOf, mapOf, namesOf, type Expanding, type Keyword } from "./keyword.ts"
 import { Disjointness } from "./disjoint.ts"
 import { below, type Site } from "./node.ts"
 import { SchemaError } from "./schema-error.ts"
@@ -8,7 +8,7 @@ import { ANY_OBJECT, eitherShape, NOTHING, type Shape } from "./shape.ts"
 /** Options of an "anyOf" whose combinations are looked at one by one, where it matters which of them hold. */
 const MAX_COMBINED = 4
 
-function branches(value: unknown, keyword: string, site: Site, expander: Expander): Shape[] {
+function branches(value: unknown, keyword: string, site: Site, expander: Expanding): Shape[] {
   const list = listOf(value, keyword, site)
   if (list.length === 0) throw new SchemaError(keyword, site.path, "must not be empty")
   return list.map((each, i) => expander.shapeOfSite(below(site, each, keyword, i)))
@@ -19,19 +19,19 @@ function either(shapes: readonly Shape[]): Shape {
 }
 
 /** An object without `name`, or one with it that is in `shape` as well. */
-function ifPresent(name: string, shape: Shape, site: Site, expander: Expander): Shape {
+function ifPresent(name: string, shape: Shape, site: Site, expander: Expanding): Shape {
   const present: Shape = { ...expander.all, objects: [{ ...ANY_OBJECT, required: [name] }] }
   const both = expander.both(present, shape, "dependentSchemas", site)
   const absent = { ...expander.negated({ ...NOTHING, objects: present.objects }, "dependentSchemas", site) }
   return eitherShape(absent, { ...NOTHING, objects: both.objects })
 }
 
-function requires(name: string, value: unknown, keyword: string, site: Site, expander: Expander): Shape {
+function requires(name: string, value: unknown, keyword: string, site: Site, expander: Expanding): Shape {
   const required = namesOf(value, keyword, site)
   return ifPresent(name, { ...expander.all, objects: [{ ...ANY_OBJECT, required }] }, site, expander)
 }
 
-function all(shapes: readonly Shape[], keyword: string, site: Site, expander: Expander): Shape {
+function all(shapes: readonly Shape[], keyword: string, site: Site, expander: Expanding): Shape {
   return shapes.reduce((shape, next) => expander.both(shape, next, keyword, site), expander.all)
 }
 
@@ -43,7 +43,8 @@ export const LOGIC_KEYWORDS: Readonly<Record<string, Keyword>> = {
   anyOf: (value, site, expander) => {
     const options = branches(value, "anyOf", site, expander)
     if (!expander.document.hasUnevaluated || options.length > MAX_COMBINED) return either(options)
-    const subsets = Array.from({ length: 2 ** options.length - 1 }, (_, i) => options.filter((_, j) => ((i + 1) >> j) & 1))
+    const subsetOf = (bits: number) => options.filter((_, i) => (bits >> i) & 1)
+    const subsets = Array.from({ length: 2 ** options.length - 1 }, (_, i) => subsetOf(i + 1))
     return either(subsets.map((subset) => all(subset, "anyOf", site, expander)))
   },
   oneOf: (value, site, expander) => {

@@ -26,14 +26,14 @@ export class Negation {
   }
 
   of(shape: Shape): Shape {
-    const { any } = this.#nodes
-    const all = anything(any)
+    const { free } = this.#nodes
+    const all = anything(free)
     let rest: Shape = {
       hasNull: !shape.hasNull,
       booleans: [true, false].filter((value) => !shape.booleans.includes(value)),
       numbers: notLanguage(shape.numbers, anyDecimal()),
       strings: notLanguage(shape.strings, ANY_TEXT),
-      arrays: [anyArray(any)],
+      arrays: [anyArray(free)],
       objects: [ANY_OBJECT],
     }
     for (const array of shape.arrays) {
@@ -66,17 +66,17 @@ export class Negation {
   }
 
   #notArray({ prefix, rest, min, max, contains }: ArrayShape): ArrayShape[] {
-    const { any } = this.#nodes
-    const base = anyArray(any)
+    const { free } = this.#nodes
+    const base = anyArray(free)
     const others: ArrayShape[] = []
     if (min > 0) others.push({ ...base, max: min - 1 })
     if (max !== Infinity) others.push({ ...base, min: max + 1 })
     prefix.forEach((node, i) => {
-      if (node === any) return
-      const before = Array.from({ length: i }, () => any)
+      if (node === free) return
+      const before = Array.from({ length: i }, () => free)
       others.push({ ...base, prefix: [...before, this.#opposite(node)], min: i + 1 })
     })
-    if (rest !== any) {
+    if (rest !== free) {
       if (this.#isNever(rest)) others.push({ ...base, min: prefix.length + 1 })
       else if (prefix.length > 0) throw this.#refuse("denies the items after others, which no grammar can do")
       else others.push({ ...base, contains: [{ node: this.#opposite(rest), min: 1, max: Infinity }] })
@@ -94,7 +94,7 @@ export class Negation {
     if (min > 0) others.push({ ...ANY_OBJECT, max: min - 1 })
     if (max !== Infinity) others.push({ ...ANY_OBJECT, min: max + 1 })
     for (const { name, node } of rules) {
-      if (node === this.#nodes.any) continue
+      if (node === this.#nodes.free) continue
       if (name === null) throw this.#refuse("denies properties that have no name of their own, which no grammar can do")
       const rule = this.#isNever(node) ? [] : [nameRule(name, this.#opposite(node))]
       others.push({ ...ANY_OBJECT, rules: rule, required: [name] })

@@ -1,6 +1,12 @@
 /** Conjunctions of schemas: what stands at one place of a value. Equal ones are one object, so that recursion ends. */
 import { pointer } from "./schema-error.ts"
-import type { Resource } from "./references.ts"
+
+/** What identifiers inside are relative to: the document, or a schema in it with an identifier of its own. */
+export interface Resource {
+  readonly uri: string
+  readonly root: unknown
+  readonly path: string
+}
 
 /** A schema at a place of the document. */
 export interface Site {
@@ -24,7 +30,7 @@ export interface Node {
 export class Nodes {
   readonly #siteIds = new Map<object | string, number>()
   readonly #nodes = new Map<string, Node>()
-  readonly any: Node = this.of([])
+  readonly free: Node = this.of([])
 
   get size(): number {
     return this.#nodes.size
@@ -32,7 +38,7 @@ export class Nodes {
 
   /** The schema at `site`, or its opposite. */
   at(site: Site, isNegated = false): Node {
-    if (site.schema === true && !isNegated) return this.any
+    if (site.schema === true && !isNegated) return this.free
     return this.of([{ site, isNegated }])
   }
 

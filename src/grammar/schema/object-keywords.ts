@@ -1,19 +1,12 @@
 /** Keywords about objects. */
 import { ANY_TEXT, literals, not, or, type Automaton } from "../automata/automaton.ts"
-import { countOf, mapOf, namesOf, type Expander, type Keyword } from "./expand.ts"
-import { below, type Site } from "./node.ts"
+import { countOf, mapOf, namesOf, type Expanding, type Keyword, type ObjectSite } from "./keyword.ts"
+import { below } from "./node.ts"
+import { patternOf } from "./pattern.ts"
 import { isObject } from "./references.ts"
 import { ANY_OBJECT, nameRule, type KeyRule, type ObjectShape, type Shape } from "./shape.ts"
-import { patternOf } from "./value-keywords.ts"
 
-type ObjectSite = Site & { readonly schema: Readonly<Record<string, unknown>> }
-
-export const ANY_KEY = {
-  /** All keys but these. */
-  except: (names: readonly string[]): Automaton => (names.length === 0 ? ANY_TEXT : not(literals(names))),
-}
-
-function objects(expander: Expander, changes: Partial<ObjectShape>): Shape {
+function objects(expander: Expanding, changes: Partial<ObjectShape>): Shape {
   return { ...expander.all, objects: [{ ...ANY_OBJECT, ...changes }] }
 }
 
@@ -50,7 +43,8 @@ export const OBJECT_KEYWORDS = {
     },
     additionalProperties: (value, site, expander) => {
       const node = expander.nodes.at(below(site, value, "additionalProperties"))
-      return objects(expander, { rules: [{ name: null, keys: exceptKeys(ownKeys(site)), node }], evaluated: [ANY_TEXT] })
+      const rules = [{ name: null, keys: exceptKeys(ownKeys(site)), node }]
+      return objects(expander, { rules, evaluated: [ANY_TEXT] })
     },
     propertyNames: (value, site, expander) => {
       const names = expander.shapeOfSite(below(site, value, "propertyNames")).strings
@@ -64,7 +58,7 @@ export const OBJECT_KEYWORDS = {
     maxProperties: (value, site, expander) => objects(expander, { max: countOf(value, "maxProperties", site) }),
   } satisfies Readonly<Record<string, Keyword>>,
 
-  unevaluated: (shape: Shape, site: ObjectSite, expander: Expander): Shape => {
+  unevaluated: (shape: Shape, site: ObjectSite, expander: Expanding): Shape => {
     const value = site.schema["unevaluatedProperties"]
     if (value === undefined) return shape
     const node = expander.nodes.at(below(site, value, "unevaluatedProperties"))

@@ -1,15 +1,10 @@
-/** Where the schemas of a document are: by identifier, anchor and JSON pointer. Nothing outside of it is ever fetched. */
+/**
+ * Where the schemas of a document are: by identifier, anchor and JSON pointer. Nothing outside of it is ever fetched.
+ */
 import { below, type Site } from "./node.ts"
 import { SchemaError } from "./schema-error.ts"
 
 export type Draft = "2020-12" | "7"
-
-/** What identifiers inside are relative to: the document, or a schema in it with an identifier of its own. */
-export interface Resource {
-  readonly uri: string
-  readonly root: unknown
-  readonly path: string
-}
 
 const DOCUMENT_URI = "https://schema.invalid/"
 const OLD_DRAFTS = /draft-0[3-7]/
@@ -46,7 +41,8 @@ export class Document {
     this.#resources.set(DOCUMENT_URI, this.root)
     this.#index(this.root)
     this.root = (isObject(schema) ? this.#sites.get(schema) : undefined) ?? this.root
-    this.hasUnevaluated = [...this.#sites.keys()].some((each) => "unevaluatedProperties" in each || "unevaluatedItems" in each)
+    const asks = (each: object) => "unevaluatedProperties" in each || "unevaluatedItems" in each
+    this.hasUnevaluated = [...this.#sites.keys()].some(asks)
   }
 
   /** Errors: `SchemaError` if `reference` leads out of the document or nowhere. */
@@ -71,7 +67,8 @@ export class Document {
     const name = isObject(target.schema) ? target.schema["$dynamicAnchor"] : undefined
     const isDynamic = typeof name === "string" && String(reference).endsWith(`#${name}`)
     if (isDynamic && this.#dynamicAnchors.get(name)!.length > 1) {
-      throw new SchemaError("$dynamicRef", site.path, `depends on which "$dynamicAnchor" ${name} is met first: use "$ref"`)
+      const reason = `depends on which "$dynamicAnchor" ${name} is met first: use "$ref"`
+      throw new SchemaError("$dynamicRef", site.path, reason)
     }
     return target
   }

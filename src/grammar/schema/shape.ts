@@ -1,9 +1,10 @@
 /**
- * What a schema admits, by the six kinds of JSON values. Kinds without parts (numbers, strings ...) are languages, closed
+ * What a schema admits, by the six kinds of JSON values. Kinds without parts (numbers, strings ...) are languages,
+ * closed
  * under "and", "or" and "not" without loss. Arrays and objects are lists of alternatives, whose parts are nodes: other
  * conjunctions of schemas, looked into only when a grammar is written.
  */
-import { and, literals, not, or, type Automaton } from "../automata/automaton.ts"
+import { and, ANY_TEXT, literals, not, or, type Automaton } from "../automata/automaton.ts"
 import type { Node } from "./node.ts"
 
 /** "all": any value of the kind. Null: none. */
@@ -55,15 +56,16 @@ export interface Shape {
 
 export const NOTHING: Shape = { hasNull: false, booleans: [], numbers: null, strings: null, arrays: [], objects: [] }
 
-export function anyArray(any: Node): ArrayShape {
-  return { prefix: [], rest: any, min: 0, max: Infinity, contains: [], evaluated: 0 }
+export function anyArray(free: Node): ArrayShape {
+  return { prefix: [], rest: free, min: 0, max: Infinity, contains: [], evaluated: 0 }
 }
 
 export const ANY_OBJECT: ObjectShape = { rules: [], required: [], min: 0, max: Infinity, evaluated: [] }
 
-export function anything(any: Node): Shape {
+export function anything(free: Node): Shape {
   return {
-    hasNull: true, booleans: [false, true], numbers: "all", strings: "all", arrays: [anyArray(any)], objects: [ANY_OBJECT],
+    hasNull: true, booleans: [false, true], numbers: "all", strings: "all",
+    arrays: [anyArray(free)], objects: [ANY_OBJECT],
   }
 }
 
@@ -92,7 +94,7 @@ export function notLanguage(a: Language, universe: Automaton): Language {
 
 /** How parts of alternatives are put together; see `Nodes`. */
 export interface NodeAlgebra {
-  readonly any: Node
+  readonly free: Node
   both(a: Node, b: Node): Node
 }
 
@@ -149,4 +151,9 @@ export function eitherShape(a: Shape, b: Shape): Shape {
 /** One key. */
 export function nameRule(name: string, node: Node): KeyRule {
   return { name, keys: literals([name]), node }
+}
+
+/** All keys but these. */
+export function keysExcept(names: readonly string[]): Automaton {
+  return names.length === 0 ? ANY_TEXT : not(literals(names))
 }

@@ -1,26 +1,23 @@
 /** Keywords about values without parts, and those that list values. */
 import { ANY_TEXT, lengthBetween, literals, type Automaton } from "../automata/automaton.ts"
 import { compared, multiplesOf, wholeNumbers } from "../automata/decimals.ts"
-import { matching, searching } from "../automata/regex-automaton.ts"
-import { RegexError } from "../automata/regex-syntax.ts"
-import { countOf, kindOf, listOf, type Expander, type Keyword } from "./expand.ts"
+import { matching } from "../automata/regex-automaton.ts"
 import { FREE_FORMATS, STRING_FORMATS } from "./formats.ts"
+import { countOf, kindOf, listOf, type Expanding, type Keyword } from "./keyword.ts"
 import type { Site } from "./node.ts"
+import { patternOf } from "./pattern.ts"
 import { isObject } from "./references.ts"
 import { SchemaError } from "./schema-error.ts"
-import { ANY_OBJECT, anyArray, eitherShape, nameRule, NOTHING, type Shape } from "./shape.ts"
-import { ANY_KEY } from "./object-keywords.ts"
+import { ANY_OBJECT, anyArray, eitherShape, keysExcept, nameRule, NOTHING, type Shape } from "./shape.ts"
 
 const MAX_MULTIPLE_STATES = 20_000
-/** Characters of a pattern. */
-export const MAX_PATTERN_CHARS = 4096
 const MAX_LENGTH = 100_000
 
-function numbers(expander: Expander, automaton: Automaton): Shape {
+function numbers(expander: Expanding, automaton: Automaton): Shape {
   return { ...expander.all, numbers: automaton }
 }
 
-function strings(expander: Expander, automaton: Automaton): Shape {
+function strings(expander: Expanding, automaton: Automaton): Shape {
   return { ...expander.all, strings: automaton }
 }
 
@@ -31,21 +28,7 @@ function bound(isWanted: (order: -1 | 0 | 1) => boolean, keyword: string): Keywo
   }
 }
 
-/** The strings in which `source` matches. Errors: `SchemaError` naming `keyword`. */
-export function patternOf(source: unknown, keyword: string, { path }: Site): Automaton {
-  if (typeof source !== "string") throw new SchemaError(keyword, path, `must be a string, got ${kindOf(source)}`)
-  if (source.length > MAX_PATTERN_CHARS) {
-    throw new SchemaError(keyword, path, `has ${source.length} characters; the limit is ${MAX_PATTERN_CHARS}`)
-  }
-  try {
-    return searching(source)
-  } catch (error) {
-    if (error instanceof RegexError) throw new SchemaError(keyword, path, `is ${JSON.stringify(source)}: ${error.message}`)
-    throw error
-  }
-}
-
-function kindShape(name: unknown, { all }: Expander): Shape | null {
+function kindShape(name: unknown, { all }: Expanding): Shape | null {
   switch (name) {
     case "null": return { ...NOTHING, hasNull: true }
     case "boolean": return { ...NOTHING, booleans: all.booleans }
@@ -59,7 +42,7 @@ function kindShape(name: unknown, { all }: Expander): Shape | null {
 }
 
 /** Exactly `value`. */
-function valueShape(value: unknown, site: Site, expander: Expander): Shape {
+function valueShape(value: unknown, site: Site, expander: Expanding): Shape {
   const { nodes } = expander
   const nodeOf = (part: unknown) => nodes.at({ ...site, schema: { const: part } })
   const never = nodes.at({ ...site, schema: false })
@@ -70,11 +53,11 @@ function valueShape(value: unknown, site: Site, expander: Expander): Shape {
   if (Array.isArray(value)) {
     const prefix = value.map(nodeOf)
     const { length } = value
-    return { ...NOTHING, arrays: [{ ...anyArray(nodes.any), prefix, rest: never, min: length, max: length }] }
+    return { ...NOTHING, arrays: [{ ...anyArray(nodes.free), prefix, rest: never, min: length, max: length }] }
   }
   const properties = isObject(value) ? Object.entries(value) : []
   const rules = properties.map(([name, part]) => nameRule(name, nodeOf(part)))
-  const others = { name: null, keys: ANY_KEY.except(properties.map(([name]) => name)), node: never }
+  const others = { name: null, keys: keysExcept(properties.map(([name]) => name)), node: never }
   return {
     ...NOTHING,
     objects: [{ ...ANY_OBJECT, rules: [...rules, others], required: properties.map(([name]) => name) }],
@@ -82,7 +65,7 @@ function valueShape(value: unknown, site: Site, expander: Expander): Shape {
 }
 
 /** Strings of a list are one automaton, however many there are. */
-function valuesShape(values: readonly unknown[], site: Site, expander: Expander): Shape {
+function valuesShape(values: readonly unknown[], site: Site, expander: Expanding): Shape {
   const texts = values.filter((value) => typeof value === "string")
   const start: Shape = { ...NOTHING, strings: texts.length === 0 ? null : literals(texts) }
   const others = values.filter((value) => typeof value !== "string")
@@ -94,8 +77,8 @@ export const VALUE_KEYWORDS: Readonly<Record<string, Keyword>> = {
     const names = Array.isArray(value) ? value : [value]
     return names.reduce<Shape>((shape, name) => {
       const one = kindShape(name, expander)
-      if (one === null) throw new SchemaError("type", site.path, `must be the name of a JSON type, got ${JSON.stringify(name)}`)
-      return eitherShape(shape, one)
+      if (one !== null) return eitherShape(shape, one)
+      throw new SchemaError("type", site.path, `must be the name of a JSON type, got ${JSON.stringify(name)}`)
     }, NOTHING)
   },
   const: (value, site, expander) => valuesShape([value], site, expander),
@@ -110,8 +93,8 @@ export const VALUE_KEYWORDS: Readonly<Record<string, Keyword>> = {
       throw new SchemaError("multipleOf", path, `must be a number above 0, got ${JSON.stringify(value)}`)
     }
     const multiples = multiplesOf(value, MAX_MULTIPLE_STATES)
-    if (multiples === null) throw new SchemaError("multipleOf", path, `is ${value}, which has too many digits for a grammar`)
-    return numbers(expander, multiples)
+    if (multiples !== null) return numbers(expander, multiples)
+    throw new SchemaError("multipleOf", path, `is ${value}, which has too many digits for a grammar`)
   },
 
   minLength: (value, site, expander) => {
@@ -135,7 +118,8 @@ function refusedFormat(name: string, path: string): Automaton {
   return {
     ...ANY_TEXT,
     get cuts(): ReadonlySet<number> {
-      throw new SchemaError("format", path, `is ${JSON.stringify(name)}, which no grammar is made of; there are ${names}`)
+      const reason = `is ${JSON.stringify(name)}, which no grammar is made of; there are ${names}`
+      throw new SchemaError("format", path, reason)
     },
   }
 }

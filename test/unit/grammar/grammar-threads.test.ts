@@ -16,7 +16,8 @@ const VOCAB_SIZE = tokenizer.vocabSize + 12
 const MODEL = { tokenizer, vocabSize: VOCAB_SIZE, stopTokenIds: [EOS] }
 const PATIENCE = 30_000
 
-const schemaOf = (schema: unknown): GrammarSpec => ({ kind: "json_schema", schema: JSON.stringify(schema), isCompact: true })
+const schemaOf = (schema: unknown): GrammarSpec =>
+  ({ kind: "json_schema", schema: JSON.stringify(schema), isCompact: true })
 const ids = (text: string) => [...new TextEncoder().encode(text)]
 
 /** The step thread's side of the protocol. */
@@ -29,8 +30,8 @@ class Steps {
 
   constructor(threads: GrammarThreads) {
     this.#port = threads.connect({ buffer: this.masks.buffer, rows: 8, vocabSize: VOCAB_SIZE })
-    this.#port.onmessage = ({ data }: MessageEvent<FromMatcher>) => {
-      this.#messages.push(data)
+    this.#port.onmessage = ({ data }) => {
+      this.#messages.push(data as FromMatcher)
       this.#heard()
     }
   }
@@ -43,7 +44,8 @@ class Steps {
   step(requestId: string, text: string, drafts = ""): RowStatus[] {
     const sequence = ++this.#sequence
     const draftIds = ids(drafts)
-    this.send({ type: "step", sequence, advances: [{ requestId, tokenIds: ids(text) }], rows: [{ requestId, row: 1, draftIds }] })
+    const advances = [{ requestId, tokenIds: ids(text) }]
+    this.send({ type: "step", sequence, advances, rows: [{ requestId, row: 1, draftIds }] })
     if (!this.masks.wait(sequence, PATIENCE)) throw new Error("no masks")
     return Array.from({ length: draftIds.length + 1 }, (_, i) => this.masks.status(1 + i))
   }
@@ -99,7 +101,8 @@ describe("masks", () => {
 
   test("have a row for each draft that the grammar admits, and none after one that it does not", async () => {
     const id = await begin({ kind: "choice", choices: ["abc", "abd"] })
-    expect(steps.step(id, "", "abX")).toEqual([RowStatus.masked, RowStatus.masked, RowStatus.masked, RowStatus.unreachable])
+    const { masked, unreachable } = RowStatus
+    expect(steps.step(id, "", "abX")).toEqual([masked, masked, masked, unreachable])
     expect([1, 2, 3].map((row) => steps.admitted(row))).toEqual(["a", "b", "cd"])
     // Drafts did not become part of the text.
     expect(steps.step(id, "ab")).toEqual([RowStatus.masked])
@@ -119,13 +122,15 @@ describe("masks", () => {
     const id = await begin(schemaOf({ type: "string" }))
     steps.step(id, "\"a")
     const mask = steps.masks.row(1)
-    const admitted = Array.from({ length: VOCAB_SIZE }, (_, token) => token).filter((token) => (mask[token >> 5]! >>> (token & 31)) & 1)
+    const isIn = (token: number) => ((mask[token >> 5]! >>> (token & 31)) & 1) === 1
+    const admitted = Array.from({ length: VOCAB_SIZE }, (_, token) => token).filter(isIn)
     expect(Math.max(...admitted)).toBeLessThan(256)
     expect(steps.admitted(1)).toContain("<")
   })
 
   test("admit a special token where a tag is made of it", async () => {
-    const tag = { type: "tag", begin: "<|im_end|>", content: { type: "json_schema", json_schema: { enum: [1] } }, end: "!" }
+    const content = { type: "json_schema", json_schema: { enum: [1] } }
+    const tag = { type: "tag", begin: "<|im_end|>", content, end: "!" }
     const id = await begin({ kind: "structural_tag", tag: JSON.stringify({ type: "structural_tag", format: tag }) })
     steps.step(id, "")
     expect((steps.masks.row(1)[IM_END >> 5]! >>> (IM_END & 31)) & 1).toBe(1)
@@ -151,7 +156,9 @@ describe("a request", () => {
   })
 
   test("hears what its grammar forces", async () => {
-    const id = await begin(schemaOf({ type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false }))
+    const properties = { city: { type: "string" } }
+    const schema = { type: "object", properties, required: ["city"], additionalProperties: false }
+    const id = await begin(schemaOf(schema))
     steps.send({ type: "jumpForward", requestId: id })
     expect(await steps.message()).toEqual({ type: "forced", requestId: id, text: "{\"city\":\"" })
   })
@@ -164,9 +171,9 @@ describe("a grammar", () => {
     ["a regex", { kind: "regex", pattern: "(" }, "The parenthesis is not closed"],
     ["a long regex", { kind: "regex", pattern: "a".repeat(5000) }, "the regex has 5000 characters; the limit is 4096"],
     ["text that is no JSON", { kind: "json_schema", schema: "{", isCompact: true }, "the schema is not JSON"],
-    ["a keyword", schemaOf({ properties: { a: { type: "array", uniqueItems: true } } }), "\"uniqueItems\" at /properties/a"],
+    ["a keyword", schemaOf({ properties: { a: { uniqueItems: true } } }), "\"uniqueItems\" at /properties/a"],
     ["a reference", schemaOf({ $ref: "http://example.com/x" }), "which is outside of the schema"],
-    ["depth", schemaOf(JSON.parse("{\"items\":".repeat(70) + "{}" + "}".repeat(70))), "nested 71 deep; the limit is 64"],
+    ["depth", schemaOf(JSON.parse("{\"not\":".repeat(70) + "{}" + "}".repeat(70))), "nested 71 deep; the limit is 64"],
     ["a tag", { kind: "structural_tag", tag: "{}" }, "must have \"format\""],
   ]
   test.each(bad)("that is wrong is refused in words: %s", async (_, spec, words) => {
@@ -189,7 +196,8 @@ describe("threads", () => {
   test("a grammar that takes too long is given up, and the next one is compiled", async () => {
     const limits = { ...DEFAULT_GRAMMAR_LIMITS, compileSeconds: 0.001 }
     const hasty = startGrammarThreads(MODEL, limits, () => {})
-    await expect(hasty.compile({ kind: "choice", choices: ["a"] })).rejects.toThrow("it takes longer than 0.001 s to compile")
+    const compiled = hasty.compile({ kind: "choice", choices: ["a"] })
+    await expect(compiled).rejects.toThrow("it takes longer than 0.001 s to compile")
     hasty.stop()
   })
 
