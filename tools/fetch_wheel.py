@@ -28,7 +28,7 @@ CHUNK_BYTES = 1 << 20
 METADATA_BACKEND = """
 import os
 def prepare_metadata_for_build_wheel(directory, config_settings=None):
-    name = "{name}-{version}.dist-info"
+    name = "{directory}-{version}.dist-info"
     os.mkdir(os.path.join(directory, name))
     with open(os.path.join(directory, name, "METADATA"), "w") as file:
         file.write("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
@@ -110,7 +110,7 @@ def write_backend(module, requirement, directory):
     path = os.path.join(directory, *module.split("."))
     os.makedirs(path)
     with open(os.path.join(path, "__init__.py"), "w", encoding="ascii") as file:
-        file.write(METADATA_BACKEND.format(name=name, version=version))
+        file.write(METADATA_BACKEND.format(name=name, directory=name.replace("-", "_"), version=version))
 
 
 def download(pin, directory):

@@ -20,6 +20,10 @@ export interface Automaton {
   readonly cuts: ReadonlySet<number>
   /** Where the language is all strings of so many characters: grammars have a shorter way to say that. */
   readonly lengths?: { readonly min: number; readonly max: number }
+  /** Whether a number's fraction decides: it must then survive being read as a double. */
+  readonly tellsWholeNumbers?: boolean
+  /** Why there is no grammar of the language: thrown where one is wanted. */
+  readonly refusal?: Error
 }
 
 /** Numbers for values that are equal when their keys are. */
@@ -58,6 +62,8 @@ function product(
       return isAccepted(parts.map((part, i) => state[i]! !== DEAD && part.accepts(state[i]!)))
     },
     cuts: new Set(parts.flatMap(({ cuts }) => [...cuts])),
+    tellsWholeNumbers: parts.some(({ tellsWholeNumbers }) => tellsWholeNumbers === true),
+    ...parts.map(({ refusal }) => (refusal === undefined ? {} : { refusal })).find((each) => "refusal" in each),
   }
 }
 
@@ -109,7 +115,7 @@ export function literals(texts: readonly string[]): Automaton {
 
 /** Strings of `min` to `max` characters. */
 export function lengthBetween(min: number, max: number): Automaton {
-  const last = Number.isFinite(max) ? Math.max(min, max) : min
+  const last = Number.isFinite(max) ? max : min
   return {
     start: 0,
     next: (state) => (state < last ? state + 1 : Number.isFinite(max) ? DEAD : last),

@@ -90,7 +90,8 @@ export function anyDecimal(): Automaton {
 /** Whole numbers, however they are written: 3.0 is one. */
 export function wholeNumbers(): Automaton {
   const fraction = (_: 0, digit: number) => (digit === 0 ? 0 : null)
-  return numbers<0>({ start: 0, whole: () => 0, point: () => 0, fraction, accepts: () => true })
+  const automaton = numbers<0>({ start: 0, whole: () => 0, point: () => 0, fraction, accepts: () => true })
+  return { ...automaton, tellsWholeNumbers: true }
 }
 
 /** Numbers that are written without a point, and 0 without a sign. */
@@ -170,7 +171,7 @@ export function multiplesOf(divisor: number, maxStates: number): Automaton | nul
   const modulus = Number(whole + fraction)
   if (modulus * (places + 2) > maxStates) return null
   const step = (remainder: number, digit: number) => (remainder * 10 + digit) % modulus
-  return numbers<{ remainder: number; places: number }>({
+  const automaton = numbers<{ remainder: number; places: number }>({
     start: { remainder: 0, places: 0 },
     whole: (found, digit) => ({ ...found, remainder: step(found.remainder, digit) }),
     point: (found) => found,
@@ -184,4 +185,5 @@ export function multiplesOf(divisor: number, maxStates: number): Automaton | nul
       return rest === 0
     },
   })
+  return { ...automaton, tellsWholeNumbers: true }
 }

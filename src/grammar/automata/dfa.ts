@@ -24,8 +24,9 @@ export class TooManyStates extends Error {
   override readonly name = "TooManyStates"
 }
 
-/** Null: the language is empty. Errors: `TooManyStates` beyond `maxStates`. */
+/** Null: the language is empty. Errors: `TooManyStates` beyond `maxStates`, and the automaton's refusal. */
 export function explore(automaton: Automaton, maxStates: number): Dfa | null {
+  if (automaton.refusal !== undefined) throw automaton.refusal
   const classes = classesOf(automaton.cuts)
   const ids = new Map<number, number>([[automaton.start, 0]])
   const order = [automaton.start]

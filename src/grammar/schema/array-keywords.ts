@@ -34,14 +34,8 @@ export const ARRAY_KEYWORDS = {
     maxItems: (value, site, expander) => arrays(expander, { max: countOf(value, "maxItems", site) }),
     uniqueItems: (value, site, expander) => {
       if (value !== true || isSingle(site.schema["maxItems"])) return null
-      // Only where an array may stand at all is there something to refuse.
-      const { path } = site
-      return arrays(expander, {
-        get min(): number {
-          const instead = "leave it out, or set \"maxItems\": 1"
-          throw new SchemaError("uniqueItems", path, `cannot be enforced by a grammar: ${instead}`)
-        },
-      })
+      const reason = "cannot be enforced by a grammar: leave it out, or set \"maxItems\": 1"
+      return arrays(expander, { refusal: new SchemaError("uniqueItems", site.path, reason) })
     },
     contains: (value, site, expander) => {
       const { minContains = 1, maxContains = Infinity } = site.schema

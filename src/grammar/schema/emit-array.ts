@@ -8,6 +8,7 @@ const MAX_STATES = 2000
 
 export function emitArray(emitter: EmitContext, shape: ArrayShape): Alternative[] {
   const { blanks, expander } = emitter
+  if (shape.refusal !== null) throw shape.refusal
   const isClosed = isNothing(expander.shapeOf(shape.rest))
   const max = isClosed ? Math.min(shape.max, shape.prefix.length) : shape.max
   if (shape.min > max) return []

@@ -4,9 +4,8 @@
  * they are few.
  */
 import { and, holds, literals, not, or, type Automaton } from "../automata/automaton.ts"
-import { ALL_CHARS, includes } from "../automata/char-set.ts"
 import type { EmitContext } from "./emit-context.ts"
-import { emitDfa, inString } from "./emit-text.ts"
+import { emitDfa, inString, STRING_REST } from "./emit-text.ts"
 import { rule, text, type Alternative, type Item } from "./grammar-text.ts"
 import type { Node } from "./node.ts"
 import { isNothing, type KeyRule, type ObjectShape } from "./shape.ts"
@@ -84,10 +83,7 @@ function mergeEqual(rules: readonly KeyRule[]): KeyRule[] {
 function keyRule(emitter: EmitContext, keys: Automaton): Alternative[] {
   const dfa = emitter.explore(keys)
   if (dfa === null) return []
-  const [only] = dfa
-  const isAny = dfa.length === 1 && only!.isAccepting && only!.edges.length === 1 && includes(only!.edges, ALL_CHARS)
-  if (isAny) return [[rule("string")]]
-  return [[text("\""), emitDfa(emitter.grammar, emitter.freshName("k"), dfa, inString, [text("\"")])]]
+  return [[text("\""), emitDfa(emitter.grammar, emitter.freshName("k"), dfa, inString, [text("\"")], STRING_REST)]]
 }
 
 /** How far an object has come: its named properties, and the number of all so far where there is a limit. */

@@ -1,8 +1,8 @@
 /** Rules for strings and numbers, out of their automata. */
-import type { Dfa, DfaState } from "../automata/dfa.ts"
-import { chars, complement, includes, intersect, union, type CharSet } from "../automata/char-set.ts"
 import { FIRST_SURROGATE, LAST_SURROGATE, MAX_CODE_POINT } from "../automata/automaton.ts"
-import { manyOf, oneOf, rule, text, type Alternative, type Grammar, type Item } from "./grammar-text.ts"
+import { ALL_CHARS, chars, complement, includes, intersect, union, type CharSet } from "../automata/char-set.ts"
+import type { Dfa, DfaState } from "../automata/dfa.ts"
+import { oneOf, rule, text, type Alternative, type Grammar, type Item } from "./grammar-text.ts"
 
 const CONTROLS: CharSet = [{ first: 0, last: 0x1f }]
 const SURROGATES: CharSet = [{ first: FIRST_SURROGATE, last: LAST_SURROGATE }]
@@ -13,7 +13,6 @@ const SHORT_ESCAPES: readonly (readonly [char: string, escape: string])[] = [
   ["\"", "\\\""], ["\\", "\\\\"], ["/", "\\/"], ["\b", "\\b"],
   ["\f", "\\f"], ["\n", "\\n"], ["\r", "\\r"], ["\t", "\\t"],
 ]
-const ESCAPED = chars(SHORT_ESCAPES.map(([char]) => char).join(""))
 
 /** How the characters of a language are written in the text: one alternative for each way. */
 export type Writing = (set: CharSet) => Alternative[]
@@ -24,6 +23,8 @@ export const bare: Writing = (set) => [[oneOf(set)]]
 /** Rules that `inString` refers to. */
 export const HEX = "hex"
 export const UNICODE_ESCAPE = "unicode_escape"
+/** What is left of any string, its closing quote included. */
+export const STRING_REST = "string_rest"
 
 export function defineEscapes(grammar: Grammar): void {
   const hex = union(chars("0123456789abcdefABCDEF"))
@@ -65,34 +66,43 @@ function controlEscape(code: number): Alternative {
   return [text(`\\u00${code >> 4}`), oneOf(chars(low + low.toUpperCase()))]
 }
 
-/** Whether characters of `set` may take more than one symbol in a JSON string. */
-export function hasEscapes(set: CharSet): boolean {
-  return intersect(set, union(CONTROLS, ESCAPED)).length > 0 || includes(set, BEYOND_ASCII)
-}
-
 /**
- * One rule a state. `end` is what comes after the last character. A state's loop to itself is a repetition, so that
- * long
- * texts do not nest.
+ * One rule a state, each leading on to the next: xgrammar makes the mask of a state over all that may follow within
+ * such
+ * a chain, while what goes on after the end of a rule has to be tried out at every mask. `end` comes after the last
+ * character. A state after which anything may come is `rest`, where there is such a rule.
  */
-export function emitDfa(grammar: Grammar, name: string, dfa: Dfa, write: Writing, end: Alternative): Item {
-  const nameOf = (state: number) => `${name}_${state}`
+export function emitDfa(
+  grammar: Grammar, name: string, dfa: Dfa, write: Writing, end: Alternative, rest: string | null = null,
+): Item {
+  const nameOf = (state: number) => (rest !== null && isAnything(dfa, state) ? rest : `${name}_${state}`)
   dfa.forEach(({ edges, isAccepting }, state) => {
-    const exits: Alternative[] = setsByTarget(edges).filter(([to]) => to !== state)
+    if (nameOf(state) === rest) return
+    const alternatives: Alternative[] = setsByTarget(edges)
       .flatMap(([to, set]) => write(set).map((way) => [...way, rule(nameOf(to))]))
-    if (isAccepting) exits.push(end)
-    const loop = setsByTarget(edges).find(([to]) => to === state)
-    const name = nameOf(state)
-    if (loop === undefined) grammar.define(name, exits)
-    else grammar.define(name, [[...loopItem(grammar, name, write(loop[1])), grammar.define(`${name}_exit`, exits)]])
+    if (isAccepting) alternatives.push(end)
+    grammar.define(nameOf(state), alternatives)
   })
   return rule(nameOf(0))
 }
 
-function loopItem(grammar: Grammar, name: string, ways: readonly Alternative[]): Alternative {
-  const [only] = ways
-  if (ways.length === 1 && only!.length === 1 && only![0]!.kind === "chars") return [manyOf(only![0]!.set)]
-  return [{ kind: "repeat", items: [grammar.define(`${name}_loop`, ways)], min: 0, max: Infinity }]
+/** The text may be anything from this state on. */
+export function isAnything(dfa: Dfa, state: number): boolean {
+  const { edges, isAccepting } = dfa[state]!
+  return isAccepting && edges.every(({ to }) => to === state) && includes(edges, ALL_CHARS)
+}
+
+/** As `emitDfa`, of `min` to `max` characters of any kind. */
+export function emitLengths(
+  grammar: Grammar, name: string, { min, max }: { min: number; max: number }, end: Alternative, rest: string,
+): Item {
+  const last = max === Infinity ? min : max
+  const nameOf = (count: number) => (count === last && max === Infinity ? rest : `${name}_${count}`)
+  for (let count = 0; count < last || (count === last && max !== Infinity); count++) {
+    const ways = count < last ? inString(ALL_CHARS).map((way) => [...way, rule(nameOf(count + 1))]) : []
+    grammar.define(nameOf(count), count >= min ? [end, ...ways] : ways)
+  }
+  return rule(nameOf(0))
 }
 
 function setsByTarget(edges: DfaState["edges"]): [to: number, set: CharSet][] {

@@ -1,11 +1,11 @@
 /** From shapes to a grammar: a rule for each conjunction of schemas that a value is held to. */
 import { and, ANY_TEXT, not, type Automaton } from "../automata/automaton.ts"
-import { chars, union } from "../automata/char-set.ts"
+import { ALL_CHARS, chars, union } from "../automata/char-set.ts"
 import { digitsUpTo, plainWholeNumbers, shortestSpellings, wholeNumbers } from "../automata/decimals.ts"
 import { explore, TooManyStates, type Dfa } from "../automata/dfa.ts"
 import { emitArray } from "./emit-array.ts"
 import { emitObject } from "./emit-object.ts"
-import { bare, defineEscapes, emitDfa, inString, UNICODE_ESCAPE } from "./emit-text.ts"
+import { bare, defineEscapes, emitDfa, emitLengths, inString, STRING_REST, UNICODE_ESCAPE } from "./emit-text.ts"
 import type { EmitContext } from "./emit-context.ts"
 import type { Expander } from "./expand.ts"
 import { Grammar, manyOf, oneOf, rule, text, type Alternative, type Item } from "./grammar-text.ts"
@@ -22,7 +22,11 @@ const DOUBLE_DIGITS = 14
 const STRING = "string"
 const NUMBER = "number"
 const VALUE = "value"
-const CHARACTER = "character"
+/**
+ * Characters of a string that are counted one by one. Longer ones are counted by xgrammar, which does not know that an
+ * escape is one character: they hold none.
+ */
+const MAX_CHAIN = 512
 
 export interface EmitOptions {
   /** Between the parts of arrays and objects: any blanks, or none at all. */
@@ -129,20 +133,29 @@ export class Emitter implements EmitContext {
     if (!hasFractions) return this.explore(and(automaton, plainWholeNumbers()))
     const shortest = this.explore(and(automaton, shortestSpellings()))
     if (shortest === null || isFinite(shortest)) return shortest
-    // What has a fraction has to keep it when it is read as a double.
-    const hasWhole = this.explore(and(automaton, wholeNumbers())) !== null
-    return this.explore(hasWhole ? automaton : and(automaton, digitsUpTo(DOUBLE_DIGITS / 2)))
+    const isPrecise = automaton.tellsWholeNumbers === true
+    return this.explore(isPrecise ? and(automaton, digitsUpTo(DOUBLE_DIGITS / 2)) : automaton)
   }
 
   /** A JSON string of the language. */
   string(automaton: Automaton): Alternative[] {
     if (automaton === ANY_TEXT) return [[rule(STRING)]]
-    if (automaton.lengths !== undefined) {
-      const { min, max } = automaton.lengths
-      return min > max ? [] : [[text("\""), { kind: "repeat", items: [rule(CHARACTER)], min, max }, text("\"")]]
-    }
+    const quote = text("\"")
+    if (automaton.lengths !== undefined) return this.#lengths(automaton.lengths)
     const dfa = this.explore(automaton)
-    return dfa === null ? [] : [[text("\""), emitDfa(this.grammar, this.freshName("s"), dfa, inString, [text("\"")])]]
+    if (dfa === null) return []
+    return [[quote, emitDfa(this.grammar, this.freshName("s"), dfa, inString, [quote], STRING_REST)]]
+  }
+
+  #lengths({ min, max }: { min: number; max: number }): Alternative[] {
+    const quote = text("\"")
+    if (min > max) return []
+    const counted = max === Infinity ? min : max
+    if (counted <= MAX_CHAIN) {
+      return [[quote, emitLengths(this.grammar, this.freshName("s"), { min, max }, [quote], STRING_REST)]]
+    }
+    const character = inString(ALL_CHARS)[0]!
+    return [[quote, { kind: "repeat", items: character, min, max }, quote]]
   }
 
   #defineValues(): void {
@@ -155,14 +168,13 @@ export class Emitter implements EmitContext {
       [text("u00"), oneOf(chars("01234567")), oneOf(hexDigits)],
       [text("u"), rule(UNICODE_ESCAPE)],
     ])
-    const ways = inString([{ first: 0, last: 0x10ffff }])
-    grammar.define(CHARACTER, [ways[0]!, [text("\\"), rule("escape")]])
+    const [plain] = inString(ALL_CHARS) as [Alternative]
     // What follows a string: xgrammar can tell by it which tokens may run over the string's end.
     const next = `${blanks.length > 0 ? "[ \\n\\t]* " : ""}[,}\\]:]`
-    grammar.define("string_rest", [
-      [text("\"")], [...ways[0]!, rule("string_rest")], [text("\\"), rule("escape"), rule("string_rest")],
+    grammar.define(STRING_REST, [
+      [text("\"")], [...plain, rule(STRING_REST)], [text("\\"), rule("escape"), rule(STRING_REST)],
     ], next)
-    grammar.define(STRING, [[text("\""), rule("string_rest")]])
+    grammar.define(STRING, [[text("\""), rule(STRING_REST)]])
     grammar.define("number_sign", [[text("-")], []])
     grammar.define("number_fraction", [[text("."), oneOf(digits), manyOf(digits)], []])
     grammar.define("number_exponent", [

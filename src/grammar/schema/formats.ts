@@ -9,8 +9,9 @@ const OFFSET = "(?:[Zz]|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)"
 
 const HOURS = "T(?:\\d+H(?:\\d+M(?:\\d+S)?)?|\\d+M(?:\\d+S)?|\\d+S)"
 
-const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-const HOST_NAME = `${LABEL}(?:\\.${LABEL})*`
+const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+const SHORT_LABEL = LABEL.replace("*", "{0,61}")
+const HOST_NAME = `${SHORT_LABEL}(?:\\.${SHORT_LABEL})*`
 const ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 
 const BYTE = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"

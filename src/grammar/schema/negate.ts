@@ -65,7 +65,8 @@ export class Negation {
     return isNothing(this.#shapeOf(node))
   }
 
-  #notArray({ prefix, rest, min, max, contains }: ArrayShape): ArrayShape[] {
+  #notArray({ prefix, rest, min, max, contains, refusal }: ArrayShape): ArrayShape[] {
+    if (refusal !== null) throw refusal
     const { free } = this.#nodes
     const base = anyArray(free)
     const others: ArrayShape[] = []

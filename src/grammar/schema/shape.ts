@@ -6,6 +6,7 @@
  */
 import { and, ANY_TEXT, literals, not, or, type Automaton } from "../automata/automaton.ts"
 import type { Node } from "./node.ts"
+import type { SchemaError } from "./schema-error.ts"
 
 /** "all": any value of the kind. Null: none. */
 export type Language = Automaton | "all" | null
@@ -26,6 +27,8 @@ export interface ArrayShape {
   readonly contains: readonly Contains[]
   /** How many items a keyword has spoken about; what speaks about all of them leaves Infinity. */
   readonly evaluated: number
+  /** Why there is no grammar of such arrays: thrown where one is wanted. */
+  readonly refusal: SchemaError | null
 }
 
 /** Values under keys of this kind have to be in `node`. */
@@ -57,7 +60,7 @@ export interface Shape {
 export const NOTHING: Shape = { hasNull: false, booleans: [], numbers: null, strings: null, arrays: [], objects: [] }
 
 export function anyArray(free: Node): ArrayShape {
-  return { prefix: [], rest: free, min: 0, max: Infinity, contains: [], evaluated: 0 }
+  return { prefix: [], rest: free, min: 0, max: Infinity, contains: [], evaluated: 0, refusal: null }
 }
 
 export const ANY_OBJECT: ObjectShape = { rules: [], required: [], min: 0, max: Infinity, evaluated: [] }
@@ -108,6 +111,7 @@ function bothArrays(a: ArrayShape, b: ArrayShape, nodes: NodeAlgebra): ArrayShap
     max: Math.min(a.max, b.max),
     contains: [...a.contains, ...b.contains],
     evaluated: Math.max(a.evaluated, b.evaluated),
+    refusal: a.refusal ?? b.refusal,
   }
 }
 

@@ -112,16 +112,11 @@ export const VALUE_KEYWORDS: Readonly<Record<string, Keyword>> = {
   },
 }
 
-/** Made only where a string may stand at all: numbers have formats too, which say nothing. */
+/** For where a string may stand at all: numbers have formats too, which say nothing. */
 function refusedFormat(name: string, path: string): Automaton {
   const names = Object.keys(STRING_FORMATS).join(", ")
-  return {
-    ...ANY_TEXT,
-    get cuts(): ReadonlySet<number> {
-      const reason = `is ${JSON.stringify(name)}, which no grammar is made of; there are ${names}`
-      throw new SchemaError("format", path, reason)
-    },
-  }
+  const reason = `is ${JSON.stringify(name)}, which no grammar is made of; there are ${names}`
+  return { ...ANY_TEXT, refusal: new SchemaError("format", path, reason) }
 }
 
 const formats = new Map<string, Automaton>()
