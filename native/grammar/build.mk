@@ -25,7 +25,8 @@ XG_FLAGS := $(XG_TARGET) -std=c++17 -DXGRAMMAR_LOG_CUSTOMIZE=1 -I$(XG_SRC) -I$(X
   -I$(XG_SRC)/3rdparty/picojson -I$(XG_SRC)/3rdparty/dlpack/include
 XG_RUNTIME_FLAGS := $(XG_TARGET) -std=c++23 -fvisibility=hidden -D_LIBCPP_BUILDING_LIBRARY \
   -D_LIBCXXABI_BUILDING_LIBRARY -DLIBCXX_BUILDING_LIBCXXABI -DLIBCXXABI_NON_DEMANGLING_TERMINATE \
-  -I$(ZIG_LIB)/libcxx/src -I$(ZIG_LIB)/libcxx/libc -I$(ZIG_LIB)/libcxx/src/include -I$(ZIG_LIB)/libcxxabi/include -I$(ZIG_LIB)/libunwind/include
+  -I$(ZIG_LIB)/libcxx/src -I$(ZIG_LIB)/libcxx/libc -I$(ZIG_LIB)/libcxx/src/include \
+  -I$(ZIG_LIB)/libcxxabi/include -I$(ZIG_LIB)/libunwind/include
 
 XG_LIBCXX := algorithm any call_once charconv chrono condition_variable condition_variable_destructor error_category \
   exception expected functional future hash ios ios.instantiations iostream locale memory memory_resource mutex \

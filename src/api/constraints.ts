@@ -53,7 +53,8 @@ export function readConstraint(
   }
   for (const [field, kind] of OLD_NAMES) {
     const value = body[field] ?? null
-    if (value !== null && value !== false) asked.push({ param: field, spec: outputSpec(kind, { [kind]: value }, false) })
+    if (value === null || value === false) continue
+    asked.push({ param: field, spec: outputSpec(kind, { [kind]: value }, false) })
   }
   if (asked.length > 1) {
     const names = asked.map(({ param }) => param).join(" and ")
@@ -65,7 +66,8 @@ export function readConstraint(
 function formatSpec(format: JsonObject, param: string, isCompact: boolean): GrammarSpec | null {
   const { type } = format
   if (!FORMATS.includes(type)) {
-    throw new RequestError(`${param}.type must be one of ${FORMATS.join(", ")}, got ${JSON.stringify(type)}.`, { param })
+    const got = JSON.stringify(type)
+    throw new RequestError(`${param}.type must be one of ${FORMATS.join(", ")}, got ${got}.`, { param })
   }
   if (type === "text") return null
   if (type === "json_object") return { kind: "json_object", isCompact }
@@ -76,7 +78,8 @@ function formatSpec(format: JsonObject, param: string, isCompact: boolean): Gram
   }
   const schema = isRecord(described) ? described["schema"] : undefined
   if (!isRecord(schema) && typeof schema !== "boolean") {
-    throw new RequestError(`${param}.json_schema.schema must be a JSON schema, got ${JSON.stringify(schema)}.`, { param })
+    const got = JSON.stringify(schema)
+    throw new RequestError(`${param}.json_schema.schema must be a JSON schema, got ${got}.`, { param })
   }
   return { kind: "json_schema", schema: JSON.stringify(schema), isCompact }
 }
@@ -136,7 +139,9 @@ function outputSpec(kind: Kind, outputs: JsonObject, isCompact: boolean): Gramma
       if (value.length === 0) throw new RequestError("Choice '[]' cannot be an empty list")
       return { kind: "choice", choices: value }
     case "grammar":
-      if (typeof value !== "string" || value.trim() === "") throw new RequestError("grammar must be a text that is not blank.")
+      if (typeof value !== "string" || value.trim() === "") {
+        throw new RequestError("grammar must be a text that is not blank.")
+      }
       return isEbnf(value) ? { kind: "ebnf", grammar: value } : { kind: "lark", grammar: value }
     case "structural_tag":
       if (typeof value === "string" && value.trim() !== "") return { kind: "structural_tag", tag: value }
