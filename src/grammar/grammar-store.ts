@@ -13,6 +13,8 @@ interface Kept {
   readonly grammar: CompiledGrammar
   /** Requests that have it or are about to. */
   users: number
+  /** As they were when it was last looked at: masks come with use. */
+  bytes: number
 }
 
 export class GrammarStore {
@@ -23,6 +25,7 @@ export class GrammarStore {
   readonly #compilers = new Map<string, GrammarCompiler>()
   /** Least recently used first. */
   readonly #grammars = new Map<number, Kept>()
+  #bytes = 0
 
   constructor(xgrammar: XGrammar, vocabulary: GrammarVocabulary, cacheBytes: number) {
     this.#xgrammar = xgrammar
@@ -42,7 +45,9 @@ export class GrammarStore {
   /** Enters a grammar with one user. */
   add(id: number, grammar: CompiledGrammar): void {
     assert(!this.#grammars.has(id), () => `grammar ${id} is here already`)
-    this.#grammars.set(id, { grammar, users: 1 })
+    const kept = { grammar, users: 1, bytes: 0 }
+    this.#grammars.set(id, kept)
+    this.#weigh(kept)
   }
 
   /** False: there is no such grammar, or no longer. */
@@ -63,17 +68,22 @@ export class GrammarStore {
     const kept = present(this.#grammars.get(id), `grammar ${id}`)
     assert(kept.users > 0, () => `grammar ${id} is released too often`)
     kept.users--
+    this.#weigh(kept)
+  }
+
+  #weigh(kept: Kept): void {
+    this.#bytes -= kept.bytes
+    kept.bytes = kept.grammar.bytes
+    this.#bytes += kept.bytes
   }
 
   /** Drops what has no user, least recently used first, until the rest fits. Returns the ids that are gone. */
   evict(): number[] {
-    let bytes = 0
-    for (const { grammar } of this.#grammars.values()) bytes += grammar.bytes
     const gone: number[] = []
-    for (const [id, { grammar, users }] of this.#grammars) {
-      if (bytes <= this.#cacheBytes * (1 - RULE_CACHE_SHARE)) break
+    for (const [id, { grammar, users, bytes }] of this.#grammars) {
+      if (this.#bytes <= this.#cacheBytes * (1 - RULE_CACHE_SHARE)) break
       if (users > 0) continue
-      bytes -= grammar.bytes
+      this.#bytes -= bytes
       grammar[Symbol.dispose]()
       this.#grammars.delete(id)
       gone.push(id)

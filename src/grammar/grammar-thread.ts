@@ -9,6 +9,7 @@ import type {
 } from "./protocol.ts"
 import { SharedMasks } from "./shared-masks.ts"
 import { sourceOf, wordsOf } from "./source.ts"
+import { nestingByToken } from "./vocabulary.ts"
 
 /** Masks are made ahead for so long at a time: a step's own come in between. */
 const WARM_MILLISECONDS = 1
@@ -22,6 +23,7 @@ export class GrammarThread {
   readonly #post: (message: FromGrammarThread) => void
   #limits: GrammarLimits | null = null
   #store: GrammarStore | null = null
+  #nesting: Int16Array | null = null
   readonly #warming: Warming[] = []
   #isWarming = false
 
@@ -78,6 +80,7 @@ export class GrammarThread {
     this.#limits = limits
     const xgrammar = await XGrammar.instantiate(await WebAssembly.compile(wasm as Uint8Array<ArrayBuffer>))
     this.#store = new GrammarStore(xgrammar, vocabulary, limits.cacheBytes)
+    this.#nesting = nestingByToken(vocabulary)
   }
 
   #attempt<T>(make: () => T): Outcome<T> {
@@ -97,7 +100,8 @@ export class GrammarThread {
 
   #connect(port: MessagePort, masks: SharedMasks): void {
     const post = (message: FromMatcher) => port.postMessage(message)
-    const matchers = new Matchers(this.#theStore, (requestId, words) => post({ type: "failed", requestId, words }))
+    const fail = (requestId: string, words: string) => post({ type: "failed", requestId, words })
+    const matchers = new Matchers(this.#theStore, present(this.#nesting, "nesting"), fail)
     port.onmessage = ({ data }) => {
       try {
         receive(data as ToMatcher)

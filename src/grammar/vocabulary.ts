@@ -39,6 +39,18 @@ export function readVocabulary(
   return { bytes, offsets, vocabSize, stopTokenIds, specials }
 }
 
+/** How many lists and objects each token opens, less those that it closes; brackets in strings count too. */
+export function nestingByToken({ bytes, offsets }: GrammarVocabulary): Int16Array {
+  const [opening, closing] = [new Set(Buffer.from("[{")), new Set(Buffer.from("]}"))]
+  const nesting = new Int16Array(offsets.length - 1)
+  for (let id = 0; id < nesting.length; id++) {
+    for (const byte of bytes.subarray(offsets[id]!, offsets[id + 1]!)) {
+      nesting[id]! += opening.has(byte) ? 1 : closing.has(byte) ? -1 : 0
+    }
+  }
+  return nesting
+}
+
 /** The ids of the special tokens that are written in `marks`. */
 export function specialsIn(vocabulary: GrammarVocabulary, marks: readonly string[]): number[] {
   const isIn = (text: string) => text !== "" && marks.some((mark) => mark.includes(text))

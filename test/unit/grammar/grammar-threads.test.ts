@@ -155,6 +155,16 @@ describe("a request", () => {
     expect(steps.step(good, "")).toEqual([RowStatus.masked])
   })
 
+  test("whose text is nested too deep ends, and its thread goes on", async () => {
+    const deep = await begin(schemaOf({}))
+    expect(steps.step(deep, "[".repeat(1000))).toEqual([RowStatus.masked])
+    expect(steps.step(deep, "[")).toEqual([RowStatus.failed])
+    const words = "the text is nested more than 1000 deep"
+    expect(await steps.message()).toEqual({ type: "failed", requestId: deep, words })
+    const other = await begin(schemaOf({}))
+    expect(steps.step(other, "[")).toEqual([RowStatus.masked])
+  })
+
   test("hears what its grammar forces", async () => {
     const properties = { city: { type: "string" } }
     const schema = { type: "object", properties, required: ["city"], additionalProperties: false }
