@@ -14,6 +14,8 @@ ONEDNN ?= $(if $(filter x86_64,$(shell uname -m)),bundled,system)
 MODEL ?=
 # Further flags of `make serve`: make serve ARGS="--port 9000"
 ARGS ?=
+# Clients of `make clients`, by name. Empty: all.
+CLIENTS ?=
 # Simulated load: make sim SEED=7 SIM_SECONDS=600. No seed: a new one, printed.
 SEED ?=
 SIM_SECONDS ?= 30
@@ -158,6 +160,10 @@ fuzz: build $(if $(filter-out native,$(TARGET)),,sanitized) ## Feed damaged file
 	$(if $(filter native,$(TARGET)),,SEED=$(SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) TARGET=$(TARGET) $(BUN) test/fuzz/run.ts)
 	$(if $(filter-out native,$(TARGET)),,SEED=$(SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) LIB_DIR=build/sanitized/lib \
 	  BAOZI_ALLOCATOR=$(ASAN_LIBRARY) LD_PRELOAD=$(ASAN_LIBRARY) ASAN_OPTIONS=detect_leaks=0 $(BUN) test/fuzz/native-run.ts)
+
+.PHONY: clients
+clients: build ## Have libraries and agents that people use finish a task, without a network: CLIENTS="codex llm"
+	$(BUN) test/clients/run.ts $(CLIENTS)
 
 .PHONY: bench
 bench: build $(if $(MODEL),,model) ## Measure dist/baozi with MODEL=: prefill, decode, HTTP with 1 to 64 streams, start

@@ -4,10 +4,13 @@
  *
  * Fields are listed in order with their C types; offsets follow the C rules (natural alignment, no packing).
  */
-export type FieldType = "u32" | "i32" | "f32" | "u64" | "ptr"
+import type { DType, ElementType } from "./abi.ts"
+
+export type FieldType = "u32" | "i32" | "f32" | "u64" | "ptr" | "matrix" | "tensor"
 export type FieldTable = Readonly<Record<string, FieldType>>
 
-const FIELD_BYTES: Record<FieldType, number> = { u32: 4, i32: 4, f32: 4, u64: 8, ptr: 8 }
+const FIELD_BYTES: Record<FieldType, number> = { u32: 4, i32: 4, f32: 4, u64: 8, ptr: 8, matrix: 24, tensor: 24 }
+const FIELD_ALIGN: Record<FieldType, number> = { ...FIELD_BYTES, matrix: 8, tensor: 8 }
 
 export interface StructLayout<F extends FieldTable = FieldTable> {
   readonly name: string
@@ -21,11 +24,10 @@ function struct<const F extends FieldTable>(name: string, fields: F): StructLayo
   let end = 0
   let align = 4
   for (const [field, type] of Object.entries(fields)) {
-    const size = FIELD_BYTES[type]
-    align = Math.max(align, size)
-    end = Math.ceil(end / size) * size
+    align = Math.max(align, FIELD_ALIGN[type])
+    end = Math.ceil(end / FIELD_ALIGN[type]) * FIELD_ALIGN[type]
     offsets[field] = end
-    end += size
+    end += FIELD_BYTES[type]
   }
   return { name, fields, offsets: offsets as Record<keyof F, number>, bytes: Math.ceil(end / align) * align }
 }
@@ -41,16 +43,34 @@ export const STRUCTS = {
   stream: struct("bz_stream_args", {
     args_bytes: "u32", num_threads: "u32", isa: "ptr", spin_us: "u32", reserved: "u32",
   }),
+  matrix: struct("bz_matrix", { data: "ptr", dtype: "u32", cols: "u32", stride: "u64" }),
+  traits: struct("bz_traits_args", {
+    args_bytes: "u32", out_activation_dtype: "u32", out_is_async: "u32", out_alignment: "u32",
+    out_slice_tokens: "u32", out_logit_rows: "u32", out_max_graphs: "u32", out_capture_rows: "u32",
+    out_kv_dtypes: "u32", out_block_multiple: "u32",
+  }),
+  streamMemory: struct("bz_stream_memory_args", {
+    args_bytes: "u32", reserved: "u32", out_device_bytes: "u64", out_staging_bytes: "u64", out_weight_bytes: "u64",
+    out_scratch_bytes: "u64",
+  }),
+  deviceMemory: struct("bz_device_memory_args", {
+    args_bytes: "u32", reserved: "u32", out_total_bytes: "u64", out_free_bytes: "u64",
+  }),
+  plan: struct("bz_plan_args", { args_bytes: "u32", reserved: "u32", out_scratch_bytes: "u64" }),
   memAlloc: struct("bz_mem_alloc_args", { args_bytes: "u32", kind: "u32", bytes: "u64" }),
-  memCopy: struct("bz_mem_copy_args", { args_bytes: "u32", reserved: "u32", bytes: "u64", dst: "ptr", src: "ptr" }),
+  copy: struct("bz_copy_args", { args_bytes: "u32", reserved: "u32", bytes: "u64", dst: "ptr", src: "ptr" }),
   memTouch: struct("bz_mem_touch_args", { args_bytes: "u32", reserved: "u32", bytes: "u64", data: "ptr" }),
   fileMap: struct("bz_file_map_args", {
     args_bytes: "u32", reserved: "u32", path: "ptr", out_data: "ptr", out_bytes: "u64",
   }),
   fileRange: struct("bz_file_range_args", { args_bytes: "u32", reserved: "u32", data: "ptr", bytes: "u64" }),
-  weightPart: struct("bz_weight_part", { data: "ptr", bytes: "u64", n: "u32", dtype: "u32" }),
+  weightTensor: struct("bz_weight_tensor", { data: "ptr", bytes: "u64", dtype: "u32", reserved: "u32" }),
+  weightPart: struct("bz_weight_part", {
+    n: "u32", scheme: "u32", group_rows: "u32", group_cols: "u32", values: "tensor", scales: "tensor",
+    zeros: "tensor", group_index: "tensor",
+  }),
   weight: struct("bz_weight_args", {
-    args_bytes: "u32", num_parts: "u32", n: "u32", c: "u32", compute: "u32", reserved: "u32", parts: "ptr",
+    args_bytes: "u32", num_parts: "u32", n: "u32", c: "u32", num_experts: "u32", compute: "u32", parts: "ptr",
   }),
   weightInfo: struct("bz_weight_info_args", { args_bytes: "u32", out_bits: "u32", out_bytes: "u64" }),
   measureRead: struct("bz_measure_read_args", {
@@ -61,25 +81,25 @@ export const STRUCTS = {
     out_nanoseconds: "u64",
   }),
   embedding: struct("bz_embedding_args", {
-    args_bytes: "u32", num_tokens: "u32", weight: "ptr", ids: "ptr", y: "ptr", y_stride: "u64", scale: "f32",
-    reserved: "u32",
+    args_bytes: "u32", num_tokens: "u32", scale: "f32", reserved: "u32", weight: "ptr", ids: "ptr", y: "matrix",
+    row_status: "ptr",
   }),
   rmsNorm: struct("bz_rms_norm_args", {
-    args_bytes: "u32", num_tokens: "u32", c: "u32", eps: "f32", x: "ptr", w: "ptr", residual: "ptr", y: "ptr",
-    x_stride: "u64", residual_stride: "u64", y_stride: "u64", w_offset: "f32", reserved: "u32",
+    args_bytes: "u32", num_tokens: "u32", eps: "f32", w_offset: "f32", x: "matrix", residual: "matrix", y: "matrix",
+    w: "ptr",
   }),
   linear: struct("bz_linear_args", {
-    args_bytes: "u32", num_tokens: "u32", flags: "u32", reserved: "u32", weight: "ptr", x: "ptr", bias: "ptr",
-    y: "ptr", x_stride: "u64", y_stride: "u64",
+    args_bytes: "u32", num_tokens: "u32", flags: "u32", reserved: "u32", weight: "ptr", bias: "ptr", x: "matrix",
+    y: "matrix",
   }),
   gatedAct: struct("bz_gated_act_args", {
-    args_bytes: "u32", num_tokens: "u32", f: "u32", act: "u32", x: "ptr", y: "ptr", x_stride: "u64", y_stride: "u64",
+    args_bytes: "u32", num_tokens: "u32", act: "u32", reserved: "u32", x: "matrix", y: "matrix",
   }),
   ropeKv: struct("bz_rope_kv_args", {
     args_bytes: "u32", num_tokens: "u32", num_heads: "u32", num_kv_heads: "u32", head_dim: "u32", rot_dim: "u32",
     num_positions: "u32", interleaved: "u32", block_size: "u32", num_blocks: "u32", kv_dtype: "u32", eps: "f32",
-    qkv: "ptr", qkv_stride: "u64", positions: "ptr", slots: "ptr", cos_sin: "ptr", q_norm: "ptr", k_norm: "ptr",
-    k_cache: "ptr", v_cache: "ptr",
+    qkv: "matrix", positions: "ptr", slots: "ptr", cos_sin: "ptr", q_norm: "ptr", k_norm: "ptr", k_cache: "ptr",
+    v_cache: "ptr", row_status: "ptr",
   }),
   kvCache: struct("bz_kv_cache_args", {
     args_bytes: "u32", num_kv_heads: "u32", head_dim: "u32", block_size: "u32", num_blocks: "u32", kv_dtype: "u32",
@@ -88,35 +108,70 @@ export const STRUCTS = {
   attention: struct("bz_attention_args", {
     args_bytes: "u32", num_tokens: "u32", num_requests: "u32", num_heads: "u32", num_kv_heads: "u32", head_dim: "u32",
     block_size: "u32", num_blocks: "u32", kv_dtype: "u32", window: "u32", causal: "u32", scale: "f32",
-    softcap: "f32", block_table_stride: "u32", q: "ptr", out: "ptr", q_stride: "u64", out_stride: "u64",
-    query_start: "ptr", seq_lens: "ptr", block_table: "ptr", k_cache: "ptr", v_cache: "ptr", sinks: "ptr",
+    softcap: "f32", block_table_stride: "u32", q: "matrix", out: "matrix", query_start: "ptr", seq_lens: "ptr",
+    block_table: "ptr", k_cache: "ptr", v_cache: "ptr", sinks: "ptr",
   }),
   gatherRows: struct("bz_gather_rows_args", {
-    args_bytes: "u32", num_rows: "u32", c: "u32", num_source_rows: "u32", x: "ptr", y: "ptr", x_stride: "u64",
-    y_stride: "u64", rows: "ptr",
+    args_bytes: "u32", num_rows: "u32", num_source_rows: "u32", reserved: "u32", x: "matrix", y: "matrix",
+    rows: "ptr", row_status: "ptr",
   }),
   add: struct("bz_add_args", {
-    args_bytes: "u32", num_tokens: "u32", c: "u32", scale: "f32", x: "ptr", y: "ptr", x_stride: "u64", y_stride: "u64",
+    args_bytes: "u32", num_tokens: "u32", scale: "f32", reserved: "u32", x: "matrix", y: "matrix",
+  }),
+  scatterIds: struct("bz_scatter_ids_args", {
+    args_bytes: "u32", num_ids: "u32", num_src: "u32", num_dst: "u32", src: "ptr", src_rows: "ptr", dst_rows: "ptr",
+    dst: "ptr",
+  }),
+  checkFinite: struct("bz_check_finite_args", {
+    args_bytes: "u32", num_rows: "u32", x: "matrix", row_status: "ptr",
   }),
   logitsProcess: struct("bz_logits_process_args", {
-    args_bytes: "u32", num_requests: "u32", vocab_size: "u32", reserved: "u32", logits: "ptr", logits_stride: "u64",
-    bitmask: "ptr", bitmask_row: "ptr", allow_start: "ptr", allow_ids: "ptr", edit_start: "ptr", edit_ids: "ptr",
-    edit_values: "ptr", token_ids: "ptr", token_stride: "u64", token_row: "ptr", num_tokens_of: "ptr",
-    num_prompt_of: "ptr", repetition: "ptr", frequency: "ptr", presence: "ptr", row_status: "ptr",
+    args_bytes: "u32", num_requests: "u32", logits: "matrix", bitmask: "ptr", bitmask_row: "ptr", allow_start: "ptr",
+    allow_ids: "ptr", edit_start: "ptr", edit_ids: "ptr", edit_values: "ptr", token_ids: "ptr", token_stride: "u64",
+    token_row: "ptr", num_tokens_of: "ptr", num_prompt_of: "ptr", repetition: "ptr", frequency: "ptr",
+    presence: "ptr", row_status: "ptr",
   }),
   sample: struct("bz_sample_args", {
-    args_bytes: "u32", num_requests: "u32", vocab_size: "u32", reserved: "u32", logits: "ptr", logits_stride: "u64",
-    temperature: "ptr", top_p: "ptr", min_p: "ptr", top_k: "ptr", seeds: "ptr", positions: "ptr", out: "ptr",
-    out_processed: "ptr", processed_stride: "u64", row_status: "ptr",
+    args_bytes: "u32", num_requests: "u32", logits: "matrix", temperature: "ptr", top_p: "ptr", min_p: "ptr",
+    top_k: "ptr", seeds: "ptr", positions: "ptr", out: "ptr", out_processed: "matrix", row_status: "ptr",
   }),
   logprobs: struct("bz_logprobs_args", {
-    args_bytes: "u32", num_requests: "u32", vocab_size: "u32", num_top: "u32", mode: "u32", reserved: "u32",
-    logits: "ptr", logits_stride: "u64", ids: "ptr", out_logprob: "ptr", out_rank: "ptr", out_top_ids: "ptr",
-    out_top_logprobs: "ptr",
+    args_bytes: "u32", num_requests: "u32", num_top: "u32", mode: "u32", logits: "matrix", ids: "ptr",
+    out_logprob: "ptr", out_rank: "ptr", out_top_ids: "ptr", out_top_logprobs: "ptr",
   }),
 } as const
 
 export type StructName = keyof typeof STRUCTS
 export type FieldsOf<N extends StructName> = Exclude<keyof (typeof STRUCTS)[N]["fields"], "args_bytes" | "reserved">
-/** Values of a struct's fields; the size and reserved fields are filled in by the writer. Absent pointers are NULL. */
-export type StructValues<N extends StructName> = Partial<Record<FieldsOf<N>, number>>
+
+/** A matrix in device memory as structs hold it: `cols` values a row, rows `stride` elements apart. */
+export interface MatrixValue {
+  readonly address: number
+  readonly dtype: ElementType
+  readonly cols: number
+  readonly stride: number
+}
+
+/** One tensor of a weight's part, in host memory. */
+export interface TensorValue {
+  readonly address: number
+  readonly bytes: number
+  readonly dtype: DType
+}
+
+/** What a field of each type is written from. */
+interface FieldValues {
+  u32: number
+  i32: number
+  f32: number
+  u64: number
+  ptr: number
+  matrix: MatrixValue
+  tensor: TensorValue
+}
+type ValueOf<N extends StructName, F> = F extends keyof (typeof STRUCTS)[N]["fields"]
+  ? (typeof STRUCTS)[N]["fields"][F] extends FieldType ? FieldValues[(typeof STRUCTS)[N]["fields"][F]] : never
+  : never
+
+/** Values of a struct's fields; the size and reserved fields are filled in by the writer. Absent fields are 0. */
+export type StructValues<N extends StructName> = { readonly [F in FieldsOf<N>]?: ValueOf<N, F> }

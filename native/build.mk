@@ -3,6 +3,8 @@
 #   build/lib/libbaozi_ref.so   every op, scalar and obvious: the oracle of the others
 #   build/lib/libbaozi_cpu.so   the CPU backend; files in native/cpu/kernels are compiled once an instruction set
 #   build/lib/libbaozi_null.so  no arithmetic at all: what is left of an engine's cost without it
+#   build/lib/libbaozi_async.so the CPU backend, beside which it must lie, as a device that runs everything late: for
+#   tests
 
 CXX ?= g++
 DNNL_ROOT ?= build/deps/onednn
@@ -40,17 +42,19 @@ endif
 
 COMMON_SRC := $(wildcard native/common/*.cc)
 REF_SRC := $(wildcard native/ref/*.cc)
-NULL_SRC := $(wildcard native/null/*.cc)
+NULL_SRC := $(wildcard native/null/*.cc) native/ref/stream.cc
+ASYNC_SRC := $(wildcard native/async/*.cc)
 CPU_SRC := $(wildcard native/cpu/*.cc)
 KERNEL_SRC := $(wildcard native/cpu/kernels/*.cc)
 
 REF_OBJ := $(patsubst native/%.cc,$(NATIVE_BUILD)/ref/%.o,$(COMMON_SRC) $(REF_SRC))
 NULL_OBJ := $(patsubst native/%.cc,$(NATIVE_BUILD)/ref/%.o,$(COMMON_SRC) $(NULL_SRC))
+ASYNC_OBJ := $(patsubst native/%.cc,$(NATIVE_BUILD)/ref/%.o,$(filter-out %/host_memory.cc,$(COMMON_SRC)) $(ASYNC_SRC))
 CPU_OBJ := $(patsubst native/%.cc,$(NATIVE_BUILD)/cpu/%.o,$(COMMON_SRC) $(CPU_SRC))
 KERNEL_OBJ := $(foreach level,$(LEVELS),$(patsubst native/cpu/kernels/%.cc,$(NATIVE_BUILD)/$(level)/%.o,$(KERNEL_SRC)))
 
 .PHONY: native native-clean
-native: $(NATIVE_LIB)/libbaozi_ref.so $(NATIVE_LIB)/libbaozi_null.so $(NATIVE_LIB)/libbaozi_cpu.so
+native: $(foreach name,ref null cpu async,$(NATIVE_LIB)/libbaozi_$(name).so)
 
 native-clean:
 	rm -rf $(NATIVE_BUILD) $(NATIVE_LIB)
@@ -62,6 +66,10 @@ $(NATIVE_LIB)/libbaozi_ref.so: $(REF_OBJ)
 $(NATIVE_LIB)/libbaozi_null.so: $(NULL_OBJ)
 	@mkdir -p $(@D)
 	$(CXX) -shared $(SANITIZE_FLAGS) -Wl,--no-undefined -o $@ $^
+
+$(NATIVE_LIB)/libbaozi_async.so: $(ASYNC_OBJ)
+	@mkdir -p $(@D)
+	$(CXX) -shared $(SANITIZE_FLAGS) -Wl,--no-undefined -o $@ $^ -ldl
 
 $(NATIVE_LIB)/libbaozi_cpu.so: $(CPU_OBJ) $(KERNEL_OBJ)
 	@mkdir -p $(@D)
@@ -93,4 +101,4 @@ $(NATIVE_BUILD)/$(1)/%.o: native/cpu/kernels/%.cc native/build.mk
 endef
 $(foreach level,$(LEVELS),$(eval $(call KERNEL_RULE,$(level))))
 
--include $(REF_OBJ:.o=.d) $(NULL_OBJ:.o=.d) $(CPU_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d)
+-include $(REF_OBJ:.o=.d) $(NULL_OBJ:.o=.d) $(ASYNC_OBJ:.o=.d) $(CPU_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d)

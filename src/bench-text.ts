@@ -40,7 +40,7 @@ export async function benchFidelity(config: BenchConfig<"fidelity">): Promise<nu
   try {
     const reference = loadStepEngine({ ...flags, dtype: "float32", quantization: null, kvCacheDtype: "float32" })
     try {
-      const options = { contextLen, stride, vocabSize: engine.model.config.vocabSize }
+      const options = { contextLen, stride, vocabSize: engine.model.traits.vocabSize }
       const figures = measureFidelity(
         tokenIds, options, (window) => reference.promptLogits(window), (window) => engine.promptLogits(window))
       writeReport(describeFidelity(figures), { contextLen, stride, ...figures }, config.json)

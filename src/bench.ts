@@ -1,7 +1,8 @@
 /**
  * `baozi bench`: wires the measurements of bench/ to models, libraries and the command line.
  */
-import { KernelLibrary, type NativeStream } from "../ffi/library.ts"
+import { KernelLibrary } from "../ffi/library.ts"
+import { NativeStream } from "../ffi/stream.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 import { present } from "./base/assert.ts"
 import { Prng } from "./base/prng.ts"
@@ -31,7 +32,7 @@ export const benchActions: BenchActions = {
 function openStream(config: ServeConfig): NativeStream {
   const { cpu, preload } = locateLibraries(config.libDir)
   preloadLibraries(preload)
-  return KernelLibrary.open(cpu).createStream({ numThreads: config.threads, isa: config.isa })
+  return NativeStream.create(KernelLibrary.open(cpu), { numThreads: config.threads, isa: config.isa })
 }
 
 async function limits({ engine, maxBytes, json }: BenchConfig<"limits">): Promise<number> {
@@ -61,7 +62,7 @@ async function throughput(config: BenchConfig<"throughput">): Promise<number> {
   const needsTokenizer = options.datasetName === "custom"
   const tokenizer = needsTokenizer ? await tokenizerOf(engineFlags.tokenizer, modelPathOf(engineFlags)) : null
   const figures = withStepEngine(engineFlags, (engine, limits) => {
-    const tokens = Array.from({ length: engine.model.config.vocabSize }, (_, id) => id)
+    const tokens = Array.from({ length: engine.model.traits.vocabSize }, (_, id) => id)
     const requests = makeSamples(options, tokens, new Prng(seed)).map(({ prompt, outputLen }) => ({
       tokenIds: typeof prompt === "string" ? present(tokenizer, "tokenizer").encode(prompt) : prompt, outputLen,
     }))

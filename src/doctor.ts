@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, readFileSync } from "node:fs"
 import { arch, release, type } from "node:os"
 import { join } from "node:path"
 import { KernelLibrary } from "../ffi/library.ts"
+import { NativeStream } from "../ffi/stream.ts"
 import { preloadLibraries } from "../ffi/preload.ts"
 import { cacheDir, isStandalone } from "./base/embedded.ts"
 import { stdout } from "./base/standard-streams.ts"
@@ -68,7 +69,7 @@ function openCpu(paths: LibraryPaths, isa: string | null): CpuBackend {
     preloadLibraries(paths.preload)
     const library = KernelLibrary.open(paths.cpu)
     const { isa: best, features, cores } = library.info() as { isa: string; features: string[]; cores: number }
-    library.createStream({ numThreads: 1, isa }).destroy()
+    NativeStream.create(library, { numThreads: 1, isa }).destroy()
     return { level: isa ?? best, levels: features, threads: cores }
   })
   return opened.value === null ? unusable(opened.failure) : { failure: null, ...opened.value }

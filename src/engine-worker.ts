@@ -77,7 +77,7 @@ async function start({ libraries: choice, ...rest }: EngineStart): Promise<void>
   post({
     type: "ready",
     ready: {
-      maxModelLen: plan.maxModelLen, vocabSize: loaded.config.vocabSize, numBlocks: plan.numBlocks,
+      maxModelLen: plan.maxModelLen, vocabSize: loaded.traits.vocabSize, numBlocks: plan.numBlocks,
       blockSize: plan.blockSize, capacityTokens: plan.capacityTokens, maxConcurrency: plan.maxConcurrency,
       logitsProcessors: loaded.logitsProcessors, warnings: loaded.warnings,
     },

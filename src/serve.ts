@@ -2,6 +2,7 @@
  * `baozi serve`: engine, then HTTP on top, until a signal or the engine's death ends it.
  */
 import { resolve } from "node:path"
+import { bodyMemory } from "./api/parse-body.ts"
 import { checkAddress, startServer, type ServerOptions } from "./api/server.ts"
 import type { TlsFiles } from "./api/tls.ts"
 import { makeLog, type Log } from "./base/log.ts"
@@ -20,7 +21,7 @@ import { isLocal, serverInfo } from "./server-info.ts"
 import { REASONING_FORMATS } from "./text/answer/reasoning-formats.ts"
 import { startTraceExport } from "./trace-export.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
-import { startTextThread } from "./start-text-thread.ts"
+import { startTextThreads, TEXT_THREADS_BYTES } from "./start-text-threads.ts"
 
 /** What a program that Ctrl-C ended says. */
 const EXIT_INTERRUPTED = 130
@@ -44,12 +45,12 @@ export async function serve(config: ServeConfig): Promise<number> {
   }
   const engine = await loading
   const { tokenizerPath, engine: { modelPath } } = engineOptions
-  const textThread = startTextThread({ tokenizerPath, modelPath })
+  const textThreads = startTextThreads({ tokenizerPath, modelPath })
   const traces = startTraceExport({
     endpoint: config.otlpTracesEndpoint, version: VERSION, model: engine.model.servedNames[0] ?? engine.model.root,
     env: process.env, log,
   })
-  const server = await startServer({ ...http, textThread, onRecord: traces.onRecord }, engine)
+  const server = await startServer({ ...http, textThreads, onRecord: traces.onRecord }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
   const reason = await untilTheEnd(engine, signal, log)
@@ -57,7 +58,8 @@ export async function serve(config: ServeConfig): Promise<number> {
   log[hasDied ? "error" : "info"](`stopping: ${reason}`)
   await engine.shutdown(config.shutdownTimeout * 1000)
   await server.stop()
-  textThread.stop()
+  textThreads.texts.stop()
+  textThreads.templates.stop()
   await traces.stop()
   return hasDied ? 1 : 0
 }
@@ -193,6 +195,7 @@ function engineStart(config: ServeConfig, modelPath: string): EngineStart {
     numBlocksOverride: config.numGpuBlocksOverride,
     kvCacheMetricsSample: config.kvCacheMetrics ? config.kvCacheMetricsSample : null,
     kvCacheMemoryBytes: config.kvCacheMemoryBytes,
+    textBytes: bodyMemory(config.maxBodyBytes) + TEXT_THREADS_BYTES,
     memoryUtilization: config.gpuMemoryUtilization, numThreads: config.threads, isa: config.isa,
     logprobsMode: config.logprobsMode, logitsProcessors: config.logitsProcessors.map((path) => resolve(path)),
     libraries: { libDir: config.libDir },

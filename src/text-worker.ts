@@ -1,11 +1,16 @@
-/** The text thread: parses large bodies, and encodes and decodes long texts, for the thread that answers requests. */
+/**
+ * A text thread: parses large bodies, renders conversations, and encodes and decodes long texts, for the thread that
+ * answers requests.
+ */
+import { ConversationRenderer } from "./api/conversation-job.ts"
 import { bodyText, parseBody } from "./api/parse-body.ts"
 import { runJob } from "./api/work/text-thread.ts"
 import type { FromTextThread, ToTextThread } from "./api/work/text-thread.ts"
+import { tokenizeAnswer } from "./api/work/text-work.ts"
 import type { TextWork } from "./api/work/text-work.ts"
 import { ConfigError } from "./base/errors.ts"
-import { tokenizerFingerprint } from "./start-text-thread.ts"
-import type { TextThreadStart } from "./start-text-thread.ts"
+import { tokenizerFingerprint } from "./start-text-threads.ts"
+import type { TextThreadStart } from "./start-text-threads.ts"
 import type { Tokenizer } from "./text/tokenizer.ts"
 import { tokenizerOf } from "./tokenizer-of.ts"
 
@@ -18,9 +23,11 @@ async function loadTokenizer(start: TextThreadStart): Promise<Tokenizer> {
 }
 
 function makeWork(start: TextThreadStart): TextWork {
-  const tokenizer = loadTokenizer(start)
-  // Whoever needs it hears what went wrong; bodies are parsed without it.
-  tokenizer.catch(() => {})
+  const renderer = new ConversationRenderer()
+  let tokenizer: Promise<Tokenizer> | null = null
+  const loaded = () => (tokenizer ??= loadTokenizer(start))
+  // Whoever needs it hears what went wrong; bodies are parsed, and conversations rendered, without it.
+  if (start.loadsTokenizer) loaded().catch(() => {})
   return {
     parse: async (bytes, shapes, limits) => {
       const text = bodyText(bytes, limits)
@@ -28,8 +35,11 @@ function makeWork(start: TextThreadStart): TextWork {
       ;(bytes.buffer as ArrayBuffer).transfer(0)
       return parseBody(text, shapes)
     },
-    encode: async (text, addSpecialTokens) => (await tokenizer).encode(text, { addSpecialTokens }),
-    decode: async (tokenIds) => (await tokenizer).decode(tokenIds),
+    render: async (job) => renderer.render(job),
+    encode: async (text, addSpecialTokens) => (await loaded()).encode(text, { addSpecialTokens }),
+    count: async (text, addSpecialTokens) => (await loaded()).encode(text, { addSpecialTokens }).length,
+    tokenize: async (text, options) => tokenizeAnswer(await loaded(), text, options),
+    decode: async (tokenIds) => (await loaded()).decode(tokenIds),
   }
 }
 
@@ -41,5 +51,9 @@ self.onmessage = ({ data }: MessageEvent<TextThreadStart | ToTextThread>) => {
     return
   }
   const { jobId, job } = data
-  void runJob(work!, job).then((result) => self.postMessage({ jobId, result } satisfies FromTextThread))
+  void runJob(work!, job).then((result) => {
+    const value = result.isOk ? result.value : null
+    const transferred = ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : []
+    self.postMessage({ jobId, result } satisfies FromTextThread, transferred)
+  })
 }

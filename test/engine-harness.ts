@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs"
-import { join } from "node:path"
-import { assert } from "../src/base/assert.ts"
+import { dirname, join } from "node:path"
 import { locateLibraries } from "../src/cli/libraries.ts"
 import { Request } from "../src/core/request.ts"
 import { defaultSamplingParams, type SamplingParams } from "../src/core/sampling-params.ts"
 import type { RequestFailure, TokenLogprobs } from "../src/core/schedule-plan.ts"
 import { makeSchedulerConfig } from "../src/core/scheduler-config.ts"
 import { Scheduler } from "../src/core/scheduler.ts"
+import { StepPipeline } from "../src/engine/step-pipeline.ts"
 import type { EngineConfig } from "../src/exec/engine-config.ts"
 import type { MakeLogitsProcessor } from "../src/exec/logits-processors/interface.ts"
 import { loadModel, type LoadedModel } from "../src/exec/load-model.ts"
@@ -23,6 +23,7 @@ export interface Generated {
 export class TestEngine {
   readonly model: LoadedModel
   readonly scheduler: Scheduler
+  readonly #pipeline: StepPipeline
   #nextId = 0
 
   constructor(
@@ -40,6 +41,7 @@ export class TestEngine {
       { numBlocks: plan.numBlocks, groups, enablePrefixCaching: config.enablePrefixCaching },
       { clock: () => 0 },
     )
+    this.#pipeline = new StepPipeline(this.scheduler, this.model, () => 0)
   }
 
   /** Runs all prompts at once to their ends. `sampling`: of all of them, or one entry each. */
@@ -53,9 +55,11 @@ export class TestEngine {
       results.set(requestId, { tokenIds: [], failure: null, logprobs: [], promptLogprobs: null, numCachedTokens: 0 })
       const own = Array.isArray(sampling) ? (sampling[i] as Partial<SamplingParams>) : sampling
       const params = defaultSamplingParams({ temperature: 0, ignoreEos: true, ...own })
-      this.scheduler.addRequest(new Request({ requestId, promptTokenIds, sampling: params, arrivalTime: 0 }))
+      const waitsForHost = this.model.waitsForHost(params)
+      this.scheduler.addRequest(
+        new Request({ requestId, promptTokenIds, sampling: params, arrivalTime: 0, waitsForHost }))
     }
-    while (this.scheduler.hasUnfinishedRequests()) this.#step(results)
+    while (this.#pipeline.hasWork) this.#step(results)
     return [...results.values()]
   }
 
@@ -64,9 +68,7 @@ export class TestEngine {
   }
 
   #step(results: Map<string, Generated>): void {
-    const plan = this.scheduler.schedule()
-    assert(plan.requests.length > 0, "a step planned nothing")
-    for (const output of this.scheduler.updateFromOutput(plan, this.model.execute(plan))) {
+    for (const output of this.#pipeline.advance()?.outputs ?? []) {
       const result = results.get(output.requestId)!
       result.tokenIds.push(...output.newTokenIds)
       result.logprobs.push(...(output.logprobs ?? []))
@@ -77,6 +79,13 @@ export class TestEngine {
   }
 }
 
+/** The CPU's, or with BAOZI_TEST_BACKEND=async the one that defers everything. */
+function testLibraries(): EngineConfig["libraries"] {
+  const libraries = locateLibraries()
+  if (process.env["BAOZI_TEST_BACKEND"] !== "async") return libraries
+  return { ...libraries, cpu: join(dirname(libraries.cpu), "libbaozi_async.so") }
+}
+
 export function engineConfig(modelPath: string, overrides: Partial<EngineConfig> = {}): EngineConfig {
   return {
     modelPath, hfOverrides: {}, dtype: "float32", quantization: null, kvCacheDtype: "auto", activationBits: 12,
@@ -85,9 +94,10 @@ export function engineConfig(modelPath: string, overrides: Partial<EngineConfig>
     priorityAgeingSeconds: 0, maxItlMs: null,
     enablePrefixCaching: true,
     enableChunkedPrefill: true,
-    longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, memoryUtilization: null,
+    longPrefillTokenThreshold: 0, numBlocksOverride: null, kvCacheMemoryBytes: 64 * 2 ** 20, textBytes: 0,
+    memoryUtilization: null,
     numThreads: 0, isa: null, logprobsMode: "raw_logprobs", logitsProcessors: [],
-    libraries: overrides.libraries ?? locateLibraries(), ...overrides,
+    libraries: testLibraries(), ...overrides,
   }
 }
 

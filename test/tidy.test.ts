@@ -17,6 +17,8 @@ const AIM_COLUMNS = 120
 const MAX_LINES_BEYOND_AIM = 90
 /** Regular expressions as their vocabularies state them. */
 const LONG_BY_NATURE = ["src/text/gguf-pre-tokenizers.ts"]
+/** The contract of all kernel libraries is one file, and its manual. */
+const MANY_LINES_BY_NATURE = ["native/include/baozi.h"]
 
 /**
  * Layer -> layers it may import, types included; a layer may always import itself and base. Files right in src/ wire
@@ -127,7 +129,8 @@ describe("core", () => {
 
 describe("text", () => {
   test(`files have at most ${MAX_LINES} lines`, () => {
-    const long = [...product, ...scripts, ...native].filter(({ lines }) => lines.length > MAX_LINES + 1)
+    const long = [...product, ...scripts, ...native]
+      .filter(({ path, lines }) => lines.length > MAX_LINES + 1 && !MANY_LINES_BY_NATURE.includes(path))
     expect(long.map(({ path, lines }) => `${path}: ${lines.length}`)).toEqual([])
   })
 

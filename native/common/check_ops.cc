@@ -3,54 +3,67 @@
 #include <cmath>
 
 #include "dtype.h"
-#include "grown_args.h"
 
 namespace bz {
 
 #define REQUIRE(condition, ...) BZ_REQUIRE(condition, BZ_EINVAL, __VA_ARGS__)
 #define REQUIRE_POINTER(op, field) REQUIRE(args->field != nullptr, op ": " #field " is NULL")
-#define REQUIRE_STRIDE(op, field, least)                                                             \
-  REQUIRE(args->field >= (least), op ": " #field " is %llu, rows have %llu values",                  \
-          static_cast<unsigned long long>(args->field), static_cast<unsigned long long>(least))
 #define REQUIRE_ZERO(op, field) REQUIRE(args->field == 0, op ": " #field " is %u, must be 0", args->field)
 
 // Element offsets are 64 bit everywhere, but a count this large is a mistake, and none of our loops has to think of it.
 constexpr uint32_t MAX_COUNT = 1u << 30;
 #define REQUIRE_COUNT(op, field) \
   REQUIRE(args->field <= MAX_COUNT, op ": " #field " is %u, the limit is %u", args->field, MAX_COUNT)
+#define REQUIRE_COLS(op, field) \
+  REQUIRE(args->field.cols > 0 && args->field.cols <= MAX_COUNT, op ": " #field ".cols is %u, must be 1 to %u", \
+          args->field.cols, MAX_COUNT)
+#define TRY_MATRIX(op, field, rows, cols) BZ_TRY(check_matrix(op, #field, args->field, rows, cols))
+#define TRY_LOGITS(op, field, rows, cols) BZ_TRY(check_logits(op, #field, args->field, rows, cols))
+
+static bz_status check_shape(const char *op, const char *field, const bz_matrix &m, uint64_t rows, uint64_t cols) {
+  using ull = unsigned long long;
+  REQUIRE(m.data != nullptr, "%s: %s.data is NULL", op, field);
+  REQUIRE(m.cols == cols, "%s: %s.cols is %u, must be %llu", op, field, m.cols, ull{cols});
+  REQUIRE(m.stride >= cols || rows == 1, "%s: %s.stride is %llu, rows have %llu values", op, field, ull{m.stride},
+          ull{cols});
+  return BZ_OK;
+}
+
+bz_status check_matrix(const char *op, const char *field, const bz_matrix &m, uint64_t rows, uint64_t cols) {
+  REQUIRE(m.dtype == BZ_F32 || takes_activation(m.dtype),
+          "%s: %s.dtype is %s, which this library does not compute in", op, field, dtype_name(m.dtype));
+  return check_shape(op, field, m, rows, cols);
+}
+
+bz_status check_logits(const char *op, const char *field, const bz_matrix &m, uint64_t rows, uint64_t cols) {
+  REQUIRE(m.dtype == BZ_F32, "%s: %s.dtype is %s, must be f32", op, field, dtype_name(m.dtype));
+  return check_shape(op, field, m, rows, cols);
+}
 
 bz_status check_rms_norm(const bz_rms_norm_args *args) {
   BZ_CHECK_ARGS("rms_norm", args);
-  REQUIRE_ZERO("rms_norm", reserved);
   REQUIRE_COUNT("rms_norm", num_tokens);
-  REQUIRE_COUNT("rms_norm", c);
-  REQUIRE(args->c > 0, "rms_norm: c is 0");
   REQUIRE(args->eps >= 0, "rms_norm: eps is %g, must be >= 0", args->eps);
   if (args->num_tokens == 0) return BZ_OK;
-  REQUIRE_POINTER("rms_norm", x);
+  REQUIRE_COLS("rms_norm", x);
+  TRY_MATRIX("rms_norm", x, args->num_tokens, args->x.cols);
+  TRY_MATRIX("rms_norm", y, args->num_tokens, args->x.cols);
+  if (args->residual.data != nullptr) TRY_MATRIX("rms_norm", residual, args->num_tokens, args->x.cols);
   REQUIRE_POINTER("rms_norm", w);
-  REQUIRE_POINTER("rms_norm", y);
-  if (args->num_tokens == 1) return BZ_OK;
-  REQUIRE_STRIDE("rms_norm", x_stride, uint64_t{args->c});
-  REQUIRE_STRIDE("rms_norm", y_stride, uint64_t{args->c});
-  if (args->residual != nullptr) REQUIRE_STRIDE("rms_norm", residual_stride, uint64_t{args->c});
   return BZ_OK;
 }
 
 bz_status check_gated_act(const bz_gated_act_args *args) {
   BZ_CHECK_ARGS("gated_act", args);
+  REQUIRE_ZERO("gated_act", reserved);
   REQUIRE_COUNT("gated_act", num_tokens);
-  REQUIRE_COUNT("gated_act", f);
-  REQUIRE(args->f > 0, "gated_act: f is 0");
   REQUIRE(args->act <= BZ_ACT_RELU, "gated_act: unknown act %u", args->act);
   if (args->num_tokens == 0) return BZ_OK;
-  REQUIRE_POINTER("gated_act", x);
-  REQUIRE_POINTER("gated_act", y);
-  REQUIRE(args->y != args->x || args->num_tokens == 1 || args->y_stride == args->x_stride,
-          "gated_act: in place, but y_stride differs from x_stride");
-  if (args->num_tokens == 1) return BZ_OK;
-  REQUIRE_STRIDE("gated_act", x_stride, 2 * uint64_t{args->f});
-  REQUIRE_STRIDE("gated_act", y_stride, uint64_t{args->f});
+  REQUIRE_COLS("gated_act", y);
+  TRY_MATRIX("gated_act", x, args->num_tokens, 2 * uint64_t{args->y.cols});
+  TRY_MATRIX("gated_act", y, args->num_tokens, args->y.cols);
+  REQUIRE(args->y.data != args->x.data || args->num_tokens == 1 || args->y.stride == args->x.stride,
+          "gated_act: in place, but y.stride differs from x.stride");
   return BZ_OK;
 }
 
@@ -78,6 +91,7 @@ bz_status check_kv_cache(const bz_kv_cache_args *args) {
 bz_status check_rope_kv(const bz_rope_kv_args *args) {
   BZ_CHECK_ARGS("rope_kv", args);
   REQUIRE_COUNT("rope_kv", num_tokens);
+  REQUIRE_COUNT("rope_kv", num_positions);
   REQUIRE(args->num_heads <= 65536, "rope_kv: num_heads is %u, the limit is 65536", args->num_heads);
   BZ_TRY(check_cache_shape("rope_kv", args->num_kv_heads, args->head_dim, args->block_size, args->num_blocks,
                            args->kv_dtype));
@@ -88,12 +102,10 @@ bz_status check_rope_kv(const bz_rope_kv_args *args) {
   REQUIRE((args->k_cache == nullptr) == (args->v_cache == nullptr),
           "rope_kv: only one of k_cache and v_cache is given");
   if (args->num_tokens == 0) return BZ_OK;
-  REQUIRE_POINTER("rope_kv", qkv);
+  const uint64_t width = (uint64_t{args->num_heads} + 2 * uint64_t{args->num_kv_heads}) * args->head_dim;
+  TRY_MATRIX("rope_kv", qkv, args->num_tokens, width);
   if (args->cos_sin != nullptr) REQUIRE_POINTER("rope_kv", positions);
   if (args->k_cache != nullptr) REQUIRE_POINTER("rope_kv", slots);
-  if (args->num_tokens == 1) return BZ_OK;
-  const uint64_t width = (uint64_t{args->num_heads} + 2 * uint64_t{args->num_kv_heads}) * args->head_dim;
-  REQUIRE_STRIDE("rope_kv", qkv_stride, width);
   return BZ_OK;
 }
 
@@ -110,55 +122,72 @@ bz_status check_attention(const bz_attention_args *args) {
   REQUIRE(args->softcap >= 0, "attention: softcap is %g, must be >= 0", args->softcap);
   REQUIRE(std::isfinite(args->scale), "attention: scale is not finite");
   if (args->num_tokens == 0 || args->num_requests == 0) return BZ_OK;
-  REQUIRE_POINTER("attention", q);
-  REQUIRE_POINTER("attention", out);
+  const uint64_t width = uint64_t{args->num_heads} * args->head_dim;
+  TRY_MATRIX("attention", q, args->num_tokens, width);
+  TRY_MATRIX("attention", out, args->num_tokens, width);
+  REQUIRE(args->out.data != args->q.data || args->num_tokens == 1 || args->out.stride == args->q.stride,
+          "attention: in place, but out.stride differs from q.stride");
   REQUIRE_POINTER("attention", query_start);
   REQUIRE_POINTER("attention", seq_lens);
   REQUIRE_POINTER("attention", block_table);
   REQUIRE_POINTER("attention", k_cache);
   REQUIRE_POINTER("attention", v_cache);
-  REQUIRE(args->out != args->q || args->num_tokens == 1 || args->out_stride == args->q_stride,
-          "attention: in place, but out_stride differs from q_stride");
-  if (args->num_tokens == 1) return BZ_OK;
-  REQUIRE_STRIDE("attention", q_stride, uint64_t{args->num_heads} * args->head_dim);
-  REQUIRE_STRIDE("attention", out_stride, uint64_t{args->num_heads} * args->head_dim);
   return BZ_OK;
 }
 
 bz_status check_gather_rows(const bz_gather_rows_args *args) {
   BZ_CHECK_ARGS("gather_rows", args);
+  REQUIRE_ZERO("gather_rows", reserved);
   REQUIRE_COUNT("gather_rows", num_rows);
-  REQUIRE_COUNT("gather_rows", c);
-  if (args->num_rows == 0 || args->c == 0) return BZ_OK;
-  REQUIRE_POINTER("gather_rows", x);
-  REQUIRE_POINTER("gather_rows", y);
+  REQUIRE_COUNT("gather_rows", num_source_rows);
+  if (args->num_rows == 0) return BZ_OK;
+  REQUIRE_COLS("gather_rows", y);
+  TRY_MATRIX("gather_rows", x, args->num_source_rows, args->y.cols);
+  TRY_MATRIX("gather_rows", y, args->num_rows, args->y.cols);
   REQUIRE_POINTER("gather_rows", rows);
-  if (args->num_source_rows > 1) REQUIRE_STRIDE("gather_rows", x_stride, uint64_t{args->c});
-  if (args->num_rows > 1) REQUIRE_STRIDE("gather_rows", y_stride, uint64_t{args->c});
   return BZ_OK;
 }
 
 bz_status check_add(const bz_add_args *args) {
   BZ_CHECK_ARGS("add", args);
+  REQUIRE_ZERO("add", reserved);
   REQUIRE_COUNT("add", num_tokens);
-  REQUIRE_COUNT("add", c);
-  if (args->num_tokens == 0 || args->c == 0) return BZ_OK;
-  REQUIRE_POINTER("add", x);
-  REQUIRE_POINTER("add", y);
-  if (args->num_tokens == 1) return BZ_OK;
-  REQUIRE_STRIDE("add", x_stride, uint64_t{args->c});
-  REQUIRE_STRIDE("add", y_stride, uint64_t{args->c});
+  if (args->num_tokens == 0) return BZ_OK;
+  REQUIRE_COLS("add", y);
+  TRY_MATRIX("add", x, args->num_tokens, args->y.cols);
+  TRY_MATRIX("add", y, args->num_tokens, args->y.cols);
   return BZ_OK;
 }
 
-bz_status check_logits_process(const bz_logits_process_args *given, bz_logits_process_args *args) {
-  BZ_TRY(take_args("logits_process", given, offsetof(bz_logits_process_args, row_status), args));
-  REQUIRE_ZERO("logits_process", reserved);
+bz_status check_scatter_ids(const bz_scatter_ids_args *args) {
+  BZ_CHECK_ARGS("scatter_ids", args);
+  REQUIRE_COUNT("scatter_ids", num_ids);
+  REQUIRE_COUNT("scatter_ids", num_src);
+  REQUIRE_COUNT("scatter_ids", num_dst);
+  if (args->num_ids == 0) return BZ_OK;
+  REQUIRE_POINTER("scatter_ids", src);
+  REQUIRE_POINTER("scatter_ids", src_rows);
+  REQUIRE_POINTER("scatter_ids", dst_rows);
+  REQUIRE_POINTER("scatter_ids", dst);
+  return BZ_OK;
+}
+
+bz_status check_check_finite(const bz_check_finite_args *args) {
+  BZ_CHECK_ARGS("check_finite", args);
+  REQUIRE_COUNT("check_finite", num_rows);
+  if (args->num_rows == 0) return BZ_OK;
+  REQUIRE_COLS("check_finite", x);
+  TRY_MATRIX("check_finite", x, args->num_rows, args->x.cols);
+  REQUIRE_POINTER("check_finite", row_status);
+  return BZ_OK;
+}
+
+bz_status check_logits_process(const bz_logits_process_args *args) {
+  BZ_CHECK_ARGS("logits_process", args);
   REQUIRE_COUNT("logits_process", num_requests);
-  REQUIRE_COUNT("logits_process", vocab_size);
-  REQUIRE(args->vocab_size > 0, "logits_process: vocab_size is 0");
   if (args->num_requests == 0) return BZ_OK;
-  REQUIRE_POINTER("logits_process", logits);
+  REQUIRE_COLS("logits_process", logits);
+  TRY_LOGITS("logits_process", logits, args->num_requests, args->logits.cols);
   REQUIRE((args->bitmask == nullptr) == (args->bitmask_row == nullptr),
           "logits_process: only one of bitmask and bitmask_row is given");
   REQUIRE((args->allow_start == nullptr) == (args->allow_ids == nullptr),
@@ -169,18 +198,17 @@ bz_status check_logits_process(const bz_logits_process_args *given, bz_logits_pr
   REQUIRE(!penalties || args->token_ids == nullptr ||
               (args->token_row != nullptr && args->num_tokens_of != nullptr && args->num_prompt_of != nullptr),
           "logits_process: token_ids needs token_row, num_tokens_of and num_prompt_of");
-  if (args->num_requests > 1) REQUIRE_STRIDE("logits_process", logits_stride, uint64_t{args->vocab_size});
   return BZ_OK;
 }
 
-bz_status check_sample(const bz_sample_args *given, bz_sample_args *args) {
-  BZ_TRY(take_args("sample", given, offsetof(bz_sample_args, row_status), args));
-  REQUIRE_ZERO("sample", reserved);
+bz_status check_sample(const bz_sample_args *args) {
+  BZ_CHECK_ARGS("sample", args);
   REQUIRE_COUNT("sample", num_requests);
-  REQUIRE_COUNT("sample", vocab_size);
-  REQUIRE(args->vocab_size > 0, "sample: vocab_size is 0");
   if (args->num_requests == 0) return BZ_OK;
-  REQUIRE_POINTER("sample", logits);
+  REQUIRE_COLS("sample", logits);
+  TRY_LOGITS("sample", logits, args->num_requests, args->logits.cols);
+  if (args->out_processed.data != nullptr)
+    TRY_LOGITS("sample", out_processed, args->num_requests, args->logits.cols);
   REQUIRE_POINTER("sample", temperature);
   REQUIRE_POINTER("sample", top_p);
   REQUIRE_POINTER("sample", min_p);
@@ -188,23 +216,18 @@ bz_status check_sample(const bz_sample_args *given, bz_sample_args *args) {
   REQUIRE_POINTER("sample", seeds);
   REQUIRE_POINTER("sample", positions);
   REQUIRE_POINTER("sample", out);
-  if (args->num_requests > 1) REQUIRE_STRIDE("sample", logits_stride, uint64_t{args->vocab_size});
-  if (args->num_requests > 1 && args->out_processed != nullptr)
-    REQUIRE_STRIDE("sample", processed_stride, uint64_t{args->vocab_size});
   return BZ_OK;
 }
 
 bz_status check_logprobs(const bz_logprobs_args *args) {
   BZ_CHECK_ARGS("logprobs", args);
-  REQUIRE_ZERO("logprobs", reserved);
   REQUIRE_COUNT("logprobs", num_requests);
-  REQUIRE_COUNT("logprobs", vocab_size);
-  REQUIRE(args->vocab_size > 0, "logprobs: vocab_size is 0");
-  REQUIRE(args->num_top <= args->vocab_size, "logprobs: num_top is %u, vocab_size is %u", args->num_top,
-          args->vocab_size);
   REQUIRE(args->mode <= BZ_LOGPROBS_LOGITS, "logprobs: unknown mode %u", args->mode);
   if (args->num_requests == 0) return BZ_OK;
-  REQUIRE_POINTER("logprobs", logits);
+  REQUIRE_COLS("logprobs", logits);
+  TRY_LOGITS("logprobs", logits, args->num_requests, args->logits.cols);
+  REQUIRE(args->num_top <= args->logits.cols, "logprobs: num_top is %u, rows have %u logits", args->num_top,
+          args->logits.cols);
   REQUIRE_POINTER("logprobs", ids);
   REQUIRE_POINTER("logprobs", out_logprob);
   REQUIRE_POINTER("logprobs", out_rank);
@@ -212,7 +235,6 @@ bz_status check_logprobs(const bz_logprobs_args *args) {
     REQUIRE_POINTER("logprobs", out_top_ids);
     REQUIRE_POINTER("logprobs", out_top_logprobs);
   }
-  if (args->num_requests > 1) REQUIRE_STRIDE("logprobs", logits_stride, uint64_t{args->vocab_size});
   return BZ_OK;
 }
 

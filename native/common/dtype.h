@@ -56,7 +56,7 @@ static inline uint32_t dtype_bytes(uint32_t dtype) {
   switch (dtype) {
     case BZ_F32: case BZ_I32: case BZ_U32: return 4;
     case BZ_F16: case BZ_BF16: return 2;
-    case BZ_I8: case BZ_U8: return 1;
+    case BZ_I8: case BZ_U8: case BZ_F8_E4M3: return 1;
     case BZ_U64: return 8;
     default: return 0;
   }
@@ -72,6 +72,7 @@ static inline const char *dtype_name(uint32_t dtype) {
     case BZ_U8: return "u8";
     case BZ_U32: return "u32";
     case BZ_U64: return "u64";
+    case BZ_F8_E4M3: return "f8_e4m3";
     case BZ_Q4_0: return "q4_0";
     case BZ_Q4_1: return "q4_1";
     case BZ_Q5_0: return "q5_0";

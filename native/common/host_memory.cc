@@ -5,7 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "status.h"
+#include "check_ops.h"
+#include "stream_base.h"
 
 namespace bz {
 
@@ -13,6 +14,8 @@ namespace bz {
 struct Header {
   void *base;
   uint64_t mapped_bytes; // 0: from aligned_alloc
+  uint64_t bytes;        // as asked for
+  uint32_t kind;         // of bz_mem_alloc
 };
 constexpr uint64_t ALIGN = 64, MAP_FROM = uint64_t{1} << 20;
 
@@ -29,7 +32,7 @@ static void *map(uint64_t bytes) {
   const uint64_t start = (reinterpret_cast<uint64_t>(base) + ALIGN + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
   auto *data = static_cast<std::byte *>(base) + (start - reinterpret_cast<uint64_t>(base));
   madvise(data, bytes, MADV_HUGEPAGE); // advice: it may be refused, the memory is good without it
-  return with_header(data, {base, mapped});
+  return with_header(data, {base, mapped, bytes, 0});
 }
 
 void *host_alloc(uint64_t bytes) {
@@ -39,44 +42,60 @@ void *host_alloc(uint64_t bytes) {
   auto *base = static_cast<std::byte *>(std::aligned_alloc(ALIGN, total));
   if (base == nullptr) return nullptr;
   std::memset(base, 0, total);
-  return with_header(base + ALIGN, {base, 0});
+  return with_header(base + ALIGN, {base, 0, bytes, 0});
+}
+
+static Header header_of(const void *data) {
+  Header header;
+  std::memcpy(&header, static_cast<const std::byte *>(data) - ALIGN, sizeof header);
+  return header;
 }
 
 void host_free(void *ptr) {
   if (ptr == nullptr) return;
-  Header header;
-  std::memcpy(&header, static_cast<std::byte *>(ptr) - ALIGN, sizeof header);
+  const Header header = header_of(ptr);
   if (header.mapped_bytes != 0) munmap(header.base, header.mapped_bytes);
   else std::free(header.base);
 }
 
-bz_status check_mem_copy(const bz_mem_copy_args *args) {
-  BZ_CHECK_ARGS("mem_copy", args);
-  BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "mem_copy: reserved is %u, must be 0", args->reserved);
-  if (args->bytes == 0) return BZ_OK;
-  BZ_REQUIRE(args->dst != nullptr && args->src != nullptr, BZ_EINVAL, "mem_copy: dst or src is NULL");
-  const auto dst = reinterpret_cast<uint64_t>(args->dst), src = reinterpret_cast<uint64_t>(args->src);
-  BZ_REQUIRE(dst + args->bytes <= src || src + args->bytes <= dst, BZ_EINVAL, "mem_copy: dst and src overlap");
-  return BZ_OK;
+static std::atomic<uint64_t> &count_of(bz_stream *stream, uint32_t kind) {
+  StreamBase &base = base_of(stream);
+  return kind == BZ_MEM_DEVICE ? base.device_bytes : base.staging_bytes;
 }
 
 } // namespace bz
 
-extern "C" bz_status bz_mem_alloc(bz_stream *, const bz_mem_alloc_args *args, void **out) {
-  BZ_CHECK_ARGS("mem_alloc", args);
-  BZ_REQUIRE(out != nullptr, BZ_EINVAL, "mem_alloc: out is NULL");
-  BZ_REQUIRE(args->kind <= BZ_MEM_HOST, BZ_EINVAL, "mem_alloc: unknown kind %u", args->kind);
-  *out = bz::host_alloc(args->bytes);
-  BZ_REQUIRE(*out != nullptr, BZ_ENOMEM, "no memory for %llu bytes", static_cast<unsigned long long>(args->bytes));
+extern "C" bz_status bz_mem_alloc(bz_stream *stream, const bz_mem_alloc_args *args, void **out) {
+  BZ_TRY(bz::check_mem_alloc(stream, args, out));
+  void *data = bz::host_alloc(args->bytes);
+  BZ_REQUIRE(data != nullptr, BZ_ENOMEM, "no memory for %llu bytes", static_cast<unsigned long long>(args->bytes));
+  bz::Header header = bz::header_of(data);
+  header.kind = args->kind;
+  bz::with_header(static_cast<std::byte *>(data), header);
+  bz::count_of(stream, args->kind) += args->bytes;
+  *out = data;
   return BZ_OK;
 }
 
-extern "C" void bz_mem_free(bz_stream *, void *ptr) { bz::host_free(ptr); }
+extern "C" void bz_mem_free(bz_stream *stream, void *ptr) {
+  if (ptr == nullptr) return;
+  const bz::Header header = bz::header_of(ptr);
+  if (stream != nullptr) bz::count_of(stream, header.kind) -= header.bytes;
+  bz::host_free(ptr);
+}
+
+extern "C" bz_status bz_stream_memory(bz_stream *stream, bz_stream_memory_args *args) {
+  BZ_TRY(bz::check_stream_memory(stream, args));
+  const bz::StreamBase &base = bz::base_of(stream);
+  args->out_device_bytes = base.device_bytes;
+  args->out_staging_bytes = base.staging_bytes;
+  args->out_weight_bytes = *base.weight_bytes;
+  args->out_scratch_bytes = base.scratch_bytes;
+  return BZ_OK;
+}
 
 extern "C" bz_status bz_mem_touch(bz_stream *, const bz_mem_touch_args *args) {
-  BZ_CHECK_ARGS("mem_touch", args);
-  BZ_REQUIRE(args->reserved == 0, BZ_EINVAL, "mem_touch: reserved is %u, must be 0", args->reserved);
-  BZ_REQUIRE(args->bytes == 0 || args->data != nullptr, BZ_EINVAL, "mem_touch: data is NULL");
+  BZ_TRY(bz::check_mem_touch(args));
   constexpr uint64_t PAGE = 4096;
   auto *at = static_cast<volatile std::byte *>(args->data); // volatile: storing what is there already is not left out
   for (uint64_t i = 0; i < args->bytes; i += PAGE) at[i] = at[i];

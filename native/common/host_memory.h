@@ -1,4 +1,5 @@
-// Memory of the host, for the libraries whose device is the host itself: they share bz_mem_alloc, _free and _touch.
+// Memory of the host, for the libraries whose device is the host itself: they share bz_mem_alloc,
+// _free and _touch and bz_stream_memory.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +14,5 @@ constexpr uint64_t LARGE_PAGE = uint64_t{2} << 20;
 // first use. nullptr when there is no memory. Free with host_free.
 void *host_alloc(uint64_t bytes);
 void host_free(void *ptr);
-
-bz_status check_mem_copy(const bz_mem_copy_args *args);
 
 } // namespace bz

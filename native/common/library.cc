@@ -2,8 +2,8 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "check_ops.h"
 #include "dequant.h"
-#include "status.h"
 
 extern "C" uint32_t bz_abi_version(void) { return BZ_ABI_VERSION; }
 
@@ -15,7 +15,9 @@ extern "C" int32_t bz_op_supported(const char *op, uint32_t dtype) {
   };
   if (among({"weight_create", "linear", "embedding"})) return bz::dtype_info(dtype) != nullptr;
   if (among({"rope_kv", "attention", "kv_cache_bytes"})) return dtype == BZ_F32 || dtype == BZ_BF16;
-  if (among({"rms_norm", "gated_act", "gather_rows", "add", "logits_process", "sample", "logprobs"}))
-    return dtype == BZ_F32;
+  if (among({"rms_norm", "gated_act", "gather_rows", "add", "check_finite"}))
+    return dtype == BZ_F32 || bz::takes_activation(dtype);
+  if (among({"logits_process", "sample", "logprobs"})) return dtype == BZ_F32;
+  if (among({"scatter_ids"})) return dtype == BZ_I32;
   return 0;
 }

@@ -8,6 +8,8 @@ namespace bz {
 
 static thread_local char last_error[512];
 
+const char *last_words() { return last_error; }
+
 bz_status fail(bz_status status, const char *format, ...) {
   va_list values;
   va_start(values, format);

@@ -7,6 +7,9 @@ namespace bz {
 // Keeps the words for bz_last_error on this thread and returns the status: `return fail(BZ_EINVAL, "c is %u", c)`.
 [[gnu::format(printf, 2, 3)]] bz_status fail(bz_status status, const char *format, ...);
 
+// What bz_last_error tells on this thread.
+const char *last_words();
+
 // Copies `text` out the way bz_backend_info and its kin return text.
 uint32_t copy_text(const char *text, uint64_t length, char *buf, uint32_t cap);
 
@@ -24,8 +27,7 @@ uint32_t copy_text(const char *text, uint64_t length, char *buf, uint32_t cap);
     if (bz_status status_ = (call); status_ != BZ_OK) return status_; \
   } while (0)
 
-// The first lines of every op: args are there and have the size that this library was built with. Structs that have
-// grown within the ABI version are taken by take_args instead (grown_args.h).
+// The first lines of every op: args are there and have the size that this library was built with.
 #define BZ_CHECK_ARGS(op, args)                                                                             \
   do {                                                                                                      \
     BZ_REQUIRE((args) != nullptr, BZ_EINVAL, "%s: args is NULL", op);                                       \

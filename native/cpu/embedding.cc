@@ -1,19 +1,27 @@
 // Rows of a packed weight, widened. One thread a token: a row is small.
-#include "../common/weight_args.h"
+#include <cstring>
+
+#include "op_args.h"
 #include "stream.h"
 #include "weight_pack.h"
 
 namespace bz {
 
-static void embedding(const bz_embedding_args &a, Team &team) {
+static void embedding(const EmbeddingArgs &a, Team &team) {
   const bz_weight &w = *a.weight;
   const Range mine = split(a.num_tokens, team);
   for (uint64_t t = mine.begin; t < mine.end; t++) {
     const int32_t id = a.ids[t];
-    if (id < 0 || static_cast<uint32_t>(id) >= w.n)
-      return team.fail(BZ_EINVAL, "embedding: ids[%u] is %d, must be in [0, %u)", static_cast<uint32_t>(t), id, w.n);
+    const bool is_there = static_cast<uint32_t>(id) < w.n;
     float *y = a.y + t * a.y_stride;
-    unpack_row(w, static_cast<uint32_t>(id), y);
+    if (a.row_status != nullptr) a.row_status[t] = is_there ? BZ_OK : BZ_EINVAL;
+    if (!is_there) {
+      std::memset(y, 0, uint64_t{w.c} * 4);
+      if (a.row_status == nullptr)
+        team.fail(BZ_EINVAL, "embedding: ids[%u] is %d, must be in [0, %u)", static_cast<uint32_t>(t), id, w.n);
+      continue;
+    }
+    unpack_row(held(w), static_cast<uint32_t>(id), y);
     if (a.scale != 1.0f)
       for (uint32_t c = 0; c < w.c; c++) y[c] *= a.scale;
   }
@@ -24,7 +32,17 @@ static void embedding(const bz_embedding_args &a, Team &team) {
 extern "C" bz_status bz_embedding(bz_stream *stream, const bz_embedding_args *args) {
   BZ_CHECK_ARGS("embedding", args);
   BZ_REQUIRE(stream != nullptr && args->weight != nullptr, BZ_EINVAL, "embedding: stream or weight is NULL");
-  BZ_TRY(bz::check_embedding(args, args->weight->c));
+  const bz_weight &w = *args->weight;
+  BZ_TRY(bz::check_embedding(args, bz::shape_of(w), stream->mode == bz::Mode::plan));
   if (args->num_tokens == 0) return BZ_OK;
-  return bz::submit(stream, bz::embedding, *args, {.work = uint64_t{args->num_tokens} * args->weight->c * 4});
+  const bz::EmbeddingArgs a = {
+      .num_tokens = args->num_tokens,
+      .scale = args->scale,
+      .weight = &w,
+      .ids = args->ids,
+      .y = static_cast<float *>(args->y.data),
+      .y_stride = args->y.stride,
+      .row_status = args->row_status,
+  };
+  return bz::submit(stream, bz::embedding, a, {.work = uint64_t{a.num_tokens} * w.c * 4});
 }

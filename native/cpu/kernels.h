@@ -7,20 +7,23 @@
 //     such a function, and the one it keeps may use instructions that the processor lacks. The build checks this.
 // To add a team function: a line in BZ_TEAM_KERNELS and a file in kernels/ that defines it.
 #pragma once
+#include "op_args.h"
 #include "team.h"
 
-// Ops whose table entry is void op(const bz_op_args &, Team &).
-#define BZ_TEAM_KERNELS(X) \
-  X(rms_norm)              \
-  X(gated_act)             \
-  X(rope_kv)               \
-  X(attention)             \
-  X(gather_rows)           \
-  X(add)                   \
-  X(mem_copy)              \
-  X(logits_process)        \
-  X(sample)                \
-  X(logprobs)
+// Ops whose table entry is void op(const Args &, Team &), and their Args.
+#define BZ_TEAM_KERNELS(X)             \
+  X(rms_norm, RmsNormArgs)             \
+  X(gated_act, GatedActArgs)           \
+  X(rope_kv, RopeKvArgs)               \
+  X(attention, AttentionArgs)          \
+  X(gather_rows, GatherRowsArgs)       \
+  X(add, AddArgs)                      \
+  X(scatter_ids, ScatterIdsArgs)       \
+  X(check_finite, CheckFiniteArgs)     \
+  X(copy, CopyArgs)                    \
+  X(logits_process, LogitsProcessArgs) \
+  X(sample, SampleArgs)                \
+  X(logprobs, LogprobsArgs)
 
 namespace bz {
 
@@ -28,7 +31,7 @@ struct LimitKernels;  // of measurements: limit_kernels.h
 struct LinearKernels; // of weights, linear and embedding: linear_kernels.h
 
 struct Kernels {
-#define BZ_FIELD(op) void (*op)(const bz_##op##_args &, Team &);
+#define BZ_FIELD(op, Args) void (*op)(const Args &, Team &);
   BZ_TEAM_KERNELS(BZ_FIELD)
 #undef BZ_FIELD
   const LinearKernels *linear;
@@ -37,7 +40,7 @@ struct Kernels {
 
 #if defined(BZ_LEVEL)
 namespace BZ_LEVEL {
-#define BZ_DECLARE(op) void op(const bz_##op##_args &args, Team &team);
+#define BZ_DECLARE(op, Args) void op(const Args &args, Team &team);
 BZ_TEAM_KERNELS(BZ_DECLARE)
 #undef BZ_DECLARE
 extern const LinearKernels linear_kernels; // defined by the file in kernels/ that holds the products

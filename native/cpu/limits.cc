@@ -41,7 +41,7 @@ static void measure(uint32_t threads, uint32_t milliseconds, Prepare prepare, Wo
 
 static bz_status check_stream(const bz_stream *stream, const char *op, uint32_t milliseconds) {
   BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "%s: stream is NULL", op);
-  BZ_REQUIRE(stream->recording == nullptr, BZ_EINVAL, "%s: the stream is recording", op);
+  BZ_TRY(stream->require_running(op));
   BZ_REQUIRE(milliseconds >= 1 && milliseconds <= 60000, BZ_EINVAL, "%s: %u milliseconds, must be 1 to 60000", op,
              milliseconds);
   return BZ_OK;

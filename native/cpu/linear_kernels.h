@@ -1,5 +1,6 @@
 // What weights need of an instruction set level: the linear product. One table a level, in kernels/linear.cc.
 #pragma once
+#include "op_args.h"
 #include "packed_weight.h"
 #include "team.h"
 
@@ -8,8 +9,8 @@ namespace bz {
 struct LinearKernels {
   // bz_linear for any weight and any number of tokens, in one fixed order of operations: a token's result depends
   // neither on the other tokens nor on the threads.
-  void (*linear)(const bz_linear_args &args, Team &team);
-  uint64_t (*scratch_bytes)(const bz_linear_args &args, uint32_t num_threads);
+  void (*linear)(const LinearArgs &args, Team &team);
+  uint64_t (*scratch_bytes)(const LinearArgs &args, uint32_t num_threads);
 };
 
 constexpr uint32_t TOKEN_TILE = 16;

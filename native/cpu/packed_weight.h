@@ -53,10 +53,11 @@ uint32_t padded_columns(const PackedFormat &format, uint32_t c);
 
 struct bz_weight {
   uint32_t n, c;
+  uint32_t num_experts;   // 0: a matrix
   uint32_t num_segments;
   uint32_t num_blocks;    // of all segments
   bool is_float;          // every segment is
   uint64_t bytes;
-  std::byte *memory;      // what the segments point into
+  std::byte *memory;      // what the segments point into; nullptr: a planned weight
   bz::Segment segments[bz::MAX_SEGMENTS];
 };

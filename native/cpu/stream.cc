@@ -24,9 +24,11 @@ static uint32_t spins_of(uint32_t us) {
 }
 
 // In a large page from the start: products write and read all of it within microseconds.
+static uint64_t scratch_size(uint64_t bytes) { return (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE; }
+
 static bz_status reserve_scratch(bz_stream *stream, uint64_t bytes) {
   if (bytes <= stream->scratch_bytes) return BZ_OK;
-  const uint64_t size = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+  const uint64_t size = scratch_size(bytes);
   void *grown = host_alloc(size);
   BZ_REQUIRE(grown != nullptr, BZ_ENOMEM, "no memory for %llu bytes of scratch", static_cast<unsigned long long>(size));
   host_free(stream->team.scratch);
@@ -74,15 +76,21 @@ static bz_status run_ops(bz_stream *stream, const Op *ops, size_t count, bool al
   TeamState &state = stream->team;
   state.failing.store(false, std::memory_order_relaxed);
   state.status = BZ_OK;
+  stream->given++;
   run_region(state, ops, count, alone ? 1 : stream->num_threads);
   if (state.status == BZ_OK) return BZ_OK;
-  if (stream->first_error == BZ_OK) stream->first_error = state.status;
-  return fail(state.status, "%s", state.words);
+  fail(state.status, "%s", state.words);
+  stream->note_failure(state.status);
+  return state.status;
 }
 
 bz_status submit_op(bz_stream *stream, const Op &op) {
+  if (stream->mode == Mode::plan) {
+    stream->planned_scratch_bytes = std::max(stream->planned_scratch_bytes, op.traits.scratch_bytes);
+    return BZ_OK;
+  }
   BZ_TRY(reserve_scratch(stream, op.traits.scratch_bytes));
-  if (stream->recording == nullptr) return run_ops(stream, &op, 1, op.traits.work < PARALLEL_WORK);
+  if (stream->mode == Mode::run) return run_ops(stream, &op, 1, op.traits.work < PARALLEL_WORK);
   try {
     stream->recording->ops.push_back(op);
   } catch (const std::bad_alloc &) {
@@ -92,6 +100,8 @@ bz_status submit_op(bz_stream *stream, const Op &op) {
 }
 
 } // namespace bz
+
+bz::StreamBase &bz::base_of(bz_stream *stream) { return *stream; }
 
 bz_stream::~bz_stream() {
   delete recording;
@@ -123,36 +133,53 @@ extern "C" bz_status bz_stream_create(const bz_stream_args *args, bz_stream **ou
 
 extern "C" void bz_stream_destroy(bz_stream *stream) { delete stream; }
 
-extern "C" bz_status bz_stream_synchronize(bz_stream *stream) {
-  BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "stream_synchronize: stream is NULL");
-  const bz_status first = stream->first_error;
-  stream->first_error = BZ_OK;
-  return first == BZ_OK ? BZ_OK : bz::fail(first, "%s", stream->team.words);
-}
-
 extern "C" bz_status bz_capture_begin(bz_stream *stream) {
   BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "capture_begin: stream is NULL");
-  BZ_REQUIRE(stream->recording == nullptr, BZ_EINVAL, "capture_begin: the stream is recording already");
-  stream->recording = new (std::nothrow) bz_graph;
+  BZ_TRY(stream->require_running("capture_begin"));
+  stream->recording = new (std::nothrow) bz_graph{stream->id, {}};
   BZ_REQUIRE(stream->recording != nullptr, BZ_ENOMEM, "capture_begin: no memory");
+  stream->mode = bz::Mode::record;
   return BZ_OK;
 }
 
 extern "C" bz_status bz_capture_end(bz_stream *stream, bz_graph **out) {
   BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "capture_end: stream or out is NULL");
-  BZ_REQUIRE(stream->recording != nullptr, BZ_EINVAL, "capture_end: the stream is not recording");
+  BZ_REQUIRE(stream->mode == bz::Mode::record, BZ_EINVAL, "capture_end: the stream is not recording");
+  stream->recording->ops.shrink_to_fit();
   *out = stream->recording;
   stream->recording = nullptr;
+  stream->mode = bz::Mode::run;
   return BZ_OK;
 }
 
 extern "C" bz_status bz_graph_launch(bz_stream *stream, bz_graph *graph) {
   BZ_REQUIRE(stream != nullptr && graph != nullptr, BZ_EINVAL, "graph_launch: stream or graph is NULL");
-  BZ_REQUIRE(stream->recording == nullptr, BZ_EINVAL, "graph_launch: the stream is recording");
-  uint64_t scratch_bytes = 0; // the graph may have been recorded on another stream
-  for (const bz::Op &op : graph->ops) scratch_bytes = std::max(scratch_bytes, op.traits.scratch_bytes);
-  BZ_TRY(bz::reserve_scratch(stream, scratch_bytes));
+  BZ_TRY(stream->require_running("graph_launch"));
+  BZ_REQUIRE(graph->stream_id == stream->id, BZ_EINVAL, "graph_launch: another stream recorded the graph");
   return bz::run_ops(stream, graph->ops.data(), graph->ops.size(), false);
 }
 
 extern "C" void bz_graph_destroy(bz_graph *graph) { delete graph; }
+
+extern "C" bz_status bz_plan_begin(bz_stream *stream) {
+  BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "plan_begin: stream is NULL");
+  BZ_TRY(stream->require_running("plan_begin"));
+  stream->planned_scratch_bytes = 0;
+  stream->mode = bz::Mode::plan;
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_plan_end(bz_stream *stream, bz_plan_args *args) {
+  BZ_CHECK_ARGS("plan_end", args);
+  BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "plan_end: stream is NULL");
+  BZ_REQUIRE(stream->mode == bz::Mode::plan, BZ_EINVAL, "plan_end: the stream is not planning");
+  stream->mode = bz::Mode::run;
+  args->out_scratch_bytes = bz::scratch_size(stream->planned_scratch_bytes);
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_stream_reserve(bz_stream *stream, uint64_t bytes) {
+  BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "stream_reserve: stream is NULL");
+  BZ_TRY(stream->require_running("stream_reserve"));
+  return bz::reserve_scratch(stream, bytes);
+}

@@ -5,17 +5,18 @@
 //   bz_status bz_add(bz_stream *stream, const bz_add_args *args) {
 //     BZ_TRY(bz::check_add(args));                       // what can be said without reading the data
 //     if (args->num_tokens == 0) return BZ_OK;
-//     return bz::submit(stream, stream->kernels->add, *args, {.work = uint64_t{args->num_tokens} * args->c});
+//     const AddArgs a = {.num_tokens = args->num_tokens, ...};
+//     return bz::submit(stream, stream->kernels->add, a, {.work = uint64_t{a.num_tokens} * a.c});
 //   }
 //
-// submit() runs the op at once, or, while recording, keeps a copy of args. What args point at is read when the op runs,
-// so checks of data (ids, slots) belong in the team function.
+// submit() runs the op at once, or, while recording, keeps a copy of args, or, while planning, looks at its scratch
+// memory alone. What args point at is read when the op runs: checks of data (ids, slots) belong in the team function.
 #pragma once
 #include <cstring>
 #include <type_traits>
 #include <vector>
 
-#include "../common/status.h"
+#include "../common/stream_base.h"
 #include "isa.h"
 #include "kernels.h"
 #include "team_state.h"
@@ -58,20 +59,18 @@ template <class Args> bz_status submit(bz_stream *stream, void (*fn)(const Args 
 } // namespace bz
 
 struct bz_graph {
+  uint64_t stream_id; // of the stream that recorded it: scratch memory and threads are that stream's
   std::vector<bz::Op> ops;
 };
 
-struct bz_stream {
+struct bz_stream : bz::StreamBase {
   uint32_t num_threads = 1;
   bz::Isa isa = bz::Isa::scalar;
   const bz::Kernels *kernels = nullptr;
   bz::TeamState team;
-  uint64_t scratch_bytes = 0;
   bz_graph *recording = nullptr; // the graph being recorded, owned until bz_capture_end
-  bz_status first_error = BZ_OK; // since the last bz_stream_synchronize
+  uint64_t planned_scratch_bytes = 0;
 
   bz_stream() = default;
-  bz_stream(const bz_stream &) = delete;
-  bz_stream &operator=(const bz_stream &) = delete;
-  ~bz_stream();
+  ~bz_stream() override;
 };

@@ -1,6 +1,6 @@
 // The threads that run an op together.
 //
-// An op of the CPU library is a "team function": void op(const bz_op_args &args, Team &team). Every thread of the team
+// An op of the CPU library is a "team function": void op(const Args &args, Team &team). Every thread of the team
 // calls it with the same args and does its own share. A single call opens one parallel region for one op; a recorded
 // step runs all of its ops in one region, with a barrier between them that the runner supplies.
 //

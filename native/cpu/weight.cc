@@ -1,5 +1,7 @@
 // Weights: from the args to segments and memory. The packing itself is weight_pack.cc's.
-#include "../common/weight_args.h"
+#include <algorithm>
+
+#include "../common/part_rows.h"
 #include "stream.h"
 #include "weight_memory.h"
 #include "weight_pack.h"
@@ -8,8 +10,15 @@
 
 namespace bz {
 
-static PackedFormat packed_format(uint32_t dtype, Hold hold) {
-  switch (hold) {
+static PackedFormat gptq_format(const bz_weight_part &part) {
+  const uint32_t group = part.group_cols == 16 ? 16 : 32;
+  if (group == 32 && part.zeros.bytes == 0 && part.scales.dtype == BZ_F16)
+    return {Storage::int4, 32, 8, false, false, true};
+  return {Storage::int4, group, 0, false, true, false};
+}
+
+static PackedFormat packed_format(const bz_weight_part &part, uint32_t compute) {
+  switch (hold_of(part, compute)) {
     case Hold::f32: return {Storage::f32, 0, 0, false, false, false};
     case Hold::f16: return {Storage::f16, 0, 0, false, false, false};
     case Hold::bf16: return {Storage::bf16, 0, 0, false, false, false};
@@ -17,7 +26,8 @@ static PackedFormat packed_format(uint32_t dtype, Hold hold) {
     case Hold::int4: return {Storage::int4, 32, 0, false, true, true};
     case Hold::file: break;
   }
-  const DtypeInfo &info = *dtype_info(dtype);
+  if (part.scheme == BZ_SCHEME_GPTQ) return gptq_format(part);
+  const DtypeInfo &info = *dtype_info(part.values.dtype);
   const bool is_int4 = info.code_bits == 4;
   return {is_int4 ? Storage::int4 : Storage::int8, info.group, is_int4 ? static_cast<uint32_t>(info.offset) : 0,
           info.is_codebook, info.has_min, info.has_half_scales};
@@ -45,15 +55,25 @@ uint64_t Segment::block_scale_bytes() const {
   return format.is_float() ? 0 : uint64_t{c_padded} / format.group * LANES * (format.has_half_scales ? 2 : 4);
 }
 
+// Whether a part's columns are held in the order of its groups.
+static bool is_ordered(const bz_weight_part &part, uint32_t compute) {
+  return part.scheme == BZ_SCHEME_GPTQ && part.group_index.bytes > 0 && part.group_cols > 0 &&
+         hold_of(part, compute) == Hold::file;
+}
+
+static uint64_t order_bytes(uint32_t c) { return (uint64_t{c} * 4 + 63) / 64 * 64; }
+
 // Fills in everything but the pointers. Parts in a row that are held alike become one segment.
-static void plan_segments(const bz_weight_args &args, bz_weight *w) {
-  *w = {};
+static void plan_segments(const bz_weight_args &args, HeldWeight *w) {
+  static_cast<bz_weight &>(*w) = {};
+  w->is_ordered = is_ordered(args.parts[0], args.compute);
   w->n = args.n;
   w->c = args.c;
+  w->num_experts = args.num_experts;
   w->is_float = true;
   for (uint32_t i = 0; i < args.num_parts; i++) {
     const bz_weight_part &part = args.parts[i];
-    const PackedFormat format = packed_format(part.dtype, hold_of(part.dtype, args.compute));
+    const PackedFormat format = packed_format(part, args.compute);
     Segment *last = w->num_segments > 0 ? &w->segments[w->num_segments - 1] : nullptr;
     if (last != nullptr && last->format == format) {
       last->num_rows += part.n;
@@ -75,11 +95,20 @@ static void plan_segments(const bz_weight_args &args, bz_weight *w) {
   }
   // What a kernel may read ahead of the last scales.
   w->bytes += 64;
+  if (w->is_ordered) w->bytes += order_bytes(args.c);
+  w->bytes *= num_matrices(args);
 }
 
-static void place_segments(bz_weight *w) {
-  // Every array is a multiple of 64 bytes up to scales of an odd number of half groups, so those go last.
+// False where the columns of an ordered part do not fill its groups.
+static bool place_segments(const bz_weight_args &args, HeldWeight *w) {
   std::byte *at = w->memory;
+  if (w->is_ordered) {
+    auto *order = reinterpret_cast<uint32_t *>(at);
+    if (!order_by_group(args.parts[0], args.c, order)) return false;
+    w->order = order;
+    at += order_bytes(args.c);
+  }
+  // Every array is a multiple of 64 bytes up to scales of an odd number of half groups, so those go last.
   for (uint32_t i = 0; i < w->num_segments; i++) {
     w->segments[i].values = at;
     at += w->segments[i].num_blocks * w->segments[i].block_value_bytes();
@@ -91,54 +120,98 @@ static void place_segments(bz_weight *w) {
     s.mins = at;
     if (s.format.has_min) at += s.num_blocks * s.block_scale_bytes();
   }
+  return true;
 }
 
 } // namespace bz
 
+// A part that is ordered is a weight alone; others share one.
+static uint32_t parts_of_one(const bz_weight_args &args) {
+  if (bz::is_ordered(args.parts[0], args.compute)) return 1;
+  uint32_t count = 1;
+  while (count < args.num_parts && !bz::is_ordered(args.parts[count], args.compute)) count++;
+  return count;
+}
+
+static bz_status fill_weight(const bz_weight_args &args, uint32_t num_threads, bz::HeldWeight *w) {
+  w->memory = bz::weight_alloc(w->bytes);
+  BZ_REQUIRE(w->memory != nullptr, BZ_ENOMEM, "weight_create: no memory for %llu bytes",
+             static_cast<unsigned long long>(w->bytes));
+  BZ_REQUIRE(bz::place_segments(args, w), BZ_ENOSYS,
+             "weight_create: a group of group_index but the last has not all its %u columns", args.parts[0].group_cols);
+  BZ_REQUIRE(bz::pack_weight(args, *w, num_threads), BZ_ENOMEM, "weight_create: no memory to pack rows of %u columns",
+             args.c);
+  return BZ_OK;
+}
+
+// The chain of weights that the args ask for; filled, unless `plan_only`. After a failure `out` has what there is of it.
+static bz_status make_weight(const bz_weight_args &args, bool plan_only, uint32_t num_threads, bz::HeldWeight **out) {
+  bz_weight_args rest = args;
+  bz::HeldWeight **end = out;
+  for (uint32_t left = args.num_parts; left > 0;) {
+    rest.num_parts = left;
+    rest.num_parts = parts_of_one(rest);
+    rest.n = 0;
+    for (uint32_t i = 0; i < rest.num_parts; i++) rest.n += rest.parts[i].n;
+    auto *w = new (std::nothrow) bz::HeldWeight;
+    BZ_REQUIRE(w != nullptr, BZ_ENOMEM, "weight_create: no memory");
+    bz::plan_segments(rest, w);
+    *end = w;
+    end = &w->next;
+    if (!plan_only) BZ_TRY(fill_weight(rest, num_threads, w));
+    rest.parts += rest.num_parts;
+    left -= rest.num_parts;
+  }
+  return BZ_OK;
+}
+
+static uint64_t bytes_of(const bz::HeldWeight *w) {
+  uint64_t bytes = 0;
+  for (; w != nullptr; w = w->next) bytes += w->bytes;
+  return bytes;
+}
+
 extern "C" bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *args, bz_weight **out) {
   BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "weight_create: stream or out is NULL");
   BZ_TRY(bz::check_weight(args, false));
-  auto *w = new (std::nothrow) bz_weight;
-  BZ_REQUIRE(w != nullptr, BZ_ENOMEM, "weight_create: no memory");
-  bz::plan_segments(*args, w);
-  w->memory = bz::weight_alloc(w->bytes);
-  if (w->memory == nullptr) {
-    const unsigned long long bytes = w->bytes;
-    delete w;
-    return bz::fail(BZ_ENOMEM, "weight_create: no memory for %llu bytes", bytes);
-  }
-  bz::place_segments(w);
-  if (!bz::pack_weight(*args, *w, stream->num_threads)) {
+  bz::HeldWeight *w = nullptr;
+  if (const bz_status status = make_weight(*args, false, stream->num_threads, &w); status != BZ_OK) {
     bz_weight_destroy(w);
-    return bz::fail(BZ_ENOMEM, "weight_create: no memory to pack rows of %u columns", args->c);
+    return status;
+  }
+  w->counted.count(stream->weight_bytes, bytes_of(w));
+  *out = w;
+  return BZ_OK;
+}
+
+extern "C" bz_status bz_weight_plan(bz_stream *stream, const bz_weight_args *args, bz_weight **out) {
+  BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "weight_plan: stream or out is NULL");
+  BZ_TRY(bz::check_weight(args, true));
+  bz::HeldWeight *w = nullptr;
+  if (const bz_status status = make_weight(*args, true, 1, &w); status != BZ_OK) {
+    bz_weight_destroy(w);
+    return status;
   }
   *out = w;
   return BZ_OK;
 }
 
 extern "C" void bz_weight_destroy(bz_weight *weight) {
-  if (weight == nullptr) return;
-  bz::weight_free(weight->memory);
-  delete weight;
+  while (weight != nullptr) {
+    auto *held = static_cast<bz::HeldWeight *>(weight);
+    weight = held->next;
+    bz::weight_free(held->memory);
+    delete held;
+  }
 }
 
 extern "C" bz_status bz_weight_info(const bz_weight *weight, bz_weight_info_args *args) {
   BZ_REQUIRE(weight != nullptr, BZ_EINVAL, "weight_info: weight is NULL");
   BZ_CHECK_ARGS("weight_info", args);
   args->out_bits = 0;
-  for (uint32_t i = 0; i < weight->num_segments; i++) {
-    const uint32_t bits = bz::bits_of(weight->segments[i].format.storage);
-    if (bits > args->out_bits) args->out_bits = bits; // the widest of a mixed weight
-  }
-  args->out_bytes = weight->bytes;
-  return BZ_OK;
-}
-
-extern "C" bz_status bz_weight_plan(const bz_weight_args *args, uint64_t *out_bytes) {
-  BZ_REQUIRE(out_bytes != nullptr, BZ_EINVAL, "weight_plan: out_bytes is NULL");
-  BZ_TRY(bz::check_weight(args, true));
-  bz_weight w;
-  bz::plan_segments(*args, &w);
-  *out_bytes = w.bytes;
+  for (const bz::HeldWeight *w = &bz::held(*weight); w != nullptr; w = w->next)
+    for (uint32_t i = 0; i < w->num_segments; i++)
+      args->out_bits = std::max(args->out_bits, bz::bits_of(w->segments[i].format.storage)); // the widest
+  args->out_bytes = bytes_of(&bz::held(*weight));
   return BZ_OK;
 }

@@ -6,11 +6,18 @@
 #include <new>
 
 #include "../common/dtype.h"
+#include "../common/part_rows.h"
 #include "../common/quantize.h"
-#include "../common/weight_args.h"
 
 namespace bz {
 namespace {
+
+// What rows of codes become.
+struct Packing {
+  const PackedFormat &format;
+  Hold hold;
+  const uint32_t *order; // of HeldWeight
+};
 
 // One block's rows before they are interleaved. Floats: bits of the stored type. Integers: codes and scales.
 struct Rows {
@@ -40,22 +47,27 @@ bool allocate_rows(const Segment &s, uint32_t c, Rows *rows) {
   return true;
 }
 
-// The part that holds row `row` of the weight, and the row's bytes in it.
-const bz_weight_part &find_row(const bz_weight_args &args, uint32_t row, const uint8_t **src) {
+// The part that holds row `row` of the weight, and the row's number in it.
+const bz_weight_part &find_row(const bz_weight_args &args, uint32_t row, uint32_t *row_of_part) {
   uint32_t i = 0;
   while (row >= args.parts[i].n) row -= args.parts[i++].n;
-  const bz_weight_part &part = args.parts[i];
-  *src = static_cast<const uint8_t *>(part.data) + part.bytes / part.n * row;
-  return part;
+  *row_of_part = row;
+  return args.parts[i];
 }
 
-void read_float_row(const bz_weight_part &part, const uint8_t *src, Storage storage, uint32_t lane, Rows &rows) {
+const uint8_t *plain_row(const bz_weight_part &part, uint64_t row) {
+  return static_cast<const uint8_t *>(part.values.data) + part.values.bytes / part.n * row;
+}
+
+void read_float_row(const bz_weight_part &part, uint32_t row, Storage storage, uint32_t lane, Rows &rows) {
   uint32_t *words = rows.words + uint64_t{lane} * rows.c_padded;
-  if ((part.dtype == BZ_BF16 && storage == Storage::bf16) || (part.dtype == BZ_F16 && storage == Storage::f16)) {
+  const uint32_t dtype = part.values.dtype;
+  if ((dtype == BZ_BF16 && storage == Storage::bf16) || (dtype == BZ_F16 && storage == Storage::f16)) {
+    const uint8_t *src = plain_row(part, row);
     for (uint64_t i = 0; i < rows.c; i++) words[i] = uint32_t(src[2 * i]) | uint32_t(src[2 * i + 1]) << 8;
     return;
   }
-  dequantize_row(part.dtype, src, rows.c, rows.row);
+  dequantize_part_row(part, rows.c, row, rows.row);
   for (uint32_t i = 0; i < rows.c; i++) {
     const float value = rows.row[i];
     if (storage == Storage::f32) words[i] = f32_bits(value);
@@ -63,17 +75,19 @@ void read_float_row(const bz_weight_part &part, const uint8_t *src, Storage stor
   }
 }
 
-void read_code_row(const bz_weight_part &part, const uint8_t *src, const PackedFormat &format, Hold hold, uint32_t lane,
-                   Rows &rows) {
+void read_code_row(const bz_weight_part &part, uint32_t row, const Packing &packing, uint32_t lane, Rows &rows) {
+  const PackedFormat &format = packing.format;
   uint8_t *codes = rows.codes + uint64_t{lane} * rows.c_padded;
   float *scales = rows.scales + uint64_t{lane} * rows.groups, *mins = rows.mins + uint64_t{lane} * rows.groups;
   uint32_t offset = INT8_OFFSET;
-  if (hold == Hold::file) {
-    decode_row(part.dtype, src, rows.c, codes, scales, mins);
-    offset = static_cast<uint32_t>(dtype_info(part.dtype)->offset);
+  if (packing.hold == Hold::file && part.scheme == BZ_SCHEME_GPTQ) {
+    decode_gptq_row(part, rows.c, row, packing.order, format.group, codes, scales, mins);
+  } else if (packing.hold == Hold::file) {
+    decode_row(part.values.dtype, plain_row(part, row), rows.c, codes, scales, mins);
+    offset = static_cast<uint32_t>(dtype_info(part.values.dtype)->offset);
   } else {
-    dequantize_row(part.dtype, src, rows.c, rows.row);
-    if (hold == Hold::int8) quantize_row_int8(rows.row, rows.c, codes, scales);
+    dequantize_part_row(part, rows.c, row, rows.row);
+    if (packing.hold == Hold::int8) quantize_row_int8(rows.row, rows.c, codes, scales);
     else quantize_row_int4(rows.row, rows.c, codes, scales, mins);
   }
   if (format.storage == Storage::int8) // as signed levels
@@ -116,15 +130,15 @@ void write_scales(const Rows &rows, const float *scales, bool as_half, std::byte
     }
 }
 
-void pack_block(const bz_weight_args &args, const Segment &s, uint32_t block, Rows &rows) {
+void pack_block(const bz_weight_args &args, const Segment &s, const uint32_t *order, uint32_t block, Rows &rows) {
   const uint32_t first = block * LANES, count = s.num_rows - first < LANES ? s.num_rows - first : LANES;
   if (count < LANES) // the block's last rows are zeros, whatever the rows before left here
     std::memset(rows.memory, 0, rows.bytes);
   for (uint32_t lane = 0; lane < count; lane++) {
-    const uint8_t *src;
-    const bz_weight_part &part = find_row(args, s.first_row + first + lane, &src);
-    if (s.format.is_float()) read_float_row(part, src, s.format.storage, lane, rows);
-    else read_code_row(part, src, s.format, hold_of(part.dtype, args.compute), lane, rows);
+    uint32_t row;
+    const bz_weight_part &part = find_row(args, s.first_row + first + lane, &row);
+    if (s.format.is_float()) read_float_row(part, row, s.format.storage, lane, rows);
+    else read_code_row(part, row, {s.format, hold_of(part, args.compute), order}, lane, rows);
   }
   auto *values = const_cast<std::byte *>(s.values) + block * s.block_value_bytes();
   if (s.format.is_float()) return write_floats(rows, s.format.storage, values);
@@ -139,7 +153,7 @@ float scale_at(const std::byte *scales, uint64_t i, bool is_half) {
   return f16_to_f32(reinterpret_cast<const uint16_t *>(scales)[i]);
 }
 
-void unpack_floats(const Segment &s, const std::byte *values, uint32_t lane, uint32_t c, float *out) {
+void unpack_floats(const Segment &s, const std::byte *values, uint32_t lane, uint32_t c, float *out) { // never ordered
   if (s.format.storage == Storage::f32) {
     for (uint32_t i = 0; i < c; i++) out[i] = reinterpret_cast<const float *>(values)[uint64_t{i} * LANES + lane];
     return;
@@ -161,7 +175,7 @@ int32_t level_at(const PackedFormat &format, const std::byte *values, uint32_t l
 
 } // namespace
 
-bool pack_weight(const bz_weight_args &args, const bz_weight &w, uint32_t num_threads) {
+bool pack_weight(const bz_weight_args &args, const HeldWeight &w, uint32_t num_threads) {
   std::atomic<bool> ok{true};
   for (uint32_t i = 0; i < w.num_segments; i++) {
     const Segment &s = w.segments[i];
@@ -172,14 +186,17 @@ bool pack_weight(const bz_weight_args &args, const bz_weight &w, uint32_t num_th
       if (!have_rows) ok = false;
 #pragma omp for schedule(dynamic, 8)
       for (uint32_t block = 0; block < s.num_blocks; block++)
-        if (have_rows) pack_block(args, s, block, rows);
+        if (have_rows) pack_block(args, s, w.order, block, rows);
       if (have_rows) std::free(rows.memory);
     }
   }
   return ok;
 }
 
-void unpack_row(const bz_weight &w, uint32_t row, float *out) {
+void unpack_row(const HeldWeight &first, uint32_t row, float *out) {
+  const HeldWeight *with_row = &first;
+  for (; row >= with_row->n; with_row = with_row->next) row -= with_row->n;
+  const HeldWeight &w = *with_row;
   const Segment *s = w.segments;
   while (row >= s->first_row + s->num_rows) s++;
   const uint32_t block = (row - s->first_row) / LANES, lane = (row - s->first_row) % LANES;
@@ -191,7 +208,8 @@ void unpack_row(const bz_weight &w, uint32_t row, float *out) {
     const uint64_t at = uint64_t{i / s->format.group} * LANES + lane;
     const float min = s->format.has_min ? scale_at(mins, at, s->format.has_half_scales) : 0.0f;
     const float scale = scale_at(scales, at, s->format.has_half_scales);
-    out[i] = scale * static_cast<float>(level_at(s->format, values, lane, i)) + min;
+    const uint32_t column = w.order != nullptr ? w.order[i] : i;
+    out[column] = scale * static_cast<float>(level_at(s->format, values, lane, i)) + min;
   }
 }
 

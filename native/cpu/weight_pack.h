@@ -1,14 +1,14 @@
 // Packing: rows of the checkpoint to the layouts of packed_weight.h, and one value back.
 #pragma once
-#include "packed_weight.h"
+#include "held_weight.h"
 
 namespace bz {
 
 // Fills w's memory (zeroed) from the parts, blocks split over threads. Source rows are read once, in order.
 // False when there is no memory for a block's rows.
-bool pack_weight(const bz_weight_args &args, const bz_weight &w, uint32_t num_threads);
+bool pack_weight(const bz_weight_args &args, const HeldWeight &w, uint32_t num_threads);
 
-// Row `row` of the weight as float32 [c].
-void unpack_row(const bz_weight &w, uint32_t row, float *out);
+// Row `row` of the weight, or of those that follow it, as float32 [c].
+void unpack_row(const HeldWeight &w, uint32_t row, float *out);
 
 } // namespace bz

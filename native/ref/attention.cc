@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "../common/check_ops.h"
 #include "kv_cache.h"
+#include "matrix.h"
 #include "stream.h"
 
 static bz_status check_data(const bz_attention_args &a) {
-  BZ_REQUIRE(a.query_start[0] == 0 && static_cast<uint32_t>(a.query_start[a.num_requests]) == a.num_tokens, BZ_EINVAL,
+  BZ_REQUIRE(a.query_start[0] == 0 && static_cast<uint32_t>(a.query_start[a.num_requests]) <= a.num_tokens, BZ_EINVAL,
              "attention: query_start spans [%d, %d), num_tokens is %u", a.query_start[0],
              a.query_start[a.num_requests], a.num_tokens);
   for (uint32_t r = 0; r < a.num_requests; r++) {
@@ -65,11 +65,17 @@ static bz_status run(const bz_attention_args &a) {
       const int64_t end = a.causal != 0 ? position + 1 : a.seq_lens[r];
       const int64_t begin = a.window > 0 ? std::max<int64_t>(0, position + 1 - int64_t{a.window}) : 0;
       const uint64_t row = static_cast<uint64_t>(a.query_start[r] + i);
-      for (uint32_t head = 0; head < a.num_heads; head++)
-        BZ_TRY(attend(a, r, head, begin, end, a.q + row * a.q_stride + uint64_t{head} * a.head_dim,
-                      a.out + row * a.out_stride + uint64_t{head} * a.head_dim));
+      const std::vector<float> q = bz::read_row(a.q, row);
+      std::vector<float> out(a.out.cols);
+      for (uint32_t head = 0; head < a.num_heads; head++) {
+        const uint64_t at = uint64_t{head} * a.head_dim;
+        BZ_TRY(attend(a, r, head, begin, end, q.data() + at, out.data() + at));
+      }
+      bz::write_row(a.out, row, out);
     }
   }
+  for (uint64_t row = static_cast<uint64_t>(a.query_start[a.num_requests]); row < a.num_tokens; row++)
+    bz::clear_row(a.out, row); // padded tokens
   return BZ_OK;
 }
 

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "../common/check_ops.h"
+#include "matrix.h"
 #include "stream.h"
 
 static double activate(double x, uint32_t act) {
@@ -13,10 +14,12 @@ static double activate(double x, uint32_t act) {
 }
 
 static bz_status run(const bz_gated_act_args &a) {
+  const uint32_t f = a.y.cols;
   for (uint64_t t = 0; t < a.num_tokens; t++) {
-    const float *x = a.x + t * a.x_stride;
-    float *y = a.y + t * a.y_stride;
-    for (uint32_t i = 0; i < a.f; i++) y[i] = static_cast<float>(activate(x[i], a.act) * x[a.f + i]);
+    const std::vector<float> x = bz::read_row(a.x, t);
+    std::vector<float> y(f);
+    for (uint32_t i = 0; i < f; i++) y[i] = static_cast<float>(activate(x[i], a.act) * x[f + i]);
+    bz::write_row(a.y, t, y);
   }
   return BZ_OK;
 }

@@ -5,22 +5,22 @@
 #include "stream.h"
 
 #define REQUIRE_ID(id, what)                                                   \
-  BZ_REQUIRE((id) >= 0 && static_cast<uint32_t>(id) < a.vocab_size, BZ_EINVAL, \
-             "logits_process: %s %d is not in [0, %u)", what, id, a.vocab_size)
+  BZ_REQUIRE((id) >= 0 && static_cast<uint32_t>(id) < a.logits.cols, BZ_EINVAL, \
+             "logits_process: %s %d is not in [0, %u)", what, id, a.logits.cols)
 
 static bz_status allow_and_edit(const bz_logits_process_args &a, uint32_t r, float *l) {
   if (a.bitmask != nullptr && a.bitmask_row[r] >= 0) {
-    const uint64_t words = (uint64_t{a.vocab_size} + 31) / 32;
+    const uint64_t words = (uint64_t{a.logits.cols} + 31) / 32;
     const uint32_t *mask = a.bitmask + static_cast<uint64_t>(a.bitmask_row[r]) * words;
-    for (uint32_t i = 0; i < a.vocab_size; i++) if ((mask[i / 32] >> (i % 32) & 1) == 0) l[i] = -INFINITY;
+    for (uint32_t i = 0; i < a.logits.cols; i++) if ((mask[i / 32] >> (i % 32) & 1) == 0) l[i] = -INFINITY;
   }
   if (a.allow_start != nullptr && a.allow_start[r] < a.allow_start[r + 1]) {
-    std::vector<bool> allowed(a.vocab_size, false);
+    std::vector<bool> allowed(a.logits.cols, false);
     for (int32_t i = a.allow_start[r]; i < a.allow_start[r + 1]; i++) {
       REQUIRE_ID(a.allow_ids[i], "allowed id");
       allowed[static_cast<size_t>(a.allow_ids[i])] = true;
     }
-    for (uint32_t i = 0; i < a.vocab_size; i++) if (!allowed[i]) l[i] = -INFINITY;
+    for (uint32_t i = 0; i < a.logits.cols; i++) if (!allowed[i]) l[i] = -INFINITY;
   }
   if (a.edit_start == nullptr) return BZ_OK;
   for (int32_t i = a.edit_start[r]; i < a.edit_start[r + 1]; i++) {
@@ -37,14 +37,14 @@ static bz_status penalize(const bz_logits_process_args &a, uint32_t r, float *l)
   const float presence = a.presence == nullptr ? 0 : a.presence[r];
   if (repetition == 1 && frequency == 0 && presence == 0) return BZ_OK;
   const int32_t *tokens = a.token_ids + static_cast<uint64_t>(a.token_row[r]) * a.token_stride;
-  std::vector<int32_t> in_output(a.vocab_size, 0);
-  std::vector<bool> seen(a.vocab_size, false);
+  std::vector<int32_t> in_output(a.logits.cols, 0);
+  std::vector<bool> seen(a.logits.cols, false);
   for (int32_t i = 0; i < a.num_tokens_of[r]; i++) {
     REQUIRE_ID(tokens[i], "token id");
     seen[static_cast<size_t>(tokens[i])] = true;
     if (i >= a.num_prompt_of[r]) in_output[static_cast<size_t>(tokens[i])]++;
   }
-  for (uint32_t i = 0; i < a.vocab_size; i++) {
+  for (uint32_t i = 0; i < a.logits.cols; i++) {
     if (!seen[i]) continue;
     l[i] = l[i] > 0 ? l[i] / repetition : l[i] * repetition;
     l[i] -= frequency * static_cast<float>(in_output[i]);
@@ -54,9 +54,9 @@ static bz_status penalize(const bz_logits_process_args &a, uint32_t r, float *l)
 }
 
 static bz_status process_row(const bz_logits_process_args &a, uint32_t r) {
-  float *l = a.logits + r * a.logits_stride;
-  for (uint32_t i = 0; a.row_status != nullptr && i < a.vocab_size; i++)
-    BZ_REQUIRE(std::isfinite(l[i]), BZ_EDEVICE, "logits_process: logit %u of row %u is %g", i, r,
+  auto *l = static_cast<float *>(a.logits.data) + r * a.logits.stride;
+  for (uint32_t i = 0; a.row_status != nullptr && i < a.logits.cols; i++)
+    BZ_REQUIRE(std::isfinite(l[i]), BZ_ENUMERIC, "logits_process: logit %u of row %u is %g", i, r,
                static_cast<double>(l[i]));
   BZ_TRY(allow_and_edit(a, r, l));
   return penalize(a, r, l);
@@ -72,7 +72,6 @@ static bz_status run(const bz_logits_process_args &a) {
 }
 
 extern "C" bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_args *args) {
-  bz_logits_process_args a;
-  BZ_TRY(bz::check_logits_process(args, &a));
-  return bz::submit(stream, [a] { return run(a); });
+  BZ_TRY(bz::check_logits_process(args));
+  return bz::submit(stream, [a = *args] { return run(a); });
 }

@@ -1,24 +1,24 @@
 #include <cmath>
 
 #include "../common/check_ops.h"
+#include "matrix.h"
 #include "stream.h"
 
 static bz_status run(const bz_rms_norm_args &a) {
+  const uint32_t c = a.x.cols;
   for (uint64_t t = 0; t < a.num_tokens; t++) {
-    const float *x = a.x + t * a.x_stride;
-    float *residual = a.residual == nullptr ? nullptr : a.residual + t * a.residual_stride;
-    float *y = a.y + t * a.y_stride;
+    std::vector<float> h = bz::read_row(a.x, t);
+    if (a.residual.data != nullptr) {
+      const std::vector<float> residual = bz::read_row(a.residual, t);
+      for (uint32_t i = 0; i < c; i++) h[i] += residual[i];
+      bz::write_row(a.residual, t, h);
+    }
     double sum = 0;
-    for (uint32_t i = 0; i < a.c; i++) {
-      const float h = residual == nullptr ? x[i] : x[i] + residual[i];
-      if (residual != nullptr) residual[i] = h;
-      sum += static_cast<double>(h) * h;
-    }
-    const double scale = 1 / std::sqrt(sum / a.c + a.eps);
-    for (uint32_t i = 0; i < a.c; i++) {
-      const float h = residual == nullptr ? x[i] : residual[i];
-      y[i] = static_cast<float>(h * scale * (static_cast<double>(a.w_offset) + a.w[i]));
-    }
+    for (uint32_t i = 0; i < c; i++) sum += static_cast<double>(h[i]) * h[i];
+    const double scale = 1 / std::sqrt(sum / c + a.eps);
+    for (uint32_t i = 0; i < c; i++)
+      h[i] = static_cast<float>(h[i] * scale * (static_cast<double>(a.w_offset) + a.w[i]));
+    bz::write_row(a.y, t, h);
   }
   return BZ_OK;
 }

@@ -2,6 +2,7 @@
 
 #include "../common/check_ops.h"
 #include "kv_cache.h"
+#include "matrix.h"
 #include "stream.h"
 
 static void normalize(float *x, const float *w, uint32_t d, float eps) {
@@ -22,32 +23,42 @@ static void rotate(float *x, const float *cos_sin, uint32_t rot_dim, bool interl
   }
 }
 
-static bz_status run(const bz_rope_kv_args &a) {
-  const uint32_t d = a.head_dim, h = a.num_heads, k = a.num_kv_heads;
+static bz_status check_token(const bz_rope_kv_args &a, uint32_t t) {
   const int64_t num_slots = int64_t{a.num_blocks} * a.block_size;
-  for (uint32_t t = 0; t < a.num_tokens; t++) {
+  if (a.cos_sin != nullptr)
+    BZ_REQUIRE(a.positions[t] >= 0 && static_cast<uint32_t>(a.positions[t]) < a.num_positions, BZ_EINVAL,
+               "rope_kv: positions[%u] is %d, the table has %u", t, a.positions[t], a.num_positions);
+  if (a.k_cache != nullptr)
+    BZ_REQUIRE(a.slots[t] >= -1 && a.slots[t] < num_slots, BZ_EINVAL, "rope_kv: slots[%u] is %d, the cache has %lld", t,
+               a.slots[t], static_cast<long long>(num_slots));
+  return BZ_OK;
+}
+
+static void run_token(const bz_rope_kv_args &a, uint32_t t) {
+  const uint32_t d = a.head_dim, h = a.num_heads, k = a.num_kv_heads;
+  std::vector<float> qkv = bz::read_row(a.qkv, t);
+  for (uint32_t head = 0; head < h + k; head++) {
+    float *x = qkv.data() + uint64_t{head} * d;
+    const float *w = head < h ? a.q_norm : a.k_norm;
+    if (w != nullptr) normalize(x, w, d, a.eps);
     if (a.cos_sin != nullptr)
-      BZ_REQUIRE(a.positions[t] >= 0 && static_cast<uint32_t>(a.positions[t]) < a.num_positions, BZ_EINVAL,
-                 "rope_kv: positions[%u] is %d, the table has %u", t, a.positions[t], a.num_positions);
-    if (a.k_cache != nullptr)
-      BZ_REQUIRE(a.slots[t] >= -1 && a.slots[t] < num_slots, BZ_EINVAL,
-                 "rope_kv: slots[%u] is %d, the cache has %lld", t, a.slots[t], static_cast<long long>(num_slots));
+      rotate(x, a.cos_sin + static_cast<uint64_t>(a.positions[t]) * a.rot_dim, a.rot_dim, a.interleaved != 0);
   }
-  for (uint64_t t = 0; t < a.num_tokens; t++) {
-    float *qkv = a.qkv + t * a.qkv_stride;
-    for (uint32_t head = 0; head < h + k; head++) {
-      float *x = qkv + uint64_t{head} * d;
-      const float *w = head < h ? a.q_norm : a.k_norm;
-      if (w != nullptr) normalize(x, w, d, a.eps);
-      if (a.cos_sin != nullptr)
-        rotate(x, a.cos_sin + static_cast<uint64_t>(a.positions[t]) * a.rot_dim, a.rot_dim, a.interleaved != 0);
-    }
-    if (a.k_cache == nullptr || a.slots[t] < 0) continue;
-    const uint64_t to = static_cast<uint64_t>(a.slots[t]) * k * d;
-    for (uint64_t i = 0; i < uint64_t{k} * d; i++) {
-      bz::store_kv(a.k_cache, a.kv_dtype, to + i, qkv[uint64_t{h} * d + i]);
-      bz::store_kv(a.v_cache, a.kv_dtype, to + i, qkv[uint64_t{h + k} * d + i]);
-    }
+  bz::write_row(a.qkv, t, qkv);
+  if (a.k_cache == nullptr || a.slots[t] < 0) return;
+  const uint64_t to = static_cast<uint64_t>(a.slots[t]) * k * d;
+  for (uint64_t i = 0; i < uint64_t{k} * d; i++) {
+    bz::store_kv(a.k_cache, a.kv_dtype, to + i, qkv[uint64_t{h} * d + i]);
+    bz::store_kv(a.v_cache, a.kv_dtype, to + i, qkv[uint64_t{h + k} * d + i]);
+  }
+}
+
+static bz_status run(const bz_rope_kv_args &a) {
+  for (uint32_t t = 0; t < a.num_tokens && a.row_status == nullptr; t++) BZ_TRY(check_token(a, t));
+  for (uint32_t t = 0; t < a.num_tokens; t++) {
+    const bz_status status = check_token(a, t);
+    if (a.row_status != nullptr) a.row_status[t] = status;
+    if (status == BZ_OK) run_token(a, t);
   }
   return BZ_OK;
 }

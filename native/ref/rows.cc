@@ -1,22 +1,45 @@
-// Ops that move or add whole rows.
-#include <cstring>
+// Ops that move, add or look at whole rows.
+#include <cmath>
 
 #include "../common/check_ops.h"
+#include "matrix.h"
 #include "stream.h"
 
 static bz_status gather(const bz_gather_rows_args &a) {
   for (uint32_t r = 0; r < a.num_rows; r++) {
     const int32_t row = a.rows[r];
-    BZ_REQUIRE(row >= 0 && static_cast<uint32_t>(row) < a.num_source_rows, BZ_EINVAL,
-               "gather_rows: rows[%u] is %d, x has %u rows", r, row, a.num_source_rows);
-    std::memcpy(a.y + r * a.y_stride, a.x + static_cast<uint64_t>(row) * a.x_stride, uint64_t{a.c} * 4);
+    const bool is_there = row >= 0 && static_cast<uint32_t>(row) < a.num_source_rows;
+    if (a.row_status != nullptr) a.row_status[r] = is_there ? BZ_OK : BZ_EINVAL;
+    else BZ_REQUIRE(is_there, BZ_EINVAL, "gather_rows: rows[%u] is %d, x has %u rows", r, row, a.num_source_rows);
+    if (is_there) bz::write_row(a.y, r, bz::read_row(a.x, static_cast<uint64_t>(row)));
+    else bz::clear_row(a.y, r);
   }
   return BZ_OK;
 }
 
 static bz_status add(const bz_add_args &a) {
-  for (uint64_t t = 0; t < a.num_tokens; t++)
-    for (uint32_t i = 0; i < a.c; i++) a.y[t * a.y_stride + i] += a.scale * a.x[t * a.x_stride + i];
+  for (uint64_t t = 0; t < a.num_tokens; t++) {
+    const std::vector<float> x = bz::read_row(a.x, t);
+    std::vector<float> y = bz::read_row(a.y, t);
+    for (uint32_t i = 0; i < a.y.cols; i++) y[i] += a.scale * x[i];
+    bz::write_row(a.y, t, y);
+  }
+  return BZ_OK;
+}
+
+static bz_status scatter_ids(const bz_scatter_ids_args &a) {
+  for (uint32_t i = 0; i < a.num_ids; i++) {
+    const int64_t from = a.src_rows[i], to = a.dst_rows[i];
+    if (from >= 0 && from < a.num_src && to >= 0 && to < a.num_dst) a.dst[to] = a.src[from];
+  }
+  return BZ_OK;
+}
+
+static bz_status check_finite(const bz_check_finite_args &a) {
+  for (uint32_t r = 0; r < a.num_rows; r++) {
+    a.row_status[r] = BZ_OK;
+    for (const float x : bz::read_row(a.x, r)) if (!std::isfinite(x)) a.row_status[r] = BZ_ENUMERIC;
+  }
   return BZ_OK;
 }
 
@@ -28,4 +51,14 @@ extern "C" bz_status bz_gather_rows(bz_stream *stream, const bz_gather_rows_args
 extern "C" bz_status bz_add(bz_stream *stream, const bz_add_args *args) {
   BZ_TRY(bz::check_add(args));
   return bz::submit(stream, [a = *args] { return add(a); });
+}
+
+extern "C" bz_status bz_scatter_ids(bz_stream *stream, const bz_scatter_ids_args *args) {
+  BZ_TRY(bz::check_scatter_ids(args));
+  return bz::submit(stream, [a = *args] { return scatter_ids(a); });
+}
+
+extern "C" bz_status bz_check_finite(bz_stream *stream, const bz_check_finite_args *args) {
+  BZ_TRY(bz::check_check_finite(args));
+  return bz::submit(stream, [a = *args] { return check_finite(a); });
 }

@@ -40,8 +40,8 @@ static void keep_top_p(std::vector<float> &l, float max, float p) {
 
 // What the row draws from; a greedy row its logits as they are.
 static std::vector<float> process_row(const bz_sample_args &a, uint32_t r) {
-  const uint32_t n = a.vocab_size;
-  const float *logits = a.logits + r * a.logits_stride;
+  const uint32_t n = a.logits.cols;
+  const auto *logits = static_cast<const float *>(a.logits.data) + r * a.logits.stride;
   std::vector<float> l(logits, logits + n);
   if (a.temperature[r] < bz::GREEDY_BELOW) return l;
   for (float &x : l) x /= a.temperature[r];
@@ -57,7 +57,7 @@ static std::vector<float> process_row(const bz_sample_args &a, uint32_t r) {
 }
 
 static int32_t draw(const bz_sample_args &a, uint32_t r, const std::vector<float> &l) {
-  const uint32_t n = a.vocab_size;
+  const uint32_t n = a.logits.cols;
   if (a.temperature[r] < bz::GREEDY_BELOW) return argmax(l.data(), n);
   const uint32_t prefix = bz::draw_prefix(a.seeds[r], a.positions[r]);
   uint32_t best = 0;
@@ -70,13 +70,14 @@ static int32_t draw(const bz_sample_args &a, uint32_t r, const std::vector<float
 }
 
 static bz_status sample_row(const bz_sample_args &a, uint32_t r) {
-  const float *logits = a.logits + r * a.logits_stride;
+  const auto *logits = static_cast<const float *>(a.logits.data) + r * a.logits.stride;
   a.out[r] = 0;
-  for (uint32_t i = 0; i < a.vocab_size; i++)
-    BZ_REQUIRE(!std::isnan(logits[i]), BZ_EDEVICE, "sample: logit %u of row %u is NaN", i, r);
+  for (uint32_t i = 0; i < a.logits.cols; i++)
+    BZ_REQUIRE(!std::isnan(logits[i]), BZ_ENUMERIC, "sample: logit %u of row %u is NaN", i, r);
   const std::vector<float> l = process_row(a, r);
   a.out[r] = draw(a, r, l);
-  if (a.out_processed != nullptr) std::copy(l.begin(), l.end(), a.out_processed + r * a.processed_stride);
+  if (a.out_processed.data != nullptr)
+    std::copy(l.begin(), l.end(), static_cast<float *>(a.out_processed.data) + r * a.out_processed.stride);
   return BZ_OK;
 }
 
@@ -90,7 +91,6 @@ static bz_status run(const bz_sample_args &a) {
 }
 
 extern "C" bz_status bz_sample(bz_stream *stream, const bz_sample_args *args) {
-  bz_sample_args a;
-  BZ_TRY(bz::check_sample(args, &a));
-  return bz::submit(stream, [a] { return run(a); });
+  BZ_TRY(bz::check_sample(args));
+  return bz::submit(stream, [a = *args] { return run(a); });
 }

@@ -1,17 +1,17 @@
-// A stream of the reference library: it runs ops on the calling thread, at once or when the recorded graph is launched.
+// A stream of the reference library and of the null library: it runs ops on the calling thread, at once or when the
+// recorded graph is launched.
 #pragma once
 #include <functional>
-#include <vector>
 
-#include "../common/status.h"
+#include "../common/stream_base.h"
 
 struct bz_graph {
+  uint64_t stream_id; // of the stream that recorded it
   std::vector<std::function<bz_status()>> ops;
 };
 
-struct bz_stream {
+struct bz_stream : bz::StreamBase {
   bz_graph *recording = nullptr;
-  bz_status first_error = BZ_OK; // since the last bz_stream_synchronize
 };
 
 namespace bz {

@@ -5,9 +5,9 @@
 #include <new>
 
 #include "../common/dtype.h"
+#include "../common/part_rows.h"
 #include "../common/quantize.h"
-#include "../common/status.h"
-#include "../common/weight_args.h"
+#include "stream.h"
 
 namespace bz {
 
@@ -31,8 +31,8 @@ static void fill(const bz_weight_args &args, bz_weight *w) {
   for (uint32_t p = 0; p < args.num_parts; p++) {
     const bz_weight_part &part = args.parts[p];
     for (uint32_t i = 0; i < part.n; i++, row += args.c) {
-      dequantize_row(part.dtype, static_cast<const uint8_t *>(part.data) + part.bytes / part.n * i, args.c, row);
-      round_trip(hold_of(part.dtype, args.compute), args.c, row);
+      dequantize_part_row(part, args.c, i, row);
+      round_trip(hold_of(part, args.compute), args.c, row);
     }
   }
 }
@@ -41,15 +41,23 @@ static void fill(const bz_weight_args &args, bz_weight *w) {
 
 extern "C" {
 
+bz_status bz_weight_plan(bz_stream *stream, const bz_weight_args *args, bz_weight **out) {
+  BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "weight_plan: stream or out is NULL");
+  BZ_TRY(bz::check_weight(args, true));
+  *out = new bz_weight{args->n, args->c, args->num_experts, {}, {}};
+  return BZ_OK;
+}
+
 bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *args, bz_weight **out) {
   BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "weight_create: stream or out is NULL");
   BZ_TRY(bz::check_weight(args, false));
   try {
-    *out = new bz_weight{args->n, args->c, std::vector<float>(uint64_t{args->n} * args->c)};
+    *out = new bz_weight{args->n, args->c, args->num_experts, std::vector<float>(uint64_t{args->n} * args->c), {}};
   } catch (const std::bad_alloc &) {
     return bz::fail(BZ_ENOMEM, "weight_create: no memory for [%u, %u]", args->n, args->c);
   }
   bz::fill(*args, *out);
+  (*out)->counted.count(stream->weight_bytes, (*out)->bytes());
   return BZ_OK;
 }
 
@@ -59,14 +67,7 @@ bz_status bz_weight_info(const bz_weight *weight, bz_weight_info_args *args) {
   BZ_REQUIRE(weight != nullptr, BZ_EINVAL, "weight_info: weight is NULL");
   BZ_CHECK_ARGS("weight_info", args);
   args->out_bits = 32;
-  args->out_bytes = weight->values.size() * sizeof(float);
-  return BZ_OK;
-}
-
-bz_status bz_weight_plan(const bz_weight_args *args, uint64_t *out_bytes) {
-  BZ_REQUIRE(out_bytes != nullptr, BZ_EINVAL, "weight_plan: out_bytes is NULL");
-  BZ_TRY(bz::check_weight(args, true));
-  *out_bytes = uint64_t{args->n} * args->c * sizeof(float);
+  args->out_bytes = weight->bytes();
   return BZ_OK;
 }
 

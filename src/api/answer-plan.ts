@@ -8,7 +8,7 @@ import type { ApiContext } from "./context.ts"
 import type { Prompt } from "./prompt.ts"
 import type { ChatRequest } from "./schema/chat.ts"
 import { isRecord } from "./schema/coerce.ts"
-import type { Tools } from "./tools.ts"
+import type { Tools } from "./schema/messages.ts"
 
 /** `variables`: those of the chat template. */
 export async function planAnswer(

@@ -87,9 +87,9 @@ export function createApp(options: Partial<ApiOptions>, client: EngineClient): A
   return { handle: observed(handle, merged, client) }
 }
 
-function textWork({ tokenizer }: EngineClient, { textThread }: ApiOptions): TextWork {
-  const here = new LocalTextWork(tokenizer)
-  return textThread === null ? here : new OffloadedTextWork(here, textThread)
+function textWork({ tokenizer, chatTemplates }: EngineClient, { textThreads }: ApiOptions): TextWork {
+  const here = new LocalTextWork(tokenizer, chatTemplates)
+  return textThreads === null ? here : new OffloadedTextWork(here, textThreads)
 }
 
 function buildRoutes(context: ApiContext) {

@@ -3,6 +3,7 @@ import { RequestError } from "../base/errors.ts"
 import { planAnswer } from "./answer-plan.ts"
 import { beamSearchFor } from "./beam-search.ts"
 import type { ChatJob } from "./chat-job.ts"
+import { comparesPrompts } from "./cache-miss/cache-miss.ts"
 import { chatPrompt, templateVariables } from "./chat-prompt.ts"
 import { constraintOf, type ConstraintOptions } from "./constraints.ts"
 import type { ApiContext } from "./context.ts"
@@ -41,7 +42,10 @@ export async function planChat(
   const beamSearch = beamSearchFor(body, sampling, client)
   const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
   const reasoningEffort = body.reasoning_effort ?? null
-  const prompt = await chatPrompt(context, body, { tools: tools.shown, mayCallTools: tools.mayBeCalled, reasoningEffort }, truncation)
+  const prompt = await chatPrompt(context, body, {
+    tools: tools.shown, mayCallTools: tools.mayBeCalled, reasoningEffort,
+    tellsStarts: comparesPrompts(context.options, body),
+  }, truncation)
   const role = answerRole(context, body)
   const last = body.messages.at(-1)
   return {

@@ -1,14 +1,13 @@
 /** Turns messages into a prompt: the template's variables, and what of them may come from the request. */
 import { RequestError } from "../base/errors.ts"
-import { messageStarts } from "./cache-miss/message-starts.ts"
+import type { Log } from "../base/log.ts"
 import { chooseTemplate } from "./choose-template.ts"
 import type { ApiContext } from "./context.ts"
-import { templateMessages } from "./messages.ts"
-import type { TemplateMessage } from "./messages.ts"
+import type { RenderedConversation } from "./conversation-job.ts"
+import type { IgnoredArguments } from "./messages.ts"
 import { servedName } from "./model-name.ts"
 import { encodeText } from "./prompt.ts"
 import type { Prompt, Truncation } from "./prompt.ts"
-import { renderConversation } from "./render-conversation.ts"
 import type { TemplateFields } from "./schema/messages.ts"
 
 /** What a request's other fields put before the template. */
@@ -17,39 +16,54 @@ export interface TemplateExtras {
   /** False: a template that has no place for the tools may leave them out. */
   readonly mayCallTools: boolean
   readonly reasoningEffort: string | null
+  /** Whether the prompt is to tell where each message begins. */
+  readonly tellsStarts: boolean
 }
 
-/** Errors: `RequestError` for messages, variables or a template that cannot be rendered. */
+/** Errors: those of `chatText`, and of `encodeText`. */
 export async function chatPrompt(
   context: ApiContext, fields: TemplateFields, extras: TemplateExtras, truncation: Truncation,
 ): Promise<Prompt> {
+  const tellsStarts = extras.tellsStarts && truncation.limit === null
+  const { text, messageStarts } = await chatText(context, fields, { ...extras, tellsStarts })
+  return { ...await encodeText(context, text, fields.add_special_tokens ?? false, truncation), messageStarts }
+}
+
+/** Errors: `RequestError` for messages, variables or a template that cannot be rendered. */
+export async function chatText(
+  context: ApiContext, fields: TemplateFields, extras: TemplateExtras,
+): Promise<RenderedConversation> {
   checkTemplateFields(fields)
-  const { template, isModels } = chooseTemplate(context, fields, extras.tools)
+  const template = chooseTemplate(context, fields, extras.tools)
   if (fields.messages.length === 0) throw new RequestError("messages must not be empty.", { param: "messages" })
-  const given = templateMessages(fields.messages, {
-    format: template.contentFormat,
-    modelName: servedName(context.client.model),
-    noteArguments: (param, problem) => {
-      context.options.log.warning("took the arguments of an earlier call as empty", { param, problem })
+  const rendered = await context.work.render({
+    template,
+    messages: fields.messages,
+    input: {
+      tools: extras.tools ?? null,
+      documents: fields.documents ?? null,
+      addGenerationPrompt: fields.add_generation_prompt ?? true,
+      specialTokens: context.client.tokenizer.specialTokens,
+      kwargs: templateVariables(context, fields, extras.reasoningEffort),
     },
+    options: {
+      isContinued: fields.continue_final_message === true,
+      mayCallTools: extras.mayCallTools,
+      toolParser: context.options.toolParser,
+    },
+    modelName: servedName(context.client.model),
+    argumentLimits: context.options.bodyLimits,
+    tellsStarts: extras.tellsStarts,
   })
-  const input = {
-    tools: extras.tools ?? null,
-    documents: fields.documents ?? null,
-    addGenerationPrompt: fields.add_generation_prompt ?? true,
-    specialTokens: context.client.tokenizer.specialTokens,
-    kwargs: templateVariables(context, fields, extras.reasoningEffort),
-  }
-  const options = {
-    isModels,
-    isContinued: fields.continue_final_message === true,
-    mayCallTools: extras.mayCallTools,
-    toolParser: context.options.toolParser,
-  }
-  const render = (messages: readonly TemplateMessage[]) => renderConversation(template, messages, input, options)
-  const text = render(given)
-  const prompt = await encodeText(context, text, fields.add_special_tokens ?? false, truncation)
-  return truncation.limit === null ? { ...prompt, messageStarts: () => messageStarts(given, text, render) } : prompt
+  noteIgnoredArguments(context.options.log, rendered.ignoredArguments)
+  return rendered
+}
+
+/** One line for a request: conversations are sent again and again, and may have many such calls. */
+function noteIgnoredArguments(log: Log, [first, ...more]: readonly IgnoredArguments[]): void {
+  if (first === undefined) return
+  const others = more.length === 0 ? {} : { others: more.length }
+  log.warning("took the arguments of an earlier call as empty", { ...first, ...others })
 }
 
 function checkTemplateFields(fields: TemplateFields): void {

@@ -1,15 +1,9 @@
 /** Which template a chat is rendered with: one that the request names or brings, else the model's for such a chat. */
-import { ConfigError, RequestError } from "../base/errors.ts"
-import { ChatTemplate } from "../text/chat-template.ts"
+import { RequestError } from "../base/errors.ts"
 import type { ChatTemplates } from "../text/chat-templates.ts"
 import type { ApiContext } from "./context.ts"
+import type { ChosenTemplate } from "./conversation-job.ts"
 import type { TemplateFields } from "./schema/messages.ts"
-
-export interface ChosenTemplate {
-  readonly template: ChatTemplate
-  /** Whether it is one of the model's, and not one that the request brought. */
-  readonly isModels: boolean
-}
 
 /**
  * A request may name one of the model's templates; it may bring one of its own where that is trusted.
@@ -20,11 +14,11 @@ export function chooseTemplate(
 ): ChosenTemplate {
   const asked = fields.chat_template ?? (fields.chat_template_kwargs ?? {})["chat_template"] ?? null
   if (asked === null) {
-    const template = templateOfModel(client.chatTemplates, tools ?? [], fields.documents ?? [])
-    return { template, isModels: true }
+    const source = sourceOfModel(client.chatTemplates, tools ?? [], fields.documents ?? [])
+    return { source, isModels: true }
   }
   const named = typeof asked === "string" ? client.chatTemplates.get(asked) : null
-  if (named !== null) return { template: named, isModels: true }
+  if (named !== null) return { source: named.source, isModels: true }
   if (!options.trustRequestChatTemplate) {
     throw new RequestError(
       "Chat template is passed with request, but --trust-request-chat-template is not set. " +
@@ -32,14 +26,14 @@ export function chooseTemplate(
     )
   }
   if (typeof asked !== "string") throw new RequestError("chat_template must be a string.", { param: "chat_template" })
-  return { template: parseTemplate(asked), isModels: false }
+  return { source: asked, isModels: false }
 }
 
-function templateOfModel(
+function sourceOfModel(
   templates: ChatTemplates, tools: readonly unknown[], documents: readonly unknown[],
-): ChatTemplate {
+): string {
   const chosen = templates.choose({ hasTools: tools.length > 0, hasDocuments: documents.length > 0 })
-  if (chosen !== null) return chosen
+  if (chosen !== null) return chosen.source
   const { names } = templates
   throw new RequestError(
     names.length === 0
@@ -47,13 +41,4 @@ function templateOfModel(
       : `The model has no default chat template, only ones named ${names.join(", ")}: name one of them in ` +
         "chat_template, or start the server with --chat-template.",
   )
-}
-
-function parseTemplate(source: string): ChatTemplate {
-  try {
-    return ChatTemplate.parse(source)
-  } catch (error) {
-    if (error instanceof ConfigError) throw new RequestError(error.message, { param: "chat_template" })
-    throw error
-  }
 }

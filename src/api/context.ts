@@ -15,7 +15,7 @@ import { DEFAULT_REQUEST_LIMITS } from "./request-limits.ts"
 import type { RequestLimits } from "./request-limits.ts"
 import type { ResumeLimits, StreamStore } from "./resumable.ts"
 import type { ResponseStoreLimits } from "./responses/store.ts"
-import type { TextWork } from "./work/text-work.ts"
+import type { TextThreads, TextWork } from "./work/text-work.ts"
 
 export interface ApiOptions extends ParserNames {
   /** Of this program; part of `system_fingerprint` and of /version. */
@@ -33,8 +33,8 @@ export interface ApiOptions extends ParserNames {
   /** What a body may hold; more is refused with 400 before it is parsed. */
   readonly bodyLimits: JsonLimits
   readonly requestLimits: RequestLimits
-  /** Does what takes long away from this thread; null: all of it is done here. */
-  readonly textThread: TextWork | null
+  /** Do what takes long away from this thread; null: all of it is done here. */
+  readonly textThreads: TextThreads | null
   /** Path prefix under which a proxy shows this server, such as "/llm"; "" for none. */
   readonly rootPath: string
   /** The role of generated chat messages. */
@@ -86,7 +86,7 @@ export const DEFAULT_API_OPTIONS: ApiOptions = {
   maxBodyBytes: 64 * 1024 * 1024,
   bodyLimits: DEFAULT_BODY_LIMITS,
   requestLimits: DEFAULT_REQUEST_LIMITS,
-  textThread: null,
+  textThreads: null,
   rootPath: "",
   responseRole: "assistant",
   reasoningParser: null,
@@ -122,6 +122,6 @@ export interface ApiContext {
   readonly answers: AnswerKinds
   /** Tells the operator what requests asked for and did not get. */
   readonly warnOnce: LogOnce
-  /** Where bodies are parsed, and texts encoded and decoded. */
+  /** Where bodies are parsed, conversations rendered, and texts encoded and decoded. */
   readonly work: TextWork
 }

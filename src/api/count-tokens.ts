@@ -1,8 +1,7 @@
 /** Tokens of the prompt that a conversation makes, without answering it; it may be too long to be answered. */
-import { chatPrompt } from "./chat-prompt.ts"
+import { chatText } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
 import { checkModel } from "./model-name.ts"
-import { ANY_LENGTH } from "./prompt.ts"
 import type { ChatRequest } from "./schema/chat.ts"
 import { planTools } from "./tools.ts"
 
@@ -10,7 +9,8 @@ import { planTools } from "./tools.ts"
 export async function countPromptTokens(context: ApiContext, chat: ChatRequest): Promise<number> {
   checkModel(context.client.model, chat.model)
   const { shown, mayBeCalled } = planTools(context, chat)
-  const extras = { tools: shown, mayCallTools: mayBeCalled, reasoningEffort: chat.reasoning_effort ?? null }
-  const { tokenIds } = await chatPrompt(context, chat, extras, ANY_LENGTH)
-  return tokenIds.length
+  const reasoningEffort = chat.reasoning_effort ?? null
+  const extras = { tools: shown, mayCallTools: mayBeCalled, reasoningEffort, tellsStarts: false }
+  const { text } = await chatText(context, chat, extras)
+  return context.work.count(text, chat.add_special_tokens ?? false)
 }

@@ -6,7 +6,7 @@ import { TOOL_FORMATS, type ToolParserName } from "../text/answer/tool-formats.t
 import type { TemplateProbe } from "../text/template-probe.ts"
 import { joinedTexts, textOf, withText } from "./messages.ts"
 import type { TemplateMessage } from "./messages.ts"
-import type { Tools } from "./tools.ts"
+import type { Tools } from "./schema/messages.ts"
 
 /** Of calls that no parser reads. */
 const DEFAULT_FORMAT = TOOL_FORMATS.hermes

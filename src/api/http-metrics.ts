@@ -71,10 +71,16 @@ export class HttpMetrics {
   }
 }
 
-/** Bun computes a JSON answer's length when it sends it; here it is known earlier. Streams and files count 0. */
+/** Of answers that `Response.json` made. */
+const WHOLE_JSON = "application/json;charset=utf-8"
+
+/**
+ * Bun computes a JSON answer's length when it sends it; here it is known earlier. Streams, files and lists in pieces
+ * count 0.
+ */
 async function withSize(response: Response): Promise<{ response: Response; bytes: number }> {
-  if (response.headers.get("content-type")?.startsWith("application/json") !== true) return { response, bytes: 0 }
   const { status, headers } = response
+  if (headers.get("content-type") !== WHOLE_JSON) return { response, bytes: Number(headers.get("content-length") ?? 0) }
   const text = await response.text()
   return { response: new Response(text, { status, headers }), bytes: Buffer.byteLength(text) }
 }

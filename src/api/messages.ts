@@ -1,7 +1,8 @@
 /** Chat messages as a template wants them: texts joined or kept in parts, arguments of calls as objects. */
 import { RequestError } from "../base/errors.ts"
 import type { ContentFormat } from "../text/content-format.ts"
-import { toolArguments } from "../text/tool-arguments.ts"
+import type { JsonLimits } from "../base/json-scan.ts"
+import { ArgumentBudget, toolArguments } from "../text/tool-arguments.ts"
 import { omittedContent } from "./omitted-content.ts"
 import type { ChatMessage, ContentPart } from "./schema/messages.ts"
 
@@ -27,24 +28,51 @@ export interface MessageOptions {
   readonly format: ContentFormat
   /** For the message about pictures and sounds. */
   readonly modelName: string
-  /** Hears of arguments that are no object, which become an empty one. */
-  noteArguments(param: string, problem: string): void
+  /** What all arguments may hold that are given as text. */
+  readonly argumentLimits: JsonLimits
 }
 
-/** Errors: `RequestError` for parts that are not text, but in the results of tools (see omitted-content.ts). */
-export function templateMessages(messages: readonly ChatMessage[], options: MessageOptions): TemplateMessage[] {
-  return messages.map((message, i) => {
-    const isResult = message.role === "tool" || (message.role === "user" && messages[i - 1]?.role === "tool")
-    const texts = contentTexts(message.content, { i, isResult, modelName: options.modelName })
-    return templateMessage(message, i, texts, options)
+/** Arguments of a call that are no object and became an empty one. */
+export interface IgnoredArguments {
+  /** The field's path. */
+  readonly param: string
+  readonly problem: string
+}
+
+export interface TemplateMessages {
+  readonly messages: readonly TemplateMessage[]
+  readonly ignoredArguments: readonly IgnoredArguments[]
+}
+
+/**
+ * Errors: `RequestError` for parts that are not text, but in the results of tools (see omitted-content.ts), and for
+ * more in the texts of arguments than the limits allow.
+ */
+export function templateMessages(given: readonly ChatMessage[], options: MessageOptions): TemplateMessages {
+  const { format, modelName, argumentLimits } = options
+  const ignoredArguments: IgnoredArguments[] = []
+  const budget = new ArgumentBudget(argumentLimits)
+  const readArguments = (sent: unknown, param: string) => {
+    const { value, problem } = toolArguments(sent, budget)
+    if (problem !== null) ignoredArguments.push({ param, problem })
+    return value
+  }
+  const messages = given.map((message, i) => {
+    const isResult = message.role === "tool" || (message.role === "user" && given[i - 1]?.role === "tool")
+    const texts = contentTexts(message.content, { i, isResult, modelName })
+    return templateMessage(message, texts, format, (sent, c) => {
+      return readArguments(sent, `messages.${i}.tool_calls.${c}.function.arguments`)
+    })
   })
+  return { messages, ignoredArguments }
 }
 
 function templateMessage(
-  message: ChatMessage, i: number, texts: readonly string[], options: MessageOptions,
+  message: ChatMessage, texts: readonly string[], modelFormat: ContentFormat,
+  readArguments: (sent: unknown, callIndex: number) => Readonly<Record<string, unknown>>,
 ): TemplateMessage {
   // Templates write results of tools as they are, also those that take apart what others say.
-  const format = message.role === "tool" ? "string" : options.format
+  const format = message.role === "tool" ? "string" : modelFormat
   const content = format === "string" ? texts.join("\n") : texts.map((text) => ({ type: "text" as const, text }))
   const result: TemplateMessage = { role: message.role, content }
   if (typeof message.name === "string") result["name"] = message.name
@@ -58,9 +86,7 @@ function templateMessage(
   const calls = message.tool_calls ?? []
   if (calls.length > 0) {
     result.tool_calls = calls.map((call, c) => {
-      const { value, problem } = toolArguments(call.function.arguments)
-      if (problem !== null) options.noteArguments(`messages.${i}.tool_calls.${c}.function.arguments`, problem)
-      return { ...call, function: { ...call.function, arguments: value } }
+      return { ...call, function: { ...call.function, arguments: readArguments(call.function.arguments, c) } }
     })
   }
   return result

@@ -65,12 +65,18 @@ export function jsonHandler<T extends TObject>(
   return async ({ request }) => answer(request, await read(request))
 }
 
-/** Errors: `RequestError` for a priority or a salt that is none, and for a report of the cache that cannot be made. */
+/**
+ * Errors: `RequestError` for a prompt without tokens, for a priority or a salt that is none, and for a report of the
+ * cache that cannot be made.
+ */
 export function generationFor(
   context: ApiContext, request: Request, fields: GenerationFields, id: string, runs: readonly PromptRun[],
 ): Generation {
   const priority = requestPriority(request, fields)
   const salt = cacheSalt(fields)
+  for (const { prompt, sampling } of runs.filter(({ prompt }) => prompt.tokenIds.length === 0)) {
+    context.client.validatePrompt(prompt.tokenIds, sampling)
+  }
   const record = recordOf(request)
   record?.expect(runs.reduce((total, { sampling }) => total + sampling.n, 0))
   const onFinished: Generation["onFinished"] = (promptIdx, figures) =>

@@ -4,9 +4,8 @@
  */
 import { numberTexts } from "../base/json-number.ts"
 import type { NumberTexts } from "../base/json-number.ts"
-import { scanJson } from "../base/json-scan.ts"
+import { MAX_NESTING, scanJson } from "../base/json-scan.ts"
 import type { JsonLimit, JsonLimits, JsonSize } from "../base/json-scan.ts"
-import { MAX_NESTING } from "../base/nesting.ts"
 import { schemaOf } from "./body-schemas.ts"
 import type { BodyShape } from "./body-schemas.ts"
 import { isRecord } from "./schema/coerce.ts"
@@ -21,6 +20,11 @@ export interface ParsedBody {
   readonly body: unknown
   /** Numbers in `body` that go into prompts as they are written, for `withNumberTexts`: what it puts in is not plain. */
   readonly numbers: NumberTexts | null
+}
+
+/** Memory that a body may take in all while it is read, itself and its text included. */
+export function bodyMemory(numBytes: number): number {
+  return (MEMORY_FACTOR + 2) * numBytes + MEMORY_ALLOWANCE
 }
 
 /** What a value takes at most, but for the characters of a string: an object with room for its first six fields. */

@@ -10,8 +10,8 @@ export interface Prompt {
   /** Null where the caller gave token ids. */
   readonly text: string | null
   readonly tokenIds: readonly number[]
-  /** Where the messages of a conversation begin in `text`, found out when asked; null where that cannot be told. */
-  readonly messageStarts?: () => readonly MessageStart[] | null
+  /** Where the messages of a conversation begin in `text`; null where that cannot be told, or was not asked for. */
+  readonly messageStarts?: readonly MessageStart[] | null
 }
 
 export interface Truncation {
@@ -48,9 +48,6 @@ export function truncationFor(
   }
   return { limit, side }
 }
-
-/** Keeps a text of any length whole: it is counted, not computed. */
-export const ANY_LENGTH: Truncation = { limit: Infinity, side: "left" }
 
 /**
  * Errors: `RequestError` with param "input_text" for a text that is not to be cut and is so long that no tokenization

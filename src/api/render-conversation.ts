@@ -11,6 +11,7 @@
  */
 import { RequestError } from "../base/errors.ts"
 import type { ToolParserName } from "../text/answer/tool-formats.ts"
+import { RenderLimitError } from "../text/chat-template.ts"
 import type { ChatTemplate, ChatTemplateInput } from "../text/chat-template.ts"
 import { TemplateProbe } from "../text/template-probe.ts"
 import { cutAtMark, withMark } from "./continued-message.ts"
@@ -18,7 +19,7 @@ import { withoutDevelopers } from "./developer-messages.ts"
 import { withGenericTools } from "./generic-tools.ts"
 import { textOf, textsOf } from "./messages.ts"
 import type { TemplateMessage } from "./messages.ts"
-import type { Tools } from "./tools.ts"
+import type { Tools } from "./schema/messages.ts"
 import { ANY_TURNS, fitTurns, STRICT_TURNS } from "./turns.ts"
 
 export type ConversationInput = Omit<ChatTemplateInput, "messages" | "tools"> & { readonly tools: Tools | null }
@@ -97,7 +98,8 @@ function attempt(
   try {
     return render(messages)
   } catch (error) {
-    if (error instanceof RequestError) return error
+    // What went past a limit in one form would do so in the others.
+    if (error instanceof RequestError && !(error instanceof RenderLimitError)) return error
     throw error
   }
 }

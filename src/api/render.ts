@@ -6,6 +6,7 @@ import { planChat } from "./chat-plan.ts"
 import { planCompletion } from "./completions.ts"
 import type { ApiContext } from "./context.ts"
 import type { PromptRun } from "./generation.ts"
+import { jsonList } from "./json-list.ts"
 import { jsonHandler } from "./opening.ts"
 import { operation } from "./openapi.ts"
 import { cacheSalt, requestPriority } from "./request-options.ts"
@@ -20,7 +21,7 @@ export function renderApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   const tag = "Tokens"
   const completion = jsonHandler(CompletionRequest, context, noteUnknown, async (request, body) => {
     const job = await planCompletion(context, request, body)
-    return Response.json(job.runs.map((run) => rendered(job, run, request, body)))
+    return jsonList(job.runs.values().map((run) => rendered(job, run, request, body)))
   })
   const chat = jsonHandler(ChatRequest, context, noteUnknown, async (request, body) => {
     const job = await planChat(context, request, body)
@@ -58,7 +59,7 @@ export function rendered(
     request_id: id,
     model,
     prompt: prompt.text,
-    token_ids: [...prompt.tokenIds],
+    token_ids: prompt.tokenIds.slice(),
     token_offsets: null,
     features: null,
     content_parts: null,

@@ -76,7 +76,8 @@ export function fitSampling(
   const room = client.model.maxModelLen - promptTokenIds.length
   // A prompt that leaves no room is refused by `validatePrompt`; 1 keeps the parameters well-formed until then.
   const fitted = { ...sampling, maxTokens: Math.min(sampling.maxTokens, Math.max(1, room)) }
-  client.validatePrompt(promptTokenIds, fitted)
+  // An empty prompt can be shown: it is refused where it is to be answered.
+  if (promptTokenIds.length > 0) client.validatePrompt(promptTokenIds, fitted)
   // Nothing is drawn in a beam search, so several texts are no contradiction to a temperature of 0.
   const isSearched = search !== null && fitted.temperature >= 0 && fitted.temperature < 1
   client.validateSampling(isSearched ? { ...fitted, temperature: 1 } : fitted)

@@ -1,11 +1,10 @@
 /** POST /tokenize and /detokenize: what the model makes of a text, and back. */
 import { Elysia } from "elysia"
-import { chatPrompt } from "./chat-prompt.ts"
+import { chatText } from "./chat-prompt.ts"
 import type { ApiContext } from "./context.ts"
 import { checkModel } from "./model-name.ts"
 import { bodyReader, eitherBodyReader } from "./opening.ts"
 import { operation } from "./openapi.ts"
-import { ANY_LENGTH, encodeText } from "./prompt.ts"
 import {
   DetokenizeRequest, DetokenizeResponse, TokenizeChatRequest, TokenizeRequest, TokenizeResponse, TokenizeTextRequest,
 } from "./schema/tokenize.ts"
@@ -15,8 +14,11 @@ export function tokenizeApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
   const tokenize = tokenizer(context, noteUnknown)
   const readTokens = bodyReader(DetokenizeRequest, context, noteUnknown)
 
-  const onTokenize = async ({ request }: { request: Request }): Promise<Response> =>
-    Response.json(await tokenize(request))
+  const onTokenize = async ({ request }: { request: Request }): Promise<Response> => {
+    const bytes = await tokenize(request)
+    const headers = { "content-type": "application/json", "content-length": String(bytes.length) }
+    return new Response(bytes, { headers })
+  }
 
   const onDetokenize = async ({ request }: { request: Request }): Promise<Response> => {
     const body = await readTokens(request)
@@ -48,31 +50,26 @@ export function tokenizeApi(context: ApiContext, noteUnknown: UnknownFieldLog) {
     })
 }
 
-function tokenizer(context: ApiContext, noteUnknown: UnknownFieldLog): (request: Request) => Promise<TokenizeResponse> {
+function tokenizer(
+  context: ApiContext, noteUnknown: UnknownFieldLog,
+): (request: Request) => Promise<Uint8Array<ArrayBuffer>> {
   const read = eitherBodyReader([["messages", TokenizeChatRequest], [null, TokenizeTextRequest]], context, noteUnknown)
-  const { client } = context
+  const { client, work } = context
+  const { maxModelLen } = client.model
 
   return async (request) => {
     const { schema, body } = await read(request)
     if (schema === TokenizeChatRequest) {
       const chat = body as TokenizeChatRequest
       checkModel(client.model, chat.model)
-      const extras = { tools: chat.tools, mayCallTools: true, reasoningEffort: null }
-      const { tokenIds } = await chatPrompt(context, chat, extras, ANY_LENGTH)
-      return response(context, tokenIds, chat.return_token_strs ?? false)
+      const extras = { tools: chat.tools, mayCallTools: true, reasoningEffort: null, tellsStarts: false }
+      const { text } = await chatText(context, chat, extras)
+      const addSpecialTokens = chat.add_special_tokens ?? false
+      return work.tokenize(text, { addSpecialTokens, withStrings: chat.return_token_strs ?? false, maxModelLen })
     }
     const text = body as TokenizeTextRequest
     checkModel(client.model, text.model)
-    const { tokenIds } = await encodeText(context, text.prompt, text.add_special_tokens ?? true, ANY_LENGTH)
-    return response(context, tokenIds, text.return_token_strs ?? false)
-  }
-}
-
-function response({ client }: ApiContext, tokens: readonly number[], withStrings: boolean): TokenizeResponse {
-  return {
-    count: tokens.length,
-    max_model_len: client.model.maxModelLen,
-    tokens: [...tokens],
-    token_strs: withStrings ? tokens.map((id) => client.tokenizer.tokenString(id) ?? "") : null,
+    const addSpecialTokens = text.add_special_tokens ?? true
+    return work.tokenize(text.prompt, { addSpecialTokens, withStrings: text.return_token_strs ?? false, maxModelLen })
   }
 }

@@ -3,8 +3,7 @@ import { RequestError } from "../base/errors.ts"
 import type { ApiContext } from "./context.ts"
 import { isRecord } from "./schema/coerce.ts"
 import type { ChatRequest } from "./schema/chat.ts"
-
-export type Tools = NonNullable<ChatRequest["tools"]>
+import type { Tools } from "./schema/messages.ts"
 
 export interface ToolPlan {
   /** What the template is to show; null shows nothing. */

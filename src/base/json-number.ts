@@ -8,7 +8,7 @@ import { RequestError } from "./errors.ts"
 /** As many digits as Python reads into an integer. */
 const MAX_DIGITS = 4300
 /** Numbers that one text may have beyond those that a double holds: each takes more memory than its text. */
-const MAX_KEPT_NUMBERS = 100_000
+const MAX_KEPT_NUMBERS = 2 ** 15
 
 /** As `JSON.rawJSON` makes it, so that `JSON.stringify` writes it as it came. */
 export interface JsonNumber {

@@ -4,6 +4,10 @@
  * The scan knows strings and brackets and nothing else of the grammar: text that is not JSON is counted as far as it
  * goes, and the parser says what is wrong with it. It holds one record for each open bracket, `maxDepth` at most.
  */
+
+/** As deep as pydantic reads: what walks JSON by recursion, as templates and schemas do, must not run out of stack. */
+export const MAX_NESTING = 200
+
 export interface JsonLimits {
   /** Lists and objects in each other; a list of numbers is one deep. */
   readonly maxDepth: number

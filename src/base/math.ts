@@ -7,3 +7,8 @@ export function ceilDiv(a: number, b: number): number {
 export function roundUp(a: number, b: number): number {
   return ceilDiv(a, b) * b
 }
+
+/** Greatest common divisor of non-negative integers; that of 0 and a number is the number. */
+export function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b)
+}

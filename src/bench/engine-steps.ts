@@ -45,7 +45,7 @@ export function measureSteps(config: EngineConfig, options: StepOptions): StepFi
 
 function measureBatch(plain: StepEngine, caching: StepEngine, size: number, options: StepOptions): StepFigures {
   const prng = new Prng(options.seed + size)
-  const vocabulary = Array.from({ length: plain.model.config.vocabSize }, (_, id) => id)
+  const vocabulary = Array.from({ length: plain.model.traits.vocabSize }, (_, id) => id)
   const decodes: Step[] = []
   // The least of all rounds: what disturbs a run only ever makes it longer.
   const least = [Infinity, Infinity]

@@ -30,7 +30,7 @@ export interface LatencyFigures {
 export function measureLatency(engine: StepEngine, options: LatencyOptions, limits: MachineLimits): LatencyFigures {
   const { batchSize, inputLen, outputLen } = options
   const prng = new Prng(options.seed)
-  const tokens = Array.from({ length: engine.model.config.vocabSize }, (_, id) => id)
+  const tokens = Array.from({ length: engine.model.traits.vocabSize }, (_, id) => id)
   const iterate = (): { seconds: number; steps: Step[] } => {
     for (let i = 0; i < batchSize; i++) engine.add(randomTokens(inputLen, tokens, prng), outputLen)
     const started = performance.now()

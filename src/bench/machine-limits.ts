@@ -1,5 +1,5 @@
 /** What this machine can do at most, measured: what other figures are held against. */
-import type { NativeStream } from "../../ffi/library.ts"
+import type { NativeStream } from "../../ffi/stream.ts"
 import type { ProductFormat, StepCost } from "../exec/model-cost.ts"
 
 export interface ReadRate {

@@ -141,7 +141,7 @@ export function scaleBlocks(config: EngineConfig, o: ScaleOptions): ScaleCurve {
 }
 
 function drawer(engine: StepEngine, seed: number): (count: number) => number[] {
-  const tokens = Array.from({ length: engine.model.config.vocabSize }, (_, id) => id)
+  const tokens = Array.from({ length: engine.model.traits.vocabSize }, (_, id) => id)
   const prng = new Prng(seed)
   return (count) => randomTokens(count, tokens, prng)
 }

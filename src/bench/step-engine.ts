@@ -97,7 +97,7 @@ export class StepEngine {
     this.#add(tokenIds, 1, 0)
     while (this.#scheduler.hasUnfinishedRequests()) {
       const plan = this.#scheduler.schedule()
-      this.#logits ??= new Float32Array(this.#maxStepTokens * this.model.config.vocabSize)
+      this.#logits ??= new Float32Array(this.#maxStepTokens * this.model.traits.vocabSize)
       let numValues = 0
       const result = this.model.execute(plan, (_requestId, _first, rows) => {
         this.#logits!.set(rows, numValues)

@@ -1,34 +1,44 @@
 import { assert } from "../base/assert.ts"
+import type { StepConstraint, Verdict } from "./constraints/step-constraint.ts"
 import type { Request } from "./request.ts"
 import type { ScheduledRequest } from "./schedule-plan.ts"
 
-/** A plan while it is being made: what is scheduled so far, and how much of the budget is left. */
+/** A plan while it is being made: what is scheduled so far, held against the constraints of the step. */
 export class PlanDraft {
   readonly scheduled: ScheduledRequest[] = []
   /** Same order as `scheduled`. */
   readonly requests: Request[] = []
-  tokenBudget: number
-  /** What is left for requests that are not caught up; may be more than `tokenBudget`. */
-  promptBudget: number
-  readonly #maxTokens: number
+  totalNumScheduledTokens = 0
+  readonly #constraints: readonly StepConstraint[]
 
-  constructor(tokenBudget: number, promptBudget: number) {
-    this.#maxTokens = tokenBudget
-    this.tokenBudget = tokenBudget
-    this.promptBudget = promptBudget
+  /** Requires: the constraints have begun the step. */
+  constructor(constraints: readonly StepConstraint[]) {
+    this.#constraints = constraints
   }
 
-  get totalNumScheduledTokens(): number {
-    return this.#maxTokens - this.tokenBudget
+  /** Whether a waiting request may be looked at: what the first constraint that minds says. */
+  admits(request: Request): Verdict {
+    for (const constraint of this.#constraints) {
+      const verdict = constraint.admits?.(request) ?? "admit"
+      if (verdict !== "admit") return verdict
+    }
+    return "admit"
+  }
+
+  /** How many of the request's tokens [start, start + numTokens) the step may compute. */
+  clip(request: Request, start: number, numTokens: number): number {
+    let allowed = numTokens
+    for (let i = 0; i < this.#constraints.length && allowed > 0; i++) {
+      allowed = (this.#constraints[i] as StepConstraint).clip(request, start, allowed)
+    }
+    return allowed
   }
 
   add(request: Request, scheduled: ScheduledRequest): void {
-    assert(scheduled.numScheduledTokens > 0, () => `${request.requestId}: nothing scheduled`)
-    assert(scheduled.numScheduledTokens <= this.tokenBudget, () => `${request.requestId}: beyond the token budget`)
-    const isWithin = request.isCaughtUp || scheduled.numScheduledTokens <= this.promptBudget
-    assert(isWithin, () => `${request.requestId}: beyond the budget of prompts`)
-    this.tokenBudget -= scheduled.numScheduledTokens
-    if (!request.isCaughtUp) this.promptBudget -= scheduled.numScheduledTokens
+    const { numScheduledTokens } = scheduled
+    assert(numScheduledTokens > 0, () => `${request.requestId}: nothing scheduled`)
+    for (const constraint of this.#constraints) constraint.take(request, numScheduledTokens)
+    this.totalNumScheduledTokens += numScheduledTokens
     this.scheduled.push(scheduled)
     this.requests.push(request)
   }
@@ -38,8 +48,8 @@ export class PlanDraft {
     const index = this.requests.indexOf(request)
     const scheduled = this.scheduled[index]
     if (scheduled === undefined) return false
-    this.tokenBudget += scheduled.numScheduledTokens
-    if (!request.isCaughtUp) this.promptBudget += scheduled.numScheduledTokens
+    for (const constraint of this.#constraints) constraint.giveBack(request, scheduled.numScheduledTokens)
+    this.totalNumScheduledTokens -= scheduled.numScheduledTokens
     this.scheduled.splice(index, 1)
     this.requests.splice(index, 1)
     return true

@@ -1,92 +1,15 @@
-/** The requests that wait to be admitted, in the order of a policy. Every operation is at most logarithmic. */
+/**
+ * The requests that wait to be admitted, in the order of a policy: those that wait for room in a heap, and apart from
+ * them those that are blocked, which keep their place in line and are not looked at until they are unblocked.
+ * Every operation is at most logarithmic in the number of requests.
+ */
 import { assert } from "../base/assert.ts"
-import type { Request } from "./request.ts"
+import type { BlockedReason, Request } from "./request.ts"
 
 export type SchedulingPolicy = "fcfs" | "priority"
 
-export interface RequestQueue {
-  readonly size: number
-  add(request: Request): void
-  /** Next in line, left in place; null when empty. */
-  peek(): Request | null
-  /** Next in line, taken out. An empty queue is the caller's bug. */
-  pop(): Request
-  /** Puts a request before all others, where the policy lets it. */
-  prepend(request: Request): void
-  /** False when it is not here. */
-  remove(request: Request): boolean
-  /** In the order in which they would be popped. */
-  [Symbol.iterator](): Iterator<Request>
-}
-
 /** Negative when `a` goes before `b`. A total order over live requests. */
 export type CompareRequests = (a: Request, b: Request) => number
-
-export function makeRequestQueue(policy: SchedulingPolicy, compare: CompareRequests): RequestQueue {
-  return policy === "fcfs" ? new FcfsQueue() : new PriorityQueue(compare)
-}
-
-interface Link {
-  readonly request: Request | null
-  prev: Link
-  next: Link
-}
-
-/** First come, first served: a list, linked so that an abort of one request among thousands costs nothing. */
-export class FcfsQueue implements RequestQueue {
-  /** Stands before the first and after the last. */
-  readonly #end: Link
-  readonly #links = new Map<Request, Link>()
-
-  constructor() {
-    const end = { request: null } as Link
-    end.prev = end.next = end
-    this.#end = end
-  }
-
-  get size(): number {
-    return this.#links.size
-  }
-
-  add(request: Request): void {
-    this.#insertBefore(this.#end, request)
-  }
-
-  prepend(request: Request): void {
-    this.#insertBefore(this.#end.next, request)
-  }
-
-  peek(): Request | null {
-    return this.#end.next.request
-  }
-
-  pop(): Request {
-    const request = this.peek()
-    assert(request !== null, "no request waits")
-    this.remove(request)
-    return request
-  }
-
-  remove(request: Request): boolean {
-    const link = this.#links.get(request)
-    if (link === undefined) return false
-    link.prev.next = link.next
-    link.next.prev = link.prev
-    return this.#links.delete(request)
-  }
-
-  *[Symbol.iterator](): Iterator<Request> {
-    for (let link = this.#end.next; link.request !== null; link = link.next) yield link.request
-  }
-
-  #insertBefore(next: Link, request: Request): void {
-    assert(!this.#links.has(request), () => `request ${request.requestId} already waits`)
-    const link: Link = { request, prev: next.prev, next }
-    next.prev.next = link
-    next.prev = link
-    this.#links.set(request, link)
-  }
-}
 
 /**
  * By priority, with waiting making up for it: `ageingSeconds` of waiting are worth a priority of one. 0: they are worth
@@ -108,42 +31,105 @@ function compareStrictly(a: Request, b: Request): number {
   return a.requestId < b.requestId ? -1 : a.requestId > b.requestId ? 1 : 0
 }
 
-/** A binary heap that knows where each request sits. The order leaves no freedom, so `prepend` is `add`. */
-export class PriorityQueue implements RequestQueue {
+/** First come, first served; a prepended request is before all others. */
+function compareByRank(a: Request, b: Request): number {
+  return a.queueRank - b.queueRank
+}
+
+/** Requests that are blocked, by the first of their reasons. */
+export type BlockedCounts = Readonly<Record<BlockedReason, number>>
+
+export class RequestQueue {
+  /** A binary heap of the requests that are not blocked. */
   readonly #heap: Request[] = []
   readonly #indexOf = new Map<Request, number>()
+  readonly #blocked = new Set<Request>()
   readonly #compare: CompareRequests
+  #firstRank = 0
+  #lastRank = 0
 
-  constructor(compare: CompareRequests) {
-    this.#compare = compare
+  /** `compareByPriority` is used by the priority policy alone. */
+  constructor(policy: SchedulingPolicy, compareByPriority: CompareRequests) {
+    this.#compare = policy === "fcfs" ? compareByRank : compareByPriority
   }
 
+  /** The blocked ones included. */
   get size(): number {
-    return this.#heap.length
+    return this.#heap.length + this.#blocked.size
+  }
+
+  get numBlocked(): number {
+    return this.#blocked.size
   }
 
   add(request: Request): void {
-    assert(!this.#indexOf.has(request), () => `request ${request.requestId} already waits`)
-    this.#heap.push(request)
-    this.#siftUp(this.#heap.length - 1)
+    request.queueRank = this.#lastRank += 1
+    this.#insert(request)
   }
 
+  /** Puts a request before all others, where the policy lets it. */
   prepend(request: Request): void {
-    this.add(request)
+    request.queueRank = this.#firstRank -= 1
+    this.#insert(request)
   }
 
+  /** The next in line that is not blocked, left in place; null when there is none. */
   peek(): Request | null {
     return this.#heap[0] ?? null
   }
 
+  /** What `peek` returns, taken out; null is the caller's bug. */
   pop(): Request {
     const request = this.peek()
     assert(request !== null, "no request waits")
-    this.remove(request)
+    this.#removeFromHeap(request)
     return request
   }
 
+  /** Back to the place it was popped from. */
+  putBack(request: Request): void {
+    this.#insert(request)
+  }
+
+  /** False when it is not here. */
   remove(request: Request): boolean {
+    return this.#blocked.delete(request) || this.#removeFromHeap(request)
+  }
+
+  /** Takes note that a request is no longer blocked. Does nothing for a request that is not here. */
+  release(request: Request): void {
+    if (!request.isBlocked && this.#blocked.delete(request)) this.#insert(request)
+  }
+
+  countBlocked(): BlockedCounts {
+    const counts = { grammar: 0, stale_output: 0, remote_kv: 0 }
+    for (const { blockedReasons: [reason] } of this.#blocked) if (reason !== undefined) counts[reason] += 1
+    return counts
+  }
+
+  /** All of them in the order of the policy, as if none were blocked. */
+  *[Symbol.iterator](): Iterator<Request> {
+    yield* [...this.#heap, ...this.#blocked].sort(this.#compare)
+  }
+
+  /** Checks that exactly the blocked requests are set apart. */
+  verify(): void {
+    for (const request of this.#heap) assert(!request.isBlocked, () => `${request.requestId} is blocked and in line`)
+    for (const request of this.#blocked) assert(request.isBlocked, () => `${request.requestId} is not blocked`)
+  }
+
+  #insert(request: Request): void {
+    const isHere = this.#indexOf.has(request) || this.#blocked.has(request)
+    assert(!isHere, () => `request ${request.requestId} already waits`)
+    if (request.isBlocked) {
+      this.#blocked.add(request)
+      return
+    }
+    this.#heap.push(request)
+    this.#siftUp(this.#heap.length - 1)
+  }
+
+  #removeFromHeap(request: Request): boolean {
     const index = this.#indexOf.get(request)
     if (index === undefined) return false
     this.#indexOf.delete(request)
@@ -153,10 +139,6 @@ export class PriorityQueue implements RequestQueue {
     this.#siftUp(index)
     this.#siftDown(this.#indexOf.get(last) ?? index)
     return true
-  }
-
-  *[Symbol.iterator](): Iterator<Request> {
-    yield* this.#heap.toSorted(this.#compare)
   }
 
   #siftUp(from: number): void {

@@ -18,13 +18,21 @@
  */
 import { assert } from "../base/assert.ts"
 import type { FinishReason, PrefillStats, RequestEvent } from "./engine-core-output.ts"
-import type { BlockHash, ExtraKey } from "./kv/block-hash.ts"
+import type { BlockHash, EncoderInput, ExtraKey } from "./kv/block-hash.ts"
 import type { PrefixHit } from "./kv/kv-manager.ts"
 import { PromptLogprobs } from "./prompt-logprobs.ts"
 import type { SamplingParams } from "./sampling-params.ts"
 import { TokenList } from "./token-list.ts"
 
 export type RequestStatus = "waiting" | "running" | "preempted" | "finished"
+
+/**
+ * What a waiting request may wait for beside room; until then it is passed over.
+ *   grammar       its grammar is being compiled
+ *   stale_output  results of steps before its preemption are on their way, and may end it
+ *   remote_kv     its KV is being loaded from elsewhere
+ */
+export type BlockedReason = "grammar" | "stale_output" | "remote_kv"
 
 export interface RequestInit {
   readonly requestId: string
@@ -39,11 +47,24 @@ export interface RequestInit {
   readonly cacheSalt?: string | null
   /** Keys that separate all this request's cached blocks from others', such as its adapter. */
   readonly extraHashKeys?: readonly ExtraKey[]
+  /** The adapter that its tokens are computed with; its cached blocks are told apart by `extraHashKeys`. */
+  readonly adapter?: string | null
+  /** Each of its steps needs what the host makes of the one before: a mask, a draft. So it is not planned ahead. */
+  readonly waitsForHost?: boolean
+  /** In order of position, apart from each other. */
+  readonly encoderInputs?: readonly EncoderInput[]
+  /** Tokens of the encoder's output that its cross attention reads. */
+  readonly numEncoderTokens?: number
   /** One array for all requests of one prompt with equal keys, so that its blocks are named once. */
   readonly promptHashes?: BlockHash[]
+  /** What it has to wait for before it is admitted; `Scheduler.unblock` says when it is there. */
+  readonly blockedBy?: readonly BlockedReason[]
 }
 
+const NO_REASONS: readonly BlockedReason[] = []
 const NO_KEYS: readonly ExtraKey[] = []
+const NO_INPUTS: readonly EncoderInput[] = []
+const NO_INDICES: readonly number[] = []
 const NO_DRAFTS: readonly number[] = []
 const NO_EVENTS: readonly RequestEvent[] = []
 
@@ -54,6 +75,10 @@ export class Request {
   readonly arrivalTime: number
   readonly cacheSalt: string | null
   readonly extraHashKeys: readonly ExtraKey[]
+  readonly adapter: string | null
+  readonly waitsForHost: boolean
+  readonly numEncoderTokens: number
+  readonly encoderInputs: readonly EncoderInput[]
   /** Prompt, then outputs; only grows. */
   readonly tokenIds: TokenList
   readonly numPromptTokens: number
@@ -70,11 +95,15 @@ export class Request {
   numComputedTokens = 0
   /** Tokens whose KV was found in the cache at admission; those that are computed all the same are not written. */
   numCachedTokens = 0
+  /** Inputs that begin before this position have been encoded since its admission. */
+  #encodedEnd = 0
   /** Proposed by a drafter for the next step. */
   draftTokenIds: readonly number[] = NO_DRAFTS
   /** Tokens in steps that were planned and whose results have not come back. */
   numInFlightTokens = 0
-  /** Those of them that were planned before the last preemption: their results must not move `numComputedTokens`. */
+  /** Output tokens that steps in flight bring: one each that samples. Drafts that turn out right come on top. */
+  numPlaceholders = 0
+  /** Tokens in flight that were planned before the last preemption: their results must not move `numComputedTokens`. */
   numStaleTokens = 0
   /** What becomes of stale results: dropped, or (default) delivered like any other. */
   dropsStaleOutput = false
@@ -86,7 +115,10 @@ export class Request {
    */
   isComputedApart = false
   numPreemptions = 0
+  /** Its place in line under first come, first served. The queue alone sets it. */
+  queueRank = 0
 
+  #blockedReasons: readonly BlockedReason[]
   #events: RequestEvent[] | null = null
   #prefillStats: PrefillStats | null = null
 
@@ -97,9 +129,14 @@ export class Request {
     this.arrivalTime = init.arrivalTime
     this.cacheSalt = init.cacheSalt ?? null
     this.extraHashKeys = init.extraHashKeys ?? NO_KEYS
+    this.adapter = init.adapter ?? null
+    this.waitsForHost = init.waitsForHost ?? false
+    this.numEncoderTokens = init.numEncoderTokens ?? 0
+    this.encoderInputs = init.encoderInputs ?? NO_INPUTS
     this.tokenIds = new TokenList(init.promptTokenIds)
     this.numPromptTokens = init.promptTokenIds.length
     this.promptHashes = init.promptHashes ?? []
+    this.#blockedReasons = init.blockedBy ?? NO_REASONS
     const numTop = init.sampling.promptLogprobs
     this.promptLogprobs = numTop === null ? null : new PromptLogprobs(this.numPromptTokens, numTop)
   }
@@ -112,8 +149,20 @@ export class Request {
     return this.tokenIds.length - this.numPromptTokens
   }
 
-  get numTokensWithDrafts(): number {
-    return this.tokenIds.length + this.draftTokenIds.length
+  /** With those that steps in flight bring. */
+  get numTokensPlanned(): number {
+    return this.tokenIds.length + this.numPlaceholders
+  }
+
+  /**
+   * Where the next step may end: tokens that steps in flight bring can be computed before they are known here, unless
+   * something has to be done with them first, or they are the last. (Drafts in flight count as computed, so that behind
+   * them there is nothing to compute.)
+   */
+  get plannableEnd(): number {
+    if (this.numPlaceholders === 0) return this.tokenIds.length + this.draftTokenIds.length
+    const isEnding = this.numOutputTokens + this.numPlaceholders >= this.sampling.maxTokens
+    return this.waitsForHost || isEnding ? this.tokenIds.length : this.numTokensPlanned
   }
 
   /** The first position whose output somebody needs: the last token's, or one that a prompt token is judged by. */
@@ -124,24 +173,63 @@ export class Request {
 
   /** It waits for nothing but its next token: all but the last one is computed, or being computed. */
   get isCaughtUp(): boolean {
-    return this.tokenIds.length - this.numComputedTokens <= 1
+    return this.numTokensPlanned - this.numComputedTokens <= 1
   }
 
   get isFinished(): boolean {
     return this.status === "finished"
   }
 
-  /** Results of steps before its preemption are on their way; it waits for them, since they may end it. */
-  get isAwaitingStaleOutput(): boolean {
-    return this.numStaleTokens > 0 && !this.dropsStaleOutput
+  get blockedReasons(): readonly BlockedReason[] {
+    return this.#blockedReasons
+  }
+
+  get isBlocked(): boolean {
+    return this.#blockedReasons.length > 0
+  }
+
+  unblock(reason: BlockedReason): void {
+    this.#blockedReasons = this.#blockedReasons.filter((other) => other !== reason)
   }
 
   appendOutputToken(tokenId: number): void {
     this.tokenIds.push(tokenId)
   }
 
+  /** What a step has sampled is here; `numRejected` of its drafts were wrong. */
+  settle(numRejected: number): void {
+    this.numPlaceholders -= 1
+    this.numComputedTokens -= numRejected
+  }
+
   clearDrafts(): void {
     this.draftTokenIds = NO_DRAFTS
+  }
+
+  encoderInput(index: number): EncoderInput {
+    const input = this.encoderInputs[index]
+    assert(input !== undefined, () => `${this.requestId}: encoder input ${index} of ${this.encoderInputs.length}`)
+    return input
+  }
+
+  /** Indices of the inputs that a step over [start, start + numTokens) has to encode. */
+  encoderInputsIn(start: number, numTokens: number): readonly number[] {
+    if (this.encoderInputs.length === 0) return NO_INDICES
+    const indices: number[] = []
+    for (const [i, { offset, numTokens: size }] of this.encoderInputs.entries()) {
+      const isTouched = offset < start + numTokens && offset + size > start
+      if (isTouched && offset >= this.#encodedEnd) indices.push(i)
+    }
+    return indices
+  }
+
+  /** A step is planned: its tokens count as computed from now on. */
+  advance(step: { numScheduledTokens: number; samples: boolean }): void {
+    this.numComputedTokens += step.numScheduledTokens
+    this.numInFlightTokens += step.numScheduledTokens
+    this.isPrefillChunk = !step.samples
+    if (step.samples) this.numPlaceholders += 1
+    this.#encodedEnd = this.numComputedTokens
   }
 
   admit(hit: PrefixHit): void {
@@ -162,9 +250,13 @@ export class Request {
     this.status = "preempted"
     this.numComputedTokens = 0
     this.numCachedTokens = 0
+    this.#encodedEnd = 0
+    this.numPlaceholders = 0
     this.clearDrafts()
     this.dropsStaleOutput = dropsInFlight || (this.dropsStaleOutput && this.numStaleTokens > 0)
     this.numStaleTokens = this.numInFlightTokens
+    const isBlocked = this.numStaleTokens > 0 && !this.dropsStaleOutput
+    if (isBlocked) this.#blockedReasons = [...this.#blockedReasons, "stale_output"]
     this.numPreemptions += 1
   }
 

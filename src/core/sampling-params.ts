@@ -83,6 +83,12 @@ export interface RepetitionDetectionParams {
   minCount: number
 }
 
+/** Whether a token is chosen by the ones before it otherwise than by the model: then they have to be known. */
+export function dependsOnTokens(p: SamplingParams): boolean {
+  const hasPenalties = p.repetitionPenalty !== 1 || p.frequencyPenalty !== 0 || p.presencePenalty !== 0
+  return hasPenalties || p.badWords !== null || p.thinkingBudget !== null
+}
+
 /** vLLM's defaults; `overrides` replace single fields. A fresh object each time. */
 export function defaultSamplingParams(overrides: Partial<SamplingParams> = {}): SamplingParams {
   return {

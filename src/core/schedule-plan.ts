@@ -7,6 +7,7 @@
  *   [0, numCachedTokens)                   KV found in the cache: never written, even where it is computed
  *   [numComputedTokens, + numScheduled)    this step computes these; their blocks are in `blockIds`
  *   the last draftTokenIds.length of them  draft tokens, not in `tokenIds`
+ *   numUnknownTokens before those          sampled by a step in flight: not in `tokenIds` when the step is planned
  *
  * `tokenIds` and `blockIds` are live views of the request's own arrays: the runner reads them during the step they
  * were planned for and keeps no reference past `StepResult`. Between two steps of a running request both only grow.
@@ -34,6 +35,8 @@ export interface ScheduledRequest {
   readonly numCachedTokens: number
   /** Prompt tokens whose log-probabilities this step gives, by the outputs of the positions before them. */
   readonly promptLogprobs: TokenRange | null
+  /** Scheduled tokens that an earlier step in flight brings; the runner has their ids before the scheduler. 0 or 1. */
+  readonly numUnknownTokens: number
   /** Proposed tokens at the end of the scheduled range; -1 is a placeholder that the verifier always rejects. */
   readonly draftTokenIds: readonly number[]
   /** Block table; 0 is the null block (a position nobody will read again). Covers [0, computed + scheduled). */
@@ -43,6 +46,10 @@ export interface ScheduledRequest {
   /** This step reaches the end of `tokenIds`, so a token is sampled (and drafts are verified). */
   readonly samples: boolean
   readonly sampling: SamplingParams
+  /** The adapter of all its tokens, or null. */
+  readonly adapter: string | null
+  /** Indices of the request's encoder inputs that this step encodes, before anything reads their embeddings. */
+  readonly encodes: readonly number[]
 }
 
 export interface SchedulePlan {

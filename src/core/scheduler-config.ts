@@ -21,6 +21,10 @@ export interface SchedulerConfig {
   readonly longPrefillTokenThreshold: number
   /** Raises that limit to an equal share of the budget when few requests share it. */
   readonly longPrefillTokenThresholdAdaptive: boolean
+  /** Embeddings that the encoder computes in one step, at most; 0 is no such limit. */
+  readonly maxNumEncoderInputTokens: number
+  /** Different adapters in one step, at most; 0 is no such limit. */
+  readonly maxLoras: number
   /** Admit a request only if all its present tokens will find room. */
   readonly schedulerReserveFullIsl: boolean
   /** Share of the blocks, in [0, 1), that admission leaves free for the requests already running. */
@@ -39,6 +43,8 @@ export function makeSchedulerConfig(overrides: Partial<SchedulerConfig> & { maxM
     enableChunkedPrefill: true,
     longPrefillTokenThreshold: 0,
     longPrefillTokenThresholdAdaptive: false,
+    maxNumEncoderInputTokens: 0,
+    maxLoras: 0,
     schedulerReserveFullIsl: true,
     watermark: 0,
     promptLogprobsCacheBytes: PROMPT_LOGPROBS_CACHE_BYTES,
@@ -67,6 +73,12 @@ function checkSchedulerConfig(config: SchedulerConfig): void {
   if (!isThreshold || longPrefillTokenThreshold > maxModelLen) {
     const rule = `an integer from 0 to --max-model-len (${maxModelLen})`
     refuse("long-prefill-token-threshold", longPrefillTokenThreshold, rule)
+  }
+  const { maxNumEncoderInputTokens, maxLoras } = config
+  const isLimit = (value: number) => Number.isInteger(value) && value >= 0
+  if (!isLimit(maxLoras)) refuse("max-loras", maxLoras, "an integer of at least 0")
+  if (!isLimit(maxNumEncoderInputTokens)) {
+    refuse("max-num-encoder-input-tokens", maxNumEncoderInputTokens, "an integer of at least 0")
   }
   const { priorityAgeingSeconds } = config
   if (!(priorityAgeingSeconds >= 0 && Number.isFinite(priorityAgeingSeconds))) {

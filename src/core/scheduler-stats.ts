@@ -1,12 +1,15 @@
 import type { BlockEviction } from "./kv/block-residency.ts"
+import type { BlockedCounts } from "./request-queue.ts"
 
 /** Counts for metrics. Gauges are the present state; everything else is since the last `makeStats`. */
 export interface SchedulerStats {
   readonly numRunning: number
   /** Waiting for room; the deferred ones are not among them. */
   readonly numWaiting: number
-  /** Waiting for something else than room. */
+  /** Blocked: waiting for something else than room. */
   readonly numDeferred: number
+  /** The same by what they wait for. */
+  readonly numBlocked: BlockedCounts
   /** Share of the KV cache's blocks in use, 0 to 1. */
   readonly kvCacheUsage: number
   readonly numPreemptions: number

@@ -9,7 +9,8 @@
  *   1. a request is in `running` or in `waiting`, never both, iff it is in `requests`;
  *   2. exactly the running requests hold blocks;
  *   3. a plan's tokens fit the budget, and at most `maxNumSeqs` requests run.
- * Several plans may be in flight; results come back in the order of their plans.
+ * Several plans may be in flight; results come back in the order of their plans. A token that a step in flight brings
+ * can be computed by the next one before anybody here knows it (`ScheduledRequest.numUnknownTokens`).
  * Out of room, the newest request (or the least important one) is preempted: its blocks are freed and it is computed
  * again later. A step that preempted admits nobody, so that two requests cannot keep evicting each other.
  * A request whose numbers are not finite is computed a second time, apart from all others: without cached prefixes and
@@ -17,14 +18,17 @@
  * Source: the behaviour of vLLM V1's scheduler.
  */
 import { assert } from "../base/assert.ts"
+import { makeConstraints, type StateBlocks } from "./constraints/make-constraints.ts"
+import type { StepConstraint } from "./constraints/step-constraint.ts"
 import type { DraftResult, EngineCoreOutput, FinishReason } from "./engine-core-output.ts"
+import type { BlockObserver } from "./kv/block-observer.ts"
 import type { BlockResidency } from "./kv/block-residency.ts"
 import { KVManager } from "./kv/kv-manager.ts"
 import type { KVCacheConfig } from "./kv/kv-spec.ts"
 import { PlanDraft } from "./plan-draft.ts"
 import { PromptLogprobsCache } from "./prompt-logprobs-cache.ts"
-import type { Request } from "./request.ts"
-import { type CompareRequests, comparisonByPriority, makeRequestQueue, type RequestQueue } from "./request-queue.ts"
+import type { BlockedReason, Request } from "./request.ts"
+import { type CompareRequests, comparisonByPriority, RequestQueue } from "./request-queue.ts"
 import type { RequestFailure, ScheduledRequest, SchedulePlan, StepResult } from "./schedule-plan.ts"
 import type { SchedulerConfig } from "./scheduler-config.ts"
 import { type SchedulerStats, StatsCounters } from "./scheduler-stats.ts"
@@ -38,6 +42,8 @@ export interface SchedulerDeps {
   readonly clock: () => number
   /** Watches how long blocks keep what they hold, where somebody wants to know. */
   readonly residency?: BlockResidency
+  /** Hear of the KV cache's blocks too. */
+  readonly observers?: readonly BlockObserver[]
 }
 
 const NO_IDS: readonly string[] = []
@@ -48,14 +54,12 @@ export class Scheduler {
   readonly #kv: KVManager
   readonly #clock: () => number
   readonly #residency: BlockResidency | null
-  readonly #enablePrefixCaching: boolean
+  readonly #constraints: readonly StepConstraint[]
   readonly #promptLogprobs: PromptLogprobsCache
 
   readonly #requests = new Map<string, Request>()
   readonly #compare: CompareRequests
   readonly #waiting: RequestQueue
-  /** Waiting requests that the last look at them passed over, for a reason other than room. For counting. */
-  readonly #deferred = new Set<Request>()
   /** In order of admission. */
   #running: Request[] = []
   #pause: PauseState = "unpaused"
@@ -71,14 +75,15 @@ export class Scheduler {
   constructor(config: SchedulerConfig, kv: KVCacheConfig, deps: SchedulerDeps) {
     const { maxModelLen, maxNumBatchedTokens, watermark } = config
     this.config = config
-    this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark }, deps.residency)
-    this.#clock = deps.clock
+    const observers = [...(deps.residency === undefined ? [] : [deps.residency]), ...(deps.observers ?? [])]
+    this.#kv = new KVManager({ ...kv, maxModelLen, maxNumBatchedTokens, watermark }, observers)
+        this.#clock = deps.clock
     this.#residency = deps.residency ?? null
-    this.#enablePrefixCaching = kv.enablePrefixCaching
-    const maxBytes = kv.enablePrefixCaching ? config.promptLogprobsCacheBytes : 0
+    this.#constraints = makeConstraints(config, stateBlocksOf(kv, this.#kv.enablesPrefixCaching))
+    const maxBytes = this.#kv.enablesPrefixCaching ? config.promptLogprobsCacheBytes : 0
     this.#promptLogprobs = new PromptLogprobsCache({ blockSize: this.#kv.blockSize, maxBytes })
     this.#compare = comparisonByPriority(config.priorityAgeingSeconds)
-    this.#waiting = makeRequestQueue(config.policy, this.#compare)
+    this.#waiting = new RequestQueue(config.policy, this.#compare)
   }
 
   /** Queues a request. Requires: a live id only once, a prompt, and room for one more token. */
@@ -109,6 +114,23 @@ export class Scheduler {
     return finished
   }
 
+  /** What the request waited for is there. Ids that are unknown are ignored, as are reasons that it does not have. */
+  unblock(requestId: string, reason: BlockedReason): void {
+    const request = this.#requests.get(requestId)
+    if (request === undefined) return
+    request.unblock(reason)
+    this.#waiting.release(request)
+  }
+
+  /** Ends a request that cannot go on, such as one whose grammar is wrong; null: it is not here. */
+  failRequest(requestId: string, failure: RequestFailure): EngineCoreOutput | null {
+    const request = this.#requests.get(requestId)
+    if (request === undefined) return null
+    const output = this.#fail(request, failure)
+    this.#removeFromQueues([request])
+    return output
+  }
+
   /**
    * Plans the next step; an empty plan when there is nothing to compute. Beside requests that wait for nothing but
    * their next token, at most `maxPromptTokens` tokens of others are computed: more would keep the former waiting.
@@ -116,11 +138,14 @@ export class Scheduler {
   schedule(maxPromptTokens = Infinity): SchedulePlan {
     assert(maxPromptTokens >= 1, () => `${maxPromptTokens} prompt tokens a step`)
     this.#step += 1
-    const tokenBudget = this.#pause === "paused_all" ? 0 : this.config.maxNumBatchedTokens
-    const draft = new PlanDraft(tokenBudget, this.#isDecoding() ? maxPromptTokens : Infinity)
-    const threshold = this.#longPrefillThreshold()
-    const hasPreempted = this.#scheduleRunning(draft, threshold)
-    if (!hasPreempted && this.#pause === "unpaused") this.#scheduleWaiting(draft, threshold)
+    this.#kv.newStep()
+    const numRequests = this.#running.length + this.#waiting.size
+    const isDecoding = this.#running.some((request) => request.isCaughtUp)
+    const isFrozen = this.#pause === "paused_all"
+    for (const limit of this.#constraints) limit.begin({ isFrozen, isDecoding, numRequests, maxPromptTokens })
+    const draft = new PlanDraft(this.#constraints)
+    const hasPreempted = this.#scheduleRunning(draft)
+    if (!hasPreempted && this.#pause === "unpaused") this.#scheduleWaiting(draft)
     return this.#commit(draft)
   }
 
@@ -155,10 +180,10 @@ export class Scheduler {
     }
   }
 
-  /** Whether any request could go on in the present pause state. */
+  /** Whether any request could go on in the present pause state; a blocked one cannot. */
   hasUnfinishedRequests(): boolean {
     if (this.#pause === "paused_all") return false
-    return this.#running.length > 0 || (this.#pause === "unpaused" && this.#waiting.size > 0)
+    return this.#running.length > 0 || (this.#pause === "unpaused" && this.#waiting.peek() !== null)
   }
 
   /** Whether a step is due: requests to compute, or finished ones that the runner has not been told of. */
@@ -201,8 +226,9 @@ export class Scheduler {
     this.#counters = new StatsCounters()
     return {
       numRunning: this.#running.length,
-      numWaiting: this.#waiting.size - this.#deferred.size,
-      numDeferred: this.#deferred.size,
+      numWaiting: this.#waiting.size - this.#waiting.numBlocked,
+      numDeferred: this.#waiting.numBlocked,
+      numBlocked: this.#waiting.countBlocked(),
       kvCacheUsage: this.kvCacheUsage,
       numPreemptions: counters.numPreemptions,
       prefixCache: counters.prefixCache,
@@ -227,7 +253,7 @@ export class Scheduler {
       assert(status !== "finished", () => `request ${requestId} is finished and still here`)
       assert(status === "running" || request.numComputedTokens === 0, () => `request ${requestId} has computed tokens`)
     }
-    for (const request of this.#deferred) assert(waiting.has(request), () => `${request.requestId} is not waiting`)
+    this.#waiting.verify()
     this.#kv.verify(this.#running.length)
   }
 
@@ -236,31 +262,15 @@ export class Scheduler {
     return this.#kv
   }
 
-  /** Tokens of one request in one step, at most; 0 is no limit. A request alone has the budget to itself. */
-  #longPrefillThreshold(): number {
-    const { longPrefillTokenThreshold, longPrefillTokenThresholdAdaptive, maxNumBatchedTokens } = this.config
-    const numRequests = this.#running.length + this.#waiting.size
-    if (longPrefillTokenThreshold === 0 || numRequests <= 1) return 0
-    if (!longPrefillTokenThresholdAdaptive) return longPrefillTokenThreshold
-    return Math.max(longPrefillTokenThreshold, Math.floor(maxNumBatchedTokens / numRequests))
-  }
-
-  /** Whether a running request waits for nothing but its next token. */
-  #isDecoding(): boolean {
-    return this.#running.some((request) => request.isCaughtUp)
-  }
-
   /** Lets running requests catch up, oldest first. Returns whether any was preempted for want of blocks. */
-  #scheduleRunning(draft: PlanDraft, threshold: number): boolean {
+  #scheduleRunning(draft: PlanDraft): boolean {
     let hasPreempted = false
-    for (let i = 0; i < this.#running.length && draft.tokenBudget > 0; i++) {
+    for (let i = 0; i < this.#running.length; i++) {
       const request = this.#running[i] as Request
-      let numNewTokens = request.numTokensWithDrafts - request.numComputedTokens
-      if (threshold > 0) numNewTokens = Math.min(numNewTokens, threshold)
+      const start = request.numComputedTokens
       // The last position is left for the token that this step samples.
-      const room = this.config.maxModelLen - 1 - request.numComputedTokens
-      if (!request.isCaughtUp) numNewTokens = Math.min(numNewTokens, draft.promptBudget)
-      numNewTokens = Math.min(numNewTokens, draft.tokenBudget, room)
+      const end = Math.min(request.plannableEnd, this.config.maxModelLen - 1)
+      const numNewTokens = draft.clip(request, start, end - start)
       // Nothing to do until a step in flight brings its token. Others may have something to do.
       if (numNewTokens <= 0) continue
 
@@ -299,42 +309,39 @@ export class Scheduler {
     return victim
   }
 
-  /** Admits waiting requests in order while budget, room and places last. The head of the line is never overtaken. */
-  #scheduleWaiting(draft: PlanDraft, threshold: number): void {
-    const skipped: Request[] = []
-    while (draft.tokenBudget > 0 && draft.promptBudget > 0 && this.#running.length < this.config.maxNumSeqs) {
+  /**
+   * Admits waiting requests in order while the constraints, room and places last. Nobody overtakes the head of the line
+   * but where a constraint passes over it.
+   */
+  #scheduleWaiting(draft: PlanDraft): void {
+    const passedOver: Request[] = []
+    while (this.#running.length < this.config.maxNumSeqs) {
       const request = this.#waiting.peek()
       if (request === null) break
-      if (request.isAwaitingStaleOutput) {
-        skipped.push(this.#waiting.pop())
-        this.#deferred.add(request)
-        continue
-      }
-      if (!this.#admit(draft, request, threshold)) break
+      const verdict = draft.admits(request)
+      if (verdict === "pass_over") passedOver.push(this.#waiting.pop())
+      else if (verdict === "stop" || !this.#admit(draft, request)) break
     }
-    for (const request of skipped.reverse()) this.#waiting.prepend(request)
+    for (const request of passedOver) this.#waiting.putBack(request)
   }
 
-  /** Admits the head of the line. False when it does not fit: then nothing has changed. */
-  #admit(draft: PlanDraft, request: Request, threshold: number): boolean {
+  /** Admits a waiting request. False when it does not fit: then nothing has changed. */
+  #admit(draft: PlanDraft, request: Request): boolean {
     this.#promptLogprobs.recall(request)
     const hit = this.#kv.findPrefixHit(request)
-    let numNewTokens = request.numTokens - hit.numSkippedTokens
-    if (threshold > 0) numNewTokens = Math.min(numNewTokens, threshold)
-    const budget = Math.min(draft.tokenBudget, draft.promptBudget)
-    if (!this.config.enableChunkedPrefill && numNewTokens > budget) return false
-    numNewTokens = Math.min(numNewTokens, budget)
+    const start = hit.numSkippedTokens
+    const numNewTokens = draft.clip(request, start, request.numTokens - start)
+    if (numNewTokens === 0) return false
     const fullSequenceMustFit = this.config.schedulerReserveFullIsl
     const keepsWatermark = this.#running.length > 0
     if (!this.#kv.admit(request, numNewTokens, { hit, fullSequenceMustFit, keepsWatermark })) return false
 
-    if (this.#enablePrefixCaching) {
+    if (this.#kv.enablesPrefixCaching) {
       const wasPreempted = request.numPreemptions > 0
       const numHits = hit.numSkippedTokens
       this.#counters.recordPrefixLookup({ numTokens: request.numTokens, numHits, wasPreempted })
     }
-    this.#waiting.pop()
-    this.#deferred.delete(request)
+    this.#waiting.remove(request)
     this.#running.push(request)
     request.recordEvent("scheduled", this.#clock())
     request.admit(hit)
@@ -344,9 +351,10 @@ export class Scheduler {
 
   #planRequest(draft: PlanDraft, request: Request, numScheduledTokens: number, isNew: boolean): void {
     const { requestId, tokenIds, numPromptTokens, numComputedTokens, sampling } = request
-    const numDrafts = numComputedTokens + numScheduledTokens - tokenIds.length
+    const numDrafts = numComputedTokens + numScheduledTokens - request.numTokensPlanned
     const draftTokenIds = numDrafts > 0 ? request.draftTokenIds.slice(0, numDrafts) : NO_TOKENS
     request.clearDrafts()
+    const blockIdsByGroup = this.#kv.blockIdsByGroup(requestId)
     draft.add(request, {
       requestId,
       isNew,
@@ -356,21 +364,21 @@ export class Scheduler {
       numScheduledTokens,
       numCachedTokens: request.numCachedTokens,
       promptLogprobs: request.promptLogprobs?.wantedFrom(numComputedTokens, numScheduledTokens) ?? null,
+      numUnknownTokens: Math.max(0, request.numTokensPlanned - Math.max(tokenIds.length, numComputedTokens)),
       draftTokenIds,
-      blockIds: this.#kv.blockIds(requestId),
-      blockIdsByGroup: this.#kv.blockIdsByGroup(requestId),
+      blockIds: blockIdsByGroup[0] ?? NO_TOKENS,
+      blockIdsByGroup,
       samples: numDrafts >= 0,
       sampling,
+      adapter: request.adapter,
+      encodes: request.encoderInputsIn(numComputedTokens, numScheduledTokens),
     })
   }
 
   /** Counts the planned tokens as computed, so that the next step can be planned before this one's result is here. */
   #commit(draft: PlanDraft): SchedulePlan {
     for (const [i, request] of draft.requests.entries()) {
-      const { numScheduledTokens } = draft.scheduled[i] as ScheduledRequest
-      request.numComputedTokens += numScheduledTokens
-      request.numInFlightTokens += numScheduledTokens
-      request.isPrefillChunk = request.numComputedTokens < request.numTokens
+      request.advance(draft.scheduled[i] as ScheduledRequest)
     }
     const plan: SchedulePlan = {
       step: this.#step,
@@ -389,7 +397,7 @@ export class Scheduler {
     const { numScheduledTokens, draftTokenIds } = scheduled
     request.numInFlightTokens -= numScheduledTokens
     const isStale = request.numStaleTokens > 0
-    if (isStale) request.numStaleTokens -= numScheduledTokens
+    if (isStale) this.#settleStale(request, numScheduledTokens)
     if (isStale && request.dropsStaleOutput) return null
     const failure = result.failures?.get(request.requestId) ?? null
     if (failure !== null) return this.#setApart(request, failure) ? null : this.#fail(request, failure)
@@ -399,10 +407,10 @@ export class Scheduler {
     assert(scheduled.samples === sampled.length > 0, () => `${request.requestId}: ${sampled.length} tokens sampled`)
     assert(sampled.length <= draftTokenIds.length + 1, () => `${request.requestId}: ${sampled.length} tokens sampled`)
     if (sampled.length === 0) return null
+    if (!isStale) request.settle(draftTokenIds.length + 1 - sampled.length)
     let draft: DraftResult | null = null
     if (draftTokenIds.length > 0) {
       const numAccepted = sampled.length - 1
-      if (!isStale) request.numComputedTokens -= draftTokenIds.length - numAccepted
       this.#counters.recordDraft(draftTokenIds.length, numAccepted)
       draft = { numTokens: draftTokenIds.length, numAccepted }
     }
@@ -435,8 +443,19 @@ export class Scheduler {
     if (request.isComputedApart) return false
     request.isComputedApart = true
     if (request.status === "running") this.#spoiled.push(request)
-    else request.dropsStaleOutput = request.numStaleTokens > 0
+    else this.#dropStale(request)
     return true
+  }
+
+  /** A result from before the request's preemption is here; with the last one it may be admitted again. */
+  #settleStale(request: Request, numTokens: number): void {
+    request.numStaleTokens -= numTokens
+    if (request.numStaleTokens === 0) this.unblock(request.requestId, "stale_output")
+  }
+
+  #dropStale(request: Request): void {
+    request.dropsStaleOutput = request.numStaleTokens > 0
+    this.unblock(request.requestId, "stale_output")
   }
 
   /** From the back, so that they line up again in the order in which they were planned. */
@@ -497,9 +516,14 @@ export class Scheduler {
   #removeFromQueues(finished: readonly Request[]): void {
     let numRunning = 0
     for (const request of finished) {
-      if (this.#waiting.remove(request)) this.#deferred.delete(request)
-      else numRunning += 1
+      if (!this.#waiting.remove(request)) numRunning += 1
     }
     if (numRunning > 0) this.#running = this.#running.filter((request) => !request.isFinished)
   }
+}
+
+/** What the model's state, if it has one, demands of steps. */
+function stateBlocksOf({ groups }: KVCacheConfig, keepsSnapshots: boolean): StateBlocks | null {
+  const state = groups.find(({ spec }) => spec.kind === "state")
+  return state === undefined ? null : { blockSize: state.spec.blockSize, keepsSnapshots }
 }

@@ -2,8 +2,8 @@
  * The back half's loop: take in messages, schedule, execute, update, emit; park when there is nothing to do.
  *
  * Invariants
- *   1. One step at a time. Between two steps the thread's event loop runs once, so that requests and aborts that arrived
- *      during a step take effect before the next.
+ *   1. As many steps at a time as the runner takes. Between two of them the thread's event loop runs once, so that
+ *      requests and aborts that arrived during a step take effect before the next.
  *   2. No timer and no polling: with no work nothing is scheduled but the preparation of memory for the next requests,
  *      which ends, and then an idle engine uses no processor time.
  *   3. An error in a step is the end: it is reported once and no further step runs.
@@ -13,8 +13,8 @@ import type { BlockHash } from "../core/kv/block-hash.ts"
 import { Request } from "../core/request.ts"
 import type { PauseState, Scheduler } from "../core/scheduler.ts"
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./engine-core-port.ts"
-import type { SchedulePlan } from "../core/schedule-plan.ts"
 import type { Runner } from "./runner.ts"
+import { StepPipeline, type FinishedStep } from "./step-pipeline.ts"
 import type { StepPacer, StepTime } from "./step-pacer.ts"
 
 /** Free blocks whose memory is kept ready. */
@@ -35,6 +35,7 @@ export interface EngineCoreDeps {
 
 export class EngineCore {
   readonly #deps: EngineCoreDeps
+  readonly #pipeline: StepPipeline
   /** Who waits for a pause. */
   readonly #onRest: ((isAtRest: boolean) => void)[] = []
   #isLooping = false
@@ -43,6 +44,7 @@ export class EngineCore {
 
   constructor(deps: EngineCoreDeps) {
     this.#deps = deps
+    this.#pipeline = new StepPipeline(deps.scheduler, deps.runner, deps.clock)
   }
 
   /** From now on idle time is used. Before that, it is not. */
@@ -56,7 +58,8 @@ export class EngineCore {
     for (const request of requests) {
       const promptHashes = hashes.get(request.promptTokenIds) ?? []
       hashes.set(request.promptTokenIds, promptHashes)
-      this.#deps.scheduler.addRequest(new Request({ ...request, promptHashes }))
+      const waitsForHost = this.#deps.runner.waitsForHost(request.sampling)
+      this.#deps.scheduler.addRequest(new Request({ ...request, promptHashes, waitsForHost }))
     }
     this.#wake()
   }
@@ -71,7 +74,7 @@ export class EngineCore {
     const { scheduler } = this.#deps
     const calls: EngineCoreCalls = {
       resetPrefixCache: (resetRunning) => scheduler.resetPrefixCache(resetRunning),
-      isIdle: () => !scheduler.hasUnfinishedRequests() && scheduler.kvCacheUsage === 0,
+      isIdle: () => !scheduler.hasUnfinishedRequests() && this.#pipeline.isEmpty && scheduler.kvCacheUsage === 0,
       pause: (state) => this.#pause(state),
       resume: () => this.#resume(),
       sleep: (level) => this.#sleep(level),
@@ -87,7 +90,7 @@ export class EngineCore {
   #pause(state: Exclude<PauseState, "unpaused">): boolean | Promise<boolean> {
     const { scheduler } = this.#deps
     scheduler.setPause(state)
-    if (!scheduler.hasWork()) return true
+    if (!this.#pipeline.hasWork) return true
     return new Promise((resolve) => this.#onRest.push(resolve))
   }
 
@@ -99,7 +102,8 @@ export class EngineCore {
 
   #sleep(level: 1 | 2): boolean {
     const { scheduler, runner } = this.#deps
-    assert(!scheduler.hasUnfinishedRequests(), "an engine that works cannot sleep")
+    const isBusy = scheduler.hasUnfinishedRequests() || !this.#pipeline.isEmpty
+    assert(!isBusy, "an engine that works cannot sleep")
     assert(level === 1 || scheduler.kvCacheUsage === 0, "requests hold blocks of a KV cache that is to go")
     runner.sleep(level)
     return true
@@ -127,14 +131,13 @@ export class EngineCore {
   }
 
   #loop(): void {
-    const { scheduler } = this.#deps
     if (this.#isStopped) return
     try {
-      if (scheduler.hasWork()) this.#step()
+      if (this.#pipeline.hasWork) this.#step()
     } catch (error) {
       return this.#fail(error)
     }
-    if (scheduler.hasWork()) {
+    if (this.#pipeline.hasWork) {
       this.#deps.yieldThen(() => this.#loop())
     } else {
       this.#isLooping = false
@@ -166,12 +169,11 @@ export class EngineCore {
   }
 
   #step(): void {
-    const { scheduler, runner, clock, pacer = null } = this.#deps
-    const start = clock()
-    const plan = scheduler.schedule(pacer?.maxPromptTokens())
-    const result = runner.execute(plan)
-    pacer?.record(stepTime(plan, clock() - start))
-    this.#emit(scheduler.updateFromOutput(plan, result))
+    const { pacer = null } = this.#deps
+    const step = this.#pipeline.advance(pacer?.maxPromptTokens())
+    if (step === null) return
+    pacer?.record(stepTime(step))
+    this.#emit(step.outputs)
   }
 
   #emit(outputs: EngineCoreOutputs["outputs"]): void {
@@ -180,7 +182,7 @@ export class EngineCore {
   }
 }
 
-function stepTime({ requests, totalNumScheduledTokens }: SchedulePlan, seconds: number): StepTime {
+function stepTime({ plan: { requests, totalNumScheduledTokens }, seconds }: FinishedStep): StepTime {
   let numDecodes = 0
   for (const { tokenIds, numComputedTokens } of requests) if (tokenIds.length - numComputedTokens <= 1) numDecodes += 1
   return { seconds, numDecodes, numPromptTokens: totalNumScheduledTokens - numDecodes }

@@ -34,9 +34,12 @@ export interface EngineConfig {
   /** Null: a share of the memory that is free, see `memoryUtilization`. */
   readonly kvCacheMemoryBytes: number | null
   /**
-   * Share, in (0, 1], of the machine's memory that weights, scratch and KV cache may take; null: the careful default.
+   * Share, in (0, 1], of the machine's memory that weights, scratch, texts and KV cache may take; null: the careful
+   * default.
    */
   readonly memoryUtilization: number | null
+  /** What the texts of requests may take beside the engine. */
+  readonly textBytes: number
   /** 0: as many as the processors this process may use. */
   readonly numThreads: number
   readonly isa: string | null

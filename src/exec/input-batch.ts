@@ -1,111 +1,168 @@
 import { assert } from "../base/assert.ts"
 import type { ScheduledRequest } from "../core/schedule-plan.ts"
-import type { StepInputs } from "../model/graph-builder.ts"
-import type { Device } from "../tensor/device.ts"
+import type { GroupInputs, StepInputs } from "../model/stage.ts"
+import type { Device, DeviceArray } from "../tensor/device.ts"
+import { InputRing, type StepArray } from "../tensor/step-arrays.ts"
 
 export interface BatchLimits {
   /** T at most. */
   readonly maxTokens: number
   /** R at most. */
   readonly maxRequests: number
-  readonly blockSize: number
+  /** Of each KV cache group. */
+  readonly blockSizes: readonly number[]
   readonly maxModelLen: number
   /** Rows the output head takes at a time. */
   readonly maxSamples: number
+  /** Rows of one step that are sampled: its requests, and the positions after their drafts. */
+  readonly maxSampleRows: number
 }
 
+const UNKNOWN = 0
 /** Of a token whose KV is there already: nothing is stored. */
 const NO_SLOT = -1
 
 /**
  * The arrays that a step's ops read, rebuilt from the plan every step: nothing in here outlives a step.
  *
- * Shapes: tokenIds, positions, slots [T]; queryStart [R + 1]; seqLens [R]; blockTable [R, M]; sampleRows [samples].
+ * Shapes: tokenIds, positions [T]; queryStart [R + 1]; seqLens [R]; by group slots [T], blockTable [R, M]; sampleRows
+ * [samples].
  */
 export class InputBatch {
   readonly inputs: StepInputs
   readonly limits: BatchLimits
+  readonly #ring: InputRing
+  readonly #tokenIds: StepArray<Int32Array>
+  readonly #positions: StepArray<Int32Array>
+  readonly #queryStart: StepArray<Int32Array>
+  readonly #seqLens: StepArray<Int32Array>
+  readonly #groups: readonly GroupTables[]
+  /** The slice of the sampled rows that the head works on. */
+  readonly sampleRows: DeviceArray
   numTokens = 0
   numRequests = 0
+  /** Of each request of the step, and behind the last: what is uploaded may not be read again. */
+  #firstRows: number[] = []
 
   constructor(device: Device, limits: BatchLimits) {
-    const stride = Math.ceil(limits.maxModelLen / limits.blockSize)
+    const ring = new InputRing(device)
     this.limits = limits
+    this.#ring = ring
+    this.#tokenIds = ring.int32(limits.maxTokens)
+    this.#positions = ring.int32(limits.maxTokens)
+    this.#queryStart = ring.int32(limits.maxRequests + 1)
+    this.#seqLens = ring.int32(limits.maxRequests)
+    this.#groups = limits.blockSizes.map((blockSize, index) => {
+      const stride = Math.ceil(limits.maxModelLen / blockSize)
+      const [slots, blockTable] = [ring.int32(limits.maxTokens), ring.int32(limits.maxRequests * stride)]
+      return { index, blockSize, stride, slots, blockTable }
+    })
+    ring.allocate()
+    this.sampleRows = device.array("I32", limits.maxSamples)
     this.inputs = {
-      tokenIds: device.int32(limits.maxTokens),
-      positions: device.int32(limits.maxTokens),
-      slots: device.int32(limits.maxTokens),
-      queryStart: device.int32(limits.maxRequests + 1),
-      seqLens: device.int32(limits.maxRequests),
-      blockTable: device.int32(limits.maxRequests * stride),
-      blockTableStride: stride,
-      sampleRows: device.int32(limits.maxSamples),
+      tokenIds: this.#tokenIds.address(), positions: this.#positions.address(),
+      queryStart: this.#queryStart.address(), seqLens: this.#seqLens.address(), sampleRows: this.sampleRows.address,
+      groups: this.#groups.map(({ slots, blockTable, stride }): GroupInputs => (
+        { slots: slots.address(), blockTable: blockTable.address(), blockTableStride: stride })),
     }
   }
 
-  /** What the constructor allocates. */
-  static bytes({ maxTokens, maxRequests, maxModelLen, blockSize, maxSamples }: BatchLimits): number {
-    return 4 * (3 * maxTokens + 2 * maxRequests + 1 + maxRequests * Math.ceil(maxModelLen / blockSize) + maxSamples)
-  }
-
-  /** Fills the arrays; returns, for each request that samples, the row its logits come from. */
-  fill(requests: readonly ScheduledRequest[]): Int32Array {
+  /**
+   * Fills the arrays and sends them to the device. A step of one token a request has `padded` rows, at least its own:
+   * what is behind its own rows belongs to nobody.
+   */
+  fill(requests: readonly ScheduledRequest[], padded = 0): void {
     const { maxTokens, maxRequests } = this.limits
     assert(requests.length <= maxRequests, () => `${requests.length} requests in a step of ${maxRequests}`)
-    const lastRows = new Int32Array(requests.length)
-    const { queryStart, seqLens } = this.inputs
+    this.#ring.begin()
+    const [queryStart, seqLens] = [this.#queryStart.data, this.#seqLens.data]
     let at = 0
-    let samples = 0
+    this.#firstRows = []
     for (let r = 0; r < requests.length; r++) {
       const request = requests[r]!
       assert(at + request.numScheduledTokens <= maxTokens, () => `step is over its ${maxTokens} tokens`)
-      queryStart.data[r] = at
-      seqLens.data[r] = request.numComputedTokens + request.numScheduledTokens
+      queryStart[r] = at
+      this.#firstRows.push(at)
+      seqLens[r] = request.numComputedTokens + request.numScheduledTokens
       this.#fillTokens(request, at)
-      this.#fillBlocks(request, r)
+      for (const group of this.#groups) fillGroup(group, request, { row: r, at })
       at += request.numScheduledTokens
-      if (request.samples) lastRows[samples++] = at - 1
     }
-    queryStart.data[requests.length] = at
+    queryStart[requests.length] = at
+    this.#firstRows.push(at)
     this.numTokens = at
     this.numRequests = requests.length
-    return lastRows.subarray(0, samples)
+    this.#pad(padded)
+    const numRows = Math.max(padded, requests.length)
+    this.#tokenIds.used = this.#positions.used = Math.max(at, padded)
+    this.#queryStart.used = numRows + 1
+    this.#seqLens.used = numRows
+    for (const { slots, blockTable, stride } of this.#groups) {
+      slots.used = Math.max(at, padded)
+      blockTable.used = requests.length * stride
+    }
+    this.#ring.upload()
   }
 
   /** The row of the step's tokens that holds a request's position; `r` is its place in the plan. */
   rowOf(r: number, request: ScheduledRequest, position: number): number {
-    return this.inputs.queryStart.data[r]! + position - request.numComputedTokens
+    return this.#firstRows[r]! + position - request.numComputedTokens
   }
 
-  /** The place in the plan of the request that a row of the step's tokens belongs to. */
-  requestOf(row: number): number {
-    const { data } = this.inputs.queryStart
-    let r = 0
-    while (r + 1 < this.numRequests && data[r + 1]! <= row) r++
-    return r
+  /** The last row of a request's tokens; `r` is its place in the plan. */
+  lastRowOf(r: number): number {
+    return this.#firstRows[r + 1]! - 1
   }
 
   #fillTokens(request: ScheduledRequest, at: number): void {
-    const { tokenIds, positions, slots } = this.inputs
-    const { blockSize } = this.limits
+    const [tokenIds, positions] = [this.#tokenIds.data, this.#positions.data]
     const known = request.tokenIds.length
+    const drafts = known + request.numUnknownTokens
     for (let i = 0; i < request.numScheduledTokens; i++) {
       const position = request.numComputedTokens + i
-      const token = position < known ? request.tokenIds.at(position) : request.draftTokenIds[position - known]
-      const block = request.blockIds[Math.floor(position / blockSize)]
-      assert(token !== undefined && block !== undefined && block > 0, () =>
-        `request ${request.requestId}: position ${position} has token ${token} in block ${block}`)
-      tokenIds.data[at + i] = token
-      positions.data[at + i] = position
-      slots.data[at + i] = position < request.numCachedTokens ? NO_SLOT : block * blockSize + (position % blockSize)
+      const token = position < known
+        ? request.tokenIds.at(position)
+        : position < drafts ? UNKNOWN : request.draftTokenIds[position - drafts]
+      assert(token !== undefined, () => `request ${request.requestId} has no token at ${position}`)
+      // The device puts in an unknown one, and a placeholder for a draft is never accepted.
+      tokenIds[at + i] = Math.max(0, token)
+      positions[at + i] = position
     }
   }
 
-  #fillBlocks(request: ScheduledRequest, row: number): void {
-    const { blockTable, blockTableStride } = this.inputs
-    const { blockIds } = request
-    assert(blockIds.length <= blockTableStride, () => `${request.requestId} holds ${blockIds.length} blocks`)
-    const base = row * blockTableStride
-    for (let i = 0; i < blockIds.length; i++) blockTable.data[base + i] = blockIds[i]!
+  /** See "Padding" in baozi.h. */
+  #pad(padded: number): void {
+    const { numTokens, numRequests } = this
+    if (padded <= numTokens) return
+    this.#tokenIds.data.fill(0, numTokens, padded)
+    this.#positions.data.fill(0, numTokens, padded)
+    for (const { slots } of this.#groups) slots.data.fill(NO_SLOT, numTokens, padded)
+    this.#queryStart.data.fill(numTokens, numRequests + 1, padded + 1)
+    this.#seqLens.data.fill(0, numRequests, padded)
   }
+}
+
+/** Where the tokens of one KV cache group lie. */
+interface GroupTables {
+  readonly index: number
+  readonly blockSize: number
+  readonly stride: number
+  readonly slots: StepArray<Int32Array>
+  readonly blockTable: StepArray<Int32Array>
+}
+
+/** `row`: the request's place in the step; `at`: its first token's. */
+function fillGroup(group: GroupTables, request: ScheduledRequest, { row, at }: { row: number; at: number }): void {
+  const { index, blockSize, stride, slots, blockTable } = group
+  const blockIds = request.blockIdsByGroup[index]!
+  const { requestId, numScheduledTokens, numComputedTokens, numCachedTokens } = request
+  assert(blockIds.length <= stride, () => `${requestId} holds ${blockIds.length} blocks`)
+  const [slotOf, table] = [slots.data, blockTable.data]
+  for (let i = 0; i < numScheduledTokens; i++) {
+    const position = numComputedTokens + i
+    const block = blockIds[Math.floor(position / blockSize)]
+    assert(block !== undefined && block > 0, () => `request ${requestId}: position ${position} is in block ${block}`)
+    slotOf[at + i] = position < numCachedTokens ? NO_SLOT : block * blockSize + (position % blockSize)
+  }
+  for (let i = 0; i < blockIds.length; i++) table[row * stride + i] = blockIds[i]!
 }

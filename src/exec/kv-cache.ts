@@ -1,55 +1,58 @@
-import type { KVLayer } from "../model/graph-builder.ts"
-import type { ModelConfig } from "../model/config.ts"
+import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
+import type { KVLayer, KVType } from "../model/traits.ts"
 import type { Device } from "../tensor/device.ts"
 
 export interface KVCacheShape {
   readonly blockSize: number
-  readonly dtype: "F32" | "BF16"
-}
-
-/** Bytes one block takes over all layers, keys and values. */
-export function bytesPerBlock(device: Device, config: ModelConfig, shape: KVCacheShape): number {
-  return poolBytes(device, config, shape, 1) * 2 * config.numLayers
-}
-
-/** Bytes of the keys, or of the values, of one layer. */
-function poolBytes(device: Device, config: ModelConfig, shape: KVCacheShape, numBlocks: number): number {
-  const { numKvHeads, headDim } = config
-  const { blockSize, dtype } = shape
-  return device.library.kvCacheBytes({ numKvHeads, headDim, blockSize, numBlocks, dtype })
+  readonly dtype: KVType
 }
 
 /** A large page: the system gives so much at a time, and takes up to milliseconds to clear it. */
 const PAGE_BYTES = 2 * 1024 * 1024
 
-/** The paged cache: a key and a value pool a layer, addressed by the scheduler's block ids. Outlives the weights. */
+/**
+ * The paged cache, addressed by the scheduler's block ids. Outlives the weights.
+ *
+ * A pool of keys and one of values serve one layer of every group: the i-th layers of all groups share the i-th pools,
+ * as a block id is one group's at a time.
+ */
 export class KVMemory {
   readonly #device: Device
-  readonly #config: ModelConfig
-  readonly #shape: KVCacheShape
-  #layers: readonly KVLayer[] | null = null
+  readonly #groups: readonly KVCacheGroup[]
+  readonly shape: KVCacheShape
+  #pools: readonly { readonly key: number; readonly value: number }[] | null = null
+  #numBlocks = 0
   /** By page of a pool: in how many of the pools it is ready. */
   readonly #readyPools = new Map<number, number>()
 
   /** `device`: for this alone. */
-  constructor(device: Device, config: ModelConfig, shape: KVCacheShape) {
+  constructor(device: Device, groups: readonly KVCacheGroup[], shape: KVCacheShape) {
     this.#device = device
-    this.#config = config
-    this.#shape = shape
+    this.#groups = groups
+    this.shape = shape
+  }
+
+  /** Bytes one block takes over all layers of a group, keys and values. */
+  get bytesPerBlock(): number {
+    return this.#poolBytes(1) * 2 * this.#numPools
   }
 
   get isAllocated(): boolean {
-    return this.#layers !== null
+    return this.#pools !== null
   }
 
   /** The layers, allocated where they are not. */
   layers(numBlocks: number): readonly KVLayer[] {
-    const shape = { ...this.#shape, numBlocks }
-    const bytes = poolBytes(this.#device, this.#config, shape, numBlocks)
-    this.#layers ??= Array.from({ length: this.#config.numLayers }, () => ({
-      key: this.#device.alloc(bytes), value: this.#device.alloc(bytes), ...shape,
-    }))
-    return this.#layers
+    const bytes = this.#poolBytes(numBlocks)
+    this.#numBlocks = numBlocks
+    this.#pools ??= Array.from({ length: this.#numPools }, () => (
+      { key: this.#device.alloc(bytes), value: this.#device.alloc(bytes) }))
+    const layers: KVLayer[] = []
+    for (const [group, { layers: members, spec }] of this.#groups.entries()) {
+      for (const [i, layer] of members.entries())
+        layers[layer] = { group, ...this.#pools[i]!, dtype: this.shape.dtype, blockSize: spec.blockSize, numBlocks }
+    }
+    return layers
   }
 
   /**
@@ -57,11 +60,10 @@ export class KVMemory {
    * of them are ready. Errors: `NativeError`.
    */
   prepare(blockIds: readonly number[]): boolean {
-    if (this.#layers === null) return false
-    const pools = this.#layers.flatMap(({ key, value }) => [key, value])
-    const { numBlocks } = this.#layers[0]!
-    const bytes = poolBytes(this.#device, this.#config, this.#shape, numBlocks)
-    const blockBytes = bytes / numBlocks
+    if (this.#pools === null) return false
+    const pools = this.#pools.flatMap(({ key, value }) => [key, value])
+    const bytes = this.#poolBytes(this.#numBlocks)
+    const blockBytes = bytes / this.#numBlocks
     for (const id of blockIds) {
       const last = Math.floor(((id + 1) * blockBytes - 1) / PAGE_BYTES)
       for (let page = Math.floor((id * blockBytes) / PAGE_BYTES); page <= last; page++) {
@@ -79,7 +81,16 @@ export class KVMemory {
   /** Gives the memory back; what is in it is lost. */
   free(): void {
     this.#device.dispose()
-    this.#layers = null
+    this.#pools = null
     this.#readyPools.clear()
+  }
+
+  get #numPools(): number {
+    return Math.max(0, ...this.#groups.map(({ layers }) => layers.length))
+  }
+
+  /** Bytes of the keys, or of the values, of one layer. */
+  #poolBytes(numBlocks: number): number {
+    return (numBlocks * (this.#groups[0]?.pageBytes ?? 0)) / 2
   }
 }

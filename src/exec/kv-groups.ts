@@ -1,18 +1,24 @@
-import { groupLayers, type KVCacheGroup, type KVCacheSpec } from "../core/kv/kv-spec.ts"
-import type { ModelConfig } from "../model/config.ts"
+import type { KernelLibrary } from "../../ffi/library.ts"
+import { groupLayers, type KVCacheGroup, type FullAttentionSpec, type SlidingWindowSpec } from "../core/kv/kv-spec.ts"
+import { unreachable } from "../base/assert.ts"
+import type { LayerMemory, ModelTraits } from "../model/traits.ts"
 import type { KVCacheShape } from "./kv-cache.ts"
 
-/**
- * The scheduler's view of the model's KV cache. A model whose layers all have one window is one sliding-window group;
- * one that mixes windows keeps every token (one full-attention group): each layer still attends only to its window.
- */
-export function kvGroups(config: ModelConfig, shape: KVCacheShape): KVCacheGroup[] {
-  const windows = new Set(config.windows)
+/** The scheduler's view of what a model's layers keep: groups of them with block tables of their own. */
+export function kvGroups({ memory }: ModelTraits, shape: KVCacheShape, library: KernelLibrary): KVCacheGroup[] {
+  return groupLayers(memory.map((layer) => specOf(layer, shape)), (spec) => {
+    if (spec.kind !== "full" && spec.kind !== "sliding_window") return unreachable(spec as never)
+    const { numKVHeads: numKvHeads, headDim, blockSize } = spec
+    // Keys and values.
+    return 2 * library.kvCacheBytes({ numKvHeads, headDim, blockSize, numBlocks: 1, dtype: shape.dtype })
+  })
+}
+
+function specOf(
+  { window, numKvHeads, headDim }: LayerMemory, { blockSize, dtype }: KVCacheShape,
+): FullAttentionSpec | SlidingWindowSpec {
   const base = {
-    blockSize: shape.blockSize, numKVHeads: config.numKvHeads, headDim: config.headDim, headDimV: config.headDim,
-    dtypeBytes: shape.dtype === "F32" ? 4 : 2,
+    blockSize, numKVHeads: numKvHeads, headDim, headDimV: headDim, dtypeBytes: dtype === "F32" ? 4 : 2,
   }
-  const window = windows.size === 1 ? config.windows[0] ?? 0 : 0
-  const spec: KVCacheSpec = window > 0 ? { kind: "sliding_window", window, ...base } : { kind: "full", ...base }
-  return groupLayers(Array.from({ length: config.numLayers }, () => spec))
+  return window > 0 ? { kind: "sliding_window", window, ...base } : { kind: "full", ...base }
 }

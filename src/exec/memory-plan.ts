@@ -2,8 +2,9 @@
  * Decides how much memory goes where before anything is loaded, and says so.
  *
  *   weights   as laid out for the kernels
- *   scratch   activations of the largest step, logits, input arrays, rotary tables, what sampling needs at most: see
- *             scratch-bytes.ts
+ *   scratch   activations of the largest step, logits, input arrays, rotary tables, what sampling needs at most, what
+ *             the kernel library takes for itself, log-probabilities kept beside cached prefixes; see planParts
+ *   texts     of requests: the largest body while it is read, and the threads that work on long texts
  *   KV cache  what is left of the budget, in whole blocks
  */
 import { ConfigError } from "../base/errors.ts"
@@ -12,11 +13,15 @@ import {
 } from "../core/kv/sizing.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
 import type { EngineConfig } from "./engine-config.ts"
+import type { PartsMemory } from "./model-parts.ts"
 import type { SystemMemory } from "./system-memory.ts"
 
 export interface MemoryPlan {
   readonly weightBytes: number
   readonly scratchBytes: number
+  /** What of scratch the kernel library takes for itself. */
+  readonly libraryBytes: number
+  readonly textBytes: number
   readonly kvCacheBytes: number
   readonly bytesPerBlock: number
   /** The null block included. */
@@ -37,9 +42,9 @@ const MAX_KV_SLOTS = 2 ** 31 - 1
 const DEFAULT_KV_BYTES = 4 * GIB
 const DEFAULT_SHARE_OF_AVAILABLE = 0.5
 
-export interface MemoryNeeds {
-  readonly weightBytes: number
-  readonly scratchBytes: number
+export interface MemoryNeeds extends PartsMemory {
+  /** Log-probabilities of prompts that are kept beside cached prefixes, at most. */
+  readonly promptLogprobsBytes: number
   readonly bytesPerBlock: number
   readonly groups: readonly KVCacheGroup[]
   readonly modelMaxLen: number
@@ -47,7 +52,7 @@ export interface MemoryNeeds {
 
 /** Errors: `ConfigError` with the numbers and the flag to turn, when it does not fit. */
 export function planMemory(config: EngineConfig, needs: MemoryNeeds, system: SystemMemory): MemoryPlan {
-  const { weightBytes, scratchBytes, bytesPerBlock } = needs
+  const { weightBytes, libraryBytes, bytesPerBlock } = needs
   const wanted = config.maxModelLen ?? needs.modelMaxLen
   if (wanted > needs.modelMaxLen)
     throw new ConfigError(`--max-model-len ${wanted} is more than the ${needs.modelMaxLen} positions of this model`)
@@ -68,26 +73,32 @@ export function planMemory(config: EngineConfig, needs: MemoryNeeds, system: Sys
   checkRequestFits(needs.groups, pageBudget, { ...limits, maxModelLen })
   const fitted = { ...limits, maxModelLen }
   return {
-    weightBytes, scratchBytes, bytesPerBlock, numBlocks, maxModelLen, kvCacheBytes: bytes, blockSize: config.blockSize,
+    weightBytes, libraryBytes, scratchBytes: scratchBytesOf(needs), textBytes: config.textBytes, bytesPerBlock,
+    numBlocks, maxModelLen,
+    kvCacheBytes: bytes, blockSize: config.blockSize,
     modelMaxLen: needs.modelMaxLen, capacityTokens: capacityTokens(needs.groups, numBlocks, fitted),
     maxConcurrency: maxConcurrency(needs.groups, numBlocks, fitted), availableBytes: system.availableBytes,
   }
 }
 
+function scratchBytesOf({ bufferBytes, libraryBytes, promptLogprobsBytes }: MemoryNeeds): number {
+  return bufferBytes + libraryBytes + promptLogprobsBytes
+}
+
 function kvBudget(config: EngineConfig, needs: MemoryNeeds, system: SystemMemory): number {
-  const fixed = needs.weightBytes + needs.scratchBytes
+  const fixed = needs.weightBytes + scratchBytesOf(needs) + config.textBytes
   if (config.kvCacheMemoryBytes !== null) {
     if (config.kvCacheMemoryBytes + fixed > system.availableBytes)
       throw new ConfigError(
-        `--kv-cache-memory-bytes asks for ${gib(config.kvCacheMemoryBytes)} GiB beside ${gib(fixed)} GiB of weights ` +
-          `and scratch; ${gib(system.availableBytes)} GiB are available`,
+        `--kv-cache-memory-bytes asks for ${gib(config.kvCacheMemoryBytes)} GiB beside ${gib(fixed)} GiB of weights, ` +
+          `scratch and texts; ${gib(system.availableBytes)} GiB are available`,
       )
     return config.kvCacheMemoryBytes
   }
   if (fixed > system.availableBytes)
     throw new ConfigError(
-      `weights and scratch need ${gib(fixed)} GiB; ${gib(system.availableBytes)} GiB are available. ` +
-        "HINT: --max-num-batched-tokens makes scratch smaller",
+      `weights, scratch and texts need ${gib(fixed)} GiB; ${gib(system.availableBytes)} GiB are available. ` +
+        "HINT: --max-num-batched-tokens makes scratch smaller, --max-body-bytes texts",
     )
   const free = system.availableBytes - fixed
   const most = mostUseful(config, needs)
@@ -115,7 +126,8 @@ export function describePlan(plan: MemoryPlan): string[] {
     : ""
   return [
     `memory plan: weights ${mib(plan.weightBytes)} MiB, scratch ${mib(plan.scratchBytes)} MiB, ` +
-      `KV cache ${mib(plan.kvCacheBytes)} MiB; available ${mib(plan.availableBytes)} MiB`,
+      `texts ${mib(plan.textBytes)} MiB, KV cache ${mib(plan.kvCacheBytes)} MiB; ` +
+      `available ${mib(plan.availableBytes)} MiB`,
     `KV cache: ${plan.capacityTokens} tokens in ${plan.numBlocks} blocks of ${plan.blockSize}; ` +
       `${plan.maxConcurrency.toFixed(2)} requests of the maximum length ${plan.maxModelLen} at once${shortened}`,
   ]

@@ -2,8 +2,7 @@
  * What a step costs at least: the bytes it has to read and the multiply-adds it has to do, whatever computes it. For
  * holding measured times against what the machine allows.
  */
-import type { ModelConfig } from "../model/config.ts"
-import { LM_HEAD, type WeightMap } from "../model/weights.ts"
+import type { StageCost } from "../model/model-builder.ts"
 
 /** Formats that a machine multiplies at rates of their own. */
 export type ProductFormat = "int8" | "bf16" | "f32"
@@ -22,37 +21,41 @@ export interface ModelCost {
   /** Multiply-adds with weights, of a token through the layers and of a sampled row through the head. */
   readonly layerProducts: Products
   readonly headProducts: Products
-  /** Keys and values of one token in one layer. */
-  readonly kvBytesPerToken: number
-  /** Multiply-adds of one query token with one cached token in one layer: q k and p v. */
-  readonly attentionProducts: number
-  readonly attentionFormat: ProductFormat
-  /** Of each layer; 0 is the whole context. */
-  readonly windows: readonly number[]
+  /** One an attention. */
+  readonly attentions: readonly AttentionCost[]
 }
 
-export function modelCost(config: ModelConfig, map: WeightMap, kvDtype: "F32" | "BF16"): ModelCost {
-  const none = () => ({ int8: 0, bf16: 0, f32: 0 })
-  const [layerProducts, headProducts] = [none(), none()]
-  let [layerBytes, headBytes] = [0, 0]
-  const headName = map.linears.some(({ name }) => name === LM_HEAD) ? LM_HEAD : "model.embed_tokens"
-  for (const weight of map.linears) {
-    const { bytes, bits } = weight.info()
-    const format = bits <= 8 ? "int8" : bits === 16 ? "bf16" : "f32"
-    if (weight.name === headName) {
-      headBytes += bytes
-      headProducts[format] += weight.n * weight.c
-    } else if (weight.name !== "model.embed_tokens") {
-      layerBytes += bytes
-      layerProducts[format] += weight.n * weight.c
+export interface AttentionCost {
+  /** Tokens that are seen, the query's own included; 0: all. */
+  readonly window: number
+  /** Keys and values of one token. */
+  readonly bytesPerToken: number
+  /** Multiply-adds of one query token with one cached token: q k and p v. */
+  readonly products: number
+  readonly format: ProductFormat
+}
+
+/** From the ops of a forward pass. */
+export function modelCost(stages: readonly StageCost[]): ModelCost {
+  const body = { bytes: 0, products: { int8: 0, bf16: 0, f32: 0 } }
+  const head = { bytes: 0, products: { int8: 0, bf16: 0, f32: 0 } }
+  const attentions: AttentionCost[] = []
+  for (const { rows, ops } of stages) {
+    const sum = rows === "samples" ? head : body
+    for (const op of ops) {
+      if (op.kind === "attention") {
+        const { window, bytesPerToken, products, dtype } = op
+        attentions.push({ window, bytesPerToken, products, format: dtype === "F32" ? "f32" : "bf16" })
+        continue
+      }
+      const { bytes, bits } = op.weight.info()
+      sum.bytes += bytes
+      sum.products[bits <= 8 ? "int8" : bits === 16 ? "bf16" : "f32"] += op.weight.n * op.weight.c
     }
   }
-  const { numHeads, numKvHeads, headDim, numLayers, windows } = config
   return {
-    layerBytes, headBytes, layerProducts, headProducts,
-    kvBytesPerToken: 2 * numKvHeads * headDim * (kvDtype === "F32" ? 4 : 2),
-    attentionProducts: 2 * numHeads * headDim, attentionFormat: kvDtype === "F32" ? "f32" : "bf16",
-    windows: Array.from({ length: numLayers }, (_, l) => windows[l] ?? 0),
+    layerBytes: body.bytes, layerProducts: body.products, headBytes: head.bytes, headProducts: head.products,
+    attentions,
   }
 }
 
@@ -71,20 +74,18 @@ export interface StepRequest {
 
 /** Weights once, each request's keys and values once, every product. */
 export function stepCost(model: ModelCost, plan: { readonly requests: readonly StepRequest[] }): StepCost {
-  let [tokens, samples, kvTokens, pairs] = [0, 0, 0, 0]
+  const products = { int8: 0, bf16: 0, f32: 0 }
+  let [tokens, samples, kvBytes] = [0, 0, 0]
   for (const { numScheduledTokens: scheduled, numComputedTokens: computed, samples: doesSample } of plan.requests) {
     tokens += scheduled
     if (doesSample) samples++
-    for (const window of model.windows) {
+    for (const { window, bytesPerToken, products: perPair, format } of model.attentions) {
       const most = window > 0 ? window : Infinity
-      kvTokens += Math.min(most, computed + scheduled)
-      pairs += pairsUpTo(computed + scheduled, most) - pairsUpTo(computed, most)
+      kvBytes += bytesPerToken * Math.min(most, computed + scheduled)
+      products[format] += perPair * (pairsUpTo(computed + scheduled, most) - pairsUpTo(computed, most))
     }
   }
-  const products = { int8: 0, bf16: 0, f32: 0 }
   for (const format of ["int8", "bf16", "f32"] as const)
-    products[format] = model.layerProducts[format] * tokens + model.headProducts[format] * samples
-  products[model.attentionFormat] += model.attentionProducts * pairs
-  const weights = model.layerBytes + (samples > 0 ? model.headBytes : 0)
-  return { bytes: weights + model.kvBytesPerToken * kvTokens, products }
+    products[format] += model.layerProducts[format] * tokens + model.headProducts[format] * samples
+  return { bytes: model.layerBytes + (samples > 0 ? model.headBytes : 0) + kvBytes, products }
 }

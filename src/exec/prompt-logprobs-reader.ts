@@ -1,5 +1,6 @@
 import type { ScheduledRequest, StepResult, TokenLogprobs } from "../core/schedule-plan.ts"
-import type { Device, HostArray, Matrix } from "../tensor/device.ts"
+import type { Device, Matrix, Staging } from "../tensor/device.ts"
+import { InputRing, type StepArray } from "../tensor/step-arrays.ts"
 import type { InputBatch } from "./input-batch.ts"
 import { FiniteRows } from "./finite-rows.ts"
 import { NOT_FINITE } from "./sampler/logits-process.ts"
@@ -13,34 +14,37 @@ export type PromptLogitsListener = (requestId: string, first: number, rows: Floa
 
 /**
  * Log-probabilities of the prompt tokens that a plan asks for: the output head over the rows before them, as many at a
- * time as it takes. Nothing is sampled there, so raw and processed are the same.
+ * time as it takes. Nothing is sampled there, so raw and processed are the same. Waits for the device.
  */
 export class PromptLogprobsReader {
   readonly #device: Device
   readonly #batch: InputBatch
   readonly #logits: Matrix
   readonly #op: LogprobsOp
+  readonly #ring: InputRing
+  readonly #rows: StepArray<Int32Array>
+  readonly #ids: StepArray<Int32Array>
   readonly #finite: FiniteRows
-  readonly #runHead: (rows: ArrayLike<number>) => void
+  readonly #runHead: (rows: number, count: number) => void
   /** A copy of `#logits` for a listener, made when the first one comes. */
-  #hostLogits: HostArray<Float32Array> | null = null
+  #hostLogits: Staging | null = null
 
-  /** `runHead` computes the logits of rows of the step. */
+  /** `runHead` computes the logits of rows of the step, whose numbers lie at a device address. */
   constructor(
     device: Device, batch: InputBatch, logits: Matrix,
-    options: { op: LogprobsOp; runHead: (rows: ArrayLike<number>) => void },
+    options: { op: LogprobsOp; runHead: (rows: number, count: number) => void },
   ) {
+    const { maxSamples } = batch.limits
     this.#device = device
     this.#batch = batch
     this.#logits = logits
     this.#runHead = options.runHead
     this.#op = options.op
-    this.#finite = new FiniteRows(device, logits, batch.limits.maxSamples)
-  }
-
-  /** What the constructor allocates. */
-  static bytes(maxSamples: number): number {
-    return FiniteRows.bytes(maxSamples)
+    this.#ring = new InputRing(device)
+    this.#rows = this.#ring.int32(maxSamples)
+    this.#ids = this.#ring.int32(maxSamples)
+    this.#ring.allocate()
+    this.#finite = new FiniteRows(device, logits, maxSamples)
   }
 
   /**
@@ -60,23 +64,32 @@ export class PromptLogprobsReader {
   #readRequest(request: ScheduledRequest, r: number, listener: PromptLogitsListener | null): TokenLogprobs[] | null {
     const { first, end } = request.promptLogprobs!
     const numTop = Math.min(request.sampling.promptLogprobs ?? 0, this.#logits.cols)
+    const step = Math.min(this.#batch.limits.maxSamples, this.#op.room(numTop))
     const entries: TokenLogprobs[] = []
-    for (let from = first; from < end; from += this.#batch.limits.maxSamples) {
-      const tokenIds = request.tokenIds.slice(from, Math.min(end, from + this.#batch.limits.maxSamples))
-      this.#runHead(tokenIds.map((_, i) => this.#batch.rowOf(r, request, from + i - 1)))
-      if (this.#finite.findOthers(tokenIds.length).length > 0) return null
-      listener?.(request.requestId, from, this.#copyLogits(tokenIds.length))
-      entries.push(...this.#op.read(this.#logits, tokenIds, tokenIds.map(() => numTop)))
+    for (let from = first; from < end; from += step) {
+      const tokenIds = request.tokenIds.slice(from, Math.min(end, from + step))
+      const numRows = tokenIds.length
+      this.#ring.begin()
+      this.#rows.set(tokenIds.map((_, i) => this.#batch.rowOf(r, request, from + i - 1)))
+      this.#ids.set(tokenIds)
+      this.#ring.upload()
+      this.#runHead(this.#rows.address(), numRows)
+      const place = this.#op.queue(this.#logits, this.#ids.address(), { numRows, k: numTop })
+      const set = this.#op.download()
+      if (this.#finite.findOthers(this.#finite.check(numRows)).length > 0) return null
+      listener?.(request.requestId, from, this.#copyLogits(numRows))
+      this.#op.wait(set)
+      tokenIds.forEach((tokenId, i) => entries.push({ tokenId, ...this.#op.read(set, place, i, numTop) }))
     }
     return entries
   }
 
   /** [numRows, V] */
   #copyLogits(numRows: number): Float32Array {
-    const { address, cols, stride } = this.#logits
-    const host = (this.#hostLogits ??= this.#device.float32(this.#batch.limits.maxSamples * cols))
-    for (let row = 0; row < numRows; row++)
-      this.#device.stream.copy(host.address + row * cols * 4, address + row * stride * 4, cols * 4)
-    return host.data.subarray(0, numRows * cols)
+    const { address, cols } = this.#logits
+    const host = (this.#hostLogits ??= this.#device.staging(this.#batch.limits.maxSamples * cols * 4))
+    this.#device.stream.download(host.address, address, numRows * cols * 4)
+    this.#device.stream.synchronize()
+    return new Float32Array(host.buffer, 0, numRows * cols)
   }
 }

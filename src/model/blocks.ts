@@ -5,7 +5,10 @@
 import { columns, type Matrix } from "../tensor/device.ts"
 import type { Forward, ForwardContext } from "./architecture.ts"
 import type { ModelConfig } from "./config.ts"
-import type { GraphBuilder } from "./graph-builder.ts"
+import type { ModelBuilder } from "./model-builder.ts"
+import { buildCosSinTable } from "./rope.ts"
+import type { RopeTable, Stage } from "./stage.ts"
+import type { AttentionMemory, KVLayer, ModelTraits } from "./traits.ts"
 import { LM_HEAD, type LinearWeight, type VectorWeight, type WeightMap } from "./weights.ts"
 
 export interface DecoderLayerWeights {
@@ -63,48 +66,60 @@ export function lmHead(w: WeightMap, c: ModelConfig, embed: LinearWeight): Linea
 /**
  * x += attention(norm(x)); x += mlp(norm(x)), then the head over the rows that are sampled. Source: arXiv:2302.13971.
  */
-export function preNormDecoder(weights: DecoderWeights): Forward {
-  return (b, context) => decode(b, weights, context)
+export function preNormDecoder(weights: DecoderWeights, c: ModelConfig): Forward {
+  return (builder, context) => {
+    const b = builder.stage("body", "tokens")
+    const rope = ropeTable(builder, c, context)
+    const stream = b.embedding(weights.embed)
+    weights.layers.forEach((layer, l) => {
+      const attended = ropeAttention(b, layer, b.rmsNorm(stream, layer.attnNorm, c.rmsNormEps), c, {
+        memory: attentionMemory(c, l), kv: context.kv[l]!, rope,
+      })
+      b.linear(attended, layer.out, { addTo: stream })
+      const gateUp = b.linear(b.rmsNorm(stream, layer.mlpNorm, c.rmsNormEps), layer.gateUp)
+      b.linear(b.gatedAct(gateUp, c.hiddenAct), layer.down, { addTo: stream })
+    })
+    return { hidden: stream, logits: head(builder, stream, weights, c.rmsNormEps) }
+  }
 }
 
-function decode(b: GraphBuilder, weights: DecoderWeights, context: ForwardContext): void {
-  const c = context.config
-  const [HD, KD] = [c.numHeads * c.headDim, c.numKvHeads * c.headDim]
-  const stream = b.buffer(c.hiddenSize)
-  const normed = b.buffer(c.hiddenSize)
-  const qkv = b.buffer(HD + 2 * KD)
-  const gateUp = b.buffer(2 * c.intermediateSize)
-  b.embedding(weights.embed, stream)
-  weights.layers.forEach((layer, l) => {
-    b.rmsNorm(stream, layer.attnNorm, c.rmsNormEps, normed)
-    ropeAttention(b, layer, l, normed, qkv, context)
-    b.linear(columns(qkv, 0, HD), layer.out, stream, { accumulate: true })
-    b.rmsNorm(stream, layer.mlpNorm, c.rmsNormEps, normed)
-    b.linear(normed, layer.gateUp, gateUp)
-    const inner = b.gatedAct(gateUp, c.hiddenAct, columns(gateUp, 0, c.intermediateSize))
-    b.linear(inner, layer.down, stream, { accumulate: true })
-  })
-  head(b, stream, weights.norm, weights.lmHead, context)
+/** What layer `l` of a plain decoder keeps of its tokens. */
+export function attentionMemory(c: ModelConfig, l: number): AttentionMemory {
+  return { kind: "attention", numKvHeads: c.numKvHeads, headDim: c.headDim, window: c.windows[l] ?? 0 }
 }
 
-/** q, k, v; head norms, rotation, cache; attention. Its result replaces q in `qkv`. */
+/** Of a decoder whose layers all keep keys and values. */
+export function decoderTraits(c: ModelConfig): ModelTraits {
+  return {
+    vocabSize: c.vocabSize, maxModelLen: c.maxModelLen,
+    memory: Array.from({ length: c.numLayers }, (_, l) => attentionMemory(c, l)),
+  }
+}
+
+/** The table of a model whose layers all rotate alike. */
+export function ropeTable(b: ModelBuilder, c: ModelConfig, context: ForwardContext): RopeTable {
+  const { numPositions, maxLength, ropeInterleaved: interleaved } = context
+  const table = b.constant(numPositions * c.rotDim, () =>
+    buildCosSinTable(c.rope, c.headDim, c.rotDim, numPositions, maxLength))
+  return { table, rotDim: c.rotDim, numPositions, interleaved }
+}
+
+/** q, k, v; head norms, rotation, cache; attention. */
 function ropeAttention(
-  b: GraphBuilder, layer: DecoderLayerWeights, index: number, x: Matrix, qkv: Matrix, context: ForwardContext,
-): void {
-  const c = context.config
-  const kv = context.kv[index]!
-  b.linear(x, layer.qkv, qkv)
-  b.ropeKv(qkv, c, kv, context.rope, { q: layer.qNorm, k: layer.kNorm, eps: c.rmsNormEps })
+  b: Stage, layer: DecoderLayerWeights, x: Matrix, c: ModelConfig,
+  { memory, kv, rope }: { memory: AttentionMemory; kv: KVLayer; rope: RopeTable },
+): Matrix {
+  const qkv = b.linear(x, layer.qkv)
+  b.ropeKv(qkv, c.numHeads, memory, { kv, rope, norms: { q: layer.qNorm, k: layer.kNorm, eps: c.rmsNormEps } })
   const q = columns(qkv, 0, c.numHeads * c.headDim)
-  b.attention(q, c, kv, q, { scale: c.headDim ** -0.5, window: c.windows[index] ?? 0 })
+  return b.attention(q, memory, kv, { numHeads: c.numHeads, scale: c.headDim ** -0.5 })
 }
 
-/** Final norm and output head over the sampled rows only. */
+/** Final norm and output head over the sampled rows only. Returns the logits. */
 export function head(
-  b: GraphBuilder, stream: Matrix, norm: VectorWeight, weight: LinearWeight, context: ForwardContext,
-): void {
-  const sampled = b.device.matrix(context.maxSamples, stream.cols)
-  b.gatherSamples(stream, sampled)
-  b.rmsNorm(sampled, norm, context.config.rmsNormEps, sampled, "samples")
-  b.linear(sampled, weight, context.logits, { rows: "samples" })
+  builder: ModelBuilder, stream: Matrix, { norm, lmHead }: Pick<DecoderWeights, "norm" | "lmHead">, eps: number,
+): Matrix {
+  const b = builder.stage("head", "samples")
+  const sampled = b.gatherSamples(stream)
+  return b.logits(b.rmsNorm(sampled, norm, eps, { out: sampled }), lmHead)
 }

@@ -15,6 +15,6 @@ export function sortEosIds(named: readonly (number | null)[], vocabSize: number)
 /** What the terminal is told; null when there is nothing to tell. */
 export function eosNotice({ outside }: EosIds, vocabSize: number): string | null {
   if (outside.length === 0) return null
-  return `warning: the model's end-of-sequence ids ${outside.join(", ")} are ignored: ` +
+  return `the model's end-of-sequence ids ${outside.join(", ")} are ignored: ` +
     `its vocabulary has ${vocabSize} tokens`
 }

@@ -15,7 +15,8 @@ const HARMLESS_KEYS: ReadonlySet<string> = new Set([
   "keys_to_ignore_at_inference", "hf_device_map", "trust_remote_code", "export_model_type", "model_version",
   // Which implementation computed it.
   "_attn_implementation", "_attn_implementation_autoset", "_attn_implementation_internal", "attn_implementation",
-  "_experts_implementation", "_experts_implementation_internal", "_flash_attn_2_enabled", "flash_attn",
+  "_experts_implementation", "_experts_implementation_internal", "_moe_implementation",
+  "_flash_attn_2_enabled", "flash_attn",
   "use_flash_attn", "use_flash_attn_2", "use_flashattn", "use_flash_attention", "use_flash_attention_2",
   "flash_attention", "use_sdpa", "use_xformers", "use_memory_efficient_attention", "use_cache",
   "fuse_norm", "fuse_swiglu", "fuse_cross_entropy",
@@ -24,9 +25,11 @@ const HARMLESS_KEYS: ReadonlySet<string> = new Set([
   "use_fused_linear_cross_entropy", "use_liger", "use_liger_kernel", "torchscript", "torch_compile", "use_bfloat16",
   "fp16", "bf16", "fp32", "pretraining_tp", "tensor_parallel", "tensor_parallel_degree", "tensor_parallel_output",
   "tensor_parallel_size", "tensor_parallel_rank", "model_parallel", "model_parallel_size", "pipeline_parallel_degree",
-  "virtual_pp_degree", "sequence_parallel", "ep_size", "world_size", "tf_legacy_loss",
+  "virtual_pp_degree", "model_parallel_degree", "fsdp", "deepspeed", "torch_compile_options",
+  "sequence_parallel", "ep_size", "world_size", "tf_legacy_loss",
   // What a call returns.
   "return_dict", "use_return_dict", "output_attentions", "output_hidden_states", "output_past", "is_decoder",
+  "num_logits_to_keep", "logits_to_keep",
   // Heads that are not a language model's.
   "id2label", "label2id", "num_labels", "problem_type", "summary_activation", "summary_first_dropout",
   "summary_proj_to_labels", "summary_type", "summary_use_proj", "summary_hidden_size", "summary_last_dropout",
@@ -74,6 +77,11 @@ const NEUTRAL_VALUES: Readonly<Record<string, readonly unknown[]>> = {
   logit_scale: [1],
   embedding_multiplier: [1], embedding_scale: [1], residual_multiplier: [1], residual_scale: [1], mup_scale: [1],
   num_experts: [0], num_local_experts: [0], n_routed_experts: [0], num_nextn_predict_layers: [0], mlp_only_layers: [[]],
+  qkv_bias: [false], use_qkv_bias: [false], add_qkv_bias: [false], attn_bias: [false], add_bias_linear: [false],
+  lm_head_bias: [false], head_bias: [false], parallel_block: [false], interleaved_rope: [false],
+  use_rotary_embeddings: [true], rotary: [true], rope_type: ["default"], scale_attn_weights: [true], scale_emb: [1],
+  mup_enabled: [false], use_lora: [false], use_mla: [false], use_cla: [false], use_sliding_window_attention: [false],
+  use_parallel_embedding: [false], mtp_num_layers: [0], num_mtp_layers: [0], modality: ["text"],
   pruned_heads: [{}], output_gate: [false], use_moe: [false], is_moe: [false], use_mtp: [false],
 }
 

@@ -1,7 +1,16 @@
 import type { Architecture } from "./architecture.ts"
 import { findArchitecture } from "./arch/index.ts"
-import { ConfigReader, type ModelConfig } from "./config.ts"
+import { ConfigReader } from "./config.ts"
 import { refuseQuantized } from "./stored-quantization.ts"
+import type { ModelTraits } from "./traits.ts"
+
+/** An architecture with what it makes of a config. */
+export interface ConfiguredModel {
+  readonly architecture: Architecture<unknown>
+  /** Plain data, the architecture's own: two configs of one model are equal. */
+  readonly config: unknown
+  readonly traits: ModelTraits
+}
 
 /**
  * What config.json says, or what `--hf-overrides` made of it.
@@ -9,13 +18,11 @@ import { refuseQuantized } from "./stored-quantization.ts"
  * Errors: `ConfigError`. Of several reasons why a model cannot be served the most general is told: the format of its
  * weights, its architecture, a value, a key that is not understood.
  */
-export function readModelConfig(
-  values: Readonly<Record<string, unknown>>,
-): { readonly architecture: Architecture; readonly config: ModelConfig } {
+export function readModelConfig(values: Readonly<Record<string, unknown>>): ConfiguredModel {
   refuseQuantized(values)
   const architecture = findArchitecture(values)
   const reader = new ConfigReader(values)
   const config = architecture.config(reader)
   reader.assertAllUnderstood()
-  return { architecture, config }
+  return { architecture, config, traits: architecture.traits(config) }
 }

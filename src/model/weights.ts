@@ -7,10 +7,10 @@
  *   2. A checkpoint tensor that nobody reads is an error: an ignored weight is a wrong model.
  */
 import type { Compute } from "../../ffi/abi.ts"
-import type { NativeWeight, WeightPart } from "../../ffi/library.ts"
+import type { NativeWeight, WeightPart } from "../../ffi/weight.ts"
 import { assert, present } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
-import type { Device } from "../tensor/device.ts"
+import type { Device, DeviceArray } from "../tensor/device.ts"
 import type { Checkpoint, CheckpointTensor } from "./load/checkpoint.ts"
 import { floatsOf } from "./load/floats.ts"
 import { isSameTensor } from "./load/same-tensor.ts"
@@ -32,7 +32,7 @@ export class LinearWeight {
   /** A row a token: the embedding, the output head, or both. */
   readonly isVocabulary: boolean
   #native: NativeWeight | null = null
-  #bias = 0
+  #bias: DeviceArray | null = null
 
   constructor(
     name: string, n: number, c: number, tensors: readonly CheckpointTensor[], bias: readonly CheckpointTensor[],
@@ -52,38 +52,30 @@ export class LinearWeight {
 
   /** 0 when there is none. */
   get biasAddress(): number {
-    return this.#bias
+    return this.#bias?.address ?? 0
   }
 
   info(): { bytes: number; bits: number } {
     return present(this.#native, this.name).info()
   }
 
-  /** Bytes this weight will hold in memory. */
-  plan(device: Device, compute: Compute): number {
-    return (
-      device.library.planWeight({ n: this.n, c: this.c, compute }, this.#parts()) + this.biasTensors.length * this.n * 4
-    )
-  }
-
   load(device: Device, compute: Compute): void {
     assert(this.#native === null, () => `${this.name} is loaded twice`)
-    this.#native = device.stream.createWeight({ n: this.n, c: this.c, compute }, this.#parts())
+    this.#native = device.weight({ n: this.n, c: this.c, numExperts: 0, compute }, this.#parts())
     if (this.biasTensors.length > 0) this.#bias = concatFloats(device, this.biasTensors)
-    for (const tensor of this.tensors) tensor.release()
+    if (!device.isPlanning) for (const tensor of this.tensors) tensor.release()
   }
 
   destroy(): void {
     this.#native?.destroy()
     this.#native = null
+    this.#bias = null
   }
 
   #parts(): WeightPart[] {
     return this.tensors.map((t) => ({
-      address: t.address,
-      bytes: t.bytes,
-      n: present(t.shape[0], t.name),
-      dtype: t.dtype,
+      n: present(t.shape[0], t.name), scheme: "plain", groupRows: 0, groupCols: 0,
+      values: { address: t.address, bytes: t.bytes, dtype: t.dtype }, scales: null, zeros: null, groupIndex: null,
     }))
   }
 }
@@ -91,32 +83,34 @@ export class LinearWeight {
 /** A small float32 vector: norm weights. */
 export class VectorWeight {
   readonly tensor: CheckpointTensor
-  #address = 0
+  #array: DeviceArray | null = null
 
   constructor(tensor: CheckpointTensor) {
     this.tensor = tensor
   }
 
   get address(): number {
-    assert(this.#address !== 0, () => `${this.tensor.name} is not loaded`)
-    return this.#address
+    return present(this.#array, this.tensor.name).address
   }
 
   load(device: Device): void {
-    this.#address = concatFloats(device, [this.tensor])
+    this.#array = concatFloats(device, [this.tensor])
   }
 }
 
-function concatFloats(device: Device, tensors: readonly CheckpointTensor[]): number {
-  const parts = tensors.map(floatsOf)
-  const out = device.float32(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.data.set(part, at)
-    at += part.length
-  }
-  for (const tensor of tensors) tensor.release()
-  return out.address
+function concatFloats(device: Device, tensors: readonly CheckpointTensor[]): DeviceArray {
+  const length = tensors.reduce((sum, tensor) => sum + present(tensor.shape[0], tensor.name), 0)
+  return device.constant(length, () => {
+    const values = new Float32Array(length)
+    let at = 0
+    for (const tensor of tensors) {
+      const part = floatsOf(tensor)
+      values.set(part, at)
+      at += part.length
+      tensor.release()
+    }
+    return values
+  })
 }
 
 /** Reads a checkpoint by name for one architecture. */
@@ -195,11 +189,12 @@ export class WeightMap {
     throw new ConfigError(`the checkpoint has ${unread.length} tensors that this architecture does not read: ${some}`)
   }
 
-  plan(device: Device, compute: ComputeOf): number {
-    const vectors = this.vectors.reduce((sum, w) => sum + present(w.tensor.shape[0], w.tensor.name) * 4, 0)
-    return this.linears.reduce((sum, w) => sum + w.plan(device, compute(w)), vectors)
+  /** Of what is loaded, without vectors. */
+  get linearBytes(): number {
+    return this.linears.reduce((sum, w) => sum + w.info().bytes, 0)
   }
 
+  /** On a planning device nothing is read: weights have sizes and no values. */
   load(device: Device, compute: ComputeOf): void {
     for (const vector of this.vectors) vector.load(device)
     for (const linear of this.linears) linear.load(device, compute(linear))

@@ -1,73 +1,176 @@
 import { toArrayBuffer, type Pointer } from "bun:ffi"
-import type { KernelLibrary, NativeStream } from "../../ffi/library.ts"
+import { ELEMENT_BYTES, type ElementType } from "../../ffi/abi.ts"
+import type { KernelLibrary, LibraryTraits } from "../../ffi/library.ts"
+import type { NativeEvent, NativeStream } from "../../ffi/stream.ts"
+import type { MatrixValue } from "../../ffi/structs.ts"
+import type { NativeWeight, WeightPart, WeightShape } from "../../ffi/weight.ts"
+import { assert } from "../base/assert.ts"
 
-/** A matrix of float32 in device memory: `cols` values a row, rows `stride` elements apart. */
-export interface Matrix {
-  readonly address: number
-  readonly cols: number
-  readonly stride: number
-}
+/** A matrix in device memory: `cols` values a row, rows `stride` elements apart. */
+export type Matrix = MatrixValue
 
 /** Columns `[from, from + cols)` of a matrix, in place. */
 export function columns(matrix: Matrix, from: number, cols: number): Matrix {
-  return { address: matrix.address + from * 4, cols, stride: matrix.stride }
+  return { ...matrix, address: matrix.address + from * ELEMENT_BYTES[matrix.dtype], cols }
 }
 
+/** The rows of a matrix from `first` on, in place. */
+export function rowsFrom(matrix: Matrix, first: number): Matrix {
+  return { ...matrix, address: matrix.address + first * rowBytes(matrix) }
+}
+
+/** Bytes from one row to the next. */
+export function rowBytes({ stride, dtype }: Matrix): number {
+  return stride * ELEMENT_BYTES[dtype]
+}
+
+/** A vector in device memory: ops read and write it, the host never does. */
+export interface DeviceArray {
+  readonly address: number
+  readonly dtype: ElementType
+  readonly length: number
+}
+
+/** Host memory that copies to and from device memory use: kernels never see it. */
+export interface Staging {
+  readonly address: number
+  readonly bytes: number
+  /** A view of all of it; the same one each time. */
+  readonly buffer: ArrayBuffer
+}
+
+type MemoryKind = "device" | "staging"
+
+/** The least that is allocated at a time. */
+const MIN_BYTES = 64
+
 /**
- * The memory of one kernel library's stream. Everything allocated here lives until `dispose`; `bytesAllocated` is what
- * the memory plan has to answer for.
+ * The memory of one kernel library's stream. Everything allocated here lives until `dispose`; `allocated` is what the
+ * memory plan has to answer for, in bytes.
  */
 export class Device {
   readonly library: KernelLibrary
   readonly stream: NativeStream
-  bytesAllocated = 0
+  readonly traits: LibraryTraits
+  readonly isPlanning: boolean = false
+  readonly allocated: Record<MemoryKind, number> = { device: 0, staging: 0 }
   readonly #owned: number[] = []
+  readonly #events: NativeEvent[] = []
+  /** Constants on their way to the device. */
+  #transfer: Staging | null = null
 
   constructor(library: KernelLibrary, stream: NativeStream) {
     this.library = library
     this.stream = stream
+    this.traits = library.traits()
   }
 
-  /** Zeroed. Errors: `NativeError` when the memory is not there. */
+  /** Device memory, zeroed. Errors: `NativeError` when it is not there. */
   alloc(bytes: number): number {
     return this.#alloc(bytes, "device")
   }
 
-  matrix(rows: number, cols: number): Matrix {
-    return { address: this.alloc(rows * cols * 4), cols, stride: cols }
+  /** Activations where no type is given. */
+  matrix(rows: number, cols: number, dtype: ElementType = this.traits.activationType): Matrix {
+    return { address: this.alloc(rows * cols * ELEMENT_BYTES[dtype]), dtype, cols, stride: cols }
   }
 
-  int32(length: number): HostArray<Int32Array> {
-    const address = this.#alloc(length * 4, "host")
-    return { address, data: new Int32Array(toArrayBuffer(address as Pointer, 0, Math.max(4, length * 4))) }
+  array(dtype: ElementType, length: number): DeviceArray {
+    return { address: this.alloc(length * ELEMENT_BYTES[dtype]), dtype, length }
   }
 
-  uint32(length: number): HostArray<Uint32Array> {
-    const address = this.#alloc(length * 4, "host")
-    return { address, data: new Uint32Array(toArrayBuffer(address as Pointer, 0, Math.max(4, length * 4))) }
+  /** float32 values that never change: `fill` is asked for them once. */
+  constant(length: number, fill: () => Float32Array): DeviceArray {
+    const array = this.array("F32", length)
+    this.fill(array, fill)
+    return array
   }
 
-  float32(length: number): HostArray<Float32Array> {
-    const address = this.#alloc(length * 4, "host")
-    return { address, data: new Float32Array(toArrayBuffer(address as Pointer, 0, Math.max(4, length * 4))) }
+  staging(bytes: number): Staging {
+    const size = Math.max(MIN_BYTES, bytes)
+    return stagingAt(this.#alloc(size, "staging"), size)
+  }
+
+  event(): NativeEvent {
+    const event = this.stream.createEvent()
+    this.#events.push(event)
+    return event
+  }
+
+  /** Its memory is the library's, and its owner destroys it. */
+  weight(shape: WeightShape, parts: readonly WeightPart[]): NativeWeight {
+    return this.stream.createWeight(shape, parts)
   }
 
   dispose(): void {
-    for (const address of this.#owned) this.stream.free(address)
-    this.#owned.length = 0
+    for (const event of this.#events.splice(0)) event.destroy()
+    for (const address of this.#owned.splice(0)) this.stream.free(address)
+    this.#transfer = null
   }
 
-  #alloc(bytes: number, kind: "device" | "host"): number {
-    const size = Math.max(64, bytes)
-    const address = this.stream.alloc(size, kind)
-    this.bytesAllocated += size
+  protected take(bytes: number, kind: MemoryKind): number {
+    const address = this.stream.alloc(bytes, kind)
     this.#owned.push(address)
+    return address
+  }
+
+  protected fill(array: DeviceArray, values: () => Float32Array): void {
+    const data = values()
+    assert(data.length === array.length, () => `${data.length} values for an array of ${array.length}`)
+    const staging = (this.#transfer ??= this.staging(TRANSFER_BYTES))
+    const step = staging.bytes / 4
+    for (let from = 0; from < data.length; from += step) {
+      const part = data.subarray(from, Math.min(data.length, from + step))
+      new Float32Array(staging.buffer).set(part)
+      this.stream.upload(array.address + from * 4, staging.address, part.byteLength)
+      this.stream.synchronize()
+    }
+  }
+
+  #alloc(bytes: number, kind: MemoryKind): number {
+    const size = Math.max(MIN_BYTES, bytes)
+    const address = this.take(size, kind)
+    this.allocated[kind] += size
     return address
   }
 }
 
-/** An array that the engine and the kernels both read and write. */
-export interface HostArray<A> {
-  readonly address: number
-  readonly data: A
+const TRANSFER_BYTES = 256 * 1024
+
+/** The view is made when it is first asked for: planned memory has none. */
+function stagingAt(address: number, bytes: number): Staging {
+  let buffer: ArrayBuffer | null = null
+  return {
+    address, bytes,
+    get buffer() {
+      return (buffer ??= toArrayBuffer(address as Pointer, 0, bytes))
+    },
+  }
+}
+
+/**
+ * A device whose memory is only counted: what is built on it may be planned (`NativeStream.planBegin`), never run. So a
+ * model's memory is known before any of it is taken, from the code that takes it.
+ */
+export class PlanningDevice extends Device {
+  override readonly isPlanning = true
+  #next = MIN_BYTES
+
+  override weight(shape: WeightShape, parts: readonly WeightPart[]): NativeWeight {
+    return this.stream.planWeight(shape, parts)
+  }
+
+  protected override take(bytes: number): number {
+    const address = this.#next
+    const { alignment } = this.traits
+    this.#next += Math.ceil(bytes / alignment) * alignment
+    return address
+  }
+
+  /** The real device takes its transfer buffer at the first constant. */
+  protected override fill(): void {
+    this.#transfer ??= this.staging(TRANSFER_BYTES)
+  }
+
+  #transfer: Staging | null = null
 }

@@ -1,24 +1,20 @@
 import type { OpName, OPS } from "../../ffi/abi.ts"
-import { Args } from "../../ffi/args.ts"
-import type { NativeStream } from "../../ffi/library.ts"
-import type { FieldsOf, StructValues } from "../../ffi/structs.ts"
+import type { Args } from "../../ffi/args.ts"
+import type { NativeStream } from "../../ffi/stream.ts"
 
 /**
  * How many rows an op works on, known only when a step runs: the tokens of the step, its requests, or the rows whose
  * logits are wanted.
  */
-export interface Counts {
-  readonly tokens: number
-  readonly requests: number
-  readonly samples: number
-}
+export type Dim = "tokens" | "requests" | "samples"
+export type Counts = Readonly<Record<Dim, number>>
 
 type StructOf<N extends OpName> = (typeof OPS)[N]
 
 interface PreparedOp {
   readonly name: OpName
   readonly args: Args<StructOf<OpName>>
-  readonly counts: readonly (readonly [field: string, count: keyof Counts])[]
+  readonly counts: readonly (readonly [field: string, count: Dim])[]
   readonly rows: readonly RowPointer[]
 }
 
@@ -29,8 +25,11 @@ interface RowPointer {
   readonly rowBytes: number
 }
 
-// Activations of this many tokens stay in the second-level cache from op to op.
-const SLICE_TOKENS = 128
+/** What a library says of how its ops are best given to it; see `LibraryTraits`. */
+export interface ProgramTraits {
+  readonly sliceTokens: number
+  readonly maxGraphs: number
+}
 
 /**
  * The ops of a forward pass, written down once when the model is loaded: addresses are fixed, only row counts change
@@ -38,22 +37,26 @@ const SLICE_TOKENS = 128
  * backend and replayed as one call.
  */
 export class Program {
+  readonly #traits: ProgramTraits
   readonly #ops: PreparedOp[] = []
+  /** By counts, the one used last at the end. */
   readonly #graphs = new Map<number, number>()
   readonly #seen = new Map<number, number>()
+
+  constructor(traits: ProgramTraits) {
+    this.#traits = traits
+  }
 
   /**
    * Appends an op. `counts` names the fields that take this step's row counts. `rows` names, for an op that treats each
    * token for itself, its pointers at tokens' rows with the bytes from row to row; other ops leave it out.
    */
   add<N extends OpName>(
-    name: N,
-    args: Args<StructOf<N>>,
-    counts: { readonly [F in FieldsOf<StructOf<N>>]?: keyof Counts },
-    rows: { readonly [F in FieldsOf<StructOf<N>>]?: number } = {},
+    name: N, args: Args<StructOf<N>>, counts: Readonly<Partial<Record<string, Dim>>>,
+    rows: Readonly<Record<string, number>> = {},
   ): void {
-    const entries = Object.entries(counts) as [string, keyof Counts][]
-    const pointers = (Object.entries(rows) as [string, number][])
+    const entries = Object.entries(counts) as [string, Dim][]
+    const pointers = Object.entries(rows)
       .map(([field, rowBytes]) => ({ field, rowBytes, address: args.get(field as never) }))
       .filter((pointer) => pointer.address !== 0)
     this.#ops.push({ name, args: args as unknown as Args<StructOf<OpName>>, counts: entries, rows: pointers })
@@ -66,9 +69,11 @@ export class Program {
   /** Runs of ops that treat each token for itself go slice by slice when there are many tokens. */
   run(stream: NativeStream, counts: Counts): void {
     const ops = this.#ops
+    const { sliceTokens } = this.#traits
+    const isSliced = sliceTokens > 0 && counts.tokens > sliceTokens
     for (let from = 0; from < ops.length; ) {
       let end = from
-      while (counts.tokens > SLICE_TOKENS && end < ops.length && ops[end]!.rows.length > 0) end++
+      while (isSliced && end < ops.length && ops[end]!.rows.length > 0) end++
       if (end > from + 1) {
         this.#runSliced(stream, ops.slice(from, end), counts)
         from = end
@@ -79,27 +84,34 @@ export class Program {
   }
 
   #runSliced(stream: NativeStream, ops: readonly PreparedOp[], counts: Counts): void {
-    for (let first = 0; first < counts.tokens; first += SLICE_TOKENS) {
-      const slice = { ...counts, tokens: Math.min(SLICE_TOKENS, counts.tokens - first) }
+    const { sliceTokens } = this.#traits
+    for (let first = 0; first < counts.tokens; first += sliceTokens) {
+      const slice = { ...counts, tokens: Math.min(sliceTokens, counts.tokens - first) }
       for (const op of ops) {
-        for (const row of op.rows) op.args.setField(row.field as never, row.address + first * row.rowBytes)
+        for (const row of op.rows) op.args.setAddress(row.field as never, row.address + first * row.rowBytes)
         runOp(stream, op, slice)
       }
     }
-    for (const op of ops) for (const row of op.rows) op.args.setField(row.field as never, row.address)
+    for (const op of ops) for (const row of op.rows) op.args.setAddress(row.field as never, row.address)
   }
 
   /**
    * Like `run`; after `REPLAY_AFTER` steps of the same counts the ops are recorded and later steps replay the
-   * recording. For decode steps only: one row a request, so that the counts are one number.
+   * recording. For decode steps only: one row a request, so that the counts are one number. Of the recordings the
+   * library keeps so many as its traits say; the one that was not used for longest goes.
    */
   replay(stream: NativeStream, counts: Counts): void {
     const key = counts.tokens * 65536 + counts.samples
     const graph = this.#graphs.get(key)
-    if (graph !== undefined) return stream.launch(graph)
+    if (graph !== undefined) {
+      this.#graphs.delete(key)
+      this.#graphs.set(key, graph)
+      return stream.launch(graph)
+    }
     const seen = (this.#seen.get(key) ?? 0) + 1
     this.#seen.set(key, seen)
-    if (seen < REPLAY_AFTER || this.#graphs.size >= MAX_GRAPHS) return this.run(stream, counts)
+    if (seen < REPLAY_AFTER || this.#traits.maxGraphs === 0) return this.run(stream, counts)
+    if (this.#graphs.size >= this.#traits.maxGraphs) this.#dropOldest(stream)
     stream.captureBegin()
     this.run(stream, counts)
     const recorded = stream.captureEnd()
@@ -111,15 +123,20 @@ export class Program {
     for (const graph of this.#graphs.values()) stream.destroyGraph(graph)
     this.#graphs.clear()
   }
+
+  #dropOldest(stream: NativeStream): void {
+    for (const [key, graph] of this.#graphs) {
+      // It may be running.
+      stream.synchronize()
+      stream.destroyGraph(graph)
+      this.#graphs.delete(key)
+      this.#seen.delete(key)
+      return
+    }
+  }
 }
 
 const REPLAY_AFTER = 2
-const MAX_GRAPHS = 512
-
-/** A prepared struct with its first values. */
-export function args<N extends OpName>(struct: StructOf<N>, values: StructValues<StructOf<N>>): Args<StructOf<N>> {
-  return new Args(struct, values)
-}
 
 function runOp(stream: NativeStream, op: PreparedOp, counts: Counts): void {
   for (const [field, count] of op.counts) op.args.setField(field as never, counts[count])

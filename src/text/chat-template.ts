@@ -4,7 +4,7 @@
  */
 import { ConfigError, RequestError } from "../base/errors.ts"
 import { detectContentFormat, type ContentFormat } from "./content-format.ts"
-import { TemplateError, TemplateFault } from "./jinja/errors.ts"
+import { TemplateError, TemplateFault, TemplateLimit } from "./jinja/errors.ts"
 import { Template } from "./jinja/template.ts"
 import { toolArguments } from "./tool-arguments.ts"
 
@@ -23,6 +23,9 @@ export interface ChatTemplateInput {
   /** For `strftime_now`. */
   now?: Date
 }
+
+/** The template went past a limit on its time, its memory or its depth. */
+export class RenderLimitError extends RequestError {}
 
 /** The longest known template has 30,000 characters. */
 const MAX_SOURCE = 1024 * 1024
@@ -66,6 +69,7 @@ export class ChatTemplate {
     try {
       return this.#template.render(variables, input.now ?? new Date())
     } catch (error) {
+      if (error instanceof TemplateLimit) throw new RenderLimitError(error.message)
       if (error instanceof TemplateFault) throw new RequestError(`chat template: ${error.kind}: ${error.message}`)
       if (error instanceof TemplateError) throw new RequestError(error.message)
       throw error

@@ -28,6 +28,10 @@ export class ChatTemplates {
     return [...this.#named.keys()]
   }
 
+  get all(): readonly ChatTemplate[] {
+    return [...this.#named.values()]
+  }
+
   get(name: string): ChatTemplate | null {
     return this.#named.get(name) ?? null
   }

@@ -36,6 +36,15 @@ const noise = (units: number, seed: number): string => {
   return text.slice(0, units)
 }
 const chat = (content: unknown): object => ({ messages: [{ role: "user", content }], max_tokens: 1 })
+const called = (text: string, count = 1): object => ({
+  messages: [{ role: "user", content: "hi" }, { role: "assistant", tool_calls: Array.from({ length: count }, (_, i) => (
+    { id: `c${i}`, type: "function", function: { name: "f", arguments: text } })) }],
+  max_tokens: 1,
+})
+const tool = (name: string, choices: readonly string[]): object => ({
+  type: "function",
+  function: { name, parameters: { type: "object", properties: { a: { type: "string", enum: choices } } } },
+})
 const json = (body: object) => (): string => JSON.stringify(body)
 
 const ATTACKS: readonly Attack[] = [
@@ -65,6 +74,51 @@ const ATTACKS: readonly Attack[] = [
   { name: "60,000 unknown fields", path: "/v1/completions",
     body: () => JSON.stringify({ ...Object.fromEntries(Array.from({ length: 60_000 }, (_, i) => [`k${i}`, i])),
       prompt: "hi", max_tokens: 1 }) },
+  { name: "arguments of 1 million objects", path: "/v1/chat/completions",
+    body: () => JSON.stringify(called(`{"a":[${repeated("{}", 1_000_000)}]}`)) },
+  { name: "arguments of as many objects as may be", path: "/v1/chat/completions",
+    body: () => JSON.stringify(called(`{"a":[${repeated("{}", 130_000)}]}`)) },
+  { name: "20,000 broken calls", path: "/v1/chat/completions", body: () => JSON.stringify(called("{", 20_000)) },
+  { name: "2,000 tools", path: "/v1/chat/completions", body: () => JSON.stringify(
+    { ...chat("hi"), tool_choice: "none", tools: Array.from({ length: 2000 }, (_, i) => tool(`f${i}`, ["a"])) }) },
+  { name: "a tool with 100,000 choices", path: "/v1/chat/completions", body: () => JSON.stringify(
+    { ...chat("hi"), tool_choice: "none", tools: [tool("f", noise(800_000, 1).split(" ").slice(0, 100_000))] }) },
+  { name: "a schema with 100,000 choices", path: "/v1/chat/completions", body: () => JSON.stringify(
+    { ...chat("hi"), response_format: { type: "json_schema", json_schema: { name: "a", schema: {
+      enum: noise(800_000, 1).split(" ").slice(0, 100_000) } } } }) },
+  { name: "an expression of 1 MB", path: "/v1/completions",
+    body: json({ prompt: "hi", max_tokens: 1, structured_outputs: { regex: "(a|b)*".repeat(170_000) } }) },
+  { name: "lists 190 deep", path: "/v1/chat/completions", body: () => JSON.stringify(chat("hi")).replace("{",
+    `{"chat_template_kwargs":{"a":[${repeated("[".repeat(188) + "]".repeat(188), 600)}]},`) },
+  { name: "a number of 1 million digits", path: "/v1/chat/completions",
+    body: () => JSON.stringify(chat("hi")).replace("{", `{"seed":${"9".repeat(1_000_000)},`) },
+  { name: "30,000 long numbers", path: "/v1/chat/completions", body: () => JSON.stringify(chat("hi"))
+    .replace("{", `{"chat_template_kwargs":{"a":[${repeated("12345678901234567.0", 30_000)}]},`) },
+  { name: "100,000 stop strings", path: "/v1/completions",
+    body: () => JSON.stringify({ prompt: "hi", max_tokens: 1, stop: Array(100_000).fill("abc") }) },
+  { name: "60,000 biases", path: "/v1/completions", body: () => JSON.stringify({ prompt: "hi", max_tokens: 1,
+    logit_bias: Object.fromEntries(Array.from({ length: 60_000 }, (_, i) => [i, 1])) }) },
+  { name: "2 million stop tokens", path: "/v1/completions",
+    body: () => `{"prompt":"hi","max_tokens":1,"stop_token_ids":[${repeated("7", 2_000_000)}]}` },
+  { name: "60,000 fields of one name", path: "/v1/completions",
+    body: () => `{${repeated('"prompt":"hi"', 60_000)},"max_tokens":1}` },
+  { name: "60 MB of escapes", path: "/v1/completions", body: () => `{"prompt":"${"\\u0041".repeat(10_000_000)}"}` },
+  { name: "60 MB of backslashes", path: "/v1/completions", body: () => `{"prompt":"${"\\\\".repeat(15_000_000)}"}` },
+  { name: "30,000 items of input", path: "/v1/responses", body: () => JSON.stringify(
+    { input: Array.from({ length: 30_000 }, () => ({ role: "user", content: "hi" })), max_output_tokens: 1 }) },
+  { name: "a response cut to fit", path: "/v1/responses", body: () => JSON.stringify({ truncation: "auto",
+    input: Array.from({ length: 2000 }, (_, i) => ({ role: "user", content: noise(4000, i) })),
+    max_output_tokens: 1 }) },
+  { name: "30,000 blocks of a message", path: "/v1/messages", body: () => JSON.stringify(
+    chat(Array.from({ length: 30_000 }, () => ({ type: "text", text: "hi" })))) },
+  { name: "a count of 30 MB", path: "/v1/messages/count_tokens", body: () => JSON.stringify(chat(words(30_000_000))) },
+  { name: "500 conversations of 20 kB", path: "/v1/chat/completions/batch", body: () => JSON.stringify({ max_tokens: 1,
+    messages: Array.from({ length: 500 }, (_, i) => [{ role: "user", content: noise(20_000, i) }]) }) },
+  { name: "30 MB as tokens", path: "/tokenize", body: () => JSON.stringify({ prompt: words(30_000_000) }) },
+  { name: "10 MB as tokens with their texts", path: "/tokenize",
+    body: () => JSON.stringify({ prompt: words(10_000_000), return_token_strs: true }) },
+  { name: "30 MB cut to 20 tokens", path: "/v1/completions/render",
+    body: () => JSON.stringify({ prompt: words(30_000_000), truncate_prompt_tokens: 20 }) },
   { name: "a million tokens as text", path: "/detokenize", body: () => `{"tokens":[${repeated("77", 1_000_000)}]}` },
 ]
 

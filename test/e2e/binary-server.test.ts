@@ -26,7 +26,7 @@ describe.skipIf(built === null || model === null)("the server process", () => {
   test("prints the memory plan first, one line when it is ready, and ends with 0 on SIGINT", async () => {
     const server = await start()
     const lines = server.log().trim().split("\n")
-    expect(lines[0]).toMatch(/memory plan: weights \d+ MiB, scratch \d+ MiB, KV cache \d+ MiB/)
+    expect(lines[0]).toMatch(/memory plan: weights \d+ MiB, scratch \d+ MiB, texts \d+ MiB, KV cache \d+ MiB/)
     expect(lines.at(-1)).toMatch(/ready in [\d.]+ s: serving /)
     expect(await server.stop("SIGINT")).toBe(0)
   }, 60_000)

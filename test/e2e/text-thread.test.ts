@@ -19,6 +19,18 @@ test.skipIf(skip)("long texts make the tokens that short ones make", async () =>
   expect(rendered.map(({ token_ids }) => token_ids.length)).toEqual(prompts.map((_, i) => one * (1 + (i % 20))))
 })
 
+test.skipIf(skip)("long conversations make the prompt that their messages make", async () => {
+  const messages = Array.from({ length: 2000 }, (_, i) => ({
+    role: i % 2 === 0 ? "user" : "assistant", content: `${i} ab`,
+  }))
+  const render = async (part: object[]) => {
+    const response = await post(server(), "/tokenize", { messages: part, add_generation_prompt: false })
+    return ((await response.json()) as { tokens: number[] }).tokens
+  }
+  const pairs = Array.from({ length: 1000 }, (_, i) => render(messages.slice(2 * i, 2 * i + 2)))
+  expect(await render(messages)).toEqual((await Promise.all(pairs)).flat())
+})
+
 test.skipIf(skip)("bodies that are refused there are refused with the same words", async () => {
   const many = await post(server(), "/v1/completions", { prompt: Array.from({ length: 50_000 }, () => ({})) })
   const few = await post(server(), "/v1/completions", { prompt: [{}] })

@@ -4,30 +4,30 @@
  */
 import { ptr, read, type Pointer } from "bun:ffi"
 import { expect } from "bun:test"
-import { DTYPE, OPS, STATUS, type OpName } from "../../ffi/abi.ts"
-import type { KernelLibrary, NativeStream } from "../../ffi/library.ts"
+import { DTYPE, OPS, SCHEME, STATUS, type OpName } from "../../ffi/abi.ts"
+import type { KernelLibrary } from "../../ffi/library.ts"
+import type { NativeStream } from "../../ffi/stream.ts"
 import { STRUCTS } from "../../ffi/structs.ts"
 import type { Prng } from "../../src/base/prng.ts"
 import { BLOCKS, randomRows, WEIGHT_DTYPES } from "../native/blocks.ts"
-import { NativeMemory } from "./native-memory.ts"
+import { flatFields, NativeMemory } from "./native-memory.ts"
 import { OP_CALLS, type CallContext, type Fields } from "./native-ops.ts"
 import type { FuzzTarget } from "./target.ts"
 
 const OP_NAMES = Object.keys(OPS) as OpName[]
 const STATUSES: ReadonlySet<number> = new Set(Object.values(STATUS))
 /** Fields that say what a buffer holds: more than there is nobody can see. Of these, hostile calls say less. */
-const COUNTS = /^(num_|n$|c$|f$|vocab_size|head_dim|block_size|rot_dim|.*_stride$)/
+const COUNTS = /^(num_|head_dim|block_size|rot_dim|.*[._](stride|cols)$)/
 
 /** Says something else in one field, but never that a buffer is larger than it is. */
 function spoil(fields: Fields, op: OpName, prng: Prng): void {
-  const field = prng.pick(Object.keys(STRUCTS[OPS[op]].fields))
+  const { name: field, type } = prng.pick(flatFields(OPS[op]))
   const honest = fields[field] ?? 0
-  const type = (STRUCTS[OPS[op]].fields as Readonly<Record<string, string>>)[field]
   if (type === "ptr") fields[field] = 0
   else if (type === "f32") fields[field] = prng.pick([NaN, -1, Infinity, -Infinity, 1e-45, 0])
   else if (field === "args_bytes") fields[field] = prng.pick([0, 4, STRUCTS[OPS[op]].bytes + 8, 2 ** 32 - 1])
   else if (COUNTS.test(field)) fields[field] = prng.int(0, honest)
-  else if (field !== "kv_dtype") fields[field] = prng.pick([1, 2, 5, 255, 2 ** 31, 2 ** 32 - 1])
+  else if (!/dtype$/.test(field)) fields[field] = prng.pick([1, 2, 5, 255, 2 ** 31, 2 ** 32 - 1])
   else fields[field] = prng.pick([4, 36, 255, 2 ** 32 - 1])
 }
 
@@ -39,38 +39,67 @@ function outcome(library: KernelLibrary, what: string, status: number): string {
   return words
 }
 
+/** A part of several tensors with any bits at all, or of values alone. */
+function makePart(prng: Prng, memory: NativeMemory, c: number): Fields {
+  const n = prng.int(1, 9)
+  const tensor = (role: string, bytes: Uint8Array<ArrayBuffer>, dtype: number): Fields => ({
+    [`${role}.data`]: memory.put(bytes), [`${role}.bytes`]: bytes.length, [`${role}.dtype`]: dtype,
+  })
+  const anything = (length: number): Uint8Array<ArrayBuffer> => Uint8Array.from({ length }, () => prng.uint32())
+  const group_cols = prng.pick([0, 16, 32, 64, 128])
+  const groups = group_cols === 0 ? 1 : Math.ceil(c / group_cols)
+  const scheme = prng.pick([SCHEME.plain, SCHEME.plain, SCHEME.gptq, SCHEME.fp8])
+  if (scheme === SCHEME.gptq) {
+    const rows = 8 * n
+    const index = Int32Array.from({ length: c }, (_, i) => (
+      prng.chance(0.01) ? prng.pick([-1, groups, 2 ** 31 - 1]) : Math.floor(i / (group_cols || c))
+    ))
+    if (prng.chance(0.5)) index.reverse()
+    return {
+      n: rows, scheme, group_rows: 1, group_cols, ...tensor("values", anything((c / 8) * rows * 4), DTYPE.I32),
+      ...tensor("scales", anything(groups * rows * 2), DTYPE.F16),
+      ...(prng.chance(0.5) && tensor("zeros", anything(groups * n * 4), DTYPE.I32)),
+      ...(prng.chance(0.5) && tensor("group_index", new Uint8Array(index.buffer), DTYPE.I32)),
+    }
+  }
+  if (scheme === SCHEME.fp8) {
+    const group_rows = prng.pick([0, 1, 3])
+    const count = groups * (group_rows === 0 ? 1 : Math.ceil(n / group_rows))
+    return {
+      n, scheme, group_rows, group_cols, ...tensor("values", anything(n * c), DTYPE.F8_E4M3),
+      ...tensor("scales", anything(4 * count), DTYPE.F32),
+    }
+  }
+  const dtype = prng.pick(WEIGHT_DTYPES.filter((each) => c % BLOCKS[each].columns === 0))
+  const bytes = prng.chance(0.3) ? null : randomRows(dtype, n, c, prng.uint32())
+  const { bytes: blockBytes, columns } = BLOCKS[dtype]
+  return { n, scheme, ...tensor("values", bytes ?? anything((n * c * blockBytes) / columns), DTYPE[dtype]) }
+}
+
 /** A weight of any kind, or null where the library refuses it. */
 function makeWeight(
   stream: NativeStream, prng: Prng, memory: NativeMemory,
 ): { address: number; n: number; c: number } | null {
   const numParts = prng.int(1, 3)
   const c = prng.pick([8, 32, 40, 64, 256])
-  const parts = Array.from({ length: numParts }, (): { data: number; bytes: number; n: number; dtype: number } => {
-    const fitting = WEIGHT_DTYPES.filter((dtype) => c % BLOCKS[dtype].columns === 0)
-    const dtype = prng.pick(fitting)
-    const n = prng.int(1, 9)
-    const bytes = randomRows(dtype, n, c, prng.uint32())
-    // Any bits at all may be in a file.
-    if (prng.chance(0.3)) for (let i = 0; i < bytes.length; i++) bytes[i] = prng.uint32()
-    return { data: memory.put(bytes), bytes: bytes.length, n, dtype: DTYPE[dtype] }
-  })
-  const n = parts.reduce((sum, part) => sum + part.n, 0)
+  const parts = Array.from({ length: numParts }, () => makePart(prng, memory, c))
+  const n = parts.reduce((sum, part) => sum + part["n"]!, 0)
   const fields: Fields = { num_parts: numParts, n, c, compute: prng.int(0, 5) }
   if (prng.chance(0.2)) {
-    const wrong = prng.pick(["num_parts", "n", "c", "compute", "part.n", "part.bytes", "part.dtype", "part.data"])
-    const at = prng.pick(parts)
-    if (wrong === "part.data") at.data = 0
+    const partFields = flatFields("weightPart").map(({ name }) => name)
+    const wrong = prng.pick([...Object.keys(fields), "num_experts", ...partFields])
+    const strange = [0, 1, 3, 7, 99, 2 ** 31, 2 ** 32 - 1]
+    if (wrong.endsWith(".data")) prng.pick(parts)[wrong] = 0
     else if (wrong === "num_parts") fields[wrong] = prng.pick([0, 17, 2 ** 32 - 1])
-    else if (wrong.startsWith("part.")) {
-      at[wrong.slice(5) as "n" | "bytes" | "dtype"] = prng.pick([0, 1, 3, 99, 2 ** 32 - 1])
-    }
-    else fields[wrong] = prng.pick([0, 1, 7, 2 ** 31, 2 ** 32 - 1])
+    else if (wrong in fields || wrong === "num_experts") fields[wrong] = prng.pick(strange)
+    else prng.pick(parts)[wrong] = prng.pick(strange)
   }
   const args = memory.structs("weight", [{ ...fields, parts: memory.structs("weightPart", parts) }]) as Pointer
   const planned = new BigUint64Array(8192)
   const out = new BigUint64Array(8192)
   const { symbols } = stream.library
-  outcome(stream.library, "bz_weight_plan", symbols.bz_weight_plan(args, ptr(planned)))
+  const plan = outcome(stream.library, "bz_weight_plan", symbols.bz_weight_plan(stream.address, args, ptr(planned)))
+  if (plan === "") symbols.bz_weight_destroy(Number(planned[0]) as Pointer)
   const refusal = outcome(stream.library, "bz_weight_create", symbols.bz_weight_create(stream.address, args, ptr(out)))
   return refusal === "" ? { address: Number(out[0]), n: fields["n"]!, c } : null
 }

@@ -9,6 +9,25 @@ const allocator = dlopen(process.env["BAOZI_ALLOCATOR"] ?? "libc.so.6", {
   free: { args: ["ptr"], returns: "void" },
 }).symbols
 
+type NumberType = "u32" | "i32" | "f32" | "u64" | "ptr"
+
+/** A field of a struct, or of a struct in it: "x.cols". */
+export interface FlatField {
+  readonly name: string
+  readonly type: NumberType
+  readonly at: number
+}
+
+export function flatFields(struct: StructName, prefix = "", base = 0): FlatField[] {
+  const { fields, offsets } = STRUCTS[struct]
+  return Object.entries<FieldType>(fields).flatMap(([field, type]) => {
+    const at = base + (offsets as Record<string, number>)[field]!
+    if (type === "matrix") return flatFields("matrix", `${field}.`, at)
+    if (type === "tensor") return flatFields("weightTensor", `${field}.`, at)
+    return [{ name: prefix + field, type, at }]
+  })
+}
+
 type Numbers = Float32Array | Int32Array | Uint32Array | BigUint64Array | Uint8Array
 
 export class NativeMemory {
@@ -26,16 +45,15 @@ export class NativeMemory {
 
   /** The structs one after the other. Takes whatever fits the fields' bits: NaN, and numbers that mean nothing. */
   structs(name: StructName, items: readonly Readonly<Record<string, number>>[]): number {
-    const { bytes, fields, offsets } = STRUCTS[name]
+    const { bytes } = STRUCTS[name]
     const out = new Uint8Array(bytes * items.length)
     const view = new DataView(out.buffer)
     for (const [i, values] of items.entries()) {
-      for (const [field, type] of Object.entries<FieldType>(fields)) {
-        const at = i * bytes + (offsets as Record<string, number>)[field]!
+      for (const { name: field, type, at } of flatFields(name)) {
         const value = values[field] ?? (field === "args_bytes" ? bytes : 0)
-        if (type === "f32") view.setFloat32(at, value, true)
-        else if (type === "u32" || type === "i32") view.setUint32(at, value >>> 0, true)
-        else view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), true)
+        if (type === "f32") view.setFloat32(i * bytes + at, value, true)
+        else if (type === "u32" || type === "i32") view.setUint32(i * bytes + at, value >>> 0, true)
+        else view.setBigUint64(i * bytes + at, BigInt.asUintN(64, BigInt(value)), true)
       }
     }
     return this.put(out)

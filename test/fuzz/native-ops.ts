@@ -33,10 +33,16 @@ function indices({ prng, memory }: CallContext, count: number, end: number): num
   )))
 }
 
-/** Where rows lie, `width` values each: the stride, and how many values that takes. */
-function rows(prng: Prng, count: number, width: number): { stride: number; size: number } {
-  const stride = width + prng.pick([0, 0, 1, 16])
-  return { stride, size: count === 0 ? 0 : (count - 1) * stride + width }
+/** The fields of a matrix of `count` rows. */
+function matrix(context: CallContext, field: string, count: number, cols: number): Fields {
+  const stride = cols + context.prng.pick([0, 0, 1, 16])
+  const data = floats(context, count === 0 ? 0 : (count - 1) * stride + cols)
+  return { [`${field}.data`]: data, [`${field}.cols`]: cols, [`${field}.stride`]: stride }
+}
+
+/** A status for each row, or none. */
+function rowStatus({ prng, memory }: CallContext, count: number): Fields {
+  return prng.chance(0.5) ? { row_status: memory.put(new Int32Array(count)) } : {}
 }
 
 function cacheShape(prng: Prng): Fields {
@@ -55,37 +61,33 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
   bz_embedding(context) {
     const { address, n, c } = context.weight()
     const num_tokens = context.prng.int(0, 5)
-    const y = rows(context.prng, num_tokens, c)
     return {
-      num_tokens, weight: address, ids: indices(context, num_tokens, n), y: floats(context, y.size),
-      y_stride: y.stride, scale: context.prng.pick(EXTREMES),
+      num_tokens, weight: address, ids: indices(context, num_tokens, n), scale: context.prng.pick(EXTREMES),
+      ...matrix(context, "y", num_tokens, c), ...rowStatus(context, num_tokens),
     }
   },
   bz_rms_norm(context) {
     const [num_tokens, c] = [context.prng.int(0, 5), context.prng.int(1, 70)]
-    const [x, y, residual] = [0, 0, 0].map(() => rows(context.prng, num_tokens, c))
     return {
-      num_tokens, c, eps: 1e-5, x: floats(context, x!.size), w: floats(context, c), y: floats(context, y!.size),
-      residual: context.prng.chance(0.5) ? floats(context, residual!.size) : 0,
-      x_stride: x!.stride, y_stride: y!.stride, residual_stride: residual!.stride, w_offset: context.prng.int(0, 1),
+      num_tokens, eps: 1e-5, w: floats(context, c), w_offset: context.prng.int(0, 1),
+      ...matrix(context, "x", num_tokens, c), ...matrix(context, "y", num_tokens, c),
+      ...(context.prng.chance(0.5) ? matrix(context, "residual", num_tokens, c) : {}),
     }
   },
   bz_linear(context) {
     const { address, n, c } = context.weight()
     const num_tokens = context.prng.pick([0, 1, 2, 5, 17])
-    const [x, y] = [rows(context.prng, num_tokens, c), rows(context.prng, num_tokens, n)]
     return {
-      num_tokens, flags: context.prng.int(0, 3), weight: address, x: floats(context, x.size),
-      bias: context.prng.chance(0.5) ? floats(context, n) : 0, y: floats(context, y.size),
-      x_stride: x.stride, y_stride: y.stride,
+      num_tokens, flags: context.prng.int(0, 3), weight: address,
+      bias: context.prng.chance(0.5) ? floats(context, n) : 0,
+      ...matrix(context, "x", num_tokens, c), ...matrix(context, "y", num_tokens, n),
     }
   },
   bz_gated_act(context) {
     const [num_tokens, f] = [context.prng.int(0, 5), context.prng.int(1, 70)]
-    const [x, y] = [rows(context.prng, num_tokens, 2 * f), rows(context.prng, num_tokens, f)]
     return {
-      num_tokens, f, act: context.prng.int(0, 3), x: floats(context, x.size), y: floats(context, y.size),
-      x_stride: x.stride, y_stride: y.stride,
+      num_tokens, act: context.prng.int(0, 3), ...matrix(context, "x", num_tokens, 2 * f),
+      ...matrix(context, "y", num_tokens, f),
     }
   },
   bz_rope_kv(context) {
@@ -94,12 +96,12 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
     const [num_tokens, num_heads, num_positions] = [prng.int(0, 5), prng.int(0, 4), prng.int(1, 9)]
     const [d, k] = [shape["head_dim"]!, shape["num_kv_heads"]!]
     const rot_dim = 2 * prng.int(0, d / 2)
-    const qkv = rows(prng, num_tokens, (num_heads + 2 * k) * d)
     const numSlots = shape["num_blocks"]! * shape["block_size"]!
     return {
       ...shape, num_tokens, num_heads, rot_dim, num_positions, interleaved: prng.int(0, 1), eps: 1e-6,
-      qkv: floats(context, qkv.size), qkv_stride: qkv.stride, positions: indices(context, num_tokens, num_positions),
-      slots: indices(context, num_tokens, numSlots), cos_sin: floats(context, num_positions * rot_dim),
+      ...matrix(context, "qkv", num_tokens, (num_heads + 2 * k) * d), ...rowStatus(context, num_tokens),
+      positions: indices(context, num_tokens, num_positions), slots: indices(context, num_tokens, numSlots),
+      cos_sin: floats(context, num_positions * rot_dim),
       q_norm: prng.chance(0.5) ? floats(context, d) : 0, k_norm: prng.chance(0.5) ? floats(context, d) : 0,
       ...(prng.chance(0.8) ? cache(context, shape) : {}),
     }
@@ -113,7 +115,7 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
     const perRequest = Array.from({ length: num_requests }, () => prng.int(0, 3))
     const starts = [0]
     for (const count of perRequest) starts.push(starts.at(-1)! + count)
-    const num_tokens = starts.at(-1)!
+    const num_tokens = starts.at(-1)! + prng.pick([0, 0, 3])
     const M = prng.int(1, 3)
     const seqLens = perRequest.map((count) => count + prng.int(0, M * shape["block_size"]! - count))
     const spoil = (values: number[], wild: readonly number[]): Int32Array => {
@@ -121,12 +123,11 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
       return Int32Array.from(values)
     }
     const wildLengths = [-1, 0, 2 ** 31 - 1, -(2 ** 31), M * shape["block_size"]! + 1]
-    const [q, out] = [rows(prng, num_tokens, num_heads * d), rows(prng, num_tokens, num_heads * d)]
     return {
       ...shape, num_tokens, num_requests, num_heads, causal: 1, scale: 0.3,
       window: prng.pick([0, 0, 1, 7, 2 ** 32 - 1]),
-      softcap: prng.pick([0, 0, 5]), block_table_stride: M, q: floats(context, q.size), out: floats(context, out.size),
-      q_stride: q.stride, out_stride: out.stride,
+      softcap: prng.pick([0, 0, 5]), block_table_stride: M, ...matrix(context, "q", num_tokens, num_heads * d),
+      ...matrix(context, "out", num_tokens, num_heads * d),
       query_start: memory.put(spoil(starts, [-1, num_tokens + 1, 2 ** 31 - 1, -(2 ** 31)])),
       seq_lens: memory.put(spoil(seqLens, wildLengths)),
       block_table: indices(context, num_requests * M, shape["num_blocks"]!), ...cache(context, shape),
@@ -135,24 +136,33 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
   },
   bz_gather_rows(context) {
     const [num_rows, c, num_source_rows] = [context.prng.int(0, 5), context.prng.int(1, 40), context.prng.int(0, 5)]
-    const [x, y] = [rows(context.prng, num_source_rows, c), rows(context.prng, num_rows, c)]
     return {
-      num_rows, c, num_source_rows, x: floats(context, x.size), y: floats(context, y.size),
-      x_stride: x.stride, y_stride: y.stride, rows: indices(context, num_rows, num_source_rows),
+      num_rows, num_source_rows, ...matrix(context, "x", num_source_rows, c), ...matrix(context, "y", num_rows, c),
+      rows: indices(context, num_rows, num_source_rows), ...rowStatus(context, num_rows),
     }
   },
   bz_add(context) {
     const [num_tokens, c] = [context.prng.int(0, 5), context.prng.int(1, 70)]
-    const [x, y] = [rows(context.prng, num_tokens, c), rows(context.prng, num_tokens, c)]
     return {
-      num_tokens, c, scale: context.prng.pick(EXTREMES), x: floats(context, x.size), y: floats(context, y.size),
-      x_stride: x.stride, y_stride: y.stride,
+      num_tokens, scale: context.prng.pick(EXTREMES), ...matrix(context, "x", num_tokens, c),
+      ...matrix(context, "y", num_tokens, c),
     }
+  },
+  bz_scatter_ids(context) {
+    const { prng, memory } = context
+    const [num_ids, num_src, num_dst] = [prng.int(0, 5), prng.int(0, 5), prng.int(0, 5)]
+    return {
+      num_ids, num_src, num_dst, src: memory.put(new Int32Array(num_src)), src_rows: indices(context, num_ids, num_src),
+      dst_rows: indices(context, num_ids, num_dst), dst: memory.put(new Int32Array(num_dst)),
+    }
+  },
+  bz_check_finite(context) {
+    const [num_rows, c] = [context.prng.int(0, 5), context.prng.int(1, 70)]
+    return { num_rows, ...matrix(context, "x", num_rows, c), row_status: context.memory.put(new Int32Array(num_rows)) }
   },
   bz_logits_process(context) {
     const { prng, memory } = context
     const [R, V] = [prng.int(0, 4), prng.int(1, 100)]
-    const logits = rows(prng, R, V)
     const counts = Array.from({ length: R }, () => prng.int(0, 4))
     const starts = counts.reduce<number[]>((sums, count) => [...sums, sums.at(-1)! + count], [0])
     const total = starts.at(-1)!
@@ -170,34 +180,31 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
         repetition: floats(context, R), frequency: floats(context, R), presence: floats(context, R) },
     ]
     return {
-      num_requests: R, vocab_size: V, logits: floats(context, logits.size), logits_stride: logits.stride,
+      num_requests: R, ...matrix(context, "logits", R, V), ...rowStatus(context, R),
       ...Object.assign({}, ...groups.filter(() => prng.chance(0.7))) as Fields,
     }
   },
   bz_sample(context) {
     const { prng, memory } = context
     const [R, V] = [prng.int(0, 4), prng.pick([1, 2, 7, 33, 300])]
-    const [logits, processed] = [rows(prng, R, V), rows(prng, R, V)]
     const wanted = (usual: () => number): Float32Array =>
       Float32Array.from({ length: R }, () => (prng.chance(0.3) ? prng.pick(EXTREMES) : usual()))
-    const whole = { out_processed: floats(context, processed.size), processed_stride: processed.stride }
     return {
-      num_requests: R, vocab_size: V, logits: floats(context, logits.size), logits_stride: logits.stride,
+      num_requests: R, ...matrix(context, "logits", R, V), ...rowStatus(context, R),
       temperature: memory.put(wanted(() => prng.float())), top_p: memory.put(wanted(() => prng.float())),
       min_p: memory.put(wanted(() => prng.float() / 10)), top_k: indices(context, R, V + 1),
       seeds: memory.put(BigUint64Array.from({ length: R }, () => BigInt(prng.uint32()) << 33n)),
       positions: indices(context, R, 100), out: memory.put(new Int32Array(R)),
-      ...(prng.chance(0.5) ? whole : {}),
+      ...(prng.chance(0.5) ? matrix(context, "out_processed", R, V) : {}),
     }
   },
   bz_logprobs(context) {
     const { prng, memory } = context
     const [R, V] = [prng.int(0, 4), prng.pick([1, 2, 7, 33, 300])]
     const num_top = prng.int(0, Math.min(V, 9))
-    const logits = rows(prng, R, V)
     return {
-      num_requests: R, vocab_size: V, num_top, mode: prng.int(0, 1), logits: floats(context, logits.size),
-      logits_stride: logits.stride, ids: indices(context, R, V), out_logprob: memory.put(new Float32Array(R)),
+      num_requests: R, num_top, mode: prng.int(0, 1), ...matrix(context, "logits", R, V),
+      ids: indices(context, R, V), out_logprob: memory.put(new Float32Array(R)),
       out_rank: memory.put(new Int32Array(R)), out_top_ids: memory.put(new Int32Array(R * num_top)),
       out_top_logprobs: memory.put(new Float32Array(R * num_top)),
     }

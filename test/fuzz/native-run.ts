@@ -6,6 +6,7 @@
 import { resolve } from "node:path"
 import { preloadLibraries } from "../../ffi/preload.ts"
 import { KernelLibrary } from "../../ffi/library.ts"
+import { NativeStream } from "../../ffi/stream.ts"
 import { locateLibraries } from "../../src/cli/libraries.ts"
 import { nativeTarget } from "./native-calls.ts"
 import { fuzz, type FuzzTarget } from "./target.ts"
@@ -22,7 +23,7 @@ for (const name of ["ref", "cpu"]) {
   const library = KernelLibrary.open(resolve(directory, `libbaozi_${name}.so`))
   const levels = name === "cpu" ? (library.info()["features"] as string[]) : [null]
   for (const isa of levels) {
-    targets.push(nativeTarget(`${name} ${isa ?? ""}`.trim(), library.createStream({ isa, numThreads: 2 })))
+    targets.push(nativeTarget(`${name} ${isa ?? ""}`.trim(), NativeStream.create(library, { isa, numThreads: 2 })))
   }
 }
 console.log(`SEED=${seed}`)

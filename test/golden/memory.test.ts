@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test"
 import type { SamplingParams } from "../../src/core/sampling-params.ts"
 import { LOGPROBS_MODES } from "../../src/core/logprobs-mode.ts"
+import { PROMPT_LOGPROBS_CACHE_BYTES } from "../../src/core/scheduler-config.ts"
 import { TestEngine } from "../engine-harness.ts"
 import { fixture } from "../fixtures.ts"
 
@@ -26,10 +27,11 @@ test.skipIf(dir === null).each(LOGPROBS_MODES)("nothing is allocated for request
   const processor = () => ({ name: "nothing", add: () => ({ apply: () => {} }) })
   const engine = new TestEngine(dir!, { logprobsMode, numThreads: 1 }, [processor])
   const { plan } = engine.model
-  const before = engine.model.bytesAllocated()
-  expect(before).toBeLessThanOrEqual(plan.weightBytes + plan.scratchBytes)
+  const before = engine.model.memory()
+  const planned = plan.weightBytes + plan.scratchBytes - PROMPT_LOGPROBS_CACHE_BYTES + plan.kvCacheBytes
+  expect(before.device + before.staging + before.weights + before.scratch).toBe(planned)
   const together = engine.generate(prompts, sampling)
-  expect(engine.model.bytesAllocated()).toBe(before)
+  expect(engine.model.memory()).toEqual(before)
   // Rows that go in several calls come out as they do alone.
   const alone = prompts.map((prompt, i) => engine.generate([prompt], [sampling[i]!])[0]!)
   const told = (all: typeof alone) => all.map(({ tokenIds, logprobs, promptLogprobs }) => (

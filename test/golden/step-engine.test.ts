@@ -28,7 +28,7 @@ test.skipIf(dir === null)("a prompt's logits are what its log-probabilities are 
     const overrides = { maxModelLen: 128, maxNumBatchedTokens, maxNumSeqs, enablePrefixCaching: false }
     const engine = StepEngine.load(engineConfig(modelPathOf(dir!), overrides))
     try {
-      const { vocabSize } = engine.model.config
+      const { vocabSize } = engine.model.traits
       const logprobs: number[] = []
       for (const piece of engine.promptLogits(prompt)) {
         expect(piece.length % vocabSize).toBe(0)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { DTYPE } from "../../ffi/abi.ts"
 import { Prng } from "../../src/base/prng.ts"
-import { compare, cpu, hasLibraries, isas, normals, place, TIMEOUT_MS, type Place } from "./harness.ts"
+import { compare, cpu, hasLibraries, isas, matrix, normals, place, TIMEOUT_MS, type Place } from "./harness.ts"
 
 // Float32 products and sums of up to a few thousand terms against float64; the caches hold the same values in both. In
 // the processor's matrix tiles queries and weights are two bfloat16 parts, good to 2^-17: that is the larger error.
@@ -50,8 +50,8 @@ function makePool(at: Place, v: Shape): Pool {
   })
   // Freed blocks keep what was in them: it may be NaN, and must not be read.
   const [k, c] = [at.bytes(bytes), at.bytes(bytes)]
-  new Uint8Array(k.buffer).fill(0xff)
-  new Uint8Array(c.buffer).fill(0xff)
+  k.view.fill(0xff)
+  c.view.fill(0xff)
   return { kCache: k.address, vCache: c.address, table: at.put(table), numBlocks, columns }
 }
 
@@ -94,7 +94,7 @@ function storeTokens(at: Place, v: Shape, pool: Pool, spans: Spans): Stored {
   const cache = { kv_dtype: DTYPE[v.dtype ?? "F32"], block_size: v.s, num_blocks: pool.numBlocks }
   const heads = { num_heads: v.h, num_kv_heads: v.k, head_dim: v.d }
   at.run("bz_rope_kv", {
-    ...cache, ...heads, num_tokens: t, qkv: qkv.at, qkv_stride: stride, slots: slots.at,
+    ...cache, ...heads, num_tokens: t, qkv: matrix(qkv, width, stride), slots: slots.at,
     k_cache: pool.kCache, v_cache: pool.vCache,
   })
   return { qkv: qkv.at, stride, queryStart: queryStart.at, t }
@@ -111,8 +111,9 @@ function step(at: Place, v: Shape, pool: Pool, spans: Spans): Float32Array {
   at.run("bz_attention", {
     ...cache, ...heads, num_tokens: t, num_requests: spans.length, window: v.window ?? 0,
     causal: v.causal === false ? 0 : 1,
-    scale: 1 / Math.sqrt(v.d), softcap: v.softcap ?? 0, block_table_stride: pool.columns, q: qkv, out: out.at,
-    q_stride: stride, out_stride: v.h * v.d + 4, query_start: queryStart, seq_lens: seqLens.at,
+    scale: 1 / Math.sqrt(v.d), softcap: v.softcap ?? 0, block_table_stride: pool.columns,
+    q: matrix(qkv, v.h * v.d, stride), out: matrix(out, v.h * v.d, v.h * v.d + 4), query_start: queryStart,
+    seq_lens: seqLens.at,
     block_table: pool.table.at, k_cache: pool.kCache, v_cache: pool.vCache, sinks: v.sinks ? sinks.at : 0,
   })
   return out
@@ -207,8 +208,9 @@ describe("rope_kv", () => {
       const [kCache, vCache] = [at.bytes(bytes), at.bytes(bytes)]
       at.run("bz_rope_kv", {
         num_tokens: v.t, num_heads: h, num_kv_heads: k, head_dim: v.d, rot_dim: v.rot, num_positions: p,
-        interleaved: v.interleaved ? 1 : 0, block_size: 16, num_blocks: 4, kv_dtype: DTYPE.F32, eps: 1e-6, qkv: qkv.at,
-        qkv_stride: width + 3, positions: positions.at, slots: slots.at, cos_sin: v.rot > 0 ? cosSin.at : 0,
+        interleaved: v.interleaved ? 1 : 0, block_size: 16, num_blocks: 4, kv_dtype: DTYPE.F32, eps: 1e-6,
+        qkv: matrix(qkv, width, width + 3), positions: positions.at, slots: slots.at,
+        cos_sin: v.rot > 0 ? cosSin.at : 0,
         q_norm: v.norms ? qNorm.at : 0, k_norm: v.norms ? kNorm.at : 0,
         k_cache: kCache.address, v_cache: vCache.address,
       })

@@ -5,77 +5,15 @@
  * A case is a function of a `Place`: it allocates its buffers there (guard bytes around each), runs the op, and returns
  * what is to be compared. Equal seeds give equal inputs everywhere.
  */
-import { toArrayBuffer, type Pointer } from "bun:ffi"
 import { expect, test } from "bun:test"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
-import { OPS, type OpName } from "../../ffi/abi.ts"
-import { Args } from "../../ffi/args.ts"
-import { KernelLibrary, type NativeStream } from "../../ffi/library.ts"
-import { STRUCTS, type StructValues } from "../../ffi/structs.ts"
+import { KernelLibrary } from "../../ffi/library.ts"
+import { NativeStream } from "../../ffi/stream.ts"
 import { Prng } from "../../src/base/prng.ts"
+import { Place } from "./place.ts"
 
-const GUARD_BYTES = 256
-const GUARD = 0xa5
-
-type Values = Float32Array | Int32Array | Uint32Array | BigUint64Array | Uint8Array | Uint16Array
-
-/** Memory of one run. Every buffer starts 64-byte aligned and is followed and preceded by guard bytes. */
-export class Place {
-  readonly name: string
-  readonly library: KernelLibrary
-  readonly stream: NativeStream
-  readonly #blocks: { readonly base: number; readonly bytes: number; readonly guards: Uint8Array[] }[] = []
-
-  constructor(name: string, library: KernelLibrary, stream: NativeStream) {
-    this.name = name
-    this.library = library
-    this.stream = stream
-  }
-
-  bytes(length: number): { address: number; buffer: ArrayBuffer } {
-    const base = this.stream.alloc(length + 2 * GUARD_BYTES, "host")
-    const guards = [base, base + GUARD_BYTES + length].map((at) => {
-      const guard = new Uint8Array(toArrayBuffer(at as Pointer, 0, GUARD_BYTES))
-      return guard.fill(GUARD)
-    })
-    this.#blocks.push({ base, bytes: length, guards })
-    const address = base + GUARD_BYTES
-    return { address, buffer: length === 0 ? new ArrayBuffer(0) : toArrayBuffer(address as Pointer, 0, length) }
-  }
-
-  /** Values in the op's memory: a view to read or change, and its address. */
-  put<A extends Values>(values: A): A & { readonly at: number } {
-    const { address, buffer } = this.bytes(values.byteLength)
-    const view = new (values.constructor as new (buffer: ArrayBuffer) => A)(buffer)
-    view.set(values as never)
-    return Object.assign(view, { at: address })
-  }
-
-  run<N extends OpName>(op: N, values: StructValues<(typeof OPS)[N]>): void {
-    this.stream.run(op, argsOf(op, values))
-  }
-
-  /** Fails when an op wrote outside of its buffers; then frees them. */
-  close(): void {
-    const broken = this.#blocks.filter((block) => block.guards.some((guard) => guard.some((byte) => byte !== GUARD)))
-    for (const block of this.#blocks) this.stream.free(block.base)
-    this.#blocks.length = 0
-    expect(broken.map((block) => `${this.name}: wrote outside a buffer of ${block.bytes} bytes`)).toEqual([])
-  }
-}
-
-// Args live as long as the process: one struct an op serves all calls.
-const reused = new Map<OpName, Args<never>>()
-
-function argsOf<N extends OpName>(op: N, values: StructValues<(typeof OPS)[N]>): Args<(typeof OPS)[N]> {
-  const struct = OPS[op]
-  const args = (reused.get(op) ?? new Args(struct)) as Args<(typeof OPS)[N]>
-  reused.set(op, args as unknown as Args<never>)
-  const blank: Record<string, number> = {}
-  for (const field in STRUCTS[struct].fields) if (field !== "args_bytes" && field !== "reserved") blank[field] = 0
-  return args.set({ ...blank, ...values } as StructValues<(typeof OPS)[N]>)
-}
+export { hostBytes, matrix, Place, plainPart, type Put } from "./place.ts"
 
 /** A kernel library of this checkout's build, or null with one printed line. */
 export function openLibrary(name: string): KernelLibrary | null {
@@ -87,7 +25,10 @@ export function openLibrary(name: string): KernelLibrary | null {
 
 export const reference = openLibrary("ref")
 export const cpu = openLibrary("cpu")
-export const hasLibraries = reference !== null && cpu !== null
+/** The CPU library as a device that runs everything late; see native/async. */
+export const late = openLibrary("async")
+export const hasLibraries = reference !== null && cpu !== null && late !== null
+export const libraries: readonly KernelLibrary[] = hasLibraries ? [reference!, cpu!, late!] : []
 export const isas: readonly string[] = cpu === null ? [] : (cpu.info()["features"] as string[])
 export const THREADS = [1, 2, 3]
 // More threads than processors, on a machine that does other work too.
@@ -98,7 +39,7 @@ const streams = new Map<string, NativeStream>()
 export function place(library: KernelLibrary, options: { isa?: string; numThreads?: number } = {}): Place {
   const name = `${library.info()["name"]} ${options.isa ?? ""} threads=${options.numThreads ?? 0}`
   let stream = streams.get(name)
-  if (stream === undefined) streams.set(name, (stream = library.createStream(options)))
+  if (stream === undefined) streams.set(name, (stream = NativeStream.create(library, options)))
   return new Place(name, library, stream)
 }
 
@@ -156,13 +97,15 @@ export function compare(name: string, bound: number, run: (at: Place) => Float32
         const many = copy(place(cpu as KernelLibrary, { isa, numThreads }))
         expect(bitsOf(many)).toEqual(bitsOf(one))
       }
+      if (isa !== isas.at(-1)) continue
+      expect(bitsOf(copy(place(late as KernelLibrary, { isa, numThreads: 2 })))).toEqual(bitsOf(one))
     }
   }, TIMEOUT_MS)
 }
 
-/** The status and words of an op that must be refused, from both libraries. */
+/** The status and words of an op that must be refused, from every library. */
 export function refusals(run: (at: Place) => void): { status: number; words: string }[] {
-  return [place(reference as KernelLibrary), place(cpu as KernelLibrary, { numThreads: 2 })].map((at) => {
+  return libraries.map((library) => place(library, { numThreads: 2 })).map((at) => {
     try {
       run(at)
     } catch (error) {

@@ -1,8 +1,12 @@
 import { describe, expect, test } from "bun:test"
-import type { Compute } from "../../ffi/abi.ts"
+import type { Compute, DType } from "../../ffi/abi.ts"
 import type { KernelLibrary } from "../../ffi/library.ts"
+import type { NativeWeight, WeightPart } from "../../ffi/weight.ts"
 import { BLOCKS, randomRows, WEIGHT_DTYPES, type WeightDType } from "./blocks.ts"
-import { compare, cpu, hasLibraries, isas, place, reference, refusals } from "./harness.ts"
+import {
+  compare, cpu, hasLibraries, isas, libraries, matrix, place, plainPart, refusals, type Place,
+} from "./harness.ts"
+import { argsOf } from "./place.ts"
 
 // Values of the block whose byte i is 37 i + 11 mod 256, scales 1/64 and minimum -1/8, as gguf-py 0.19 dequantizes it:
 // column -> value * 64.
@@ -30,20 +34,25 @@ function pinnedBlock(dtype: WeightDType): Uint8Array {
   return block
 }
 
+function weightOf(at: Place, rows: Uint8Array, dtype: WeightDType, n: number, c: number): NativeWeight {
+  return at.stream.createWeight({ n, c, numExperts: 0, compute: "auto" }, [at.part(rows, n, dtype)])
+}
+
+function withoutData(part: WeightPart): WeightPart {
+  return { ...part, values: { ...part.values, address: 0 } }
+}
+
 describe("weights", () => {
   for (const [name, values] of Object.entries(PINNED)) {
     const dtype = name as WeightDType
     test.skipIf(!hasLibraries)(`${dtype} means what GGUF says`, () => {
       const c = BLOCKS[dtype].columns
-      for (const at of [place(reference as KernelLibrary), place(cpu as KernelLibrary)]) {
-        const block = at.put(pinnedBlock(dtype))
-        const weight = at.stream.createWeight({ n: 1, c, compute: "auto" }, [
-          { address: block.at, bytes: block.byteLength, n: 1, dtype },
-        ])
+      for (const at of libraries.map((library) => place(library))) {
+        const weight = weightOf(at, pinnedBlock(dtype), dtype, 1, c)
         const y = at.put(new Float32Array(c))
         const ids = at.put(Int32Array.of(0))
         at.run("bz_embedding", {
-          num_tokens: 1, weight: Number(weight.address), ids: ids.at, y: y.at, y_stride: c, scale: 64,
+          num_tokens: 1, weight: weight.address, ids: ids.at, y: matrix(y, c), scale: 64,
         })
         for (const [column, value] of Object.entries(values))
           expect([at.name, y[Number(column)]! + 0]).toEqual([at.name, value])
@@ -57,14 +66,11 @@ describe("weights", () => {
     // The same codes and scales: a rounding of the product and one of the sum, wherever a fused one may stand for both.
     compare(`embedding ${dtype}`, 1e-13, (at) => {
       const [n, c, t] = [37, BLOCKS[dtype].columns === 1 ? 33 : 512, 21]
-      const rows = at.put(randomRows(dtype, n, c, 3))
-      const weight = at.stream.createWeight({ n, c, compute: "auto" }, [
-        { address: rows.at, bytes: rows.byteLength, n, dtype },
-      ])
+      const weight = weightOf(at, randomRows(dtype, n, c, 3), dtype, n, c)
       const ids = at.put(Int32Array.from({ length: t }, (_, i) => (i * 7) % n))
       const y = at.put(new Float32Array(t * (c + 2)))
       at.run("bz_embedding", {
-        num_tokens: t, weight: Number(weight.address), ids: ids.at, y: y.at, y_stride: c + 2, scale: 1.5,
+        num_tokens: t, weight: weight.address, ids: ids.at, y: matrix(y, c, c + 2), scale: 1.5,
       })
       weight.destroy()
       return y
@@ -75,15 +81,20 @@ describe("weights", () => {
     const at = place(cpu as KernelLibrary, { numThreads: 2 })
     const held = (parts: [WeightDType, number][], c: number, compute: Compute): { bytes: number; bits: number } => {
       const n = parts.reduce((sum, [, rows]) => sum + rows, 0)
-      const inputs = parts.map(([dtype, rows]) => {
-        const data = at.put(randomRows(dtype, rows, c, 1))
-        return { address: data.at, bytes: data.byteLength, n: rows, dtype }
-      })
-      const planned = at.library.planWeight({ n, c, compute }, inputs.map((part) => ({ ...part, address: 0 })))
-      const weight = at.stream.createWeight({ n, c, compute }, inputs)
+      const inputs = parts.map(([dtype, rows]) => at.part(randomRows(dtype, rows, c, 1), rows, dtype))
+      const shape = { n, c, numExperts: 0, compute }
+      const planned = at.stream.planWeight(shape, inputs.map(withoutData))
+      const before = at.stream.memory().weights
+      const weight = at.stream.createWeight(shape, inputs)
       const info = weight.info()
-      expect(info.bytes).toBe(planned)
-      weight.destroy()
+      expect(planned.info()).toEqual(info)
+      expect(at.stream.memory().weights - before).toBe(info.bytes)
+      const stack = at.stream.planWeight({ ...shape, numExperts: 3 }, inputs.map((part) => withoutData({
+        ...part, values: { ...part.values, bytes: 3 * part.values.bytes },
+      })))
+      expect(stack.info()).toEqual({ ...info, bytes: 3 * info.bytes })
+      for (const each of [weight, planned, stack]) each.destroy()
+      expect(at.stream.memory().weights).toBe(before)
       return info
     }
     // 4 bits and two float16 for 32 values: 5 bits a value, up to the last block of 16 rows and a line of 64 bytes.
@@ -98,24 +109,29 @@ describe("weights", () => {
 })
 
 describe.skipIf(!hasLibraries)("what linear, embedding and weights refuse", () => {
-  const part = (over: object): object => ({ address: 4096, bytes: 4 * 64, n: 1, dtype: "F32", ...over })
-  const creations: [RegExp, number, { n: number; c: number }, object[]][] = [
+  const part = ({ n = 1, ...values }: { n?: number; address?: number; bytes?: number; dtype?: DType }): WeightPart =>
+    plainPart({ address: 4096, bytes: 4 * 64, dtype: "F32", ...values }, n)
+  const creations: [RegExp, number, { n: number; c: number; numExperts?: number }, WeightPart[]][] = [
     [/num_parts is 0/, 1, { n: 1, c: 64 }, []],
     [/num_parts is 17/, 1, { n: 17, c: 64 }, Array.from({ length: 17 }, () => part({}))],
     [/part 0 has no rows/, 1, { n: 0, c: 64 }, [part({ n: 0, bytes: 0 })]],
     [/n is 2, the parts have 1 rows/, 1, { n: 2, c: 64 }, [part({})]],
-    [/has 255 bytes, \[1, 64\] of F32 needs 256/, 1, { n: 1, c: 64 }, [part({ bytes: 255 })]],
+    [/values have 255 bytes, \[1, 64\] of f32 needs 256/, 1, { n: 1, c: 64 }, [part({ bytes: 255 })]],
     [/c is 0/, 1, { n: 1, c: 0 }, [part({ bytes: 0 })]],
     [/c is 48, Q4_0 needs a multiple of 32/, 1, { n: 1, c: 48 }, [part({ dtype: "Q4_0", bytes: 27 })]],
     [/c is 128, Q6_K needs a multiple of 256/, 1, { n: 1, c: 128 }, [part({ dtype: "Q6_K", bytes: 105 })]],
     [/no weight has dtype 3/, 2, { n: 1, c: 64 }, [part({ dtype: "I32" })]],
-    [/data is NULL/, 1, { n: 1, c: 64 }, [part({ address: 0 })]],
+    [/values.data is NULL/, 1, { n: 1, c: 64 }, [part({ address: 0 })]],
     [/limit is 268435456/, 1, { n: 0xffffffff, c: 64 }, [part({ n: 0xffffffff, bytes: 0xffffffff * 256 })]],
+    [/scheme 0 has values alone/, 1, { n: 1, c: 64 }, [
+      { ...part({}), scales: { address: 4096, bytes: 4, dtype: "F32" } },
+    ]],
+    [/stacks of 2 experts are not supported/, 2, { n: 1, c: 64, numExperts: 2 }, [part({ bytes: 512 })]],
   ]
   for (const [words, status, shape, parts] of creations)
     test(`weight_create: ${words.source}`, () => {
       for (const refusal of refusals(
-        (at) => void at.stream.createWeight({ ...shape, compute: "auto" }, parts as never),
+        (at) => void at.stream.createWeight({ numExperts: 0, ...shape, compute: "auto" }, parts),
       )) {
         expect(refusal.status).toBe(status)
         expect(refusal.words).toMatch(words)
@@ -124,31 +140,34 @@ describe.skipIf(!hasLibraries)("what linear, embedding and weights refuse", () =
 
   const calls: [op: "bz_linear" | "bz_embedding", RegExp, object][] = [
     ["bz_linear", /weight is NULL/, { weight: 0 }],
-    ["bz_linear", /x or y is NULL/, { x: 0 }],
-    ["bz_linear", /x or y is NULL/, { y: 0 }],
-    ["bz_linear", /x_stride is 63, c is 64/, { x_stride: 63 }],
-    ["bz_linear", /y_stride is 15, n is 16/, { y_stride: 15 }],
+    ["bz_linear", /x.data is NULL/, { x: matrix(0, 64) }],
+    ["bz_linear", /y.data is NULL/, { y: matrix(0, 16) }],
+    ["bz_linear", /x.cols is 63, must be 64/, { x: matrix(64, 63) }],
+    ["bz_linear", /y.cols is 64, must be 16/, { y: matrix(64, 64) }],
+    ["bz_linear", /x.stride is 63, rows have 64/, { x: matrix(64, 64, 63) }],
+    ["bz_linear", /y.stride is 15, rows have 16/, { y: matrix(64, 16, 15) }],
+    ["bz_linear", /x.dtype is i8, which this library does not compute in/, { x: { ...matrix(64, 64), dtype: "I8" } }],
     ["bz_linear", /unknown flags 0x4/, { flags: 4 }],
     ["bz_embedding", /weight is NULL/, { weight: 0 }],
-    ["bz_embedding", /ids or y is NULL/, { ids: 0 }],
-    ["bz_embedding", /y_stride is 15, c is 64/, { y_stride: 15 }],
+    ["bz_embedding", /ids is NULL/, { ids: 0 }],
+    ["bz_embedding", /y.data is NULL/, { y: matrix(0, 64) }],
+    ["bz_embedding", /y.stride is 15, rows have 64/, { y: matrix(64, 64, 15) }],
     ["bz_embedding", /ids\[1\] is 16, must be in \[0, 16\)/, { second: 16 }],
     ["bz_embedding", /ids\[1\] is -1, must be in \[0, 16\)/, { second: -1 }],
   ]
   for (const [op, words, over] of calls)
-    test(`${op}: ${words.source}`, () => {
+    test(`${op}: ${words.source} ${JSON.stringify(over)}`, () => {
       const { second = 0, ...fields } = over as { second?: number }
       const results = refusals((at) => {
-        const rows = at.put(randomRows("F32", 16, 64, 1))
-        const weight = at.stream.createWeight({ n: 16, c: 64, compute: "auto" }, [
-          { address: rows.at, bytes: rows.byteLength, n: 16, dtype: "F32" },
-        ])
+        const weight = weightOf(at, randomRows("F32", 16, 64, 1), "F32", 16, 64)
         try {
-          const y = at.put(new Float32Array(128)).at
-          const x = at.put(new Float32Array(128)).at
-          const shared = { num_tokens: 2, weight: Number(weight.address), y, y_stride: 64 }
-          if (op === "bz_linear") at.run(op, { ...shared, x, x_stride: 64, ...fields })
-          else at.run(op, { ...shared, ids: at.put(Int32Array.of(0, second)).at, scale: 1, ...fields })
+          const [x, y] = [at.put(new Float32Array(128)), at.put(new Float32Array(128))]
+          const shared = { num_tokens: 2, weight: weight.address }
+          if (op === "bz_linear") at.run(op, { ...shared, x: matrix(x, 64), y: matrix(y, 16), ...fields })
+          else {
+            const ids = at.put(Int32Array.of(0, second)).at
+            at.run(op, { ...shared, ids, scale: 1, y: matrix(y, 64), ...fields })
+          }
         } finally {
           weight.destroy()
         }
@@ -159,15 +178,32 @@ describe.skipIf(!hasLibraries)("what linear, embedding and weights refuse", () =
       }
     })
 
+  test("a planned weight and a stack are no matrices", () => {
+    for (const library of libraries) {
+      const at = place(library)
+      const parts = (numExperts: number) => [part({ address: 0, bytes: 256 * Math.max(1, numExperts) })]
+      const [x, y] = [at.put(new Float32Array(64)), at.put(new Float32Array(64))]
+      for (const numExperts of [0, 2]) {
+        const weight = at.stream.planWeight({ n: 1, c: 64, numExperts, compute: "auto" }, parts(numExperts))
+        const args = { num_tokens: 1, weight: weight.address, x: matrix(x, 64), y: matrix(y, 1) }
+        expect(() => at.run("bz_linear", args)).toThrow("the weight was only planned")
+        at.stream.planBegin()
+        const plan = (): void => at.stream.run("bz_linear", argsOf("bz_linear", args))
+        if (numExperts === 0) plan()
+        else expect(plan).toThrow("the weight is a stack of 2")
+        at.stream.planEnd()
+        weight.destroy()
+      }
+      at.close()
+    }
+  })
+
   test("no tokens are no work", () => {
     for (const isa of isas) {
       const at = place(cpu as KernelLibrary, { isa })
-      const rows = at.put(randomRows("Q8_0", 16, 64, 1))
-      const weight = at.stream.createWeight({ n: 16, c: 64, compute: "auto" }, [
-        { address: rows.at, bytes: rows.byteLength, n: 16, dtype: "Q8_0" },
-      ])
-      at.run("bz_linear", { num_tokens: 0, weight: Number(weight.address) })
-      at.run("bz_embedding", { num_tokens: 0, weight: Number(weight.address) })
+      const weight = weightOf(at, randomRows("Q8_0", 16, 64, 1), "Q8_0", 16, 64)
+      at.run("bz_linear", { num_tokens: 0, weight: weight.address })
+      at.run("bz_embedding", { num_tokens: 0, weight: weight.address })
       weight.destroy()
       at.close()
     }

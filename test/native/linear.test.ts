@@ -1,21 +1,10 @@
 import { describe, expect, test } from "bun:test"
 import { LINEAR_ACCUMULATE, LINEAR_FINE, type Compute } from "../../ffi/abi.ts"
-import type { KernelLibrary, NativeWeight } from "../../ffi/library.ts"
-import { Prng } from "../../src/base/prng.ts"
+import type { KernelLibrary } from "../../ffi/library.ts"
+import type { NativeWeight } from "../../ffi/weight.ts"
 import { BLOCKS, randomRows, WEIGHT_DTYPES, type WeightDType } from "./blocks.ts"
-import { compare, cpu, hasLibraries, isas, nmse, normals, place, reference, type Place } from "./harness.ts"
-
-// Sums of up to 1536 products in float32 against float64: roundings of 2^-24, enlarged where a lone result cancels.
-const FLOAT_BOUND = 1e-10
-// Activations in int8: an error uniform over 1/127 of the group's largest value (2.1 standard deviations for 32
-// normals), whose mean square is (2.1 / 127)^2 / 12 = 2.3e-5 of theirs; twice that, as the largest value varies.
-const INT8_BOUND = 5e-5
-// The same with 1927 levels instead of 127; four times that, as a lone row's errors do not average out where weights
-// share a mean (formats with a minimum).
-const FINE_BOUND = 4 * INT8_BOUND * (127 / 1927) ** 2
-// Activations rounded to bfloat16, where the level multiplies in it: an error uniform over the last of 8 bits, whose mean
-// square is (2^-7)^2 / 12 of the value's at the bottom of a power of two, half of that on average.
-const BF16_BOUND = 2 ** -14 / 12
+import { BF16_BOUND, exactRows, FINE_BOUND, FLOAT_BOUND, INT8_BOUND } from "./linear-bounds.ts"
+import { compare, cpu, hasLibraries, isas, matrix, nmse, normals, place, reference, type Place } from "./harness.ts"
 
 interface Part {
   readonly dtype: WeightDType
@@ -24,28 +13,8 @@ interface Part {
 
 function weightOf(at: Place, parts: readonly Part[], c: number, compute: Compute = "auto"): NativeWeight {
   const n = parts.reduce((sum, part) => sum + part.n, 0)
-  return at.stream.createWeight({ n, c, compute }, parts.map((part, i) => {
-    const rows = at.put(randomRows(part.dtype, part.n, c, i + 1))
-    return { address: rows.at, bytes: rows.byteLength, n: part.n, dtype: part.dtype }
-  }))
-}
-
-/**
- * Rows that int8 holds exactly: whole numbers with a 127 in each group of 32, times a power of two. A product of them
- * shows every error but the activations' rounding.
- */
-function exactRows(seed: number, t: number, c: number, stride: number): Float32Array {
-  const prng = new Prng(seed)
-  const out = new Float32Array(t * stride).fill(NaN)
-  for (let row = 0; row < t; row++) {
-    let unit = 1
-    for (let i = 0; i < c; i++) {
-      if (i % 32 === 0) unit = 2 ** Math.floor(prng.float() * 6 - 3)
-      const level = i % 32 === 0 ? (prng.float() < 0.5 ? -127 : 127) : Math.floor(prng.float() * 255) - 127
-      out[row * stride + i] = level * unit
-    }
-  }
-  return out
+  return at.stream.createWeight({ n, c, numExperts: 0, compute }, parts.map((part, i) =>
+    at.part(randomRows(part.dtype, part.n, c, i + 1), part.n, part.dtype)))
 }
 
 interface Product {
@@ -69,8 +38,7 @@ function product(at: Place, options: Product): Float32Array {
   const b = at.put(normals(8, n))
   at.run("bz_linear", {
     num_tokens: t, flags: (accumulate ? LINEAR_ACCUMULATE : 0) | (fine ? LINEAR_FINE : 0),
-    weight: Number(weight.address), x: rows.at,
-    bias: bias ? b.at : 0, y: y.at, x_stride: c + padding, y_stride: n + padding,
+    weight: weight.address, x: matrix(rows, c, c + padding), bias: bias ? b.at : 0, y: matrix(y, n, n + padding),
   })
   weight.destroy()
   return y
@@ -158,8 +126,7 @@ describe.skipIf(!hasLibraries)("linear, alone and together", () => {
         const y = at.put(new Float32Array(50 * n))
         const run = (first: number, t: number): Uint32Array => {
           at.run("bz_linear", {
-            num_tokens: t, flags, weight: Number(weight.address), x: x.at + first * c * 4, y: y.at, x_stride: c,
-            y_stride: n,
+            num_tokens: t, flags, weight: weight.address, x: matrix(x.at + first * c * 4, c), y: matrix(y, n),
           })
           return bits(y.subarray(0, t * n))
         }
@@ -205,13 +172,13 @@ describe.skipIf(!hasLibraries)("linear, alone and together", () => {
       const weight = weightOf(at, [{ dtype, n: 48 }], 64)
       const x = at.put(new Float32Array(t * 64))
       const y = at.put(new Float32Array(t * 48))
-      const args = { num_tokens: t, weight: Number(weight.address), x: x.at, y: y.at, x_stride: 64, y_stride: 48 }
-      at.stream.captureBegin()
-      at.run("bz_linear", args)
-      at.run("bz_linear", { ...args, flags: LINEAR_ACCUMULATE })
-      const graph = at.stream.captureEnd()
+      const args = { num_tokens: t, weight: weight.address, x: matrix(x, 64), y: matrix(y, 48) }
+      const graph = at.capture(() => {
+        at.run("bz_linear", args)
+        at.run("bz_linear", { ...args, flags: LINEAR_ACCUMULATE })
+      })
       x.set(normals(1, x.length))
-      at.stream.launch(graph)
+      at.launch(graph)
       const twice = Float32Array.from(y)
       at.run("bz_linear", args)
       expect(nmse(twice, y.map((value) => 2 * value))).toBeLessThan(1e-12)

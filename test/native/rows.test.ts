@@ -1,6 +1,6 @@
 import { describe } from "bun:test"
 import { ACT } from "../../ffi/abi.ts"
-import { compare, normals } from "./harness.ts"
+import { compare, matrix, normals } from "./harness.ts"
 
 // Sums of squares in float32 lanes against float64: a few roundings of 2^-24 each.
 const NORM_BOUND = 1e-13
@@ -20,8 +20,8 @@ describe("rms_norm", () => {
           const r = at.put(normals(3, t * (c + 5)))
           const y = at.put(new Float32Array(t * (c + 1)))
           at.run("bz_rms_norm", {
-            num_tokens: t, c, eps: 1e-5, x: x.at, w: w.at, y: y.at, x_stride: stride, y_stride: c + 1,
-            residual: residual ? r.at : 0, residual_stride: c + 5, w_offset: residual ? 1 : 0,
+            num_tokens: t, eps: 1e-5, x: matrix(x, c, stride), w: w.at, y: matrix(y, c, c + 1),
+            residual: matrix(residual ? r : 0, c, c + 5), w_offset: residual ? 1 : 0,
           })
           return Float32Array.from([...y, ...r])
         })
@@ -32,7 +32,7 @@ describe("rms_norm", () => {
   compare("in place, tiny values", NORM_BOUND, (at) => {
     const x = at.put(normals(4, 3 * 64, 1e-4))
     const w = at.put(normals(5, 64))
-    at.run("bz_rms_norm", { num_tokens: 3, c: 64, eps: 1e-6, x: x.at, w: w.at, y: x.at, x_stride: 64, y_stride: 64 })
+    at.run("bz_rms_norm", { num_tokens: 3, eps: 1e-6, x: matrix(x, 64), w: w.at, y: matrix(x, 64) })
     return x
   })
 
@@ -40,16 +40,7 @@ describe("rms_norm", () => {
     const x = at.put(normals(6, 97 * 576))
     const w = at.put(normals(7, 576))
     const y = at.put(new Float32Array(97 * 576))
-    at.run("bz_rms_norm", {
-      num_tokens: 97,
-      c: 576,
-      eps: 1e-5,
-      x: x.at,
-      w: w.at,
-      y: y.at,
-      x_stride: 576,
-      y_stride: 576,
-    })
+    at.run("bz_rms_norm", { num_tokens: 97, eps: 1e-5, x: matrix(x, 576), w: w.at, y: matrix(y, 576) })
     return y
   })
 })
@@ -62,7 +53,7 @@ describe("gated_act", () => {
           const stride = 2 * f + 2
           const x = at.put(normals(f, t * stride, 3))
           const y = at.put(new Float32Array(t * (f + 1)))
-          at.run("bz_gated_act", { num_tokens: t, f, act, x: x.at, y: y.at, x_stride: stride, y_stride: f + 1 })
+          at.run("bz_gated_act", { num_tokens: t, act, x: matrix(x, 2 * f, stride), y: matrix(y, f, f + 1) })
           return y
         })
       }
@@ -71,12 +62,12 @@ describe("gated_act", () => {
       const gate = Float32Array.from({ length: 401 }, (_, i) => (i - 200) / 2)
       const x = at.put(Float32Array.from([...gate, ...new Float32Array(401).fill(1)]))
       const y = at.put(new Float32Array(401))
-      at.run("bz_gated_act", { num_tokens: 1, f: 401, act, x: x.at, y: y.at, x_stride: 802, y_stride: 401 })
+      at.run("bz_gated_act", { num_tokens: 1, act, x: matrix(x, 802), y: matrix(y, 401) })
       return y
     })
     compare(`${name} in place, many tokens`, ACT_BOUND, (at) => {
       const x = at.put(normals(9, 33 * 1024))
-      at.run("bz_gated_act", { num_tokens: 33, f: 512, act, x: x.at, y: x.at, x_stride: 1024, y_stride: 1024 })
+      at.run("bz_gated_act", { num_tokens: 33, act, x: matrix(x, 1024), y: matrix(x, 512, 1024) })
       return x
     })
   }
@@ -87,7 +78,7 @@ describe("gather_rows and add", () => {
     compare(`add t=${t} c=${c}`, SUM_BOUND, (at) => {
       const x = at.put(normals(1, t * (c + 2)))
       const y = at.put(normals(2, t * (c + 4)))
-      at.run("bz_add", { num_tokens: t, c, scale: 0.75, x: x.at, y: y.at, x_stride: c + 2, y_stride: c + 4 })
+      at.run("bz_add", { num_tokens: t, scale: 0.75, x: matrix(x, c, c + 2), y: matrix(y, c, c + 4) })
       return y
     })
     compare(`gather_rows t=${t} c=${c}`, 0, (at) => {
@@ -95,7 +86,7 @@ describe("gather_rows and add", () => {
       const y = at.put(new Float32Array(t * (c + 4)))
       const rows = at.put(Int32Array.from({ length: t }, (_, i) => (i * 7) % 9))
       at.run("bz_gather_rows", {
-        num_rows: t, c, num_source_rows: 9, x: x.at, y: y.at, x_stride: c + 2, y_stride: c + 4, rows: rows.at,
+        num_rows: t, num_source_rows: 9, x: matrix(x, c, c + 2), y: matrix(y, c, c + 4), rows: rows.at,
       })
       return y
     })

@@ -1,10 +1,11 @@
 /**
- * A model of two attention layers whose every value is a hash of what attention reads, so that one wrong slot, stale
- * block or foreign prefix anywhere in a request's past changes its next token.
+ * A model of two attention layers, and at times a state, whose every value is a hash of what attention reads, so that
+ * one wrong slot, stale block or foreign prefix anywhere in a request's past changes its next token.
  *
  *   layer 0 at p   v0(p) = mix(token(p), p, salt)
  *   layer 1 at p   v1(p) = fold of v0 over the positions that p sees in layer 0
- *   token after p  fold of v1 over the positions that p sees in layer 1
+ *   layer 2 at p   s(p)  = fold of s(p - 1) and v1(p), where there is a state
+ *   token after p  fold of v1 over the positions that p sees in layer 1, and of s(p)
  *
  * Here is the model alone, on plain arrays: the oracle. `fake-runner.ts` runs it over a paged KV cache.
  */
@@ -48,15 +49,21 @@ export function toToken(hash: number): number {
   return (hash >>> 0) % VOCAB_SIZE
 }
 
+/** Before the first token. */
+export const FIRST_STATE = 3
+
 /** Computes one request's tokens, position after position. */
 export class FakeModel {
   readonly #windows: LayerWindows
   readonly #salt: number
   readonly #v0: number[] = []
   readonly #v1: number[] = []
+  /** Null without one. */
+  #state: number | null
 
-  constructor(windows: LayerWindows, cacheSalt: string | null) {
+  constructor(windows: LayerWindows, hasState: boolean, cacheSalt: string | null) {
     this.#windows = windows
+    this.#state = hasState ? FIRST_STATE : null
     this.#salt = saltValue(cacheSalt)
   }
 
@@ -70,7 +77,10 @@ export class FakeModel {
     const position = this.#v0.length
     this.#v0.push(mix(tokenId, position, this.#salt))
     this.#v1.push(foldRange(this.#v0, firstVisible(position, this.#windows[0]), position + 1))
-    return foldRange(this.#v1, firstVisible(position, this.#windows[1]), position + 1)
+    const output = foldRange(this.#v1, firstVisible(position, this.#windows[1]), position + 1)
+    if (this.#state === null) return output
+    this.#state = fold(this.#state, this.#v1[position] as number)
+    return fold(output, this.#state)
   }
 }
 

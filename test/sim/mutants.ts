@@ -61,15 +61,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "rejected drafts count as computed",
-    file: "scheduler.ts",
-    find: "if (!isStale) request.numComputedTokens -= draftTokenIds.length - numAccepted",
+    file: "request.ts",
+    find: "this.numComputedTokens -= numRejected",
     replace: "",
   },
   {
     name: "a preempted request does not wait for what is in flight",
     file: "request.ts",
-    find: "return this.numStaleTokens > 0 && !this.dropsStaleOutput",
-    replace: "return false",
+    find: "const isBlocked = this.numStaleTokens > 0 && !this.dropsStaleOutput",
+    replace: "const isBlocked = false",
   },
   {
     name: "a window's prefix is computed inside where it is not cached",
@@ -91,9 +91,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "the budget is not charged",
-    file: "plan-draft.ts",
-    find: "this.tokenBudget -= scheduled.numScheduledTokens",
-    replace: "",
+    file: "constraints/budgets.ts",
+    find: "numTokens: number): void {\n    this.#left -= numTokens",
+    replace: "numTokens: number): void {",
   },
   {
     name: "a pause admits",
@@ -104,8 +104,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a pause of all lets the running ones go on",
     file: "scheduler.ts",
-    find: "this.#pause === \"paused_all\" ? 0 : this.config",
-    replace: "this.config",
+    find: "const isFrozen = this.#pause === \"paused_all\"",
+    replace: "const isFrozen = false",
   },
   {
     name: "waiting makes up for nothing",
@@ -114,10 +114,82 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "comparisonByPriority(0)",
   },
   {
-    name: "prompts are not held back by those who decode",
+    name: "what a plan takes back is given back twice",
     file: "plan-draft.ts",
-    find: "if (!request.isCaughtUp) this.promptBudget -=",
-    replace: "if (false) this.promptBudget -=",
+    find: "constraint.giveBack(request, scheduled.numScheduledTokens)",
+    replace: "constraint.giveBack(request, 2 * scheduled.numScheduledTokens)",
+  },
+  {
+    name: "prompts are not held back by those who decode",
+    file: "constraints/budgets.ts",
+    find: "if (!request.isCaughtUp) this.#left -=",
+    replace: "if (false) this.#left -=",
+  },
+  {
+    name: "a message leaves out the tokens that came since",
+    file: "plan-codec.ts",
+    find: "for (const tokenId of newTokenIds) mirror.tokenIds.push(tokenId)",
+    replace: "",
+  },
+  {
+    name: "a step is planned for a request that has its last token in flight",
+    file: "request.ts",
+    find: "const isEnding = this.numOutputTokens + this.numPlaceholders >= this.sampling.maxTokens",
+    replace: "const isEnding = false",
+  },
+  {
+    name: "who waits for the host is planned ahead",
+    file: "request.ts",
+    find: "return this.waitsForHost || isEnding",
+    replace: "return isEnding",
+  },
+  {
+    name: "tokens that a preemption gave up are waited for",
+    file: "request.ts",
+    find: "this.#encodedEnd = 0\n    this.numPlaceholders = 0",
+    replace: "this.#encodedEnd = 0",
+  },
+  {
+    name: "a blocked request is admitted",
+    file: "request-queue.ts",
+    find: "if (request.isBlocked) {",
+    replace: "if (false) {",
+  },
+  {
+    name: "one of two reasons is enough to unblock",
+    file: "request.ts",
+    find: "this.#blockedReasons.filter((other) => other !== reason)",
+    replace: "[]",
+  },
+  {
+    name: "a state's last block is given back before it is read",
+    file: "kv/state-snapshots.ts",
+    find: "Math.max(0, numComputedTokens - 1)",
+    replace: "numComputedTokens",
+  },
+  {
+    name: "a state is found in the step that computes it",
+    file: "kv/group-tables.ts",
+    find: "if (this.policy.holdsState) this.#fresh.add(blockId)",
+    replace: "",
+  },
+  {
+    name: "a step ends past a boundary where the state is to be kept",
+    file: "constraints/state-alignment.ts",
+    find: "end - (end % this.#blockSize) - start",
+    replace: "end - start",
+  },
+  {
+    name: "a state is asked for drafts",
+    file: "constraints/state-alignment.ts",
+    find: "Math.min(start + numTokens, request.numTokensPlanned)",
+    replace: "start + numTokens",
+  },
+  {
+    name: "outputs inside a prefix are computed from the state at its end",
+    file: "kv/kv-manager.ts",
+    find: "if (group.policy.holdsState) return false",
+    replace: "",
   },
   {
     name: "an aborted request keeps its blocks",
@@ -156,5 +228,6 @@ export async function loadMutant(mutant: Mutant): Promise<Core & { dispose: () =
   writeFileSync(path, text.replace(mutant.find, () => mutant.replace))
   const { Scheduler } = await import(join(dir, "core/scheduler.ts"))
   const { Request } = await import(join(dir, "core/request.ts"))
-  return { Scheduler, Request, dispose: () => rmSync(dir, { recursive: true, force: true }) }
+  const { PlanReader, PlanWriter } = await import(join(dir, "core/plan-codec.ts"))
+  return { Scheduler, Request, PlanReader, PlanWriter, dispose: () => rmSync(dir, { recursive: true, force: true }) }
 }

@@ -3,18 +3,16 @@
  *   bun test/sim/run.ts            SECONDS=30 from a random seed
  *   SEED=7 bun test/sim/run.ts     that scenario alone
  */
-import { Request } from "../../src/core/request.ts"
-import { Scheduler } from "../../src/core/scheduler.ts"
+import { CORE } from "./core.ts"
 import { simulateFor } from "./simulate-for.ts"
 import { emptyCoverage, simulate } from "./simulator.ts"
 
-const core = { Scheduler, Request }
 const seed = process.env["SEED"]
 if (seed !== undefined) {
   const coverage = emptyCoverage()
-  simulate(core, Number(seed), coverage)
+  simulate(CORE, Number(seed), coverage)
   console.log(coverage)
 } else {
   const seconds = Number(process.env["SECONDS"] ?? 30)
-  console.log(simulateFor(core, { seconds, firstSeed: Math.floor(Math.random() * 2 ** 31) }))
+  console.log(simulateFor(CORE, { seconds, firstSeed: Math.floor(Math.random() * 2 ** 31) }))
 }

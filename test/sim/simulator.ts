@@ -6,11 +6,12 @@
  */
 import { assert } from "../../src/base/assert.ts"
 import { Prng } from "../../src/base/prng.ts"
+import type { PlanMessage, PlanReader, PlanWriter } from "../../src/core/plan-codec.ts"
 import type { EngineCoreOutput, FinishReason } from "../../src/core/engine-core-output.ts"
-import type { Request, RequestInit } from "../../src/core/request.ts"
+import type { BlockedReason, Request, RequestInit } from "../../src/core/request.ts"
 import { comparisonByPriority } from "../../src/core/request-queue.ts"
 import { defaultSamplingParams } from "../../src/core/sampling-params.ts"
-import type { SchedulePlan, StepResult, TokenLogprobs } from "../../src/core/schedule-plan.ts"
+import type { ScheduledRequest, SchedulePlan, StepResult, TokenLogprobs } from "../../src/core/schedule-plan.ts"
 import type { PauseState, Scheduler } from "../../src/core/scheduler.ts"
 import { EOS_TOKEN_ID, FakeModel, judge, saltValue, STOP_TOKEN_ID, toToken, VOCAB_SIZE } from "./fake-model.ts"
 import { FakeRunner } from "./fake-runner.ts"
@@ -20,6 +21,8 @@ import { drawScenario, type Scenario } from "./scenario.ts"
 export interface Core {
   readonly Scheduler: typeof Scheduler
   readonly Request: typeof Request
+  readonly PlanWriter: typeof PlanWriter
+  readonly PlanReader: typeof PlanReader
 }
 
 /** One request, what it should give, and what came. */
@@ -33,6 +36,8 @@ interface Client {
   isAborted: boolean
   wasAdmitted: boolean
   wasSpoiled: boolean
+  /** What it has been waiting for since it arrived. */
+  readonly blockedBy: Set<BlockedReason>
 }
 
 /** What a run went through; a smoke test of the simulator itself asserts that it goes through everything. */
@@ -57,6 +62,11 @@ export interface Coverage {
   /** Requests whose numbers were not finite, and those that were harmed by them and computed anew. */
   spoiled: number
   harmed: number
+  /** Tokens that were computed before the scheduler knew them. */
+  plannedAhead: number
+  unblocked: number
+  /** Tokens that were computed from a state that was found in the cache. */
+  stateHits: number
 }
 
 export function emptyCoverage(): Coverage {
@@ -77,15 +87,22 @@ export function emptyCoverage(): Coverage {
     stepsPausedAll: 0,
     spoiled: 0,
     harmed: 0,
+    plannedAhead: 0,
+    unblocked: 0,
+    stateHits: 0,
   }
 }
 
+/** Sees every plan before it is executed. */
+export type PlanObserver = (plan: SchedulePlan) => void
+
 /** Runs one scenario to its end; throws when anything is wrong. Adds what it saw to `coverage`. */
-export function simulate(core: Core, seed: number, coverage: Coverage): void {
+export function simulate(core: Core, seed: number, coverage: Coverage, observe: PlanObserver | null = null): void {
   const prng = new Prng(seed)
   const scenario = drawScenario(prng, new Prng(~seed >>> 0))
   try {
-    new Simulation(core, scenario, { prng, spoiling: new Prng(seed ^ 0x5eed) }, coverage).run()
+    const random = { prng, spoiling: new Prng(seed ^ 0x5eed), blocking: new Prng(seed ^ 0xb10c) }
+    new Simulation(core, scenario, random, coverage, observe).run()
   } catch (cause) {
     throw new Error(`SEED=${seed} ${cause instanceof Error ? cause.message : cause}\n${describe(scenario)}`, { cause })
   }
@@ -95,15 +112,26 @@ function describe(scenario: Scenario): string {
   return JSON.stringify(scenario, (_, value) => (value === Infinity ? "Infinity" : value))
 }
 
+interface Random {
+  readonly prng: Prng
+  readonly spoiling: Prng
+  readonly blocking: Prng
+}
+
 class Simulation {
   readonly #core: Core
   readonly #scenario: Scenario
   readonly #prng: Prng
   /** Of its own, so that what a seed gave before stays as it was. */
   readonly #spoiling: Prng
+  /** What came last: blocked requests, and those that wait for the host. */
+  readonly #blocking: Prng
   readonly #coverage: Coverage
+  readonly #observe: PlanObserver | null
   readonly #scheduler: Scheduler
   readonly #runner: FakeRunner
+  readonly #writer: PlanWriter
+  readonly #reader: PlanReader
   readonly #clients = new Map<string, Client>()
   readonly #live = new Set<Client>()
   readonly #inFlight: { plan: SchedulePlan; result: StepResult }[] = []
@@ -114,19 +142,27 @@ class Simulation {
   /** Spoiled in the step being executed. */
   #spoiledIds: string[] = []
 
-  constructor(core: Core, scenario: Scenario, random: { prng: Prng; spoiling: Prng }, coverage: Coverage) {
+  constructor(
+    core: Core, scenario: Scenario, random: Random, coverage: Coverage,
+    observe: PlanObserver | null,
+  ) {
+    this.#observe = observe
     this.#core = core
+    this.#writer = new core.PlanWriter()
+    this.#reader = new core.PlanReader()
     this.#scenario = scenario
     this.#prng = random.prng
     this.#spoiling = random.spoiling
+    this.#blocking = random.blocking
     this.#coverage = coverage
-    const { numBlocks, groups, enablePrefixCaching, windows, groupOf, memoryOf } = scenario
-    const blockSize = groups[0]?.spec.blockSize ?? 0
+    const { numBlocks, groups, enablePrefixCaching, windows, groupOf, memoryOf, stateGroup } = scenario
+    const blockSizes = groups.map(({ spec }) => spec.blockSize)
     const kv = { numBlocks, groups, enablePrefixCaching }
     this.#scheduler = new core.Scheduler(scenario.scheduler, kv, { clock: () => this.#now })
     const saltOf = (id: string) => saltValue(this.#client(id).request.cacheSalt)
     const spoils = (id: string) => this.#spoils(this.#client(id))
-    this.#runner = new FakeRunner({ windows, groupOf, memoryOf, numBlocks, blockSize, saltOf, spoils })
+    const memory = { groupOf, memoryOf, stateGroup, numBlocks, blockSizes }
+    this.#runner = new FakeRunner({ windows, ...memory, saltOf, spoils })
   }
 
   run(): void {
@@ -147,6 +183,7 @@ class Simulation {
     const { numRequests, arrivalRate, abortRate, resetRate, pauseRate } = this.#scenario
     while (this.#clients.size < numRequests && this.#prng.chance(arrivalRate)) this.#arrive()
     if (this.#live.size > 0 && this.#prng.chance(abortRate)) this.#abort(this.#prng.pick([...this.#live]))
+    for (const client of this.#live) if (this.#blocking.chance(0.2)) this.#unblock(client)
     if (this.#prng.chance(resetRate)) {
       const isReset = this.#scheduler.resetPrefixCache(this.#prng.chance(0.5))
       if (isReset) this.#coverage.resets += 1
@@ -162,6 +199,7 @@ class Simulation {
     const waiting = this.#waitingClients()
     const areDecoding = this.#decoding()
     const plan = this.#scheduler.schedule(this.#scenario.maxPromptTokens)
+    this.#observe?.(plan)
     this.#checkPlan(plan, waiting)
     if (areDecoding.size > 0) this.#checkDelay(plan)
     if (areDecoding.size > 0 && plan.totalNumScheduledTokens > plan.requests.length) this.#coverage.mixedSteps += 1
@@ -171,7 +209,8 @@ class Simulation {
     // A request that preempted itself ends its step: the next one goes on.
     const hasPreempted = plan.preemptedRequestIds.length > 0
     const mayMove = this.#pause === "unpaused" && this.#live.size > 0
-    const mustMove = isIdle && !hasPreempted && this.#inFlight.length === 1 && mayMove
+    const isWaiting = [...this.#live].every(({ request }) => request.isBlocked)
+    const mustMove = isIdle && !hasPreempted && this.#inFlight.length === 1 && mayMove && !isWaiting
     assert(!mustMove, () => `step ${plan.step}: nothing scheduled, ${this.#live.size} requests live`)
     // An abort may arrive while a step runs: its tokens must not be delivered.
     if (this.#live.size > 0 && this.#prng.chance(this.#scenario.abortRate)) {
@@ -185,13 +224,28 @@ class Simulation {
   #execute(plan: SchedulePlan): StepResult {
     this.#spoiledIds = []
     const isKnown = this.#inFlight.every(({ result }) => result.failures === undefined)
-    const result = this.#runner.execute(plan)
+    const result = this.#runner.execute(this.#scenario.sendsPlans ? this.#send(plan) : plan)
     for (const id of result.failures?.keys() ?? []) {
       if (this.#spoiledIds.includes(id)) continue
       assert(!isKnown || this.#spoiledIds.length > 0, () => `step ${plan.step}: ${id} was given what is not finite`)
       this.#coverage.harmed += 1
     }
     return result
+  }
+
+  /** The plan as another process gets it. */
+  #send(plan: SchedulePlan): SchedulePlan {
+    const message = JSON.stringify(this.#writer.write(plan))
+    return this.#reader.read(JSON.parse(message) as PlanMessage)
+  }
+
+  /** One of the reasons from outside is gone; what is in flight brings the others. */
+  #unblock({ request, blockedBy }: Client): void {
+    const [reason] = blockedBy
+    if (reason === undefined) return
+    blockedBy.delete(reason)
+    this.#scheduler.unblock(request.requestId, reason)
+    this.#coverage.unblocked += 1
   }
 
   /** Nobody fails twice: every request has its tokens in the end. */
@@ -208,7 +262,7 @@ class Simulation {
     const step = this.#inFlight.shift()
     assert(step !== undefined)
     for (const { requestId } of step.plan.requests) {
-      if (this.#client(requestId).request.isAwaitingStaleOutput) this.#coverage.staleOutputs += 1
+      if (this.#client(requestId).request.blockedReasons.includes("stale_output")) this.#coverage.staleOutputs += 1
     }
     for (const output of this.#scheduler.updateFromOutput(step.plan, step.result)) this.#receive(output)
     this.#scheduler.verify()
@@ -220,7 +274,9 @@ class Simulation {
     const { request, expected, received } = client
     assert(this.#live.has(client), () => `${output.requestId}: output after its end`)
     received.push(...output.newTokenIds)
-    if (output.prefillStats !== null) this.#coverage.cachedTokens += output.prefillStats.numCachedTokens
+    const numCached = output.prefillStats?.numCachedTokens ?? 0
+    this.#coverage.cachedTokens += numCached
+    if (this.#scenario.stateGroup !== null) this.#coverage.stateHits += numCached
     if (output.promptLogprobs !== null) this.#receivePromptLogprobs(client, output)
     assert(received.length <= expected.length, () => `${output.requestId}: too many tokens`)
     for (const [i, id] of received.entries()) {
@@ -271,6 +327,8 @@ class Simulation {
       promptTokenIds: this.#drawPrompt(scheduler.maxModelLen - 1),
       priority: this.#prng.int(0, 2),
       arrivalTime: this.#now,
+      blockedBy: this.#drawReasons(),
+      waitsForHost: this.#blocking.chance(0.4),
       cacheSalt: salt === 1 ? null : `salt${salt}`,
       sampling: defaultSamplingParams({
         maxTokens,
@@ -284,10 +342,16 @@ class Simulation {
     const alone = runAlone(init, this.#scenario)
     const client = {
       request, ...alone, promptLogprobs: null, received: [], isAborted: false, wasAdmitted: false, wasSpoiled: false,
+      blockedBy: new Set(init.blockedBy),
     }
     this.#clients.set(init.requestId, client)
     this.#live.add(client)
     this.#scheduler.addRequest(request)
+  }
+
+  #drawReasons(): BlockedReason[] {
+    if (!this.#blocking.chance(this.#scenario.blockRate)) return []
+    return this.#blocking.pick([["grammar"], ["remote_kv"], ["grammar", "remote_kv"]])
   }
 
   /** A new prompt, or one that begins like an earlier conversation. */
@@ -324,6 +388,7 @@ class Simulation {
       assert(scheduled.numScheduledTokens > 0, () => `${scheduled.requestId}: nothing scheduled`)
       const end = scheduled.numComputedTokens + scheduled.numScheduledTokens
       assert(end < scheduler.maxModelLen, () => `${scheduled.requestId}: scheduled up to ${end}`)
+      this.#checkAhead(scheduled, end)
       assert(scheduled.samples === end >= scheduled.tokenIds.length, () => `${scheduled.requestId}: samples`)
       if (scheduled.isNew) lastAdmitted = this.#client(scheduled.requestId)
     }
@@ -333,6 +398,18 @@ class Simulation {
     assert(plan.requests.length <= scheduler.maxNumSeqs, () => `${plan.requests.length} requests in a plan`)
     if (lastAdmitted !== null) this.#checkOrder(lastAdmitted, waiting)
     for (const { requestId, isNew } of plan.requests) if (isNew) this.#client(requestId).wasAdmitted = true
+  }
+
+  /** Nothing is computed for a request that is blocked or must wait, nor after the last token that it can have. */
+  #checkAhead(scheduled: ScheduledRequest, end: number): void {
+    const { requestId, numUnknownTokens, draftTokenIds, numPromptTokens, sampling } = scheduled
+    const { request, blockedBy } = this.#client(requestId)
+    this.#coverage.plannedAhead += numUnknownTokens
+    const isBlocked = request.isBlocked || blockedBy.size > 0
+    assert(!isBlocked, () => `${requestId} is blocked by ${[...blockedBy, ...request.blockedReasons]}`)
+    assert(numUnknownTokens === 0 || !request.waitsForHost, () => `${requestId} does not wait for the host`)
+    const last = numPromptTokens + sampling.maxTokens - 1
+    assert(end - draftTokenIds.length <= last, () => `${requestId}: scheduled up to ${end}, the last token is ${last}`)
   }
 
   #checkPause(plan: SchedulePlan, numWaiting: number): void {
@@ -366,7 +443,7 @@ class Simulation {
     const { policy, priorityAgeingSeconds } = this.#scenario.scheduler
     const compare = comparisonByPriority(priorityAgeingSeconds)
     for (const other of waiting) {
-      if (other.request.status === "running" || other.request.isAwaitingStaleOutput) continue
+      if (other.request.status === "running" || other.request.isBlocked) continue
       const [a, b] = [admitted.request, other.request]
       const isOvertaken = policy === "priority" ? compare(b, a) < 0 : isEarlier(other, admitted)
       assert(!isOvertaken, () => `${a.requestId} was admitted before ${b.requestId}`)
@@ -382,7 +459,7 @@ class Simulation {
     while (this.#inFlight.length > 0) this.#update()
     this.#scheduler.setPause("unpaused")
     const plan = this.#scheduler.schedule()
-    this.#runner.execute(plan)
+    this.#runner.execute(this.#scenario.sendsPlans ? this.#send(plan) : plan)
     assert(plan.requests.length === 0, "a plan for nobody")
     assert(this.#runner.numRows === 0, () => `the runner keeps ${this.#runner.numRows} rows`)
     assert(!this.#scheduler.hasWork(), "work is left")
@@ -418,7 +495,7 @@ function runAlone(
   init: RequestInit,
   scenario: Scenario,
 ): Pick<Client, "expected" | "expectedReason" | "expectedPromptLogprobs"> {
-  const model = new FakeModel(scenario.windows, init.cacheSalt ?? null)
+  const model = new FakeModel(scenario.windows, scenario.stateGroup !== null, init.cacheSalt ?? null)
   const { sampling, promptTokenIds } = init
   const outputs = promptTokenIds.map((id) => model.output(id))
   const numTop = sampling.promptLogprobs

@@ -13,7 +13,7 @@
 
 namespace bz::BZ_LEVEL {
 
-typedef const bz_attention_args Args;
+typedef const AttentionArgs Args;
 
 // What softmax has seen so far of each query vector of an item; acc rows have padded_dim(D) values.
 struct Partial {
@@ -299,7 +299,7 @@ class ItemCursor {
 };
 
 static bool check(Args &a, Team &team) {
-  if (a.query_start[0] != 0 || static_cast<uint32_t>(a.query_start[a.num_requests]) != a.num_tokens) {
+  if (a.query_start[0] != 0 || static_cast<uint32_t>(a.query_start[a.num_requests]) > a.num_tokens) {
     team.fail(BZ_EINVAL, "attention: query_start spans [%d, %d), num_tokens is %u", a.query_start[0],
               a.query_start[a.num_requests], a.num_tokens);
     return false;
@@ -384,8 +384,17 @@ template <class Kv> static void attend(Args &a, Worker worker) {
   }
 }
 
+// Rows of padded tokens, behind those of the requests.
+static void clear_padding(Args &a, const Team &team) {
+  const uint64_t first = static_cast<uint64_t>(a.query_start[a.num_requests]);
+  const Range rows = split(a.num_tokens - first, team);
+  for (uint64_t row = first + rows.begin; row < first + rows.end; row++)
+    std::memset(a.out + row * a.out_stride, 0, uint64_t{a.num_heads} * a.head_dim * 4);
+}
+
 void attention(Args &a, Team &team) {
   if (!check(a, team)) return; // every thread sees the same
+  clear_padding(a, team);
   alignas(64) float q[MAX_QUERIES * QUERY_STRIDE];
   if (a.kv_dtype == BZ_F32) return attend<KvF32>(a, {team, nullptr, q});
 #if defined(__AMX_BF16__)

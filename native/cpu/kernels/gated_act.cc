@@ -42,7 +42,7 @@ template <class Act> static void activate(const float *gate, const float *up, fl
   if (i < n) store_first(y + i, n - i, Act::of(load_first(gate + i, n - i)) * load_first(up + i, n - i));
 }
 
-void gated_act(const bz_gated_act_args &a, Team &team) {
+void gated_act(const GatedActArgs &a, Team &team) {
   static constexpr decltype(&activate<Silu>) ACTIVATE[] = {activate<Silu>, activate<Gelu>, activate<GeluTanh>,
                                                            activate<Relu>};
   constexpr uint64_t PIECE = 256;

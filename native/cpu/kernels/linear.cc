@@ -21,7 +21,7 @@ static Share share_of(const bz_weight &w, uint32_t num_tokens, uint32_t along, c
 }
 
 // multiply(segment, its blocks and tokens), until this thread has no more to do.
-template <class Multiply> static void for_each_share(const bz_linear_args &a, Team &team, Multiply multiply) {
+template <class Multiply> static void for_each_share(const LinearArgs &a, Team &team, Multiply multiply) {
   const bz_weight &w = *a.weight;
   const auto run = [&](const Share &share) {
     for (uint32_t i = 0; i < w.num_segments; i++) {
@@ -71,7 +71,7 @@ static bool needs(const bz_weight &w, Form form) {
   return false;
 }
 
-static uint32_t activation_planes(const bz_linear_args &a) { return a.flags & BZ_LINEAR_FINE ? 2 : 1; }
+static uint32_t activation_planes(const LinearArgs &a) { return a.flags & BZ_LINEAR_FINE ? 2 : 1; }
 
 static uint64_t whole_lines(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -84,7 +84,7 @@ struct Prepared {
 #endif
   uint64_t bytes; // from `at` on; a null `at` asks for this alone
 
-  Prepared(std::byte *at, const bz_linear_args &a)
+  Prepared(std::byte *at, const LinearArgs &a)
       : has_levels(needs(*a.weight, Form::levels)), has_bf16(needs(*a.weight, Form::bf16)),
         levels(at, *a.weight, a.num_tokens, activation_planes(a)),
 #if defined(__AVX512BF16__)
@@ -97,7 +97,7 @@ struct Prepared {
   }
 
   // Prepares the share of thread `tid` of `n`. In the order of memory: what two threads write lies in different lines.
-  void fill(const bz_linear_args &a, const Team &team) const {
+  void fill(const LinearArgs &a, const Team &team) const {
     if (has_levels) {
       const Range mine = split(levels.cells(), team, levels.tile);
       quantize(a.x, a.x_stride, a.weight->c, levels, mine.begin, mine.end);
@@ -112,17 +112,17 @@ struct Prepared {
 };
 
 // Few values are prepared by every thread for itself: that costs less than waiting for each other.
-static bool prepares_alone(const bz_linear_args &a) {
+static bool prepares_alone(const LinearArgs &a) {
   constexpr uint64_t MOST = 4096;
   return uint64_t{a.num_tokens} * a.weight->c <= MOST;
 }
 
-static uint64_t scratch_bytes(const bz_linear_args &a, uint32_t num_threads) {
+static uint64_t scratch_bytes(const LinearArgs &a, uint32_t num_threads) {
   const uint64_t bytes = Prepared(nullptr, a).bytes * (prepares_alone(a) ? num_threads : 1);
   return needs(*a.weight, Form::levels) ? bytes + num_threads * panel_bytes(a.weight->c, activation_planes(a)) : bytes;
 }
 
-static void linear(const bz_linear_args &a, Team &team) {
+static void linear(const LinearArgs &a, Team &team) {
   const bz_weight &w = *a.weight;
   const Output out = {a.y, a.y_stride, a.bias, (a.flags & BZ_LINEAR_ACCUMULATE) != 0};
   const bool alone = prepares_alone(a);

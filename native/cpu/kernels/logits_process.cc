@@ -3,31 +3,16 @@
 #include <cmath>
 
 #include "../kernels.h"
-#include "vec.h"
+#include "finite.h"
 
 namespace bz::BZ_LEVEL {
 
-typedef const bz_logits_process_args Args;
+typedef const LogitsProcessArgs Args;
 
 static void forbid(float *l, uint64_t n) {
   uint64_t i = 0;
   for (; i + W <= n; i += W) store(l + i, set(-INFINITY));
   for (; i < n; i++) l[i] = -INFINITY;
-}
-
-// x - x is 0 for finite values, NaN for all others.
-static bool is_finite(const float *l, uint64_t n) {
-  I odd = {};
-  uint64_t i = 0;
-  for (; i + W <= n; i += W) {
-    const F v = load(l + i);
-    odd |= v - v != F{};
-  }
-  if (i < n) {
-    const F v = load_first(l + i, n - i);
-    odd |= v - v != F{};
-  }
-  return lane_bits(odd) == 0;
 }
 
 // A row that fails is the caller's to deal with where there is a status for each row; else it fails the call.
@@ -87,7 +72,7 @@ static bool penalize(Args &a, uint32_t r, float *l, int32_t *counts, Team &team)
 
 static bz_status process_row(Args &a, uint32_t r, std::byte *scratch, Team &team) {
   float *l = a.logits + r * a.logits_stride;
-  if (a.row_status != nullptr && !is_finite(l, a.vocab_size)) return BZ_EDEVICE;
+  if (a.row_status != nullptr && !is_finite(l, a.vocab_size)) return BZ_ENUMERIC;
   if (a.bitmask != nullptr && a.bitmask_row[r] >= 0) {
     const uint64_t words = (uint64_t{a.vocab_size} + 31) / 32;
     apply_bitmask(a.bitmask + static_cast<uint64_t>(a.bitmask_row[r]) * words, l, a.vocab_size);

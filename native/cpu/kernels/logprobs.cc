@@ -39,7 +39,7 @@ static void largest(const float *l, uint64_t n, uint64_t k, const SamplingScratc
   sort_descending(s.keys, k);
 }
 
-static void logprobs_row(const bz_logprobs_args &a, uint64_t r, const SamplingScratch &s) {
+static void logprobs_row(const LogprobsArgs &a, uint64_t r, const SamplingScratch &s) {
   const float *l = a.logits + r * a.logits_stride;
   const uint64_t n = a.vocab_size, k = a.num_top;
   const float max = row_max(l, n, s.sections).max;
@@ -56,7 +56,7 @@ static void logprobs_row(const bz_logprobs_args &a, uint64_t r, const SamplingSc
   }
 }
 
-void logprobs(const bz_logprobs_args &a, Team &team) {
+void logprobs(const LogprobsArgs &a, Team &team) {
   std::byte *mine = team.scratch() + team.tid * sampling_scratch_bytes(a.vocab_size);
   const SamplingScratch scratch = sampling_scratch(mine, a.vocab_size);
   for (uint32_t r = team.claim(); r < a.num_requests; r = team.claim()) {

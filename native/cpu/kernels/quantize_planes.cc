@@ -41,6 +41,8 @@ template <bool FINE> struct Levels {
     const __m512 inverse = _mm512_set1_ps(largest == 0 ? 0 : most / largest);
     lo = _mm512_cvtps_epi32(_mm512_mul_ps(a, inverse)), hi = _mm512_cvtps_epi32(_mm512_mul_ps(b, inverse));
     scale = largest / most;
+    // NaN and infinity have no level, the scale tells of them: what the conversion gives would overflow the sums.
+    if (!__builtin_isfinite(largest)) lo = hi = _mm512_setzero_si512();
   }
 
   int32_t sum_lo() const { return _mm512_reduce_add_epi32(lo); }

@@ -28,7 +28,7 @@ static float sum_squares(const float *x, float *residual, uint64_t c) {
   return sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
-void rms_norm(const bz_rms_norm_args &a, Team &team) {
+void rms_norm(const RmsNormArgs &a, Team &team) {
   const Range rows = split(a.num_tokens, team);
   const uint64_t c = a.c;
   for (uint64_t t = rows.begin; t < rows.end; t++) {

@@ -7,7 +7,7 @@
 
 namespace bz::BZ_LEVEL {
 
-typedef const bz_sample_args Args;
+typedef const SampleArgs Args;
 
 struct Row {
   const float *l;        // logits / temperature [n]
@@ -219,9 +219,9 @@ static uint32_t sample_row(Args &a, uint32_t r, const SamplingScratch &s, Team &
   const uint64_t n = a.vocab_size;
   const bool greedy = temperature < GREEDY_BELOW, as_is = greedy || temperature == 1;
   const RowMax top = row_max(logits, n, s.sections, temperature, as_is ? nullptr : s.logits);
-  if (a.row_status != nullptr) a.row_status[r] = top.has_nan ? BZ_EDEVICE : BZ_OK;
+  if (a.row_status != nullptr) a.row_status[r] = top.has_nan ? BZ_ENUMERIC : BZ_OK;
   if (top.has_nan) {
-    if (a.row_status == nullptr) team.fail(BZ_EDEVICE, "sample: a logit of row %u is NaN", r);
+    if (a.row_status == nullptr) team.fail(BZ_ENUMERIC, "sample: a logit of row %u is NaN", r);
     return 0;
   }
   const float *l = as_is ? logits : s.logits;

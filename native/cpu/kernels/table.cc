@@ -3,7 +3,7 @@
 
 namespace bz::BZ_LEVEL {
 
-#define BZ_ENTRY(op) .op = op,
+#define BZ_ENTRY(op, Args) .op = op,
 extern const Kernels kernels = {BZ_TEAM_KERNELS(BZ_ENTRY)
 #if __has_include("../linear_kernels.h")
                                     .linear = &linear_kernels,

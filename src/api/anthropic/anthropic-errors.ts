@@ -1,5 +1,5 @@
 /** Errors as Anthropic's clients read them, under their name for each status. */
-import type { RequestError } from "../../base/errors.ts"
+import { RequestError } from "../../base/errors.ts"
 import type { Log } from "../../base/log.ts"
 import { ClientGoneError, errorHeaders, errorResponse, toRequestError } from "../errors.ts"
 import type { Handler } from "../opening.ts"
@@ -20,9 +20,24 @@ export function isAnthropicPath(path: string): boolean {
   return path === "/v1/messages" || path.startsWith("/v1/messages/")
 }
 
-export function anthropicError({ status, message }: RequestError): AnthropicError {
+/**
+ * A message with `thread`. One that continues a thread holds its last turn alone: answered as it stands, the
+ * conversation would be lost. The tool runner of Anthropic's SDK uses threads by default; after an error of this code
+ * it sends whole conversations.
+ */
+export class ThreadError extends RequestError {
+  readonly errorCode = "thread_unsupported_request"
+
+  constructor() {
+    super("thread is not supported: send the whole conversation, without thread.", { param: "thread" })
+  }
+}
+
+export function anthropicError(error: RequestError): AnthropicError {
+  const { status, message } = error
   const type = TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error")
-  return { type: "error", error: { type, message } }
+  const details = error instanceof ThreadError ? { details: { error_code: error.errorCode } } : {}
+  return { type: "error", error: { type, message, ...details } }
 }
 
 /** The handler, with what it throws in Anthropic's form. */

@@ -26,7 +26,7 @@ function contentBlock(item: ReplyItem): ContentBlock {
 }
 
 function textBlock(text: string): ContentBlock {
-  return { type: "text", text, citations: null }
+  return { type: "text", text }
 }
 
 function thinkingBlock(thinking: string, signature: string): ContentBlock {

@@ -3,6 +3,7 @@ import type { IgnoredField } from "../ignored-fields.ts"
 import type { LogOnce } from "../log-once.ts"
 import type { CountTokensRequest } from "../schema/anthropic.ts"
 import { isSkipped } from "./conversation.ts"
+import { isServerTool } from "./to-chat.ts"
 
 const FIELDS: readonly IgnoredField[] = [
   CONTEXT_MANAGEMENT,
@@ -14,9 +15,13 @@ const THINKING_BUDGET: IgnoredField = {
   field: "thinking.budget_tokens", because: "nothing marks the model's reasoning: see --reasoning-config",
 }
 
-/** Logs the fields and blocks of a request that do not affect its answer. */
+/** Logs the fields, tools and blocks of a request that do not affect its answer. */
 export function noteIgnoredOf(warnOnce: LogOnce, body: CountTokensRequest, marksReasoning: boolean): void {
   noteIgnored(warnOnce, body, marksReasoning ? FIELDS : [...FIELDS, THINKING_BUDGET])
+  const dropped = new Set((body.tools ?? []).filter(isServerTool).map(({ type }) => type!.slice(0, 64)))
+  if (dropped.size > 0) {
+    warnOnce("left tools out that are not functions", { types: [...dropped].toSorted().slice(0, 16).join(",") })
+  }
   for (const { role, content } of body.messages) {
     if (role !== "assistant" || typeof content === "string") continue
     for (const { type } of content.filter(isSkipped)) {

@@ -4,8 +4,9 @@ import { ChatRequest, EFFORTS } from "../schema/chat.ts"
 import { MessagesRequest } from "../schema/anthropic.ts"
 import type { CountTokensRequest } from "../schema/anthropic.ts"
 import { TemplateFieldsSchema } from "../schema/messages.ts"
-import type { Tools } from "../tools.ts"
+import type { Tools } from "../schema/messages.ts"
 import { nonEmpty, refuseForeign, refuseUnsupported } from "../unsupported.ts"
+import { ThreadError } from "./anthropic-errors.ts"
 import { chatMessages } from "./conversation.ts"
 
 /** Fields that would change the answer in a way that is not known here. */
@@ -55,15 +56,15 @@ export function promptPart(body: CountTokensRequest): ChatRequest {
       throw new RequestError(`${field} is not supported: leave it out.`, { param: field })
     }
   }
+  if ((body.thread ?? null) !== null) throw new ThreadError()
   const { format, effort } = body.output_config ?? {}
   const continues = body.messages.at(-1)?.role === "assistant"
-  const tools = chatTools(body.tools ?? [])
   return {
     model: body.model ?? null,
     messages: chatMessages(body),
-    tools,
+    tools: chatTools(body.tools ?? []),
     response_format: chatFormat(format ?? null),
-    ...toolChoice(body.tool_choice ?? null, tools !== null),
+    ...toolChoice(body),
     parallel_tool_calls: body.tool_choice?.disable_parallel_tool_use !== true,
     reasoning_effort: readEffort(effort ?? null),
     chat_template_kwargs: { ...thinkingVariables(body.thinking ?? null), ...body.chat_template_kwargs },
@@ -80,26 +81,41 @@ function chatFormat(format: Readonly<Record<string, unknown>> | null): Record<st
   throw new RequestError(`${param}.type must be json_schema, got ${JSON.stringify(type)}.`, { param })
 }
 
-function chatTools(tools: NonNullable<CountTokensRequest["tools"]>): Tools | null {
-  if (tools.length === 0) return null
-  return tools.map(({ type, name, description, input_schema }, i) => {
-    if ((type ?? "custom") !== "custom") {
-      throw new RequestError(`tools.${i} is of type ${JSON.stringify(type)}: only custom tools are supported.`, {
-        param: `tools.${i}.type`,
-      })
-    }
+type Tool = NonNullable<CountTokensRequest["tools"]>[number]
+
+/** A tool of Anthropic's own, such as web_search_20250305. Agents send them to every server: they are left out. */
+export function isServerTool({ type }: Tool): boolean {
+  return (type ?? "custom") !== "custom"
+}
+
+function chatTools(tools: readonly Tool[]): Tools | null {
+  const own = tools.filter((tool) => !isServerTool(tool)).map(({ name, description, input_schema }) => {
     const described = (description ?? null) === null ? {} : { description }
-    return { type: "function", function: { name, ...described, parameters: input_schema ?? {} } }
+    return { type: "function" as const, function: { name, ...described, parameters: input_schema ?? {} } }
   })
+  return own.length === 0 ? null : own
 }
 
 type ToolChoice = NonNullable<ChatRequest["tool_choice"]>
 
-/** Without tools, a choice that lets the model do without a call says nothing. */
-function toolChoice(choice: CountTokensRequest["tool_choice"] | null, hasTools: boolean): { tool_choice?: ToolChoice } {
+/**
+ * Without tools, a choice that lets the model do without a call says nothing.
+ *
+ * Errors: `RequestError` for a choice of a tool that is left out, or of any where none is left.
+ */
+function toolChoice({ tools, tool_choice: choice }: CountTokensRequest): { tool_choice?: ToolChoice } {
   if (choice === null || choice === undefined) return {}
   const chosen = chatToolChoice(choice)
-  return !hasTools && (chosen === "auto" || chosen === "none") ? {} : { tool_choice: chosen }
+  const dropped = (tools ?? []).filter(isServerTool)
+  const isForced = chosen !== "auto" && chosen !== "none"
+  const hasTools = (tools ?? []).length > dropped.length
+  const wanted = choice.type === "any" && !hasTools ? dropped[0] : dropped.find(({ name }) => name === choice.name)
+  if (isForced && wanted !== undefined) {
+    const type = JSON.stringify(wanted.type!.slice(0, 60))
+    const message = `tool_choice forces a tool of type ${type}, which is left out: only custom tools can be called.`
+    throw new RequestError(message, { param: "tool_choice" })
+  }
+  return !hasTools && !isForced ? {} : { tool_choice: chosen }
 }
 
 function chatToolChoice(choice: NonNullable<CountTokensRequest["tool_choice"]>): ToolChoice {

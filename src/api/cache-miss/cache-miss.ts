@@ -23,6 +23,13 @@ type Difference = Omit<CacheMiss, "cached_tokens">
 /** Of runs whose request asks for it. */
 const differences = new WeakMap<PromptRun, Difference>()
 
+/** Whether a request's prompts are compared with those before them, which takes time. */
+export function comparesPrompts(
+  { logsCacheMisses }: ApiContext["options"], fields: Pick<SamplingFields, "return_cache_miss">,
+): boolean {
+  return logsCacheMisses || (fields.return_cache_miss ?? false)
+}
+
 export interface CacheWatch {
   /** Hears every output of a run. */
   onOutput(promptIdx: number, output: ChoiceOutput): void
@@ -44,7 +51,7 @@ export function watchCache(
     throw new RequestError(message, { param: "return_cache_miss" })
   }
   const found = runs.map(({ prompt }) => {
-    return isAsked || options.logsCacheMisses ? difference(prefixHistory, group, prompt, client.tokenizer) : null
+    return comparesPrompts(options, fields) ? difference(prefixHistory, group, prompt, client.tokenizer) : null
   })
   if (isAsked && found[0]) differences.set(runs[0]!, found[0])
   const answers = new Map<string, number[]>()
@@ -87,8 +94,7 @@ function difference(history: PrefixHistory, group: string, prompt: Prompt, token
 
 /** The message in which the token is that ends at `end`, in UTF-16 units of the prompt. */
 function messageAt({ messageStarts }: Prompt, end: number): number | null {
-  const starts = messageStarts?.() ?? []
-  return starts.findLast(({ offset }) => offset < end)?.index ?? null
+  return messageStarts?.findLast(({ offset }) => offset < end)?.index ?? null
 }
 
 /** `cache_miss` of the answer to a run; empty where it was not asked for. */

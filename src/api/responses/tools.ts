@@ -7,7 +7,7 @@ import { RequestError } from "../../base/errors.ts"
 import { isRecord } from "../schema/coerce.ts"
 import type { ChatRequest } from "../schema/chat.ts"
 import type { ResponsesRequest, ResponseTool } from "../schema/responses.ts"
-import type { Tools } from "../tools.ts"
+import type { Tools } from "../schema/messages.ts"
 import { calledName, shownName } from "./tool-names.ts"
 import type { ToolName, ToolNames } from "./tool-names.ts"
 

@@ -81,6 +81,7 @@ const promptFields = {
   context_management: optional(Type.Unknown({ description: "Ignored: the conversation stays as it was sent." })),
   mcp_servers: optional(Type.Array(JsonObject, { description: "None: there are no built-in tools." })),
   speed: optional(Type.String({ description: "Ignored." })),
+  thread: optional(Type.Unknown({ description: "None: conversations are not kept between messages." })),
   chat_template_kwargs: optional(JsonObject),
 }
 
@@ -117,7 +118,7 @@ export const AnthropicUsage = Type.Object({
 })
 export type AnthropicUsage = Static<typeof AnthropicUsage>
 
-const TextBlock = Type.Object({ type: Type.Literal("text"), text: Type.String(), citations: Type.Null() })
+const TextBlock = Type.Object({ type: Type.Literal("text"), text: Type.String() })
 const ThinkingBlock = Type.Object({
   type: Type.Literal("thinking"), thinking: Type.String(),
   signature: Type.String({ description: "Says nothing here; clients send it back." }),
@@ -187,7 +188,14 @@ export const CountTokensResponse = Type.Object(
 export type CountTokensResponse = Static<typeof CountTokensResponse>
 
 export const AnthropicError = Type.Object(
-  { type: Type.Literal("error"), error: Type.Object({ type: Type.String(), message: Type.String() }) },
+  {
+    type: Type.Literal("error"),
+    error: Type.Object({
+      type: Type.String(),
+      message: Type.String(),
+      details: Type.Optional(Type.Object({ error_code: Type.String() })),
+    }),
+  },
   { title: "AnthropicError" },
 )
 export type AnthropicError = Static<typeof AnthropicError>

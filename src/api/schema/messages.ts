@@ -43,6 +43,9 @@ export const Tool = Type.Object(
   { additionalProperties: true },
 )
 
+/** Of a request. */
+export type Tools = Static<typeof Tool>[]
+
 /** The fields that decide how messages become a prompt; /tokenize takes them too. */
 export const templateFields = {
   messages: Type.Array(ChatMessage),

@@ -2,12 +2,21 @@
 import { assert } from "../../base/assert.ts"
 import { RequestError } from "../../base/errors.ts"
 import type { RequestErrorOptions } from "../../base/errors.ts"
+import { parseExactly } from "../../base/json-number.ts"
 import type { JsonLimits } from "../../base/json-scan.ts"
 import type { BodyShape } from "../body-schemas.ts"
+import type { ConversationJob, RenderedConversation } from "../conversation-job.ts"
 import type { ParsedBody } from "../parse-body.ts"
-import type { TextWork } from "./text-work.ts"
+import type { TextWork, TokenizeOptions } from "./text-work.ts"
 
-type Jobs = { readonly [K in keyof TextWork]: { readonly name: K; readonly args: Parameters<TextWork[K]> } }
+/**
+ * What stands for the arguments on the way. Numbers of a conversation stay as they are written in JSON alone. A list of
+ * numbers takes its time to be cloned, the buffer of a typed one is handed over.
+ */
+type Sent<K extends keyof TextWork> = K extends "render" ? readonly [json: string]
+  : K extends "decode" ? readonly [tokenIds: Float64Array]
+  : Parameters<TextWork[K]>
+type Jobs = { readonly [K in keyof TextWork]: { readonly name: K; readonly args: Sent<K> } }
 export type TextJob = Jobs[keyof TextWork]
 
 /** Messages to the thread, and from it. Plain data: they are cloned on the way. */
@@ -22,14 +31,30 @@ export type JobResult =
 /** What `job` comes to. Never rejects. For the thread's own end of the line. */
 export async function runJob(work: TextWork, job: TextJob): Promise<JobResult> {
   try {
-    const { name, args } = job
-    const run = work[name] as (...args: readonly unknown[]) => Promise<unknown>
-    return { isOk: true, value: await run.apply(work, args) }
+    return { isOk: true, value: await resultOf(work, job) }
   } catch (error) {
     if (error instanceof RequestError) return { isOk: false, message: error.message, options: { ...error } }
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
     return { isOk: false, message, options: null }
   }
+}
+
+async function resultOf(work: TextWork, job: TextJob): Promise<unknown> {
+  switch (job.name) {
+    case "parse": return work.parse(...job.args)
+    case "render": return work.render(parseExactly(job.args[0]) as ConversationJob)
+    case "encode": return Int32Array.from(await work.encode(...job.args))
+    case "count": return work.count(...job.args)
+    case "tokenize": return work.tokenize(...job.args)
+    case "decode": return work.decode(numbersOf(job.args[0]))
+  }
+}
+
+/** Faster than `Array.from`. */
+function numbersOf(typed: Int32Array | Float64Array): number[] {
+  const numbers = new Array<number>(typed.length)
+  for (let i = 0; i < typed.length; i++) numbers[i] = typed[i]!
+  return numbers
 }
 
 interface PendingJob {
@@ -39,13 +64,15 @@ interface PendingJob {
 
 export class TextThread implements TextWork {
   readonly #startWorker: () => Worker
+  readonly #onStart: () => void
   readonly #pending = new Map<number, PendingJob>()
   #worker: Worker | null = null
   #nextJobId = 1
 
-  /** `startWorker` is called again after the thread's death. */
-  constructor(startWorker: () => Worker) {
+  /** `startWorker` is called again after the thread's death; `onStart` behind it. */
+  constructor(startWorker: () => Worker, onStart: () => void = () => {}) {
     this.#startWorker = startWorker
+    this.#onStart = onStart
   }
 
   parse(bytes: Uint8Array, shapes: readonly BodyShape[], limits: JsonLimits): Promise<ParsedBody> {
@@ -53,24 +80,47 @@ export class TextThread implements TextWork {
     return this.#run({ name: "parse", args: [whole, shapes, limits] }, [whole.buffer as ArrayBuffer])
   }
 
-  encode(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {
-    return this.#run({ name: "encode", args: [text, addSpecialTokens] })
+  async render(job: ConversationJob): Promise<RenderedConversation> {
+    return this.#run({ name: "render", args: [JSON.stringify(job)] })
+  }
+
+  async encode(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {
+    return numbersOf(await this.#run<Int32Array>({ name: "encode", args: [text, addSpecialTokens] }))
+  }
+
+  count(text: string, addSpecialTokens: boolean): Promise<number> {
+    return this.#run({ name: "count", args: [text, addSpecialTokens] })
+  }
+
+  tokenize(text: string, options: TokenizeOptions): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#run({ name: "tokenize", args: [text, options] })
   }
 
   decode(tokenIds: readonly number[]): Promise<string> {
-    return this.#run({ name: "decode", args: [tokenIds] })
+    const ids = new Float64Array(tokenIds)
+    return this.#run({ name: "decode", args: [ids] }, [ids.buffer])
+  }
+
+  /** Starts the thread before there is work for it. */
+  warm(): void {
+    if (this.#worker !== null) return
+    this.#worker = this.#start()
+    this.#onStart()
   }
 
   stop(): void {
     this.#worker?.terminate()
   }
 
-  #run<T>(job: TextJob, transferred: ArrayBuffer[] = []): Promise<T> {
-    this.#worker ??= this.#start()
+  async #run<T>(job: TextJob, transferred: ArrayBuffer[] = []): Promise<T> {
+    this.warm()
+    // A long text takes time to be handed over, as it took to be made: others are answered in between.
+    await new Promise((resolve) => setImmediate(resolve))
+    this.warm()
     const jobId = this.#nextJobId++
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     this.#pending.set(jobId, { resolve: resolve as (value: unknown) => void, reject })
-    this.#worker.postMessage({ jobId, job } satisfies ToTextThread, transferred)
+    this.#worker!.postMessage({ jobId, job } satisfies ToTextThread, transferred)
     return promise
   }
 

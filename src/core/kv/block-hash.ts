@@ -6,7 +6,8 @@
  * count, that many little-endian int32 ids, then the keys as JSON), so names agree between processes and machines.
  *
  * Extra keys separate equal tokens with unequal KV: the caller's cache salt in the block at token 0 (every later name
- * inherits it through the chain), and keys that hold for all blocks, such as an adapter's name and path.
+ * inherits it through the chain), keys that hold for all blocks, such as an adapter's name and path, and what encoder
+ * inputs in the block are of.
  *
  * The one file of core that uses a host library: `node:crypto`'s one-shot hash is synchronous and deterministic.
  * A cryptographic hash, because tenants share the cache: nobody must be able to make two prompts collide.
@@ -20,6 +21,15 @@ export type BlockHash = string & { readonly blockHash: unique symbol }
 
 /** A tag, then its values: `["lora", name, path]`, `["cache_salt", salt]`. */
 export type ExtraKey = readonly [tag: string, ...values: string[]]
+
+/** A run of the prompt's positions whose embeddings an encoder computes, such as an image's. */
+export interface EncoderInput {
+  /** What it is of: equal keys mean equal embeddings. */
+  readonly key: string
+  /** Its first position in the prompt. */
+  readonly offset: number
+  readonly numTokens: number
+}
 
 const DIGEST_BYTES = 32
 
@@ -37,6 +47,8 @@ export interface HashedPrefix {
   readonly cacheSalt: string | null
   /** Keys that hold for all its blocks. */
   readonly extraHashKeys: readonly ExtraKey[]
+  /** Their token ids say nothing of what they are. */
+  readonly encoderInputs: readonly EncoderInput[]
 }
 
 /** Names the full blocks of `prefix` that have no name yet. Nothing to do costs one comparison. */
@@ -45,20 +57,26 @@ export function extendBlockHashes(prefix: HashedPrefix, blockSize: number): void
   for (let start = blockHashes.length * blockSize; start + blockSize <= tokenIds.length; start += blockSize) {
     const block = blockHashes.length
     const parent = blockHashes[block - 1] ?? null
-    const name = promptHashes[block] ??
-      hashBlock(parent, tokenIds, { start, end: start + blockSize }, extraKeysOf(prefix, start))
+    const range = { start, end: start + blockSize }
+    const name = promptHashes[block] ?? hashBlock(parent, tokenIds, range, extraKeysOf(prefix, range))
     blockHashes.push(name)
     if (block === promptHashes.length && start + blockSize <= numPromptTokens) promptHashes.push(name)
   }
 }
 
-/** The keys of the block that starts at token `start`. */
+/** The keys of the block of the tokens [start, end). */
 export function extraKeysOf(
-  prefix: Pick<HashedPrefix, "cacheSalt" | "extraHashKeys">,
-  start: number,
+  prefix: Pick<HashedPrefix, "cacheSalt" | "extraHashKeys" | "encoderInputs">,
+  { start, end }: { start: number; end: number },
 ): readonly ExtraKey[] {
   const hasSalt = start === 0 && prefix.cacheSalt !== null && prefix.cacheSalt !== ""
-  return hasSalt ? [...prefix.extraHashKeys, ["cache_salt", prefix.cacheSalt as string]] : prefix.extraHashKeys
+  if (!hasSalt && prefix.encoderInputs.length === 0) return prefix.extraHashKeys
+  const inputs = prefix.encoderInputs.filter(({ offset, numTokens }) => offset < end && offset + numTokens > start)
+  return [
+    ...prefix.extraHashKeys,
+    ...inputs.map(({ key, offset }): ExtraKey => ["mm", key, `${offset - start}`]),
+    ...(hasSalt ? [["cache_salt", prefix.cacheSalt as string] as const] : []),
+  ]
 }
 
 let scratch = Buffer.alloc(4096)

@@ -1,6 +1,6 @@
 import { assert } from "../../base/assert.ts"
 import type { BlockHash } from "./block-hash.ts"
-import type { BlockResidency } from "./block-residency.ts"
+import type { BlockObserver, StoredBlock } from "./block-observer.ts"
 import { KVBlock, NULL_BLOCK_ID } from "./block.ts"
 import { FreeQueue } from "./free-queue.ts"
 
@@ -23,19 +23,17 @@ export class BlockPool {
   /** By group: name -> blocks. */
   readonly #cached: Map<BlockHash, CachedBlocks>[]
   readonly #enableCaching: boolean
-
-  /** Null where nobody wants to know. */
-  readonly #residency: BlockResidency | null
+  readonly #observers: readonly BlockObserver[]
 
   constructor(
-    numBlocks: number, options: { numGroups?: number; enableCaching: boolean; residency?: BlockResidency | null },
+    numBlocks: number, options: { numGroups?: number; enableCaching: boolean; observers?: readonly BlockObserver[] },
   ) {
     assert(Number.isInteger(numBlocks) && numBlocks > 0, () => `numBlocks=${numBlocks}`)
     for (let id = 0; id < numBlocks; id++) this.#blocks.push(new KVBlock(id))
     this.#free = new FreeQueue(this.#blocks.slice(1))
     this.#cached = Array.from({ length: options.numGroups ?? 1 }, () => new Map())
     this.#enableCaching = options.enableCaching
-    this.#residency = options.residency ?? null
+    this.#observers = options.observers ?? []
   }
 
   /** The null block included. */
@@ -74,7 +72,7 @@ export class BlockPool {
     for (const block of blocks) {
       assert(block.refCount === 0, () => `free block ${block.id} has refCount ${block.refCount}`)
       this.#forget(block)
-      this.#residency?.allocated(block.id)
+      for (const observer of this.#observers) observer.allocated(block.id)
       block.refCount = 1
     }
     return blocks
@@ -83,7 +81,7 @@ export class BlockPool {
   /** One more holder; a free block is revived. */
   touch(block: KVBlock): void {
     if (block.isNull) return
-    this.#residency?.hit(block.id)
+    for (const observer of this.#observers) observer.hit(block.id)
     if (block.refCount === 0) this.#free.remove(block)
     block.refCount += 1
   }
@@ -108,7 +106,9 @@ export class BlockPool {
   }
 
   /** Names a full block in use, so that others can hit it. */
-  cache(block: KVBlock, hash: BlockHash, groupId: number): void {
+  cache(stored: StoredBlock): void {
+    const { hash, groupId } = stored
+    const block = this.block(stored.blockId)
     assert(this.#enableCaching, "caching is off")
     assert(!block.isNull && block.refCount > 0, () => `block ${block.id} is not in use`)
     assert(block.hash === null, () => `block ${block.id} already has a name`)
@@ -120,6 +120,7 @@ export class BlockPool {
     else if (entry instanceof KVBlock) {
       cached.set(hash, new Map([[entry.id, entry], [block.id, block]]))
     } else entry.set(block.id, block)
+    for (const observer of this.#observers) observer.stored(stored)
   }
 
   /** Forgets what the blocks hold; their holders keep them. */
@@ -139,7 +140,7 @@ export class BlockPool {
     if (this.#free.size !== this.#blocks.length - 1) return false
     for (const cached of this.#cached) cached.clear()
     for (const block of this.#blocks) block.hash = null
-    this.#residency?.reset()
+    for (const observer of this.#observers) observer.cleared()
     return true
   }
 
@@ -190,6 +191,7 @@ export class BlockPool {
       // A map of one keeps no order worth its memory, but shrinking it back would cost more than it saves.
       if (entry.size === 0) cached.delete(block.hash)
     }
+    for (const observer of this.#observers) observer.removed(block.id, block.groupId, block.hash)
     block.hash = null
   }
 }

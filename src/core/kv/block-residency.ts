@@ -4,6 +4,7 @@
  *
  * The sample is every so-manieth block that is handed out, so that a run repeats.
  */
+import type { BlockObserver } from "./block-observer.ts"
 
 export interface BlockEviction {
   /** Seconds, as all here. */
@@ -21,7 +22,7 @@ interface Residence {
 
 const MAX_HITS = 4
 
-export class BlockResidency {
+export class BlockResidency implements BlockObserver {
   readonly #share: number
   readonly #clock: () => number
   readonly #watched = new Map<number, Residence>()
@@ -53,9 +54,14 @@ export class BlockResidency {
   }
 
   /** Everything is forgotten, which says nothing about how long it would have stayed. */
-  reset(): void {
+  cleared(): void {
     this.#watched.clear()
   }
+
+  stored(): void {}
+
+  /** A block counts until it is handed out again. */
+  removed(): void {}
 
   /** Since the last call. */
   takeEvictions(): readonly BlockEviction[] {

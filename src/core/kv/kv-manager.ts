@@ -1,7 +1,8 @@
 import { assert } from "../../base/assert.ts"
+import { gcd } from "../../base/math.ts"
 import { type BlockHash, extendBlockHashes, type HashedPrefix } from "./block-hash.ts"
+import type { BlockObserver } from "./block-observer.ts"
 import { BlockPool } from "./block-pool.ts"
-import type { BlockResidency } from "./block-residency.ts"
 import { NULL_BLOCK_ID } from "./block.ts"
 import { GroupTables } from "./group-tables.ts"
 import type { KVCacheConfig } from "./kv-spec.ts"
@@ -16,6 +17,8 @@ export interface KVRequest extends HashedPrefix {
   readonly numCachedTokens: number
   /** The first position whose output it needs: it computes from there on, be the KV cached or not. */
   readonly firstNeededPosition: number
+  /** What cross attention reads; 0 without an encoder. */
+  readonly numEncoderTokens: number
   /** It neither uses cached prefixes nor leaves any. */
   readonly isComputedApart: boolean
 }
@@ -59,23 +62,28 @@ export interface KVManagerConfig extends KVCacheConfig {
  */
 export class KVManager {
   readonly pool: BlockPool
+  /** Tokens of a name: the largest number that divides the block sizes of all groups. */
   readonly blockSize: number
+  readonly enablesPrefixCaching: boolean
+  /** Hits end at multiples of this, in tokens: where all groups have a block boundary. */
+  readonly #alignment: number
   readonly #config: KVManagerConfig
   readonly #groups: GroupTables[]
   readonly #watermarkBlocks: number
 
-  constructor(config: KVManagerConfig, residency: BlockResidency | null = null) {
-    const [first] = config.groups
-    assert(first !== undefined, "a KV cache needs a group")
-    this.blockSize = first.spec.blockSize
-    for (const { spec } of config.groups) {
-      assert(spec.blockSize === this.blockSize, () => `groups with blocks of ${this.blockSize} and ${spec.blockSize}`)
-    }
+  constructor(config: KVManagerConfig, observers: readonly BlockObserver[] = []) {
+    const kept = config.groups.map(({ spec }) => spec).filter(({ kind }) => kind !== "cross")
+    this.blockSize = kept.reduce((size, spec) => gcd(size, spec.blockSize), 0) || 1
+    this.#alignment = kept.reduce((size, spec) => (size * spec.blockSize) / gcd(size, spec.blockSize), 1)
+    // What a decoder computes depends on the encoder's output, which is in no name.
+    this.enablesPrefixCaching = config.enablePrefixCaching && kept.length > 0 && kept.length === config.groups.length
     this.#config = config
-    const enableCaching = config.enablePrefixCaching
-    const pool = new BlockPool(config.numBlocks, { numGroups: config.groups.length, enableCaching, residency })
+    const enableCaching = this.enablesPrefixCaching
+    const pool = new BlockPool(config.numBlocks, { numGroups: config.groups.length, enableCaching, observers })
     this.pool = pool
-    this.#groups = config.groups.map(({ spec }, groupId) => new GroupTables(pool, groupId, spec))
+    this.#groups = config.groups.map(({ spec }, groupId) => {
+      return new GroupTables(pool, groupId, spec, spec.kind === "cross" ? spec.blockSize : this.blockSize)
+    })
     this.#watermarkBlocks = Math.floor(config.watermark * config.numBlocks)
   }
 
@@ -97,13 +105,13 @@ export class KVManager {
    * One that needs outputs from inside the prefix computes from there on, if all that it reads is cached.
    */
   findPrefixHit(request: KVRequest): PrefixHit {
-    if (!this.#config.enablePrefixCaching || request.isComputedApart) return this.noHit()
+    if (!this.enablesPrefixCaching || request.isComputedApart) return this.noHit()
     extendBlockHashes(request, this.blockSize)
     const { blockHashes, firstNeededPosition } = request
-    const hit = this.#longestHit(blockHashes, Math.floor((request.tokenIds.length - 1) / this.blockSize))
+    const hit = this.#longestHit(blockHashes, request.tokenIds.length - 1)
     if (firstNeededPosition >= hit.numTokens) return hit
     if (this.#covers(hit, firstNeededPosition)) return { ...hit, numSkippedTokens: firstNeededPosition }
-    return this.#longestHit(blockHashes, Math.floor(firstNeededPosition / this.blockSize))
+    return this.#longestHit(blockHashes, firstNeededPosition)
   }
 
   noHit(): PrefixHit {
@@ -123,7 +131,7 @@ export class KVManager {
     let need = 0
     for (const group of this.#groups) {
       group.releaseSkippedBlocks(id, numSettled)
-      need += group.numBlocksToGrow(id, numPlanned)
+      need += group.numBlocksToGrow(id, extentOf(group, request, numPlanned))
     }
     if (need > this.pool.numFreeBlocks) return false
     this.#growAndCache(request, numPlanned)
@@ -141,7 +149,8 @@ export class KVManager {
     if (admission.fullSequenceMustFit && this.#numBlocksForAll(request, hit) > room) return false
     let need = 0
     for (const [g, group] of this.#groups.entries()) {
-      need += group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], numSkippedTokens, numPlanned)
+      const extent = extentOf(group, request, numPlanned)
+      need += group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], numSkippedTokens, extent)
     }
     if (need > room) return false
     for (const [g, group] of this.#groups.entries()) {
@@ -170,6 +179,11 @@ export class KVManager {
     }
   }
 
+  /** A step's planning begins: what the last one named has been, or will be, computed before this one runs. */
+  newStep(): void {
+    for (const group of this.#groups) group.newStep()
+  }
+
   /** Gives back all the request's blocks. Does nothing for a request without any. */
   free(requestId: string): void {
     for (const group of this.#groups) group.free(requestId)
@@ -194,26 +208,28 @@ export class KVManager {
    * Each group keeps or shortens the candidate length, until a pass over all of them changes nothing. The candidate
    * only shrinks, so this ends.
    */
-  #longestHit(hashes: readonly BlockHash[], maxBlocks: number): PrefixHit {
-    let numBlocks = maxBlocks
+  #longestHit(hashes: readonly BlockHash[], maxTokens: number): PrefixHit {
+    let numTokens = maxTokens - (maxTokens % this.#alignment)
     let hits: number[][] = []
-    for (let before = -1; before !== numBlocks; ) {
-      before = numBlocks
+    for (let before = -1; before !== numTokens; ) {
+      before = numTokens
       hits = this.#groups.map((group) => {
-        const ids = group.findLongestHit(hashes, numBlocks)
-        numBlocks = ids.length
+        const { blockSize } = group
+        const limits = { maxBlocks: numTokens / blockSize, alignment: this.#alignment / blockSize }
+        const ids = group.findLongestHit(hashes, limits)
+        numTokens = ids.length * blockSize
         return ids
       })
       if (this.#groups.length === 1) break
     }
-    const numTokens = numBlocks * this.blockSize
     return { blockIdsByGroup: hits, numTokens, numSkippedTokens: numTokens }
   }
 
-  /** Whether the hit has every block that a query at `position` or later reads. */
+  /** Whether the hit has all that is read from `position` on, inside it; a state is there at its end alone. */
   #covers(hit: PrefixHit, position: number): boolean {
     return this.#groups.every((group, g) => {
-      const firstBlock = Math.floor(group.policy.numSkippedTokens(position) / this.blockSize)
+      if (group.policy.holdsState) return false
+      const firstBlock = Math.floor(group.policy.numSkippedTokens(position) / group.blockSize)
       return !(hit.blockIdsByGroup[g] ?? []).includes(NULL_BLOCK_ID, firstBlock)
     })
   }
@@ -224,18 +240,19 @@ export class KVManager {
     const numTokens = Math.min(request.tokenIds.length, maxModelLen)
     let need = 0
     for (const [g, group] of this.#groups.entries()) {
-      const all = group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], hit.numSkippedTokens, numTokens)
+      const extent = extentOf(group, request, numTokens)
+      const all = group.numBlocksToAdmit(hit.blockIdsByGroup[g] ?? [], hit.numSkippedTokens, extent)
       need += Math.min(all, group.policy.maxBlocksPerRequest(numTokens, maxNumBatchedTokens))
     }
     return need
   }
 
   #growAndCache(request: KVRequest, numPlanned: number): void {
-    for (const group of this.#groups) group.grow(request.requestId, numPlanned)
-    if (!this.#config.enablePrefixCaching || request.isComputedApart) return
+    for (const group of this.#groups) group.grow(request.requestId, extentOf(group, request, numPlanned))
+    if (!this.enablesPrefixCaching || request.isComputedApart) return
     extendBlockHashes(request, this.blockSize)
     const numVerified = Math.min(numPlanned, request.tokenIds.length)
-    for (const group of this.#groups) group.cacheFullBlocks(request.requestId, request.blockHashes, numVerified)
+    for (const group of this.#groups) group.cacheFullBlocks(request, numVerified)
   }
 
   #group(groupId: number): GroupTables {
@@ -243,4 +260,9 @@ export class KVManager {
     assert(group !== undefined, () => `KV cache group ${groupId} of ${this.#groups.length}`)
     return group
   }
+}
+
+/** Tokens whose blocks the request has in the group when its first `numTokens` are planned. */
+function extentOf(group: GroupTables, request: KVRequest, numTokens: number): number {
+  return group.policy.holdsEncoderOutput ? request.numEncoderTokens : numTokens
 }

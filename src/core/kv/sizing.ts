@@ -1,6 +1,6 @@
 /** How many blocks fit in the memory there is, and what that means for requests. */
 import { ConfigError } from "../../base/errors.ts"
-import { type KVCacheGroup, pageBytes } from "./kv-spec.ts"
+import type { KVCacheGroup } from "./kv-spec.ts"
 import { policyOf } from "./policy-of.ts"
 
 export interface RequestLimits {
@@ -11,7 +11,7 @@ export interface RequestLimits {
 
 /** Bytes of one block id: a page in each layer of the largest group. */
 export function bytesPerBlock(groups: readonly KVCacheGroup[]): number {
-  return Math.max(0, ...groups.map(({ spec, layers }) => layers.length * pageBytes(spec)))
+  return Math.max(0, ...groups.map(({ layers, pageBytes }) => layers.length * pageBytes))
 }
 
 /** Blocks, the null block included, that fit into `availableBytes`. */

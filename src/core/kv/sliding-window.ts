@@ -18,20 +18,23 @@ export function slidingWindowPolicy(spec: SlidingWindowSpec): AttentionPolicy {
   const numTailBlocks = ceilDiv(window - 1, blockSize)
 
   return {
+    holdsState: false,
+    holdsEncoderOutput: false,
     numSkippedTokens: (numComputedTokens) => Math.max(0, numComputedTokens - window + 1),
 
     /**
-     * Looks from the right for a run of `numTailBlocks` cached blocks; what lies after the run is cut off. A shorter
-     * run counts only at the very start, where there is nothing before it to read.
+     * Looks from the right for a run of `numTailBlocks` cached blocks that ends where a hit may; what lies after the
+     * run is cut off. A shorter run counts only at the very start, where there is nothing before it to read.
      */
-    findLongestHit(hashes, maxBlocks, lookup) {
-      const ids = new Array<number>(Math.min(hashes.length, maxBlocks)).fill(NULL_BLOCK_ID)
+    findLongestHit(hashes, { maxBlocks, alignment }, lookup) {
+      const most = Math.min(hashes.length, maxBlocks)
+      const ids = new Array<number>(most - (most % alignment)).fill(NULL_BLOCK_ID)
       if (numTailBlocks === 0) return ids
       let runLength = 0
       for (let i = ids.length - 1; i >= 0; i--) {
         const hash = hashes[i]
         const block = hash === undefined ? null : lookup(hash)
-        if (block === null) {
+        if (block === null || (runLength === 0 && (i + 1) % alignment !== 0)) {
           runLength = 0
           continue
         }

@@ -4,8 +4,10 @@
  *
  * A processor works on a copy of the logits: one that throws leaves the step as it was, and fails its request alone.
  */
+import { STATUS } from "../../../ffi/abi.ts"
 import type { RequestFailure, SchedulePlan, ScheduledRequest } from "../../core/schedule-plan.ts"
-import type { Device, HostArray, Matrix } from "../../tensor/device.ts"
+import { rowsFrom, type Device, type Matrix, type Staging } from "../../tensor/device.ts"
+import type { SampleRow } from "../sampler/sample-row.ts"
 import type { LogitsProcessor, LogitsRow } from "./interface.ts"
 
 interface ProcessedRow {
@@ -28,13 +30,16 @@ export class LogitsProcessorRows {
   readonly #logits: Matrix
   readonly #processors: readonly LogitsProcessor[]
   readonly #requests = new Map<string, JoinedRequest>()
-  readonly #copy: HostArray<Float32Array>
+  readonly #copy: Staging
+  readonly #statuses: Staging
 
-  constructor(device: Device, logits: Matrix, processors: readonly LogitsProcessor[]) {
+  /** `maxRows`: of a slice. */
+  constructor(device: Device, logits: Matrix, processors: readonly LogitsProcessor[], maxRows: number) {
     this.#device = device
     this.#logits = logits
     this.#processors = processors
-    this.#copy = device.float32(logits.cols)
+    this.#copy = device.staging(logits.cols * 4)
+    this.#statuses = device.staging(maxRows * 4)
   }
 
   /** Requests that hold rows. For tests. */
@@ -49,30 +54,40 @@ export class LogitsProcessorRows {
     for (const id of preemptedRequestIds) this.#remove(id)
   }
 
-  /** Row i of the logits belongs to `requests[i]`. Adds what goes wrong to `failures`, and passes over who is there. */
-  apply(requests: readonly ScheduledRequest[], failures: Map<string, RequestFailure>): void {
-    if (this.#processors.length === 0) return
-    requests.forEach((request, r) => {
-      if (failures.has(request.requestId)) return
-      const failure = this.#applyTo(request, r)
-      if (failure !== null) failures.set(request.requestId, failure)
+  /**
+   * Row i of the logits belongs to row i of the slice. Passes over rows whose status, behind the device address
+   * `statuses`, is not that all is well. Returns what goes wrong, by row. Waits.
+   */
+  apply(slice: readonly SampleRow[], statuses: number): Map<number, RequestFailure> {
+    const failures = new Map<number, RequestFailure>()
+    if (this.#processors.length === 0) return failures
+    const { stream } = this.#device
+    stream.download(this.#statuses.address, statuses, slice.length * 4)
+    stream.synchronize()
+    const status = new Int32Array(this.#statuses.buffer, 0, slice.length).slice()
+    slice.forEach((row, r) => {
+      const failure = status[r] === STATUS.ok ? this.#applyTo(row, r) : null
+      if (failure !== null) failures.set(r, failure)
     })
+    return failures
   }
 
-  #applyTo(request: ScheduledRequest, r: number): RequestFailure | null {
-    const { rows, tokenIds, refusal } = this.#requests.get(request.requestId) ?? this.#join(request)
+  #applyTo({ request, tokenIds: prefix }: SampleRow, r: number): RequestFailure | null {
+    const joined = this.#requests.get(request.requestId) ?? this.#join(request)
+    const { rows, tokenIds, refusal } = joined
     if (refusal !== null || rows.length === 0) return refusal
-    for (let i = tokenIds.length; i < request.tokenIds.length; i++) tokenIds.push(request.tokenIds.at(i)!)
-    const bytes = this.#logits.cols * 4
-    const address = this.#logits.address + r * this.#logits.stride * 4
-    const copy = this.#copy
-    this.#device.stream.copy(copy.address, address, bytes)
-    for (const { processor, row } of rows) {
-      const error = attempt(() => row.apply(copy.data)) ?? (copy.data.includes(NaN) ? "it wrote a NaN" : null)
-      const message = `logits processor ${processor.name} failed: ${error}`
-      if (error !== null) return { message, isCallersFault: false }
-    }
-    this.#device.stream.copy(address, copy.address, bytes)
+    for (let i = tokenIds.length; i < prefix.length; i++) tokenIds.push(prefix.at(i)!)
+    const { stream } = this.#device
+    const { address, cols } = rowsFrom(this.#logits, r)
+    stream.download(this.#copy.address, address, cols * 4)
+    stream.synchronize()
+    const logits = new Float32Array(this.#copy.buffer, 0, cols)
+    const failure = applyRows(rows, logits)
+    // Drafts are not its tokens yet.
+    tokenIds.length = request.tokenIds.length
+    if (failure !== null) return failure
+    stream.upload(address, this.#copy.address, cols * 4)
+    stream.synchronize()
     return null
   }
 
@@ -102,6 +117,14 @@ export class LogitsProcessorRows {
     for (const { processor } of this.#requests.get(requestId)?.rows ?? []) attempt(() => processor.remove?.(requestId))
     this.#requests.delete(requestId)
   }
+}
+
+function applyRows(rows: readonly ProcessedRow[], logits: Float32Array): RequestFailure | null {
+  for (const { processor, row } of rows) {
+    const error = attempt(() => row.apply(logits)) ?? (logits.includes(NaN) ? "it wrote a NaN" : null)
+    if (error !== null) return { message: `logits processor ${processor.name} failed: ${error}`, isCallersFault: false }
+  }
+  return null
 }
 
 /** What `action` threw, in words; null when it threw nothing. */

@@ -1,4 +1,5 @@
 import type { ScheduledRequest } from "../../core/schedule-plan.ts"
+import type { SampleRow } from "./sample-row.ts"
 import { forcedToken } from "./thinking-budget.ts"
 
 /**
@@ -14,22 +15,22 @@ export interface LogitEdits {
 /** More than any penalty takes back. */
 const FORCED = 1e9
 
-export function hasLogitEdits(request: ScheduledRequest): boolean {
-  const p = request.sampling
-  return p.badWords !== null || p.logitBias !== null || p.thinkingBudget !== null || belowMinTokens(request)
+export function hasLogitEdits(row: SampleRow): boolean {
+  const p = row.request.sampling
+  return p.badWords !== null || p.logitBias !== null || p.thinkingBudget !== null || belowMinTokens(row)
 }
 
-export function appendLogitEdits(request: ScheduledRequest, out: LogitEdits): void {
-  const p = request.sampling
-  if (p.badWords !== null) forbidBadWords(request, p.badWords, out)
-  if (belowMinTokens(request)) for (const id of endingIds(request)) push(out, id, -Infinity)
+export function appendLogitEdits(row: SampleRow, out: LogitEdits): void {
+  const p = row.request.sampling
+  if (p.badWords !== null) forbidBadWords(row, p.badWords, out)
+  if (belowMinTokens(row)) for (const id of endingIds(row.request)) push(out, id, -Infinity)
   if (p.logitBias !== null) for (const [id, bias] of p.logitBias) push(out, id, bias)
-  const forced = forcedToken(request)
+  const forced = forcedToken(row.tokenIds, p.thinkingBudget)
   if (forced !== null) push(out, forced, FORCED)
 }
 
-function belowMinTokens(request: ScheduledRequest): boolean {
-  return request.tokenIds.length - request.numPromptTokens < request.sampling.minTokens
+function belowMinTokens({ request, numTokens }: SampleRow): boolean {
+  return numTokens - request.numPromptTokens < request.sampling.minTokens
 }
 
 function endingIds(request: ScheduledRequest): Set<number> {
@@ -40,13 +41,15 @@ function endingIds(request: ScheduledRequest): Set<number> {
 }
 
 /** A sequence whose beginning is the output's tail may not be completed; the prompt does not count. */
-function forbidBadWords(request: ScheduledRequest, words: readonly (readonly number[])[], out: LogitEdits): void {
+function forbidBadWords(
+  { request, tokenIds }: SampleRow, words: readonly (readonly number[])[], out: LogitEdits,
+): void {
   for (const word of words) {
     const prefix = word.length - 1
-    const start = request.tokenIds.length - prefix
+    const start = tokenIds.length - prefix
     if (start < request.numPromptTokens) continue
     let matches = true
-    for (let i = 0; i < prefix && matches; i++) matches = request.tokenIds.at(start + i) === word[i]
+    for (let i = 0; i < prefix && matches; i++) matches = tokenIds.at(start + i) === word[i]
     if (matches) push(out, word[prefix]!, -Infinity)
   }
 }

@@ -1,85 +1,116 @@
 import { LOGPROBS_MODE } from "../../../ffi/abi.ts"
 import { Args } from "../../../ffi/args.ts"
 import { assert } from "../../base/assert.ts"
-import type { TokenLogprobs } from "../../core/schedule-plan.ts"
-import type { Device, HostArray, Matrix } from "../../tensor/device.ts"
+import { rowsFrom, type Device, type Matrix } from "../../tensor/device.ts"
+import { OutputRing, type StepArray } from "../../tensor/step-arrays.ts"
 
 export interface LogprobsOptions {
   readonly vocabSize: number
+  /** Rows whose results are held at a time. */
   readonly maxRows: number
   /** The logits themselves instead of their log-softmax. */
   readonly asLogits: boolean
 }
 
+/** Where the results of one row lie. */
+export interface LogprobsPlace {
+  readonly row: number
+  readonly top: number
+  readonly k: number
+}
+
+/** Of one row: its chosen token's, and the first `k` by descending log-probability. */
+export interface LogprobsRow {
+  readonly logprob: number
+  readonly rank: number
+  readonly topIds: number[]
+  readonly topLogprobs: number[]
+}
+
 /**
- * Log-softmax of logits, read at one token a row and at the likeliest. All memory is allocated at the start: rows that
- * ask for more of the likeliest tokens than there is room for go in several calls.
+ * Log-softmax of logits, read at one token a row and at the likeliest. Calls are queued one behind the other until
+ * their results are downloaded. All memory is allocated at the start: there is room for the usual number of likeliest
+ * tokens in every row, or for the whole vocabulary in one.
  */
 export class LogprobsOp {
   readonly #device: Device
-  readonly #maxRows: number
+  readonly #ring: OutputRing
   readonly #args: Args<"logprobs">
-  readonly #ids: HostArray<Int32Array>
-  readonly #logprob: HostArray<Float32Array>
-  readonly #rank: HostArray<Int32Array>
-  readonly #topIds: HostArray<Int32Array>
-  readonly #topLogprobs: HostArray<Float32Array>
+  readonly #logprob: StepArray<Float32Array>
+  readonly #rank: StepArray<Int32Array>
+  readonly #topIds: StepArray<Int32Array>
+  readonly #topLogprobs: StepArray<Float32Array>
+  #numRows = 0
+  #numTop = 0
 
   constructor(device: Device, { vocabSize, maxRows, asLogits }: LogprobsOptions) {
+    const ring = new OutputRing(device)
+    const maxTop = Math.max(vocabSize, maxRows * Math.min(vocabSize, USUAL_TOP))
     this.#device = device
-    this.#maxRows = maxRows
-    this.#ids = device.int32(maxRows)
-    this.#logprob = device.float32(maxRows)
-    this.#rank = device.int32(maxRows)
-    this.#topIds = device.int32(maxTop(vocabSize, maxRows))
-    this.#topLogprobs = device.float32(maxTop(vocabSize, maxRows))
-    const mode = asLogits ? LOGPROBS_MODE.logits : LOGPROBS_MODE.logSoftmax
-    this.#args = new Args("logprobs", {
-      vocab_size: vocabSize, mode, ids: this.#ids.address, out_logprob: this.#logprob.address,
-      out_rank: this.#rank.address, out_top_ids: this.#topIds.address, out_top_logprobs: this.#topLogprobs.address,
-    })
+    this.#ring = ring
+    this.#logprob = ring.float32(maxRows)
+    this.#rank = ring.int32(maxRows)
+    this.#topIds = ring.int32(maxTop)
+    this.#topLogprobs = ring.float32(maxTop)
+    ring.allocate()
+    this.#args = new Args("logprobs", { mode: asLogits ? LOGPROBS_MODE.logits : LOGPROBS_MODE.logSoftmax })
   }
 
-  /** What the constructor allocates. */
-  static bytes({ vocabSize, maxRows }: Omit<LogprobsOptions, "asLogits">): number {
-    return 4 * (3 * maxRows + 2 * maxTop(vocabSize, maxRows))
+  /** Rows with `k` likeliest tokens each that there is room for behind those that are queued. */
+  room(k: number): number {
+    const rows = this.#logprob.length - this.#numRows
+    return k === 0 ? rows : Math.min(rows, Math.floor((this.#topIds.length - this.#numTop) / k))
   }
 
-  /** Row i of `logits` is read at `tokenIds[i]` and at its `numTop[i]` largest, at most the vocabulary. */
-  read(logits: Matrix, tokenIds: ArrayLike<number>, numTop: readonly number[]): TokenLogprobs[] {
-    const numRows = tokenIds.length
-    assert(numRows <= this.#maxRows, () => `log-probabilities of ${numRows} rows, room for ${this.#maxRows}`)
-    const k = Math.max(0, ...numTop)
-    const most = k === 0 ? numRows : Math.floor(this.#topIds.data.length / k)
-    const entries: TokenLogprobs[] = []
-    for (let from = 0; from < numRows; from += most) {
-      const ids = Array.from({ length: Math.min(most, numRows - from) }, (_, i) => tokenIds[from + i]!)
-      const rows = { ...logits, address: logits.address + from * logits.stride * 4 }
-      this.#readRows(rows, ids, k)
-      ids.forEach((id, i) => entries.push(this.#entry(id, { row: i, k, count: numTop[from + i]! })))
-    }
-    return entries
-  }
-
-  #readRows(logits: Matrix, ids: readonly number[], k: number): void {
-    this.#ids.data.set(ids)
+  /**
+   * Row i of `logits` is read at the i-th id behind the device address `ids`, and at its `k` largest. Requires: room.
+   * Returns the place of the first row; the next ones follow it.
+   */
+  queue(logits: Matrix, ids: number, { numRows, k }: { numRows: number; k: number }): LogprobsPlace {
+    assert(numRows <= this.room(k), () => `no room for ${numRows} rows with ${k} tokens each`)
+    const place = { row: this.#numRows, top: this.#numTop, k }
     this.#device.stream.run("bz_logprobs", this.#args.set({
-      num_requests: ids.length, num_top: k, logits: logits.address, logits_stride: logits.stride,
+      num_requests: numRows, num_top: k, logits, ids,
+      out_logprob: this.#logprob.address(place.row), out_rank: this.#rank.address(place.row),
+      out_top_ids: this.#topIds.address(place.top), out_top_logprobs: this.#topLogprobs.address(place.top),
     }))
+    this.#numRows += numRows
+    this.#numTop += numRows * k
+    return place
   }
 
-  #entry(tokenId: number, { row, k, count }: { row: number; k: number; count: number }): TokenLogprobs {
+  /** Sends what is queued to the host. Returns what `read` takes; valid until the next download but one. */
+  download(): number {
+    this.#logprob.used = this.#rank.used = this.#numRows
+    this.#topIds.used = this.#topLogprobs.used = this.#numTop
+    this.#numRows = this.#numTop = 0
+    return this.#ring.download()
+  }
+
+  wait(set: number): void {
+    this.#ring.wait(set)
+  }
+
+  /** The last download has been read: the next one leaves the download before it as it is. */
+  release(): void {
+    this.#ring.release()
+  }
+
+  /** Row i behind `place`, with its `count` likeliest. Requires: `set` was waited for. */
+  read(set: number, place: LogprobsPlace, i: number, count: number): LogprobsRow {
+    const [row, top] = [place.row + i, place.top + i * place.k]
     return {
-      tokenId, logprob: this.#logprob.data[row]!, rank: this.#rank.data[row]!,
-      topIds: Array.from(this.#topIds.data.subarray(row * k, row * k + count)),
-      topLogprobs: Array.from(this.#topLogprobs.data.subarray(row * k, row * k + count)),
+      logprob: this.#logprob.view(set)[row]!, rank: this.#rank.view(set)[row]!,
+      topIds: Array.from(this.#topIds.view(set).subarray(top, top + count)),
+      topLogprobs: Array.from(this.#topLogprobs.view(set).subarray(top, top + count)),
     }
   }
-}
 
-/** Likeliest tokens that all rows of a call have together: one row may ask for the whole vocabulary. */
-function maxTop(vocabSize: number, maxRows: number): number {
-  return Math.max(vocabSize, maxRows * Math.min(vocabSize, USUAL_TOP))
+  /** For the memory plan. */
+  plan(logits: Matrix, numRows: number): void {
+    this.queue(rowsFrom(logits, 0), logits.address, { numRows, k: Math.min(logits.cols, USUAL_TOP) })
+    this.#numRows = this.#numTop = 0
+  }
 }
 
 /** What a row asks for at most unless the operator allows more. */

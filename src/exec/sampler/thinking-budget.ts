@@ -1,4 +1,4 @@
-import type { ScheduledRequest } from "../../core/schedule-plan.ts"
+import type { ThinkingBudget } from "../../core/sampling-params.ts"
 import type { TokenSequence } from "../../core/token-list.ts"
 
 /**
@@ -8,8 +8,7 @@ import type { TokenSequence } from "../../core/token-list.ts"
  * used up the forced end comes token by token, from where the text already ends with a part of it. It follows from the
  * tokens alone. Source: vLLM's second model runner.
  */
-export function forcedToken({ tokenIds, sampling }: ScheduledRequest): number | null {
-  const budget = sampling.thinkingBudget
+export function forcedToken(tokenIds: TokenSequence, budget: ThinkingBudget | null): number | null {
   if (budget === null) return null
   const { startIds, endIds, forcedEndIds, maxTokens } = budget
   const start = lastIndexOf(tokenIds, startIds)

@@ -1,6 +1,7 @@
 import { assert } from "../../base/assert.ts"
 import type { ScheduledRequest } from "../../core/schedule-plan.ts"
-import type { Device, HostArray } from "../../tensor/device.ts"
+import type { InputRing, StepArray } from "../../tensor/step-arrays.ts"
+import type { SampleRow } from "./sample-row.ts"
 
 export interface TokenHistorySize {
   readonly maxRows: number
@@ -10,29 +11,25 @@ export interface TokenHistorySize {
 
 /** The tokens that penalties look at, row after row, and each row's penalties. */
 export class TokenHistory {
-  readonly #tokens: HostArray<Int32Array>
-  readonly #first: HostArray<Int32Array>
-  readonly #numTokens: HostArray<Int32Array>
-  readonly #numPrompt: HostArray<Int32Array>
-  readonly #repetition: HostArray<Float32Array>
-  readonly #frequency: HostArray<Float32Array>
-  readonly #presence: HostArray<Float32Array>
+  readonly #tokens: StepArray<Int32Array>
+  readonly #first: StepArray<Int32Array>
+  readonly #numTokens: StepArray<Int32Array>
+  readonly #numPrompt: StepArray<Int32Array>
+  readonly #repetition: StepArray<Float32Array>
+  readonly #frequency: StepArray<Float32Array>
+  readonly #presence: StepArray<Float32Array>
   #numRows = 0
   #used = 0
 
-  constructor(device: Device, { maxRows, maxTokens }: TokenHistorySize) {
-    this.#tokens = device.int32(maxTokens)
-    this.#first = device.int32(maxRows)
-    this.#numTokens = device.int32(maxRows)
-    this.#numPrompt = device.int32(maxRows)
-    this.#repetition = device.float32(maxRows)
-    this.#frequency = device.float32(maxRows)
-    this.#presence = device.float32(maxRows)
-  }
-
-  /** What the constructor allocates. */
-  static bytes({ maxRows, maxTokens }: TokenHistorySize): number {
-    return 4 * (maxTokens + 6 * maxRows)
+  /** Its arrays are part of `ring`. */
+  constructor(ring: InputRing, { maxRows, maxTokens }: TokenHistorySize) {
+    this.#tokens = ring.int32(maxTokens)
+    this.#first = ring.int32(maxRows)
+    this.#numTokens = ring.int32(maxRows)
+    this.#numPrompt = ring.int32(maxRows)
+    this.#repetition = ring.float32(maxRows)
+    this.#frequency = ring.float32(maxRows)
+    this.#presence = ring.float32(maxRows)
   }
 
   /** No rows yet. */
@@ -40,17 +37,18 @@ export class TokenHistory {
     this.#numRows = this.#used = 0
   }
 
-  hasRoom(numTokens: number): boolean {
-    return this.#used + numTokens <= this.#tokens.data.length
+  hasRoom(row: SampleRow): boolean {
+    return this.#used + numTokensOf(row) <= this.#tokens.length
   }
 
   /** The next row. One without penalties has neutral ones and no tokens. */
-  add(request: ScheduledRequest): void {
-    const { sampling, tokenIds, numPromptTokens, requestId } = request
+  add(sampleRow: SampleRow): void {
+    const { request: { sampling, numPromptTokens, requestId }, tokenIds } = sampleRow
     const row = this.#numRows++
-    const count = usesPenalties(request) ? tokenIds.length : 0
-    assert(this.hasRoom(count), () => `${requestId}: no room for ${count} tokens`)
-    for (let i = 0; i < count; i++) this.#tokens.data[this.#used + i] = tokenIds.at(i)!
+    const count = numTokensOf(sampleRow)
+    assert(this.hasRoom(sampleRow), () => `${requestId}: no room for ${count} tokens`)
+    const tokens = this.#tokens.data
+    for (let i = 0; i < count; i++) tokens[this.#used + i] = tokenIds.at(i)!
     this.#first.data[row] = this.#used
     this.#numTokens.data[row] = count
     this.#numPrompt.data[row] = Math.min(count, numPromptTokens)
@@ -60,20 +58,29 @@ export class TokenHistory {
     this.#used += count
   }
 
-  /** The penalty fields of `bz_logits_process` for the rows added since `begin`. */
-  fields(): Record<string, number> {
+  /** The penalty fields of `bz_logits_process` for the rows added since `begin`, which the next upload takes along. */
+  fields() {
     if (this.#used === 0) return NO_PENALTIES
+    this.#tokens.used = this.#used
+    const rows = [this.#first, this.#numTokens, this.#numPrompt, this.#repetition, this.#frequency, this.#presence]
+    for (const array of rows) array.used = this.#numRows
     return {
-      token_ids: this.#tokens.address, token_stride: 1, token_row: this.#first.address,
-      num_tokens_of: this.#numTokens.address, num_prompt_of: this.#numPrompt.address,
-      repetition: this.#repetition.address, frequency: this.#frequency.address, presence: this.#presence.address,
+      token_ids: this.#tokens.address(), token_stride: 1, token_row: this.#first.address(),
+      num_tokens_of: this.#numTokens.address(), num_prompt_of: this.#numPrompt.address(),
+      repetition: this.#repetition.address(), frequency: this.#frequency.address(),
+      presence: this.#presence.address(),
     }
   }
 }
 
 const NO_PENALTIES = { token_ids: 0, repetition: 0, frequency: 0, presence: 0 }
 
-function usesPenalties(request: ScheduledRequest): boolean {
+/** Tokens that penalties look at: none where there are no penalties. */
+function numTokensOf({ request, tokenIds }: SampleRow): number {
+  return usesPenalties(request) ? tokenIds.length : 0
+}
+
+export function usesPenalties(request: ScheduledRequest): boolean {
   const p = request.sampling
   return p.repetitionPenalty !== 1 || p.frequencyPenalty !== 0 || p.presencePenalty !== 0
 }

@@ -6,13 +6,13 @@ import { qwen2 } from "./qwen2.ts"
 import { qwen3 } from "./qwen3.ts"
 
 /** Every architecture this executable knows: one line each. */
-export const ARCHITECTURES: readonly Architecture[] = [llama, mistral, qwen2, qwen3]
+export const ARCHITECTURES: readonly Architecture<unknown>[] = [llama, mistral, qwen2, qwen3]
 
 /**
  * By config.json's `architectures`, or by its `model_type` where it has none, as files of quantizers and adapters do.
  * Errors: `ConfigError` naming the architectures there are.
  */
-export function findArchitecture(config: Readonly<Record<string, unknown>>): Architecture {
+export function findArchitecture(config: Readonly<Record<string, unknown>>): Architecture<unknown> {
   const names = architectureNames(config)
   const modelType = config["model_type"]
   const found = names.length > 0

@@ -1,9 +1,9 @@
 // Llama: pre-norm decoder, rotary embedding, gated MLP. The plain form that the others differ from.
 import type { Architecture } from "../architecture.ts"
-import { decoderWeights, preNormDecoder } from "../blocks.ts"
-import { decoderConfig } from "../config.ts"
+import { decoderTraits, decoderWeights, preNormDecoder } from "../blocks.ts"
+import { decoderConfig, type ModelConfig } from "../config.ts"
 
-export const llama: Architecture = {
+export const llama: Architecture<ModelConfig> = {
   // The second is what the first conversions of Llama called it.
   hf: ["LlamaForCausalLM", "LLaMAForCausalLM"],
   modelType: "llama",
@@ -12,6 +12,7 @@ export const llama: Architecture = {
     const config = decoderConfig(reader)
     return { ...config, windows: config.windows.map(() => 0) }
   },
+  traits: decoderTraits,
   model: (w, c) =>
-    preNormDecoder(decoderWeights(w, c, { qkvBias: c.attentionBias, outBias: c.attentionBias, qkNorm: false })),
+    preNormDecoder(decoderWeights(w, c, { qkvBias: c.attentionBias, outBias: c.attentionBias, qkNorm: false }), c),
 }

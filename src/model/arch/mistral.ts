@@ -1,11 +1,12 @@
 // Mistral: differs from Llama by a sliding window in every layer, where its config names one.
 import type { Architecture } from "../architecture.ts"
-import { decoderWeights, preNormDecoder } from "../blocks.ts"
-import { decoderConfig } from "../config.ts"
+import { decoderTraits, decoderWeights, preNormDecoder } from "../blocks.ts"
+import { decoderConfig, type ModelConfig } from "../config.ts"
 
-export const mistral: Architecture = {
+export const mistral: Architecture<ModelConfig> = {
   hf: ["MistralForCausalLM"],
   modelType: "mistral",
   config: decoderConfig,
-  model: (w, c) => preNormDecoder(decoderWeights(w, c, { qkvBias: false, outBias: false, qkNorm: false })),
+  traits: decoderTraits,
+  model: (w, c) => preNormDecoder(decoderWeights(w, c, { qkvBias: false, outBias: false, qkNorm: false }), c),
 }

@@ -1,8 +1,13 @@
 /** Errors of templates. Their messages are for the client. */
 
-/** The template asked for an error with `raise_exception`, or went past a limit: the message stands by itself. */
+/** The template asked for an error with `raise_exception`: the message stands by itself. */
 export class TemplateError extends Error {
   override readonly name: string = "TemplateError"
+}
+
+/** The template went past a limit. */
+export class TemplateLimit extends TemplateError {
+  override readonly name = "TemplateLimit"
 }
 
 /** The source is not a template. */

@@ -5,7 +5,7 @@
  * as many steps as they take time. New texts and lists also count as memory, over the whole of a render, as nobody
  * knows which of them the template keeps. The clock is for what the steps misjudge.
  */
-import { TemplateError } from "./errors.ts"
+import { TemplateLimit } from "./errors.ts"
 
 /** Takes about a second. A chat of 10,000 messages takes a million, or 200,000 where the template is simple. */
 const MAX_STEPS = 10_000_000
@@ -33,9 +33,9 @@ export class Limits {
   step(count = 1): void {
     const before = this.#steps
     this.#steps += count
-    if (this.#steps > MAX_STEPS) throw new TemplateError(`the template takes more than ${MAX_STEPS} steps`)
+    if (this.#steps > MAX_STEPS) throw new TemplateLimit(`the template takes more than ${MAX_STEPS} steps`)
     if (before >> 8 === this.#steps >> 8 || performance.now() < this.#deadline) return
-    throw new TemplateError(`the template takes more than ${MAX_MILLISECONDS} ms`)
+    throw new TemplateLimit(`the template takes more than ${MAX_MILLISECONDS} ms`)
   }
 
   /** UTF-16 units of the longest string that may be made. */
@@ -50,7 +50,7 @@ export class Limits {
 
   /** A new string of `length` UTF-16 units, before it is made. */
   text(length: number): void {
-    if (length > MAX_TEXT) throw new TemplateError(`the template makes more than ${MAX_TEXT} characters`)
+    if (length > MAX_TEXT) throw new TemplateLimit(`the template makes more than ${MAX_TEXT} characters`)
     this.scan(length)
     this.#make(length)
   }
@@ -64,7 +64,7 @@ export class Limits {
 
   /** A new list of `count` entries, before it is made. */
   entries(count: number): void {
-    if (count > MAX_ENTRIES) throw new TemplateError(`the template makes a list of more than ${MAX_ENTRIES} entries`)
+    if (count > MAX_ENTRIES) throw new TemplateLimit(`the template makes a list of more than ${MAX_ENTRIES} entries`)
     this.step(1 + (count >>> 3))
     this.#make(4 * count)
   }
@@ -78,7 +78,7 @@ export class Limits {
 
   #make(units: number): void {
     this.#made += units
-    if (this.#made > MAX_MADE) throw new TemplateError(`the template makes more than ${MAX_MADE} characters in all`)
+    if (this.#made > MAX_MADE) throw new TemplateLimit(`the template makes more than ${MAX_MADE} characters in all`)
   }
 
   /** A result of arithmetic. */
@@ -93,13 +93,13 @@ export class Limits {
   }
 
   #refuseInteger(): never {
-    throw new TemplateError(`the template makes a number of more than ${MAX_DIGITS} digits`)
+    throw new TemplateLimit(`the template makes a number of more than ${MAX_DIGITS} digits`)
   }
 
   /** Goes one level deeper; whoever calls it also calls `leave`. */
   enter(): void {
     this.step()
-    if (++this.#depth > MAX_DEPTH) throw new TemplateError(`the template nests deeper than ${MAX_DEPTH} levels`)
+    if (++this.#depth > MAX_DEPTH) throw new TemplateLimit(`the template nests deeper than ${MAX_DEPTH} levels`)
   }
 
   leave(): void {

@@ -1,5 +1,5 @@
 /** A template: parsed once, rendered with values that come from JSON. */
-import { TemplateError } from "./errors.ts"
+import { TemplateLimit } from "./errors.ts"
 import { globals } from "./globals.ts"
 import { Interpreter } from "./interpreter.ts"
 import { Limits } from "./limits.ts"
@@ -28,7 +28,7 @@ export class Template {
       return interpreter.run(this.statements, scope)
     } catch (error) {
       // The engine's own stack, which templates may not fill: the limits are meant to stop them before.
-      if (error instanceof RangeError) throw new TemplateError("the template nests too deep")
+      if (error instanceof RangeError) throw new TemplateLimit("the template nests too deep")
       throw error
     }
   }

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test"
 import fc from "fast-check"
 import type { BlockHash } from "../../../src/core/kv/block-hash.ts"
 import { BlockPool } from "../../../src/core/kv/block-pool.ts"
+import { storedBlock } from "../../unit/core/harness.ts"
 
 const NUM_BLOCKS = 9
 const HASHES = ["x", "y", "z"] as BlockHash[]
@@ -69,7 +70,7 @@ test("the block pool behaves like the naive one", () => {
         } else if (kind === "cache" && held.length > 0) {
           const id = held[at % held.length] as number
           if (naive.named.some((entry) => entry.id === id)) continue
-          pool.cache(pool.block(id), hash, groupId)
+          pool.cache(storedBlock(id, hash, groupId))
           naive.named.push({ id, hash, groupId })
         } else if (kind === "hit") {
           const block = pool.lookup(hash, groupId)

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
-import { comparisonByPriority, makeRequestQueue } from "../../../src/core/request-queue.ts"
+import { comparisonByPriority, RequestQueue } from "../../../src/core/request-queue.ts"
 import { Request } from "../../../src/core/request.ts"
 import { defaultSamplingParams } from "../../../src/core/sampling-params.ts"
 
@@ -16,7 +16,7 @@ for (const [policy, ageing] of [["fcfs", 0], ["priority", 0], ["priority", 2], [
   test(`the ${policy} queue behaves like a list, with ageing ${ageing}`, () => {
     fc.assert(
       fc.property(fc.array(op, { maxLength: 60 }), (ops) => {
-        const queue = makeRequestQueue(policy, compare)
+        const queue = new RequestQueue(policy, compare)
         let model: Request[] = []
         for (const [n, { kind, priority, arrivalTime, at }] of ops.entries()) {
           if (kind === "add" || kind === "prepend") {

@@ -11,20 +11,21 @@ test("a window's hit is the longest prefix whose end it can read", () => {
     blockSize: fc.integer({ min: 1, max: 4 }),
     window: fc.integer({ min: 2, max: 12 }),
     maxBlocks: fc.nat(14),
+    alignment: fc.integer({ min: 1, max: 3 }),
   })
   fc.assert(
-    fc.property(input, ({ cached, blockSize, window, maxBlocks }) => {
+    fc.property(input, ({ cached, blockSize, window, maxBlocks, alignment }) => {
       const shape = { blockSize, numKVHeads: 1, headDim: 1, headDimV: 1, dtypeBytes: 2 }
       const policy = slidingWindowPolicy({ kind: "sliding_window", window, ...shape })
       const hashes = cached.map((_, i) => `${i}` as BlockHash)
       const lookup = (hash: BlockHash) => (cached[Number(hash)] ? new KVBlock(1 + Number(hash)) : null)
-      const hit = policy.findLongestHit(hashes, maxBlocks, lookup)
+      const hit = policy.findLongestHit(hashes, { maxBlocks, alignment }, lookup)
 
       // A prefix of n blocks will do if every block with a position that the next query reads is cached.
       const reads = (n: number, block: number) => (block + 1) * blockSize > n * blockSize - window + 1
       const willDo = (n: number) => cached.slice(0, n).every((isCached, i) => isCached || !reads(n, i))
       let longest = 0
-      for (let n = 0; n <= Math.min(cached.length, maxBlocks); n++) if (willDo(n)) longest = n
+      for (let n = 0; n <= Math.min(cached.length, maxBlocks); n += alignment) if (willDo(n)) longest = n
       const entries = Array.from({ length: longest }, (_, i) => (reads(longest, i) ? i + 1 : 0))
       expect(hit).toEqual(entries)
     }),

@@ -326,7 +326,7 @@ describe("messages", () => {
     expect(json).toMatchObject({ stop_reason: "tool_use", stop_sequence: null })
     expect(json.content).toEqual([
       { type: "thinking", thinking: "hm", signature: expect.stringMatching(/./) },
-      { type: "text", text: "\n\nI add.", citations: null }, use, use,
+      { type: "text", text: "\n\nI add." }, use, use,
     ])
   })
 
@@ -334,7 +334,7 @@ describe("messages", () => {
     const all = events(await serving(FULL, { tokensPerStep: 4 }).post(MESSAGES, { ...body, stream: true }))
     const starts = all.filter(({ type }) => type === "content_block_start").map(({ content_block }) => content_block)
     expect(starts).toEqual([
-      { type: "thinking", thinking: "", signature: "" }, { type: "text", text: "", citations: null },
+      { type: "thinking", thinking: "", signature: "" }, { type: "text", text: "" },
       { ...use, input: {} }, { ...use, input: {} },
     ])
     const kinds = all.map(({ type, index, delta }) => [type, index, delta?.type ?? ""].join(" ").trim())

@@ -36,7 +36,7 @@ describe("a message", () => {
     expect(status).toBe(200)
     expect(json).toEqual({
       id: expect.stringMatching(/^msg_/), type: "message", role: "assistant", model: "fake",
-      content: [{ type: "text", text: "Hello there", citations: null }], stop_reason: "end_turn", stop_sequence: null,
+      content: [{ type: "text", text: "Hello there" }], stop_reason: "end_turn", stop_sequence: null,
       usage: { input_tokens: 21, output_tokens: 12, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 },
     })
     expect([...Value.Errors(MessageObject, json)]).toEqual([])
@@ -159,7 +159,6 @@ describe("refusals are in Anthropic's form, and name the field", () => {
     ["a text without one", { messages: [{ role: "user", content: [{ type: "text" }] }] }, /messages.0.content.0/],
     ["another role", { messages: [{ role: "tool", content: "x" }] }, /body.messages.0.role/],
     ["no messages", { messages: [] }, /messages/],
-    ["a built-in tool", { tools: [{ type: "bash_20250124", name: "bash" }] }, /tools.0 is of type "bash_20250124"/],
     ["a forced call", { tools: [tool], tool_choice: { type: "any" } }, /tool_choice/],
     ["a named call", { tools: [tool], tool_choice: { type: "tool", name: "add" } }, /tool_choice/],
     ["another choice", { tool_choice: { type: "some" } }, /tool_choice.type/],
@@ -185,6 +184,18 @@ describe("refusals are in Anthropic's form, and name the field", () => {
     expect(json)
       .toEqual({ type: "error", error: { type: "invalid_request_error", message: expect.stringMatching(says) } })
   })
+
+  test.each([{ type: "create" }, { type: "continue", previous_message_id: "msg_1" }])(
+    "a thread, with the code after which clients send the whole conversation: %j",
+    async (thread) => {
+      const { status, json } = await api.post(PATH, { max_tokens: 5, messages: hi, thread })
+      expect(status).toBe(400)
+      expect(json.error).toMatchObject({
+        type: "invalid_request_error", message: expect.stringMatching(/^thread is not supported/),
+        details: { error_code: "thread_unsupported_request" },
+      })
+    },
+  )
 
   test("other endpoints' fields that change nothing pass, and those nobody knows", async () => {
     const body = {

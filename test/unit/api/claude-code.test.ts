@@ -48,6 +48,24 @@ describe("fields", () => {
     expect(api.logLines.filter((line) => line.startsWith("WARNING"))).toEqual([])
   })
 
+  test("tools of Anthropic's own are left out, and said in the log once", async () => {
+    const own = { name: "f", input_schema: { type: "object" } }
+    const builtIn = [{ type: "web_search_20250305", name: "web_search" }, { type: "bash_20250124", name: "bash" }]
+    expect(await prompt({ tools: [...builtIn, own] })).toContain("[1 tools]")
+    expect(await prompt({ tools: builtIn, tool_choice: { type: "auto" } })).not.toContain("tools]")
+    const api = make()
+    for (let i = 0; i < 2; i++) await api.post(COUNT, { messages: hi, tools: builtIn })
+    expect(api.logLines.filter((line) => line.includes("bash_20250124,web_search_20250305"))).toHaveLength(1)
+    for (const [tools, tool_choice] of [
+      [builtIn, { type: "any" }], [builtIn, { type: "tool", name: "bash" }],
+      [[...builtIn, own], { type: "tool", name: "bash" }],
+    ]) {
+      const { status, json } = await api.post(PATH, { max_tokens: 5, messages: hi, tools, tool_choice })
+      expect(status).toBe(400)
+      expect(json.error.message).toMatch(/_20250.*only custom tools can be called/)
+    }
+  })
+
   test("of less context than there is are honoured where they can be", async () => {
     const api = make()
     const messages = [{ role: "user", content: "x".repeat(100) }]

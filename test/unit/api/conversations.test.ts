@@ -1,5 +1,5 @@
 /** How conversations are put into the form that a chat template takes. */
-import { describe, expect, test } from "bun:test"
+import { describe, expect, spyOn, test } from "bun:test"
 import { ChatTemplate } from "../../../src/text/chat-template.ts"
 import { makeApi } from "./harness.ts"
 import type { ApiSetup, Json } from "./harness.ts"
@@ -316,4 +316,15 @@ test("adjustments are the same for every way to ask", async () => {
   expect(tokens.tokens).toEqual(expected)
   const { json: counted } = await api.post("/v1/responses/input_tokens", { input: messages })
   expect((counted as Json).input_tokens).toBe(expected.length)
+})
+
+test("a template that goes past a limit is rendered once, and in no other form", async () => {
+  const endless = "{% for a in range(99999999) %}{% endfor %}"
+  const api = makeApi({ chatTemplate: ChatTemplate.parse(endless) })
+  const spy = spyOn(ChatTemplate.prototype, "render")
+  const messages = [{ role: "system", content: "a" }, { role: "system", content: "b" }, { role: "user", content: "c" }]
+  const { status, json } = await api.post("/v1/chat/completions", { messages })
+  const numRenders = spy.mock.calls.length
+  spy.mockRestore()
+  expect([status, json.error.message, numRenders]).toEqual([400, expect.stringContaining("more than"), 1])
 })

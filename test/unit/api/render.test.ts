@@ -33,6 +33,28 @@ describe("render", () => {
     expect([...Value.Errors(RenderedPrompt, json)]).toEqual([])
   })
 
+  test("shows an empty prompt, which cannot be answered", async () => {
+    const api = makeApi({ api: { trustRequestChatTemplate: true } })
+    const body = { messages: [{ role: "user", content: "hi" }], chat_template: "{{ nothing }}" }
+    const shown = await api.post("/v1/chat/completions/render", body)
+    expect([shown.status, shown.json.prompt, shown.json.token_ids]).toEqual([200, "", []])
+    const conversations = { ...body, messages: [body.messages] }
+    for (const refused of [
+      await api.post("/v1/chat/completions", body), await api.post("/v1/chat/completions", { ...body, stream: true }),
+      await api.post("/v1/chat/completions/batch", conversations),
+    ]) {
+      expect([refused.status, refused.json.error.param]).toEqual([400, "prompt"])
+    }
+    expect(api.fake.core.added).toEqual([])
+  })
+
+  test("shows many prompts, however long the list", async () => {
+    const prompt = Array.from({ length: 900 }, (_, i) => `${i} ${"ab ".repeat(50)}`)
+    const { status, json } = await api.post("/v1/completions/render", { prompt })
+    expect([status, json.map((one: Json) => one.prompt)]).toEqual([200, prompt])
+    expect(json[899].token_ids).toEqual(api.fake.tokenizer.encode(prompt[899]!))
+  })
+
   test("shows a message's conversation and a response's, with what was before it", async () => {
     const api = makeApi({ reply: "Hello<|eos|>" })
     const conversation = { messages: [{ role: "user", content: "hi" }], system: "S", max_tokens: 7 }

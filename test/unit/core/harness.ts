@@ -1,4 +1,6 @@
 import { Request, type RequestInit } from "../../../src/core/request.ts"
+import type { BlockHash } from "../../../src/core/kv/block-hash.ts"
+import type { StoredBlock } from "../../../src/core/kv/block-observer.ts"
 import type { KVBlock } from "../../../src/core/kv/block.ts"
 import { KVManager } from "../../../src/core/kv/kv-manager.ts"
 import type { KVCacheSpec } from "../../../src/core/kv/kv-spec.ts"
@@ -23,10 +25,11 @@ export function specOf(blockSize: number, window: number | null): KVCacheSpec {
   return window === null ? { kind: "full", ...shape } : { kind: "sliding_window", window, ...shape }
 }
 
-function kvConfigOf(options: KVOptions) {
+export function kvConfigOf(options: KVOptions) {
   const { numBlocks = 1000, blockSize = 16, window = null, hybridWindow = null } = options
-  const groups = [{ spec: specOf(blockSize, window), layers: [0] }]
-  if (hybridWindow !== null) groups.push({ spec: specOf(blockSize, hybridWindow), layers: [1] })
+  const groups = [{ spec: specOf(blockSize, window), layers: [0], pageBytes: 4 * blockSize }]
+  const pageBytes = 4 * blockSize
+  if (hybridWindow !== null) groups.push({ spec: specOf(blockSize, hybridWindow), layers: [1], pageBytes })
   return { numBlocks, groups, enablePrefixCaching: options.enablePrefixCaching ?? true }
 }
 
@@ -90,6 +93,11 @@ export function step(scheduler: Scheduler, tokens: Record<string, number[]> = {}
   const outputs = scheduler.updateFromOutput(plan, resultOf(plan, tokens))
   scheduler.verify()
   return { ...plan, outputs }
+}
+
+/** A full block of no particular tokens. */
+export function storedBlock(blockId: number, hash: BlockHash, groupId = 0): StoredBlock {
+  return { blockId, groupId, hash, parentHash: null, tokenIds: [], start: 0, end: 0 }
 }
 
 export function ids(blocks: readonly KVBlock[]): number[] {

@@ -47,7 +47,8 @@ describe("first come, first served", () => {
 
   test("a token that was in flight is delivered, and waited for", () => {
     const scheduler = makeScheduler({ numBlocks: 11, enablePrefixCaching: false })
-    const [a, b] = ["a", "b"].map((requestId) => makeRequest(80, { requestId })) as [Request, Request]
+    const a = makeRequest(80, { requestId: "a", waitsForHost: true })
+    const b = makeRequest(80, { requestId: "b" })
     scheduler.addRequest(a)
     const first = scheduler.schedule()
     scheduler.addRequest(b)
@@ -71,7 +72,7 @@ describe("first come, first served", () => {
 
   test("whoever waits for its token is passed over, and keeps its place", () => {
     const scheduler = makeScheduler({ numBlocks: 11, enablePrefixCaching: false })
-    scheduler.addRequest(makeRequest(80, { requestId: "a" }))
+    scheduler.addRequest(makeRequest(80, { requestId: "a", waitsForHost: true }))
     const first = scheduler.schedule()
     scheduler.addRequest(makeRequest(80, { requestId: "b" }))
     const second = scheduler.schedule()
@@ -88,7 +89,7 @@ describe("first come, first served", () => {
 
   test("a late token may end a preempted request", () => {
     const scheduler = makeScheduler({ numBlocks: 11 })
-    scheduler.addRequest(makeRequest(80, { requestId: "a" }))
+    scheduler.addRequest(makeRequest(80, { requestId: "a", waitsForHost: true }))
     const first = scheduler.schedule()
     scheduler.addRequest(makeRequest(80, { requestId: "b", sampling: { stopTokenIds: [42] } }))
     const second = scheduler.schedule()

@@ -357,11 +357,11 @@ describe("outputs and counts", () => {
 })
 
 describe("steps in flight", () => {
-  test("a request is planned once at a time", () => {
+  test("a request that waits for the host is planned once at a time", () => {
     const scheduler = makeScheduler({ maxNumBatchedTokens: 1024 })
-    scheduler.addRequest(makeRequest(512, { requestId: "a" }))
+    scheduler.addRequest(makeRequest(512, { requestId: "a", waitsForHost: true }))
     const first = scheduler.schedule()
-    scheduler.addRequest(makeRequest(512, { requestId: "b" }))
+    scheduler.addRequest(makeRequest(512, { requestId: "b", waitsForHost: true }))
     const second = scheduler.schedule()
     expect([scheduledTokens(first), scheduledTokens(second)]).toEqual([{ a: 512 }, { b: 512 }])
     expect(scheduler.schedule().requests).toEqual([])
@@ -373,8 +373,8 @@ describe("steps in flight", () => {
     const scheduler = makeScheduler({ maxNumBatchedTokens: 64 })
     scheduler.addRequest(makeRequest(100, { requestId: "a" }))
     const plans = [scheduler.schedule(), scheduler.schedule(), scheduler.schedule()]
-    expect(plans.map(scheduledTokens)).toEqual([{ a: 64 }, { a: 36 }, {}])
-    expect(plans.flatMap((plan) => scheduler.updateFromOutput(plan, resultOf(plan)))).toHaveLength(1)
+    expect(plans.map(scheduledTokens)).toEqual([{ a: 64 }, { a: 36 }, { a: 1 }])
+    expect(plans.flatMap((plan) => scheduler.updateFromOutput(plan, resultOf(plan)))).toHaveLength(2)
   })
 
   test("tokens of a request that was aborted meanwhile are dropped", () => {

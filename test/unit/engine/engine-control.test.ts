@@ -1,6 +1,7 @@
 /** Pauses, sleep and aborts, through the real loop and the real scheduler. */
 import { describe, expect, test } from "bun:test"
 import type { Runner } from "../../../src/engine/runner.ts"
+import type { StepResult } from "../../../src/core/schedule-plan.ts"
 import { collect, joined, sampleOf, start } from "./harness.ts"
 import { letterRunner, makeEngine, promptOf, untilIdle } from "./real-core.ts"
 
@@ -12,12 +13,12 @@ async function steps(count: number): Promise<void> {
 /** A runner that counts what it does, and can be told not to wake. */
 function countingRunner() {
   const counts = { tokens: 0, sleeps: [] as number[], wakes: 0, mayWake: true }
-  const runner: Runner = {
-    execute(plan) {
+  const runner: Runner<StepResult> = {
+    ...letterRunner,
+    submit(plan) {
       counts.tokens += plan.requests.length
-      return letterRunner.execute(plan)
+      return letterRunner.submit(plan)
     },
-    prepare: () => false,
     sleep: (level) => void counts.sleeps.push(level),
     wake() {
       if (!counts.mayWake) throw new Error("no memory")

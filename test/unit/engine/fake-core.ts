@@ -167,6 +167,7 @@ export class FakeCore implements EngineCorePort {
       numRunning: this.#running.size,
       numWaiting: this.#waiting.size,
       numDeferred: 0,
+      numBlocked: { grammar: 0, stale_output: 0, remote_kv: 0 },
       kvCacheUsage: this.#running.size / this.#options.maxNumSeqs,
       numPreemptions,
       prefixCache,

@@ -1,6 +1,7 @@
 /** The front half over the real loop and the real scheduler, with a runner that derives tokens from tokens. */
 import { describe, expect, test } from "bun:test"
 import type { Runner } from "../../../src/engine/runner.ts"
+import type { StepResult } from "../../../src/core/schedule-plan.ts"
 import { collect, joined, sampleOf, start } from "./harness.ts"
 import { letterRunner, makeEngine, promptOf, untilIdle } from "./real-core.ts"
 
@@ -55,9 +56,9 @@ describe("front and core", () => {
   })
 
   test("a runner that fails ends the engine", async () => {
-    const failing: Runner = {
+    const failing: Runner<StepResult> = {
       ...letterRunner,
-      execute() {
+      submit() {
         throw new Error("out of luck")
       },
     }

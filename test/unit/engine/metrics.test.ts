@@ -146,6 +146,7 @@ describe("stats", () => {
       numRunning: 0,
       numWaiting: 0,
       numDeferred: 0,
+      numBlocked: { grammar: 0, stale_output: 0, remote_kv: 0 },
       kvCacheUsage: 0,
       numPreemptions: 0,
       prefixCache,

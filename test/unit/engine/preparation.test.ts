@@ -1,6 +1,7 @@
 /** What the engine does with idle time, through the real loop and the real scheduler. */
 import { describe, expect, test } from "bun:test"
 import type { Runner } from "../../../src/engine/runner.ts"
+import type { StepResult } from "../../../src/core/schedule-plan.ts"
 import { collect, start } from "./harness.ts"
 import { letterRunner, makeEngine, promptOf, untilIdle } from "./real-core.ts"
 
@@ -8,11 +9,11 @@ import { letterRunner, makeEngine, promptOf, untilIdle } from "./real-core.ts"
 function preparingRunner(pieces: number) {
   const log: string[] = []
   const seen: (readonly number[])[] = []
-  const runner: Runner = {
+  const runner: Runner<StepResult> = {
     ...letterRunner,
-    execute(plan) {
+    submit(plan) {
       if (plan.requests.length > 0) log.push("step")
-      return letterRunner.execute(plan)
+      return letterRunner.submit(plan)
     },
     prepare(blockIds) {
       seen.push(blockIds)

@@ -16,8 +16,8 @@ const MAX_NUM_SEQS = 8
 const tokenizer = new ToyTokenizer()
 
 /** Each token is a letter that depends on all before it. */
-export const letterRunner: Runner = {
-  execute(plan: SchedulePlan): StepResult {
+export const letterRunner: Runner<StepResult> = {
+  submit(plan: SchedulePlan): StepResult {
     const result: StepResult = { sampledTokenIds: new Map(), logprobs: new Map(), promptLogprobs: new Map() }
     for (const { requestId, tokenIds, samples, sampling } of plan.requests) {
       if (!samples) continue
@@ -27,6 +27,10 @@ export const letterRunner: Runner = {
     }
     return result
   },
+  depth: 1,
+  waitsForHost: () => false,
+  sample: () => {},
+  collect: (result) => result,
   prepare: () => false,
   sleep: () => {},
   wake: () => {},

@@ -7,6 +7,7 @@ import { StatsLog } from "../../../src/engine/stats-log.ts"
 function stats(overrides: Partial<SchedulerStats> = {}): SchedulerStats {
   const { prefixCache, promptTokens } = new StatsCounters()
   return {
+    numBlocked: { grammar: 0, stale_output: 0, remote_kv: 0 },
     numRunning: 0, numWaiting: 0, numDeferred: 0, kvCacheUsage: 0, numPreemptions: 0, prefixCache, promptTokens,
     numGenerationTokens: 0, numIterationTokens: 0, specDecoding: null, ...overrides,
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { KVMemory } from "../../../src/exec/kv-cache.ts"
-import type { ModelConfig } from "../../../src/model/config.ts"
+import type { KVCacheGroup } from "../../../src/core/kv/kv-spec.ts"
 import type { Device } from "../../../src/tensor/device.ts"
 
 const MIB = 1024 * 1024
@@ -10,7 +10,6 @@ function makeCache(blockBytes: number) {
   const touched: [pool: number, offset: number, bytes: number][] = []
   let pools = 0
   const device = {
-    library: { kvCacheBytes: ({ numBlocks }: { numBlocks: number }) => numBlocks * blockBytes },
     alloc: () => pools++ * 2 ** 40,
     stream: {
       touch: (address: number, bytes: number) =>
@@ -18,8 +17,9 @@ function makeCache(blockBytes: number) {
     },
     dispose: () => (pools = 0),
   } as unknown as Device
-  const config = { numKvHeads: 1, headDim: 64, numLayers: 2 } as ModelConfig
-  return { cache: new KVMemory(device, config, { blockSize: 16, dtype: "BF16" }), touched }
+  const spec = { kind: "full" as const, blockSize: 16, numKVHeads: 1, headDim: 64, headDimV: 64, dtypeBytes: 2 }
+  const groups: KVCacheGroup[] = [{ spec, layers: [0, 1], pageBytes: 2 * blockBytes }]
+  return { cache: new KVMemory(device, groups, { blockSize: 16, dtype: "BF16" }), touched }
 }
 
 function prepareAll(cache: KVMemory, ids: number[]): number {

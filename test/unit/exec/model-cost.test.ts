@@ -3,10 +3,11 @@ import type { SchedulePlan } from "../../../src/core/schedule-plan.ts"
 import { stepCost, type ModelCost } from "../../../src/exec/model-cost.ts"
 import { leastSeconds } from "../../../src/bench/machine-limits.ts"
 
+const attention = (window: number) => ({ window, bytesPerToken: 2, products: 3, format: "bf16" as const })
 const MODEL: ModelCost = {
   layerBytes: 1000, headBytes: 100, layerProducts: { int8: 10, bf16: 0, f32: 0 },
   headProducts: { int8: 0, bf16: 5, f32: 0 },
-  kvBytesPerToken: 2, attentionProducts: 3, attentionFormat: "bf16", windows: [0, 4],
+  attentions: [attention(0), attention(4)],
 }
 
 function plan(...requests: { computed: number; scheduled: number; samples: boolean }[]): SchedulePlan {
@@ -25,13 +26,13 @@ test("a decode step reads all weights once, and each request's cache as far as i
 })
 
 test("a part of a prompt leaves the head out, and its rows see each other in a triangle", () => {
-  const cost = stepCost({ ...MODEL, windows: [0] }, plan({ computed: 0, scheduled: 5, samples: false }))
+  const cost = stepCost({ ...MODEL, attentions: [attention(0)] }, plan({ computed: 0, scheduled: 5, samples: false }))
   expect(cost.bytes).toBe(1000 + 2 * 5)
   expect(cost.products).toEqual({ int8: 50, bf16: 3 * (1 + 2 + 3 + 4 + 5), f32: 0 })
 })
 
 test("a window bounds what a row sees", () => {
-  const cost = stepCost({ ...MODEL, windows: [2] }, plan({ computed: 1, scheduled: 4, samples: false }))
+  const cost = stepCost({ ...MODEL, attentions: [attention(2)] }, plan({ computed: 1, scheduled: 4, samples: false }))
   expect(cost.products.bf16).toBe(3 * (2 + 2 + 2 + 2))
   expect(cost.bytes).toBe(1000 + 2 * 2)
 })

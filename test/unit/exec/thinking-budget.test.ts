@@ -1,6 +1,4 @@
 import { describe, expect, test } from "bun:test"
-import { defaultSamplingParams } from "../../../src/core/sampling-params.ts"
-import type { ScheduledRequest } from "../../../src/core/schedule-plan.ts"
 import { forcedToken } from "../../../src/exec/sampler/thinking-budget.ts"
 
 const [START, END] = [1, 2]
@@ -8,7 +6,7 @@ const [START, END] = [1, 2]
 /** What is forced after these tokens, the first `numPrompt` of them the prompt. */
 function forced(tokenIds: number[], maxTokens: number, marks = {}): number | null {
   const thinkingBudget = { maxTokens, startIds: [START], endIds: [END], forcedEndIds: [END], ...marks }
-  return forcedToken({ tokenIds, sampling: defaultSamplingParams({ thinkingBudget }) } as unknown as ScheduledRequest)
+  return forcedToken(tokenIds, thinkingBudget)
 }
 
 describe("a thinking budget", () => {
@@ -42,6 +40,6 @@ describe("a thinking budget", () => {
   })
 
   test("none is no budget", () => {
-    expect(forcedToken({ tokenIds: [START, 5], sampling: defaultSamplingParams() } as never)).toBeNull()
+    expect(forcedToken([START, 5], null)).toBeNull()
   })
 })

@@ -283,6 +283,7 @@ test("keys that released checkpoints carry, and that no decoder computes with", 
     "neftune_noise_alpha", "loss_type", "cls_token_id", "mask_token_id", "unk_token_id", "max_new_tokens", "min_p",
     "keys_to_ignore_at_inference", "tensor_parallel_degree", "sequence_parallel", "summary_type", "base_model",
     "license", "dataset", "init_std", "use_liger_kernel", "chat_template", "eos_token", "cache_implementation",
+    "num_logits_to_keep", "_moe_implementation", "deepspeed", "fsdp", "model_parallel_degree", "torch_compile_options",
   ]
   expect(() => read(Object.fromEntries(keys.map((key) => [key, "x"])))).not.toThrow()
 })
@@ -307,6 +308,8 @@ describe("keys that say something about the mathematics pass with the value that
   const rows: [key: string, neutral: unknown, other: unknown][] = [
     ["activation", "swiglu", "geglu"], ["alibi", false, true], ["rotary_pct", 1, 0.5], ["logits_scaling", 1, 8],
     ["num_experts", 0, 8], ["pruned_heads", {}, { "0": [1] }], ["use_qk_norm", false, true], ["bias", false, true],
+    ["qkv_bias", false, true], ["rope_type", "default", "ntk"], ["scale_emb", 1, 12], ["use_mla", false, true],
+    ["num_mtp_layers", 0, 1], ["lm_head_bias", false, true], ["parallel_block", false, true], ["rotary", true, false],
   ]
   for (const [key, neutral, other] of rows)
     test(key, () => {

@@ -5,7 +5,7 @@ test("ids outside the vocabulary are told apart; the first that is inside is the
   const eos = sortEosIds([null, 600, 2, 5, 2, -1, 511, 512, 1.5], 512)
   expect(eos).toEqual({ ids: [2, 5, 511], outside: [600, -1, 512, 1.5] })
   expect(eosNotice(eos, 512)).toBe(
-    "warning: the model's end-of-sequence ids 600, -1, 512, 1.5 are ignored: its vocabulary has 512 tokens")
+    "the model's end-of-sequence ids 600, -1, 512, 1.5 are ignored: its vocabulary has 512 tokens")
 })
 
 test("nothing is told where all ids are tokens", () => {

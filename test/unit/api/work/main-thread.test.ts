@@ -1,37 +1,40 @@
 /** No work above a size is done on the thread that answers requests, whichever endpoint asks for it. */
 import { afterEach, beforeEach, expect, spyOn, test } from "bun:test"
-import { bodyText, parseBody } from "../../../../src/api/parse-body.ts"
-import { MAX_WORK_PER_TURN } from "../../../../src/api/work/offloaded-text-work.ts"
-import type { TextWork } from "../../../../src/api/work/text-work.ts"
+import { MAX_WORK_HERE } from "../../../../src/api/work/offloaded-text-work.ts"
+import { LocalTextWork } from "../../../../src/api/work/text-work.ts"
+import type { TextThreads, TextWork } from "../../../../src/api/work/text-work.ts"
+import { ChatTemplate } from "../../../../src/text/chat-template.ts"
+import { ChatTemplates } from "../../../../src/text/chat-templates.ts"
 import { ToyTokenizer } from "../../../toy-tokenizer.ts"
 import { makeApi, type Api } from "../harness.ts"
 
 /** Stands for another thread: what runs in it is not seen by the spies. */
 class OtherThread implements TextWork {
-  readonly #tokenizer = new ToyTokenizer()
+  readonly #work = new LocalTextWork(new ToyTokenizer(), new ChatTemplates())
   isRunning = false
   readonly sizes: number[] = []
 
-  async #run<T>(size: number, work: () => T): Promise<T> {
+  async #run<T>(size: number, work: () => Promise<T>): Promise<T> {
     this.sizes.push(size)
     await Bun.sleep(0)
     this.isRunning = true
-    try {
-      // As everything that goes from thread to thread.
-      return structuredClone(work())
-    } finally {
-      this.isRunning = false
-    }
+    // It does not wait for anything.
+    const result = work()
+    this.isRunning = false
+    // As everything that goes from thread to thread.
+    return structuredClone(await result)
   }
 
-  parse: TextWork["parse"] = (bytes, shapes, limits) =>
-    this.#run(bytes.length, () => parseBody(bodyText(bytes, limits), shapes))
-  encode: TextWork["encode"] = (text, addSpecialTokens) =>
-    this.#run(text.length, () => this.#tokenizer.encode(text, { addSpecialTokens }))
-  decode: TextWork["decode"] = (ids) => this.#run(ids.length, () => this.#tokenizer.decode(ids))
+  parse: TextWork["parse"] = (...args) => this.#run(args[0].length, () => this.#work.parse(...args))
+  render: TextWork["render"] = (job) => this.#run(JSON.stringify(job).length, () => this.#work.render(job))
+  encode: TextWork["encode"] = (...args) => this.#run(args[0].length, () => this.#work.encode(...args))
+  count: TextWork["count"] = (...args) => this.#run(args[0].length, () => this.#work.count(...args))
+  tokenize: TextWork["tokenize"] = (...args) => this.#run(args[0].length, () => this.#work.tokenize(...args))
+  decode: TextWork["decode"] = (ids) => this.#run(ids.length, () => this.#work.decode(ids))
 }
 
 let thread: OtherThread
+let threads: TextThreads
 let api: Api
 /** What was done here in each turn of the event loop. */
 let turns: number[]
@@ -46,12 +49,14 @@ function note(size: number): void {
 
 beforeEach(() => {
   thread = new OtherThread()
+  threads = { texts: thread, templates: thread }
   turns = []
   turn = 0
-  api = makeApi({ reply: "ok<|eos|>", model: { maxModelLen: 1_000_000 }, api: { textThread: thread } })
+  api = makeApi({ reply: "ok<|eos|>", model: { maxModelLen: 1_000_000 }, api: { textThreads: threads } })
   const { tokenizer } = api.fake
   const { encode, decode } = tokenizer
   const parse = JSON.parse
+  const { render } = ChatTemplate.prototype
   spies.push(
     spyOn(tokenizer, "encode").mockImplementation((text, options) => {
       note(text.length)
@@ -60,6 +65,10 @@ beforeEach(() => {
     spyOn(tokenizer, "decode").mockImplementation((ids, options) => {
       note(ids.length)
       return decode.call(tokenizer, ids, options)
+    }),
+    spyOn(ChatTemplate.prototype, "render").mockImplementation(function (this: ChatTemplate, input) {
+      note(JSON.stringify(input).length)
+      return render.call(this, input)
     }),
     spyOn(JSON, "parse").mockImplementation((text, reviver) => {
       note(text.length)
@@ -80,10 +89,19 @@ async function send(path: string, body: object): Promise<{ status: number; answe
 }
 
 const text = (units: number): string => "ab cd ".repeat(Math.ceil(units / 6)).slice(0, units)
-const LONG = text(2 * MAX_WORK_PER_TURN)
+const LONG = text(2 * MAX_WORK_HERE)
 const SHORT = text(600)
 const say = (content: unknown) => ({ role: "user", content })
 const max_tokens = 1
+const calls = (text: string) => [
+  say("a"),
+  { role: "assistant", tool_calls: [{ id: "a", type: "function", function: { name: "f", arguments: text } }] },
+  { role: "tool", tool_call_id: "a", content: "b" },
+]
+const MANY = JSON.stringify({ list: Array(9000).fill({}) })
+const TOOLS = Array.from({ length: 99 }, (_, i) => ({
+  type: "function", function: { name: `f${i}`, description: SHORT, parameters: { type: "object", properties: {} } },
+}))
 
 test.each<[string, string, object]>([
   ["one long prompt", "/v1/completions", { prompt: LONG, max_tokens }],
@@ -96,6 +114,18 @@ test.each<[string, string, object]>([
   ["many messages", "/v1/chat/completions", { messages: Array.from({ length: 999 }, () => say(SHORT)), max_tokens }],
   ["many conversations", "/v1/chat/completions/batch",
     { messages: Array.from({ length: 200 }, () => [say(SHORT)]), max_tokens }],
+  ["long arguments of a call", "/v1/chat/completions",
+    { messages: calls(MANY), max_tokens }],
+  ["long arguments of a response's call", "/v1/responses", {
+    input: [{ type: "function_call", call_id: "a", name: "f", arguments: MANY },
+      { type: "function_call_output", call_id: "a", output: "b" }],
+    max_output_tokens: max_tokens,
+  }],
+  ["many tools", "/v1/chat/completions", { messages: [say("a")], tools: TOOLS, tool_choice: "none", max_tokens }],
+  ["many variables", "/v1/chat/completions",
+    { messages: [say("a")], chat_template_kwargs: { list: Array(2000).fill({}) }, max_tokens }],
+  ["documents", "/v1/chat/completions", { messages: [say("a")], documents: [{ text: LONG }], max_tokens }],
+  ["where a cache was missed", "/v1/chat/completions", { messages: [say(LONG)], return_cache_miss: true, max_tokens }],
   ["an invocation", "/invocations", { messages: [say(LONG)], max_tokens }],
   ["a response", "/v1/responses", { input: LONG, max_output_tokens: max_tokens }],
   ["a response cut to fit", "/v1/responses",
@@ -114,7 +144,7 @@ test.each<[string, string, object]>([
   const { status, answer } = await send(path, body)
   await Bun.sleep(0)
   expect({ status, answer: status === 200 ? "" : answer }).toEqual({ status: 200, answer: "" })
-  expect(Math.max(0, ...turns)).toBeLessThanOrEqual(MAX_WORK_PER_TURN)
+  expect(Math.max(0, ...turns)).toBeLessThanOrEqual(MAX_WORK_HERE)
   expect(Math.max(...thread.sizes)).toBeGreaterThan(0)
 })
 
@@ -128,17 +158,34 @@ test("many words to avoid are refused before they are encoded", async () => {
   const { status, json } = await api.post("/v1/completions", { prompt: "a", bad_words: [LONG] })
   expect([status, json.error.param]).toEqual([400, "bad_words"])
   await Bun.sleep(0)
-  expect(Math.max(0, ...turns)).toBeLessThanOrEqual(MAX_WORK_PER_TURN)
+  expect(Math.max(0, ...turns)).toBeLessThanOrEqual(MAX_WORK_HERE)
 })
 
 test("numbers of a large body go into the prompt as they are written", async () => {
   const body = `{"messages":[{"role":"user","content":"${LONG}"},{"role":"assistant","tool_calls":[{"id":"a",
     "type":"function","function":{"name":"f","arguments":{"id":2512292042121000001,"x":1.0}}}]}],
     "chat_template":"{{ messages[1].tool_calls[0].function.arguments | tojson }}"}`
-  const trusting = makeApi({ api: { textThread: thread, trustRequestChatTemplate: true } })
+  const trusting = makeApi({ api: { textThreads: threads, trustRequestChatTemplate: true } })
   const { json } = await trusting.send("POST", "/v1/chat/completions/render", body, { "content-type": "application/json" })
   expect(new ToyTokenizer().decode(json.token_ids)).toBe('{"id": 2512292042121000001, "x": 1.0}')
   expect(thread.sizes[0]).toBe(body.length)
+})
+
+test("a template that came with a request is rendered there, however short it is", async () => {
+  const trusting = makeApi({ api: { textThreads: threads, trustRequestChatTemplate: true } })
+  const body = { messages: [say("a")], chat_template: "{{ messages[0].content }}", max_tokens }
+  const { status } = await trusting.post("/v1/chat/completions", body)
+  expect([status, thread.sizes.length]).toEqual([200, 1])
+})
+
+test("arguments given as text may hold as much as a body", async () => {
+  const text = (numObjects: number) => `{"list":[${Array(numObjects).fill("{}").join(",")}]}`
+  const ask = (...args: string[]) => api.post("/v1/chat/completions", { messages: args.flatMap(calls), max_tokens })
+  const { status, json } = await ask(text(100_000), text(50_000))
+  expect([status, json.error.param]).toEqual([400, "messages"])
+  expect(json.error.message).toBe(
+    "The arguments of earlier tool calls hold more than 131072 values (see --max-body-values).")
+  expect((await ask(text(100_000))).status).toBe(200)
 })
 
 test("little is done here, at once", async () => {
@@ -147,7 +194,7 @@ test("little is done here, at once", async () => {
 })
 
 test("a prompt that is too long ends the request before the next one is encoded", async () => {
-  const small = makeApi({ model: { maxModelLen: 50_000 }, api: { textThread: thread } })
+  const small = makeApi({ model: { maxModelLen: 50_000 }, api: { textThreads: threads } })
   const { status, json } = await small.post("/v1/completions", { prompt: [text(60_000), text(60_000)] })
   expect([status, json.error.message]).toEqual([400, expect.stringContaining("50000 tokens")])
   expect(thread.sizes).toHaveLength(2)
@@ -160,10 +207,11 @@ test.each([
   const gone = new AbortController()
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }
   const { encode } = thread
+  let numEncoded = 0
   thread.encode = (...args) => {
-    if (thread.sizes.length === 3) gone.abort()
+    if (++numEncoded === 3) gone.abort()
     return encode(...args)
   }
   const { status } = await api.app.handle(new Request(`http://localhost${path}`, { ...init, signal: gone.signal }))
-  expect([status, thread.sizes.length]).toEqual([499, 4])
+  expect([status, numEncoded]).toEqual([499, 3])
 })

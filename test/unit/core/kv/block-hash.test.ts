@@ -13,7 +13,7 @@ import { range } from "../harness.ts"
 function prefix(tokenIds: number[], options: Partial<HashedPrefix> = {}): HashedPrefix {
   return {
     tokenIds, numPromptTokens: tokenIds.length, blockHashes: [], promptHashes: [], cacheSalt: null, extraHashKeys: [],
-    ...options,
+    encoderInputs: [], ...options,
   }
 }
 
@@ -68,11 +68,19 @@ describe("block hashes", () => {
     expect(new Set(hashesOf([1, 1, 1, 1, 1, 1, 1, 1])).size).toBe(2)
   })
 
+  test("what an encoder's input is of enters the blocks that it touches, with its place in them", () => {
+    const inputs = prefix(range(16), { encoderInputs: [{ key: "cat", offset: 5, numTokens: 4 }] })
+    const keysAt = (start: number) => extraKeysOf(inputs, { start, end: start + 4 })
+    expect([0, 4, 8, 12].map(keysAt)).toEqual([[], [["mm", "cat", "1"]], [["mm", "cat", "-3"]], []])
+    const names = (key: string) => hashesOf(range(16), { encoderInputs: [{ key, offset: 5, numTokens: 4 }] })
+    expect(names("cat").map((name, i) => name === names("dog")[i])).toEqual([true, false, false, false])
+  })
+
   test("the salt enters the block at token 0 alone, if it is not empty", () => {
-    const salted = { cacheSalt: "s", extraHashKeys: [["lora", "a", "/p"]] } as const
-    expect(extraKeysOf(salted, 0)).toEqual([["lora", "a", "/p"], ["cache_salt", "s"]])
-    expect(extraKeysOf(salted, 4)).toEqual([["lora", "a", "/p"]])
-    expect(extraKeysOf({ cacheSalt: "", extraHashKeys: [] }, 0)).toEqual([])
+    const salted = { cacheSalt: "s", extraHashKeys: [["lora", "a", "/p"]], encoderInputs: [] } as const
+    expect(extraKeysOf(salted, { start: 0, end: 4 })).toEqual([["lora", "a", "/p"], ["cache_salt", "s"]])
+    expect(extraKeysOf(salted, { start: 4, end: 8 })).toEqual([["lora", "a", "/p"]])
+    expect(extraKeysOf(prefix([], { cacheSalt: "" }), { start: 0, end: 4 })).toEqual([])
     const [first] = hashesOf(range(8), { cacheSalt: "s" })
     const second = hashBlock(first as BlockHash, range(8), { start: 4, end: 8 })
     expect(hashesOf(range(8), { cacheSalt: "s" })).toEqual([first as BlockHash, second])

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import type { BlockHash } from "../../../../src/core/kv/block-hash.ts"
 import type { KVBlock } from "../../../../src/core/kv/block.ts"
 import { BlockPool } from "../../../../src/core/kv/block-pool.ts"
-import { ids } from "../harness.ts"
+import { ids, storedBlock } from "../harness.ts"
 
 const hashA = "a" as BlockHash
 const hashB = "b" as BlockHash
@@ -24,8 +24,8 @@ describe("BlockPool", () => {
   test("freed: nameless blocks to the head, named ones to the tail, each in the given order", () => {
     const pool = makePool()
     const [b1, b2, b3, b4] = pool.allocate(4) as [KVBlock, KVBlock, KVBlock, KVBlock]
-    pool.cache(b1, hashA, 0)
-    pool.cache(b3, hashB, 0)
+    pool.cache(storedBlock(b1.id, hashA, 0))
+    pool.cache(storedBlock(b3.id, hashB, 0))
     pool.free([b4, b3, b2, b1].map((b) => b.id))
     expect(pool.freeBlockIds()).toEqual([4, 2, 5, 3, 1])
   })
@@ -44,7 +44,7 @@ describe("BlockPool", () => {
   test("a hit revives a free block; handing it out forgets what it held", () => {
     const pool = makePool(3)
     const [b1] = pool.allocate(1) as [KVBlock]
-    pool.cache(b1, hashA, 0)
+    pool.cache(storedBlock(b1.id, hashA, 0))
     pool.free([1])
     expect(pool.lookup(hashA, 0)).toBe(b1)
     pool.touch(b1)
@@ -58,7 +58,7 @@ describe("BlockPool", () => {
   test("equal content stays in two blocks; the oldest that is left is found", () => {
     const pool = makePool()
     const [b1, b2, b3] = pool.allocate(3) as [KVBlock, KVBlock, KVBlock]
-    for (const block of [b2, b1, b3]) pool.cache(block, hashA, 0)
+    for (const block of [b2, b1, b3]) pool.cache(storedBlock(block.id, hashA, 0))
     expect(pool.lookup(hashA, 0)).toBe(b2)
     pool.evict([2])
     expect(pool.lookup(hashA, 0)).toBe(b1)
@@ -69,17 +69,17 @@ describe("BlockPool", () => {
   test("groups do not see each other's blocks", () => {
     const pool = makePool()
     const [b1, b2] = pool.allocate(2) as [KVBlock, KVBlock]
-    pool.cache(b1, hashA, 0)
+    pool.cache(storedBlock(b1.id, hashA, 0))
     expect(pool.lookup(hashA, 1)).toBeNull()
-    pool.cache(b2, hashA, 1)
+    pool.cache(storedBlock(b2.id, hashA, 1))
     expect([pool.lookup(hashA, 0), pool.lookup(hashA, 1)]).toEqual([b1, b2])
-    expect(() => pool.cache(b1, hashB, 0)).toThrow("block 1 already has a name")
+    expect(() => pool.cache(storedBlock(b1.id, hashB, 0))).toThrow("block 1 already has a name")
   })
 
   test("a reset forgets names, keeps the free order, and refuses while blocks are in use", () => {
     const pool = makePool(4)
     const [b1] = pool.allocate(1) as [KVBlock]
-    pool.cache(b1, hashA, 0)
+    pool.cache(storedBlock(b1.id, hashA, 0))
     expect(pool.resetCache()).toBe(false)
     expect(pool.lookup(hashA, 0)).toBe(b1)
     pool.free([1])

@@ -2,13 +2,14 @@ import { expect, test } from "bun:test"
 import type { BlockHash } from "../../../../src/core/kv/block-hash.ts"
 import { BlockPool } from "../../../../src/core/kv/block-pool.ts"
 import { BlockResidency } from "../../../../src/core/kv/block-residency.ts"
+import { storedBlock } from "../harness.ts"
 
 test("a block lives from one hand-out to the next, and is idle since its last hit", () => {
   let now = 100
   const residency = new BlockResidency(1, () => now)
-  const pool = new BlockPool(2, { enableCaching: true, residency })
+  const pool = new BlockPool(2, { enableCaching: true, observers: [residency] })
   const [block] = pool.allocate(1)
-  pool.cache(block!, "name" as BlockHash, 0)
+  pool.cache(storedBlock(block!.id, "name" as BlockHash, 0))
   pool.free([block!.id])
   for (const time of [103, 107, 110, 111, 112]) {
     now = time
@@ -38,7 +39,7 @@ test("the sample is the share asked for; a reset forgets without a word", () => 
   for (let id = 1; id <= 400; id++) residency.allocated(id)
   for (let id = 1; id <= 400; id++) residency.allocated(id)
   expect(residency.takeEvictions()).toHaveLength(100)
-  residency.reset()
+  residency.cleared()
   for (let id = 1; id <= 400; id++) residency.allocated(id)
   expect(residency.takeEvictions()).toEqual([])
 })

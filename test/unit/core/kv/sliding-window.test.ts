@@ -8,7 +8,7 @@ import { range, specOf } from "../harness.ts"
 function hit(blockSize: number, window: number | null, cached: string): number[] {
   const hashes = range(cached.length).map((i) => `${i}` as BlockHash)
   const lookup = (hash: BlockHash) => (cached[Number(hash)] === "T" ? new KVBlock(10 + Number(hash)) : null)
-  return policyOf(specOf(blockSize, window)).findLongestHit(hashes, cached.length, lookup)
+  return policyOf(specOf(blockSize, window)).findLongestHit(hashes, { maxBlocks: cached.length, alignment: 1 }, lookup)
 }
 
 describe("longest hit of a sliding window of 4, blocks of 2", () => {
@@ -34,8 +34,9 @@ describe("longest hit of a sliding window of 4, blocks of 2", () => {
   test("no more blocks than asked for", () => {
     const lookup = (hash: BlockHash) => new KVBlock(10 + Number(hash))
     const hashes = range(6).map((i) => `${i}` as BlockHash)
-    expect(policyOf(specOf(2, 4)).findLongestHit(hashes, 4, lookup)).toEqual([0, 0, 12, 13])
-    expect(policyOf(specOf(2, null)).findLongestHit(hashes, 4, lookup)).toEqual([10, 11, 12, 13])
+    const limits = { maxBlocks: 4, alignment: 1 }
+    expect(policyOf(specOf(2, 4)).findLongestHit(hashes, limits, lookup)).toEqual([0, 0, 12, 13])
+    expect(policyOf(specOf(2, null)).findLongestHit(hashes, limits, lookup)).toEqual([10, 11, 12, 13])
   })
 })
 

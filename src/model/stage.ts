@@ -1,0 +1,220 @@
+import { ACT, DTYPE, LINEAR_ACCUMULATE, LINEAR_FINE, OPS, type Act, type OpName } from "../../ffi/abi.ts"
+import { Args } from "../../ffi/args.ts"
+import { STRUCTS, type FieldsOf, type FieldType, type StructValues } from "../../ffi/structs.ts"
+import type { BufferPlan } from "../tensor/buffers.ts"
+import { rowBytes, type Device, type DeviceArray, type Matrix } from "../tensor/device.ts"
+import type { Dim } from "../tensor/program.ts"
+import type { AttentionMemory, KVLayer, KVType } from "./traits.ts"
+import type { LinearWeight, VectorWeight } from "./weights.ts"
+
+/** Where a step's inputs lie in device memory: addresses of int32. Lengths: T, R and their tables, at their largest. */
+export interface StepInputs {
+  readonly tokenIds: number
+  readonly positions: number
+  readonly queryStart: number
+  readonly seqLens: number
+  /** Rows of the step whose logits are wanted. */
+  readonly sampleRows: number
+  /** One for each group of layers that have their blocks in common. */
+  readonly groups: readonly GroupInputs[]
+}
+
+export interface GroupInputs {
+  readonly slots: number
+  readonly blockTable: number
+  /** M: int32 a request's row of the block table has. */
+  readonly blockTableStride: number
+}
+
+/** Bits of the activations that meet int8 and int4 weights. */
+export type ActivationBits = 8 | 12
+
+/** What stages of one forward pass have in common. */
+export interface StageContext {
+  readonly device: Device
+  readonly inputs: StepInputs
+  /** Rows at most. */
+  readonly sizes: Readonly<Record<Dim, number>>
+  readonly activationBits: ActivationBits
+  readonly buffers: BufferPlan
+}
+
+export interface RopeTable {
+  readonly table: DeviceArray
+  readonly rotDim: number
+  readonly numPositions: number
+  /** Pairs are neighbours. */
+  readonly interleaved: boolean
+}
+
+export interface AttentionOptions {
+  readonly numHeads: number
+  readonly scale: number
+  readonly softcap?: number
+  readonly sinks?: VectorWeight | null
+}
+
+/** What an op has to read and to multiply at least; what moves activations alone costs next to nothing. */
+export type OpCost =
+  | { readonly kind: "product"; readonly weight: LinearWeight }
+  /** `products`: multiply-adds of a query token with a cached one; `bytesPerToken`: of a cached token. */
+  | {
+    readonly kind: "attention"
+    readonly window: number
+    readonly products: number
+    readonly bytesPerToken: number
+    readonly dtype: KVType
+  }
+
+/** An op as a stage has it: its buffers have no memory yet. */
+export interface StagedOp<N extends OpName = OpName> {
+  readonly name: N
+  readonly args: Args<(typeof OPS)[N]>
+  readonly counts: Partial<Record<string, Dim>>
+  /** Fields that point at a row for each row of the stage, with the bytes from row to row. */
+  readonly rows: Readonly<Record<string, number>>
+  readonly cost: OpCost | null
+  /** Fields that hold addresses. */
+  readonly pointers: readonly string[]
+}
+
+/**
+ * A part of a forward pass that runs as a whole, over as many rows as a step has of its kind. Each method appends an op
+ * of baozi.h and returns its result: `out` where it is given, else a buffer of its own.
+ */
+export class Stage {
+  readonly name: string
+  readonly rows: Dim
+  readonly ops: StagedOp[] = []
+  readonly #context: StageContext
+
+  constructor(context: StageContext, name: string, rows: Dim) {
+    this.#context = context
+    this.name = name
+    this.rows = rows
+  }
+
+  /** `cols` activations for every row of the stage. */
+  buffer(cols: number): Matrix {
+    const { buffers, sizes, device } = this.#context
+    return buffers.add(sizes[this.rows], cols, device.traits.activationType)
+  }
+
+  embedding(weight: LinearWeight, scale = 1): Matrix {
+    const y = this.buffer(weight.c)
+    const { tokenIds } = this.#context.inputs
+    this.op("bz_embedding", { weight: weight.address, ids: tokenIds, y, scale }, { num_tokens: this.rows }, {
+      rows: { ids: 4, y: rowBytes(y) },
+    })
+    return y
+  }
+
+  /** `offset`: 1 for weights that are stored as a difference from one. */
+  rmsNorm(x: Matrix, weight: VectorWeight, eps: number, { out, offset = 0 }: { out?: Matrix; offset?: number } = {}) {
+    const y = out ?? this.buffer(x.cols)
+    this.op("bz_rms_norm", { eps, w_offset: offset, x, y, w: weight.address }, { num_tokens: this.rows }, {
+      rows: { x: rowBytes(x), y: rowBytes(y) },
+    })
+    return y
+  }
+
+  /** With `addTo` the product is added to what is there: a residual stream. */
+  linear(x: Matrix, weight: LinearWeight, { out, addTo }: { out?: Matrix; addTo?: Matrix } = {}): Matrix {
+    const y = addTo ?? out ?? this.buffer(weight.n)
+    const isFine = this.#context.activationBits > 8
+    this.op("bz_linear", {
+      flags: (addTo ? LINEAR_ACCUMULATE : 0) | (isFine ? LINEAR_FINE : 0), weight: weight.address,
+      bias: weight.biasAddress, x, y,
+    }, { num_tokens: this.rows }, {
+      rows: { x: rowBytes(x), y: rowBytes(y) }, cost: { kind: "product", weight },
+    })
+    return y
+  }
+
+  /** `x`: gate and up side by side. The result takes the gate's place. */
+  gatedAct(x: Matrix, act: Act): Matrix {
+    const y = { ...x, cols: x.cols / 2 }
+    this.op("bz_gated_act", { act: ACT[act], x, y }, { num_tokens: this.rows }, {
+      rows: { x: rowBytes(x), y: rowBytes(y) },
+    })
+    return y
+  }
+
+  /** y += scale * x */
+  add(x: Matrix, y: Matrix, scale = 1): Matrix {
+    this.op("bz_add", { scale, x, y }, { num_tokens: this.rows }, { rows: { x: rowBytes(x), y: rowBytes(y) } })
+    return y
+  }
+
+  /** Head norms, rotary embedding and the write to the cache, in place. */
+  ropeKv(
+    qkv: Matrix, numHeads: number, memory: AttentionMemory,
+    { kv, rope, norms }: {
+      kv: KVLayer; rope: RopeTable | null; norms: { q: VectorWeight | null; k: VectorWeight | null; eps: number }
+    },
+  ): void {
+    const { inputs } = this.#context
+    this.op("bz_rope_kv", {
+      num_heads: numHeads, num_kv_heads: memory.numKvHeads, head_dim: memory.headDim,
+      rot_dim: rope?.rotDim ?? 0, num_positions: rope?.numPositions ?? 0, interleaved: rope?.interleaved ? 1 : 0,
+      block_size: kv.blockSize, num_blocks: kv.numBlocks, kv_dtype: DTYPE[kv.dtype], eps: norms.eps,
+      qkv, positions: inputs.positions, slots: inputs.groups[kv.group]!.slots, cos_sin: rope?.table.address ?? 0,
+      q_norm: norms.q?.address ?? 0, k_norm: norms.k?.address ?? 0, k_cache: kv.key, v_cache: kv.value,
+    }, { num_tokens: this.rows }, { rows: { qkv: rowBytes(qkv), positions: 4, slots: 4 } })
+  }
+
+  /** The result takes q's place. */
+  attention(q: Matrix, memory: AttentionMemory, kv: KVLayer, options: AttentionOptions): Matrix {
+    const { inputs } = this.#context
+    const { blockTable, blockTableStride } = inputs.groups[kv.group]!
+    const { numKvHeads, headDim, window } = memory
+    this.op("bz_attention", {
+      num_heads: options.numHeads, num_kv_heads: numKvHeads, head_dim: headDim, block_size: kv.blockSize,
+      num_blocks: kv.numBlocks, kv_dtype: DTYPE[kv.dtype], window, causal: 1, scale: options.scale,
+      softcap: options.softcap ?? 0, block_table_stride: blockTableStride, q, out: q, query_start: inputs.queryStart,
+      seq_lens: inputs.seqLens, block_table: blockTable, k_cache: kv.key, v_cache: kv.value,
+      sinks: options.sinks?.address ?? 0,
+    }, { num_tokens: "tokens", num_requests: "requests" }, {
+      cost: {
+        kind: "attention", window, products: 2 * options.numHeads * headDim, dtype: kv.dtype,
+        bytesPerToken: 2 * numKvHeads * headDim * (kv.dtype === "F32" ? 4 : 2),
+      },
+    })
+    return q
+  }
+
+  /** Logits are float32 whatever activations are. */
+  logits(x: Matrix, weight: LinearWeight): Matrix {
+    const { buffers, sizes } = this.#context
+    return this.linear(x, weight, { out: buffers.add(sizes[this.rows], weight.n, "F32") })
+  }
+
+  /** The rows of `x` whose logits are wanted. */
+  gatherSamples(x: Matrix): Matrix {
+    const { inputs, sizes } = this.#context
+    const y = this.buffer(x.cols)
+    this.op("bz_gather_rows", { num_source_rows: sizes.tokens, x, y, rows: inputs.sampleRows }, { num_rows: "samples" })
+    return y
+  }
+
+  /**
+   * Appends an op. `counts` names the fields that take a step's row counts. `rows` names, for an op that treats each
+   * row of the stage for itself, its pointers at rows with the bytes from row to row; other ops leave it out.
+   */
+  op<N extends OpName>(
+    name: N, values: StructValues<(typeof OPS)[N]>,
+    counts: { readonly [F in FieldsOf<(typeof OPS)[N]>]?: Dim },
+    { rows = {}, cost = null }: {
+      rows?: { readonly [F in FieldsOf<(typeof OPS)[N]>]?: number }; cost?: OpCost | null
+    } = {},
+  ): void {
+    const args = new Args(OPS[name], values)
+    const pointers = Object.keys(values).filter((field) => isPointer(name, field))
+    this.ops.push({ name, args, counts, rows, cost, pointers } as unknown as StagedOp)
+  }
+}
+
+function isPointer(name: OpName, field: string): boolean {
+  const type = (STRUCTS[OPS[name]].fields as Record<string, FieldType>)[field]
+  return type === "ptr" || type === "matrix"
+}

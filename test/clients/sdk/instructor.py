@@ -1,0 +1,41 @@
+"""instructor: an object of a pydantic class, by the prompt alone (MD_JSON), whole and streamed."""
+import json
+import os
+
+import instructor
+from openai import BadRequestError, OpenAI
+from pydantic import BaseModel
+
+openai = OpenAI(base_url=os.environ["SERVER"] + "/v1", api_key="none", max_retries=0)
+fields = {
+    "model": os.environ["MODEL"], "max_retries": 0,
+    "messages": [{"role": "user", "content": "Name the city and its temperature."}],
+}
+
+
+class Place(BaseModel):
+    city: str
+    degrees: int
+
+
+def ask(mode, **more):
+    client = instructor.from_openai(openai, mode=mode)
+    return client.chat.completions.create(response_model=Place, **fields, **more).model_dump()
+
+
+def partial():
+    client = instructor.from_openai(openai, mode=instructor.Mode.MD_JSON)
+    return list(client.chat.completions.create_partial(response_model=Place, **fields))[-1].model_dump()
+
+
+def constrained():
+    try:
+        return ask(instructor.Mode.TOOLS)
+    except Exception as error:
+        cause = error
+        while cause is not None and not isinstance(cause, BadRequestError):
+            cause = cause.__cause__ or cause.__context__
+        return cause.status_code if cause else repr(error)
+
+
+print(json.dumps({"object": ask(instructor.Mode.MD_JSON), "object stream": partial(), "constrained": constrained()}))
