@@ -27,7 +27,6 @@ const OWN_PARAMS: Readonly<Record<string, string>> = {
   "http/not-json": "body",
   "chat/refuse/message-null": "body.messages.0",
   "completions/refuse/bad-regex": "structured_outputs",
-  "completions/refuse/choice-empty": "structured_outputs",
   "chat/refuse/content-number": "body.messages.0.content",
   "chat/refuse/image": "messages.0.content.0",
 }
