@@ -3,9 +3,6 @@ import { RequestError } from "../base/errors.ts"
 import type { GrammarSpec } from "../core/grammar-spec.ts"
 import { isRecord } from "./schema/coerce.ts"
 
-/** The one switch: false refuses every constraint that is well-formed, since nothing follows a grammar yet. */
-const ARE_GRAMMARS_FOLLOWED: boolean = false
-
 const KINDS = ["json", "regex", "choice", "grammar", "json_object", "structural_tag"] as const
 type Kind = (typeof KINDS)[number]
 const FORMATS: readonly unknown[] = ["text", "json_object", "json_schema", "structural_tag"]
