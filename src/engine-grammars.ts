@@ -46,7 +46,8 @@ export class EngineGrammars implements GrammarCompiler {
   /** They start with the first grammar. Errors: `GrammarError`. */
   #startedThreads(): GrammarThreads {
     const { vocabSize, eosTokenId, extraEosTokenIds } = this.#model
-    const stopTokenIds = [...(eosTokenId === null ? [] : [eosTokenId]), ...extraEosTokenIds]
+    // One way to end: others would show as a stop token's id in the answer.
+    const stopTokenIds = eosTokenId === null ? extraEosTokenIds : [eosTokenId]
     return (this.#threads ??= startGrammarThreads(
       { tokenizer: this.#tokenizer, vocabSize, stopTokenIds }, DEFAULT_GRAMMAR_LIMITS,
       () => (this.#connectedStart = 0),

@@ -27,17 +27,9 @@ interface Constraint {
 }
 
 /** Null: free text. Errors: `RequestError` for constraints that are malformed, or more than one. */
-export function constraintOf(body: JsonObject, options: ConstraintOptions = {}): GrammarSpec | null {
-  const constraint = readConstraint(body, options)
-  if (constraint === null || ARE_GRAMMARS_FOLLOWED) return constraint?.spec ?? null
-  const { param } = constraint
-  throw new RequestError(`${param} is not available yet: this server follows no grammars.`, { param })
-}
-
-/** As `constraintOf`, whether grammars are followed or not. */
-export function readConstraint(
+export function constraintOf(
   body: JsonObject, { formatField = "response_format" }: ConstraintOptions = {},
-): Constraint | null {
+): GrammarSpec | null {
   const format = (body["response_format"] ?? null) as JsonObject | null
   const outputs = (body["structured_outputs"] ?? null) as JsonObject | null
   const asked: Constraint[] = []
@@ -57,7 +49,7 @@ export function readConstraint(
     const names = asked.map(({ param }) => param).join(" and ")
     throw new RequestError(`Only one constraint can hold for an answer, got ${names}.`, { param: asked[1]!.param })
   }
-  return asked[0] ?? null
+  return asked[0]?.spec ?? null
 }
 
 function formatSpec(format: JsonObject, param: string, isCompact: boolean): GrammarSpec | null {

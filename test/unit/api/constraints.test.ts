@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { readConstraint } from "../../../src/api/constraints.ts"
+import { constraintOf } from "../../../src/api/constraints.ts"
 import { RequestError } from "../../../src/base/errors.ts"
 import type { GrammarSpec } from "../../../src/core/grammar-spec.ts"
 
@@ -32,7 +32,7 @@ describe("a constraint is read from", () => {
       jsonSchema],
   ]
   test.each(cases)("%s", (_, body, spec) => {
-    expect(readConstraint(body as Record<string, unknown>)?.spec ?? null).toEqual(spec)
+    expect(constraintOf(body as Record<string, unknown>)).toEqual(spec)
   })
 })
 
@@ -58,7 +58,7 @@ describe("a constraint is refused", () => {
   test.each(cases)("%s", (_, body, param, words) => {
     let refusal: unknown
     try {
-      readConstraint(body as Record<string, unknown>)
+      constraintOf(body as Record<string, unknown>)
     } catch (error) {
       refusal = error
     }
@@ -69,6 +69,6 @@ describe("a constraint is refused", () => {
 
   test("by the name that the endpoint has for it", () => {
     const body = { response_format: { type: "json_schema", json_schema: { schema: null } } }
-    expect(() => readConstraint(body, { formatField: "text.format" })).toThrow(/^text\.format\.json_schema/)
+    expect(() => constraintOf(body, { formatField: "text.format" })).toThrow(/^text\.format\.json_schema/)
   })
 })
