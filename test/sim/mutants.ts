@@ -32,8 +32,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a block is shared before it is full",
     file: "kv/group-tables.ts",
-    find: "const numFull = Math.floor(numTokens / this.#blockSize)\n    for",
-    replace: "const numFull = Math.min(hashes.length, Math.ceil(numTokens / this.#blockSize))\n    for",
+    find: "const numFull = Math.floor(numTokens / this.blockSize)\n    for",
+    replace:
+      "const numNamed = Math.floor(blockHashes.length / this.#namesPerBlock)\n" +
+      "    const numFull = Math.min(numNamed, Math.ceil(numTokens / this.blockSize))\n    for",
   },
   {
     name: "the window gives back one block too many",
