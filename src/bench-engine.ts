@@ -89,7 +89,7 @@ async function workerLayer(config: EngineConfig, prompts: PromptSource): Promise
       for (let i = 0; i < numStreams; i++)
         port.add([{
           requestId: String(nextId++), promptTokenIds: prompts(), sampling, priority: 0, arrivalTime: 0,
-          cacheSalt: null,
+          cacheSalt: null, grammarId: null,
         }])
       await all
     },

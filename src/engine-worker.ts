@@ -15,6 +15,8 @@ import type { EngineReady } from "./engine/engine-ready.ts"
 import { OutputEncoder } from "./engine/output-codec.ts"
 import { StepPacer } from "./engine/step-pacer.ts"
 import type { FromWorker, ToWorker } from "./engine/worker-protocol.ts"
+import { GrammarFollower } from "./grammar/grammar-follower.ts"
+import type { MaskMemory } from "./grammar/protocol.ts"
 import type { EngineStart } from "./exec/engine-config.ts"
 import { loadModel, type LoadedModel } from "./exec/load-model.ts"
 import { loadLogitsProcessors } from "./exec/logits-processors/load.ts"
@@ -25,6 +27,7 @@ declare const self: Worker
 
 let model: LoadedModel | null = null
 let core: EngineCore | null = null
+let grammars = new GrammarFollower()
 
 function post(message: FromWorker<EngineReady>): void {
   self.postMessage(message)
@@ -69,8 +72,10 @@ async function start({ libraries: choice, ...rest }: EngineStart): Promise<void>
   const watching = share === null ? {} : { residency: new BlockResidency(share, clock) }
   const scheduler = new Scheduler(schedulerConfig, kv, { clock, ...watching })
   const encoder = new OutputEncoder()
+  grammars = new GrammarFollower()
   core = new EngineCore({
     pacer: config.maxItlMs === null ? null : new StepPacer(config.maxItlMs / 1000),
+    grammars,
     speculator: config.speculation === null ? null : new Speculator(config.speculation),
     scheduler, runner: loaded, clock, yieldThen: setImmediate,
     emit: ({ outputs, ...rest }) => post({ type: "outputs", batch: { ...rest, outputs: encoder.encode(outputs) } }),
@@ -102,6 +107,8 @@ function receive(message: ToWorker<EngineStart>): void {
       return void start(message.config).catch(refuse)
     case "add":
       return core?.add(message.requests)
+    case "grammars":
+      return grammars.connect(message.port, message.masks as MaskMemory)
     case "abort":
       return core?.abort(message.requestIds)
     case "call":

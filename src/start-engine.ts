@@ -12,6 +12,7 @@ import { checkGenerationDefaults } from "./engine/generation-defaults.ts"
 import type { MetricBuckets } from "./engine/metric-buckets.ts"
 import type { RandomSource } from "./engine/parallel-sampling.ts"
 import { reasoningMarkers } from "./engine/reasoning-markers.ts"
+import { EngineGrammars } from "./engine-grammars.ts"
 import { WorkerPort, type NoticeListener } from "./engine/worker-port.ts"
 import type { EngineStart } from "./exec/engine-config.ts"
 import { loadText, type TextOptions } from "./load-text.ts"
@@ -68,9 +69,12 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
     source.checkpoint.close()
     const ready = await port.ready
     ready.warnings.concat(missingEmbeddings(text.tokenizer, ready.vocabSize)).forEach(warn)
+    const model = modelInfo(options, {
+      source: { ...source, config: modelConfig }, generation, tokenizer: text.tokenizer, ready,
+    })
     return new AsyncEngine({
-      core: port, ...text,
-      model: modelInfo(options, { source: { ...source, config: modelConfig }, generation, tokenizer: text.tokenizer, ready }),
+      core: port, ...text, model,
+      grammars: new EngineGrammars(port, text.tokenizer, model, maxMaskRows(config)),
       now: () => performance.now() / 1000, random: randomSource(options.seed), maxNumSeqs: config.maxNumSeqs,
       limits: options.limits, cacheConfig: cacheLabels(config, ready),
       onRequest: options.onRequest, streamInterval: options.streamInterval,
@@ -81,6 +85,11 @@ export async function startEngine(options: StartEngineOptions): Promise<EngineCl
     worker.terminate()
     throw error
   }
+}
+
+/** Rows that a step samples: its requests, and the positions after their drafts. */
+function maxMaskRows({ maxNumSeqs, maxNumBatchedTokens, speculation }: EngineStart): number {
+  return Math.min(maxNumBatchedTokens, maxNumSeqs * (1 + (speculation?.numTokens ?? 0)))
 }
 
 /** Tokenizers are often given a token that the embedding was not given a row for, for padding most of all. */

@@ -48,7 +48,7 @@ export class TestEngine {
     const { speculation } = config
     this.#drafts = speculation !== null
     const speculator = speculation === null ? null : new Speculator(speculation)
-    this.#pipeline = new StepPipeline(this.scheduler, this.model, () => 0, speculator)
+    this.#pipeline = new StepPipeline(this.scheduler, this.model, () => 0, { speculator })
   }
 
   /** Runs all prompts at once to their ends. `sampling`: of all of them, or one entry each. */

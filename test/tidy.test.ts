@@ -44,7 +44,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 /** What exec must not know of core: how it decides. Plans, parameters and the shapes of the KV cache it may. */
 const POLICY = ["src/core/scheduler.ts", "src/core/request.ts", "src/core/kv/kv-manager.ts"]
 
-const product = sourceFiles("src/**/*.ts", "ffi/*.ts")
+const product = sourceFiles("src/**/*.ts", "ffi/*.ts", "packages/**/*.ts")
 const scripts = sourceFiles("test/**/*.ts", "tools/**/*.ts", "tools/*.py")
 const native = sourceFiles("native/**/*.{h,c,cc,cu,mk}")
 const prose = sourceFiles("*.md", "docs/**/*.md", "Makefile", ".ci/*")

@@ -54,6 +54,12 @@ export class ToyTokenizer implements Tokenizer {
     return SPECIAL[id - NUM_BYTES] ?? null
   }
 
+  tokenBytes(id: number): Uint8Array | null {
+    if (id < NUM_BYTES) return Uint8Array.of(id)
+    const special = SPECIAL[id - NUM_BYTES]
+    return special === undefined ? null : new TextEncoder().encode(special)
+  }
+
   tokenId(piece: string): number | null {
     const special = (SPECIAL as readonly string[]).indexOf(piece)
     if (special >= 0) return NUM_BYTES + special

@@ -1,6 +1,6 @@
 /**
  * Makes the executable: `bun build --compile` over src/main.ts and the workers, with the kernel library and every
- * library it needs, except glibc's own, packed inside.
+ * library it needs, except glibc's own, and xgrammar's module packed inside.
  *
  *     bun tools/build-binary.ts --dnnl-lib-dir build/deps/onednn/lib --out dist/baozi
  */
@@ -13,6 +13,7 @@ import { WORKERS } from "../src/workers.ts"
 
 const ROOT = resolve(import.meta.dir, "..")
 const CPU_LIBRARY = join(ROOT, "build/lib/libbaozi_cpu.so")
+const GRAMMAR_MODULE = join(ROOT, "build/xgrammar/xgrammar.wasm")
 const NULL_LIBRARY = join(ROOT, "build/lib/libbaozi_null.so")
 // Packed files are named relative to the directory that the bundler runs in.
 const BUNDLE_DIR = join(ROOT, "build")
@@ -82,6 +83,7 @@ function packLibraries(dnnlLibDir: string): void {
   rmSync(EMBED_DIR, { recursive: true, force: true })
   mkdirSync(join(EMBED_DIR, "lib"), { recursive: true })
   mkdirSync(PACKED_DIR, { recursive: true })
+  copyFileSync(GRAMMAR_MODULE, join(EMBED_DIR, basename(GRAMMAR_MODULE)))
   // The null library needs nothing that the CPU library does not.
   const needed = neededLibraries(CPU_LIBRARY, dnnlLibDir)
   const manifest: EmbeddedManifest = {

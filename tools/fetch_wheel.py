@@ -3,8 +3,9 @@
     python3 fetch_wheel.py PIN DESTINATION     PIN is a key of pins.json beside this file (or of --pins)
 
 pip downloads the wheel (its own mirrors, proxies and retries apply) and refuses one whose SHA-256 is not the pinned
-one. The members are unpacked beside DESTINATION and renamed into it, each next to a stamp `<file>.ok` that records
-what was verified, so that a second run costs a few `stat` calls and a cut one leaves nothing that could be used.
+one; a pin may list a hash for each platform. A pin with "backend" is of source packages, of which nothing is run. The
+members are unpacked beside DESTINATION and renamed into it, each next to a stamp `<file>.ok` that records what was
+verified, so that a second run costs a few `stat` calls and a cut one leaves nothing that could be used.
 Nothing is installed, so an externally managed Python does not matter.
 """
 
@@ -16,10 +17,23 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 
 CHUNK_BYTES = 1 << 20
+
+# pip asks the build backend of a source package for its metadata even if it is only to be downloaded. This one answers
+# with what is known already, so that neither the package's own backend nor its requirements are needed.
+METADATA_BACKEND = """
+import os
+def prepare_metadata_for_build_wheel(directory, config_settings=None):
+    name = "{directory}-{version}.dist-info"
+    os.mkdir(os.path.join(directory, name))
+    with open(os.path.join(directory, name, "METADATA"), "w") as file:
+        file.write("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
+    return name
+"""
 
 
 class FetchError(Exception):
@@ -60,7 +74,12 @@ def completion_stamp(name, destination):
 
 
 def completion_text(pin):
-    return "".join(f"{wheel['requirement']} {wheel['sha256']}\n" for wheel in pin["wheels"])
+    return "".join(f"{wheel['requirement']} {' '.join(hashes_of(wheel))}\n" for wheel in pin["wheels"])
+
+
+def hashes_of(wheel):
+    """The SHA-256 of the package, or one a platform that it is built for."""
+    return wheel["sha256"] if isinstance(wheel["sha256"], list) else [wheel["sha256"]]
 
 
 def is_in_place(name, pin, destination):
@@ -85,39 +104,72 @@ def is_in_place(name, pin, destination):
     return True
 
 
-def download(wheels, directory):
+def write_backend(module, requirement, directory):
+    """A package `module` under `directory` that answers for the build backend of the source package `requirement`."""
+    name, version = requirement.split("==")
+    path = os.path.join(directory, *module.split("."))
+    os.makedirs(path)
+    with open(os.path.join(path, "__init__.py"), "w", encoding="ascii") as file:
+        file.write(METADATA_BACKEND.format(name=name, directory=name.replace("-", "_"), version=version))
+
+
+def download(pin, directory):
+    wheels = pin["wheels"]
     requirements = os.path.join(directory, "requirements.txt")
     with open(requirements, "w", encoding="ascii") as file:
         for wheel in wheels:
-            file.write(f"{wheel['requirement']} --hash=sha256:{wheel['sha256']}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
+            hashes = " ".join(f"--hash=sha256:{sha256}" for sha256 in hashes_of(wheel))
+            file.write(f"{wheel['requirement']} {hashes}\n")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
                "--no-cache-dir", "--require-hashes", "--dest", directory, "--requirement", requirements]
-    if subprocess.run(command).returncode != 0:
+    environment = dict(os.environ)
+    if "backend" in pin:
+        backends = os.path.join(directory, "backends")
+        write_backend(pin["backend"], wheels[0]["requirement"], backends)
+        environment["PYTHONPATH"] = backends
+        command += ["--no-binary", ":all:", "--no-build-isolation"]
+    else:
+        command += ["--only-binary", ":all:"]
+    if subprocess.run(command, env=environment).returncode != 0:
         names = ", ".join(wheel["requirement"] for wheel in wheels)
         raise FetchError(f"pip could not get {names} with the pinned SHA-256 (its reason is above); run make again")
-    return [os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(".whl")]
+    names = [name for name in sorted(os.listdir(directory)) if name.endswith((".whl", ".tar.gz"))]
+    return [os.path.join(directory, name) for name in names]
 
 
-def unpack(wheels, entry, directory):
+def members_of(package):
+    """(name, an open stream, its permission bits) of each file in a wheel or a source package."""
+    if package.endswith(".whl"):
+        with zipfile.ZipFile(package) as archive:
+            for info in archive.infolist():
+                if not info.is_dir():
+                    with archive.open(info) as source:
+                        yield info.filename, source, info.external_attr >> 16
+        return
+    with tarfile.open(package) as archive:
+        for info in archive:
+            if info.isfile():
+                yield info.name, archive.extractfile(info), info.mode
+
+
+def unpack(packages, entry, directory):
     """Writes one pinned file, or every file under a member that ends with a slash. Returns the paths written."""
     written = []
-    for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            for info in archive.infolist():
-                if info.is_dir() or not info.filename.startswith(entry["member"]):
-                    continue
-                rest = info.filename[len(entry["member"]):]
-                if rest and not entry["member"].endswith("/"):
-                    continue
-                path = os.path.normpath(os.path.join(directory, entry["to"] + rest))
-                if not path.startswith(directory + os.sep):
-                    raise FetchError(f"{info.filename} would be written outside {directory}")
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                with archive.open(info) as source, open(path, "wb") as target:
-                    shutil.copyfileobj(source, target, CHUNK_BYTES)
-                written.append(path)
+    for package in packages:
+        for name, source, mode in members_of(package):
+            rest = name[len(entry["member"]):]
+            if not name.startswith(entry["member"]) or (rest and not entry["member"].endswith("/")):
+                continue
+            path = os.path.normpath(os.path.join(directory, entry["to"] + rest))
+            if not path.startswith(directory + os.sep):
+                raise FetchError(f"{name} would be written outside {directory}")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as target:
+                shutil.copyfileobj(source, target, CHUNK_BYTES)
+            os.chmod(path, 0o755 if mode & 0o100 else 0o644)
+            written.append(path)
     if not written:
-        raise FetchError(f"no wheel holds {entry['member']}")
+        raise FetchError(f"no package holds {entry['member']}")
     return written
 
 
@@ -126,9 +178,9 @@ def fetch(name, pin, destination):
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=destination) as work:
         staging = os.path.join(work, "staging")
         os.makedirs(staging)
-        wheels = download(pin["wheels"], work)
+        packages = download(pin, work)
         for entry in pin["extract"]:
-            for path in unpack(wheels, entry, staging):
+            for path in unpack(packages, entry, staging):
                 check(path, entry)
         for target, source in pin.get("links", {}).items():
             os.symlink(source, os.path.join(staging, target))

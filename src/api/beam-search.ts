@@ -16,6 +16,7 @@ const UNUSED: readonly (readonly [field: string, isSet: (sampling: SamplingParam
   ["thinking_token_budget", ({ thinkingBudget }) => thinkingBudget !== null],
   ["logprob_token_ids", ({ logprobTokenIds }) => logprobTokenIds !== null],
   ["prompt_logprobs", ({ promptLogprobs }) => promptLogprobs !== null],
+  ["structured_outputs", ({ grammar }) => grammar !== null],
   ["vllm_xargs", ({ extraArgs }) => extraArgs !== null],
 ]
 

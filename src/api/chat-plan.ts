@@ -5,6 +5,7 @@ import { beamSearchFor } from "./beam-search.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { comparesPrompts } from "./cache-miss/cache-miss.ts"
 import { chatPrompt, templateVariables } from "./chat-prompt.ts"
+import { constraintOf, type ConstraintOptions } from "./constraints.ts"
 import type { ApiContext } from "./context.ts"
 import { numListed } from "./logprobs.ts"
 import { messageText } from "./messages.ts"
@@ -15,12 +16,11 @@ import { reportOptions } from "./request-options.ts"
 import { fitSampling, samplingFor } from "./sampling.ts"
 import type { SamplingChoices } from "./sampling.ts"
 import type { ChatRequest } from "./schema/chat.ts"
-import { refuseConstraints } from "./structured.ts"
 import { planTools } from "./tools.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 
 /** How an endpoint that is not the chat's own names things. */
-export interface ChatPlanOptions {
+export interface ChatPlanOptions extends ConstraintOptions {
   readonly id?: string
   /** The field that sent `max_completion_tokens`, for refusals. */
   readonly maxTokensField?: SamplingChoices["maxTokensField"]
@@ -34,10 +34,10 @@ export async function planChat(
   checkModel(client.model, body.model)
   const report = reportOptions(body, context)
   refuseUnsupported(body)
-  refuseConstraints(body.response_format ?? null, body.structured_outputs ?? null)
+  const grammar = constraintOf(body, options)
   const tools = planTools(context, body)
   const kind = tools.areParsed ? context.answers.withTools : context.answers.withoutTools
-  const choices = { ...samplingChoices(body, options.maxTokensField), keptTokenIds: kind?.keptTokenIds ?? [] }
+  const choices = { ...samplingChoices(body, options.maxTokensField), keptTokenIds: kind?.keptTokenIds ?? [], grammar }
   const sampling = samplingFor(body, choices, client)
   const beamSearch = beamSearchFor(body, sampling, client)
   const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
@@ -67,7 +67,7 @@ export async function planChat(
 
 function samplingChoices(
   body: ChatRequest, newerField: SamplingChoices["maxTokensField"] = "max_completion_tokens",
-): Omit<SamplingChoices, "keptTokenIds"> {
+): Omit<SamplingChoices, "keptTokenIds" | "grammar"> {
   const wantsLogprobs = body.logprobs ?? false
   const top = body.top_logprobs ?? 0
   const param = "top_logprobs"

@@ -7,6 +7,7 @@ import { beamSearchFor } from "./beam-search.ts"
 import type { CompletionJob } from "./completion-job.ts"
 import { completionEvents } from "./completion-stream.ts"
 import { completionResponse } from "./completion-response.ts"
+import { constraintOf } from "./constraints.ts"
 import type { ApiContext } from "./context.ts"
 import { abortWith, collectAll, refuseGone } from "./generation.ts"
 import type { PromptRun } from "./generation.ts"
@@ -24,7 +25,6 @@ import type { ReportOptions } from "./request-options.ts"
 import { fitSampling, samplingFor } from "./sampling.ts"
 import { CompletionChunk, CompletionRequest, CompletionResponse } from "./schema/completions.ts"
 import { StreamEnd } from "./schema/kinds.ts"
-import { refuseConstraints } from "./structured.ts"
 import type { UnknownFieldLog } from "./unknown-fields.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 
@@ -56,7 +56,6 @@ export async function complete(context: ApiContext, request: Request, body: Comp
 
 function checkFields(body: CompletionRequest): void {
   refuseUnsupported(body)
-  refuseConstraints(body.response_format ?? null, body.structured_outputs ?? null)
   const logprobs = body.logprobs ?? null
   if (logprobs !== null && logprobs < -1) {
     throw new RequestError(`\`logprobs\` must be a positive value or -1, got ${logprobs}.`, { param: "logprobs" })
@@ -75,7 +74,8 @@ export async function planCompletion(
   const echoOnly = echo && body.max_tokens === 0
   const maxTokens = echoOnly ? 1 : (body.max_tokens ?? DEFAULT_MAX_TOKENS)
   const logprobs = body.logprobs ?? null
-  const choices = { maxTokens, maxTokensField: "max_tokens", logprobs, keptTokenIds: [] } as const
+  const grammar = constraintOf(body)
+  const choices = { maxTokens, maxTokensField: "max_tokens", logprobs, keptTokenIds: [], grammar } as const
   const sampling = echoedLogprobs(samplingFor(body, choices, client), echo)
   const given = splitPrompts(body.prompt)
   checkNumChoices(given.length, sampling.n)

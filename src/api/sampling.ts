@@ -3,6 +3,7 @@
  * generation config, else vLLM's. The engine checks bounds; here only what it cannot see is checked.
  */
 import { RequestError } from "../base/errors.ts"
+import type { GrammarSpec } from "../core/grammar-spec.ts"
 import type { RepetitionDetectionParams, SamplingParams } from "../core/sampling-params.ts"
 import { tokenizeBadWords } from "../engine/bad-words.ts"
 import type { BeamSearch, EngineClient } from "../engine/engine-client.ts"
@@ -23,6 +24,8 @@ export interface SamplingChoices {
   readonly logprobs: number | null
   /** Special tokens that are part of the text: what a parser looks for. */
   readonly keptTokenIds: readonly number[]
+  /** What the text is held to; null: nothing. */
+  readonly grammar: GrammarSpec | null
 }
 
 /** Everything but `maxTokens`, which depends on each prompt's length. */
@@ -55,6 +58,7 @@ export function samplingFor(fields: SamplingFields, choices: SamplingChoices, cl
     badWords: tokenizeBadWords(fields.bad_words ?? [], client.tokenizer),
     repetitionDetection: readRepetitionDetection(fields.repetition_detection ?? null),
     thinkingBudget: thinkingBudget(fields.thinking_token_budget ?? null, client.model),
+    grammar: choices.grammar,
     extraArgs: readExtraArgs(fields.vllm_xargs ?? null, client),
     streamInterval: fields.stream_interval ?? 1,
     detokenize: true,

@@ -59,6 +59,12 @@ export function readEmbedded(file: EmbeddedFile): Uint8Array {
   return Bun.zstdDecompressSync(readFileSync(`${EMBEDDED_ROOT}/embed/lib/${file.name}.zst`))
 }
 
+/** xgrammar's module. From source it is where `make grammar` puts it. */
+export function readGrammarModule(): Uint8Array {
+  const fromSource = () => new URL("../../build/xgrammar/xgrammar.wasm", import.meta.url)
+  return readFileSync(isStandalone() ? `${EMBEDDED_ROOT}/embed/xgrammar.wasm` : fromSource())
+}
+
 /** This user's cache directory for Baozi, or null for a user without a home; nothing is created. */
 export function cacheDir(env: Readonly<Record<string, string | undefined>> = process.env): string | null {
   const chosen = env["XDG_CACHE_HOME"]

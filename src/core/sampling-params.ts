@@ -10,6 +10,8 @@
  *                     the front puts them into `stopTokenIds` too unless `ignoreEos`
  *   stopTokenIds      the caller's, and what the front merged into them
  */
+import type { GrammarSpec } from "./grammar-spec.ts"
+
 export interface SamplingParams {
   /** Completions of the prompt; the engine runs one request for each. */
   n: number
@@ -49,6 +51,8 @@ export interface SamplingParams {
   badWords: number[][] | null
   repetitionDetection: RepetitionDetectionParams | null
   thinkingBudget: ThinkingBudget | null
+  /** What the text is held to; null: nothing. */
+  grammar: GrammarSpec | null
   /** What the caller has to say to logits processors; plain JSON. */
   extraArgs: Readonly<Record<string, unknown>> | null
   /** Tokens that a stream's output has at least, but for the first and the last one. */
@@ -113,6 +117,7 @@ export function defaultSamplingParams(overrides: Partial<SamplingParams> = {}): 
     badWords: null,
     repetitionDetection: null,
     thinkingBudget: null,
+    grammar: null,
     extraArgs: null,
     streamInterval: 1,
     detokenize: true,

@@ -14,8 +14,9 @@
  *
  * Time and randomness are injected; nothing here blocks.
  */
-import { assert } from "../base/assert.ts"
+import { assert, present } from "../base/assert.ts"
 import { RequestError } from "../base/errors.ts"
+import type { GrammarSpec } from "../core/grammar-spec.ts"
 import type { SamplingParams } from "../core/sampling-params.ts"
 import type { SchedulerStats } from "../core/scheduler-stats.ts"
 import type { ChatTemplates } from "../text/chat-templates.ts"
@@ -59,10 +60,25 @@ export interface AsyncEngineOptions {
   readonly histogramBuckets?: Partial<MetricBuckets>
   /** The core tells how long blocks keep what they hold. */
   readonly hasResidency?: boolean
+  /** Absent: requests with a grammar are refused. */
+  readonly grammars?: GrammarCompiler
   /** Hears the core's stats of each batch. */
   readonly onStats?: (stats: SchedulerStats) => void
   /** Hears every request that is admitted. */
   readonly onRequest?: (request: GenerateRequest) => void
+}
+
+/** Gets grammars ready to be followed. */
+export interface GrammarCompiler {
+  /** For one text. Errors: `RequestError` for a grammar that cannot be followed. */
+  compile(spec: GrammarSpec): Promise<GrammarUse>
+  stop(): void
+}
+
+export interface GrammarUse {
+  readonly grammarId: number
+  /** Its text will not be generated. */
+  release(): void
 }
 
 /** By then another server may answer in the place of one that shuts down, or this one again. */
@@ -88,6 +104,7 @@ export class AsyncEngine implements EngineClient {
   readonly #processor: OutputProcessor
   readonly #onRequest: (request: GenerateRequest) => void
   readonly #onStats: (stats: SchedulerStats) => void
+  readonly #grammars: GrammarCompiler | null
   #state: "serving" | "draining" | "stopped" | "dead" | "restarting" = "serving"
   #deathReason: string | null = null
   #death = Promise.withResolvers<string>()
@@ -123,6 +140,7 @@ export class AsyncEngine implements EngineClient {
     })
     this.#onRequest = options.onRequest ?? (() => {})
     this.#onStats = options.onStats ?? (() => {})
+    this.#grammars = options.grammars ?? null
     this.control = new EngineController({
       call: this.#call,
       abort: (isMeant) => this.#abortWithOutput(isMeant),
@@ -143,8 +161,34 @@ export class AsyncEngine implements EngineClient {
   }
 
   generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<ChoiceOutput, void, void> {
-    const { outputKind: kind, sampling, beamSearch: search = null } = request
+    const { sampling, beamSearch: search = null } = request
     if (search !== null) return beamSearch(this, request, search, signal)
+    if (sampling.grammar !== null) return this.#generateByGrammar(request, sampling.grammar, signal)
+    return this.#generate(request, [], signal)
+  }
+
+  async *#generateByGrammar(
+    request: GenerateRequest, spec: GrammarSpec, signal: AbortSignal,
+  ): AsyncGenerator<ChoiceOutput, void, void> {
+    this.#checkAlive()
+    this.validatePrompt(request.promptTokenIds, request.sampling)
+    const uses: GrammarUse[] = []
+    try {
+      for (let choice = 0; choice < request.sampling.n; choice++) {
+        uses.push(await present(this.#grammars, "a compiler of grammars").compile(spec))
+      }
+    } catch (error) {
+      for (const use of uses) use.release()
+      throw error
+    }
+    yield* this.#generate(request, uses, signal)
+  }
+
+  /** `grammars`: one a choice, or none. */
+  #generate(
+    request: GenerateRequest, grammars: readonly GrammarUse[], signal: AbortSignal,
+  ): AsyncGenerator<ChoiceOutput, void, void> {
+    const { outputKind: kind, sampling } = request
     const judgesPrompt = sampling.promptLogprobs !== null
     const collector = new OutputCollector({ kind, numChoices: sampling.n, judgesPrompt })
     let admitted: Admitted | null = null
@@ -152,8 +196,11 @@ export class AsyncEngine implements EngineClient {
     const stream: OutputStream = new OutputStream(collector, {
       start: () => {
         this.#checkAlive()
-        if (signal.aborted) return stream.end()
-        admitted = this.#admit(request, { collector, stream })
+        if (signal.aborted) {
+          for (const use of grammars) use.release()
+          return stream.end()
+        }
+        admitted = this.#admit(request, { collector, stream }, grammars)
         this.#onRequest(request)
         signal.addEventListener("abort", abort)
       },
@@ -240,6 +287,7 @@ export class AsyncEngine implements EngineClient {
     await this.#idle.promise
     this.#abortWithOutput(() => true)
     await this.#core.close()
+    this.#grammars?.stop()
     this.#state = "stopped"
     this.#deathReason ??= "The engine has been shut down."
   }
@@ -259,7 +307,9 @@ export class AsyncEngine implements EngineClient {
   }
 
   /** Errors: `RequestError`, or a bug; then nothing of the request is anywhere. */
-  #admit(request: GenerateRequest, to: { collector: OutputCollector; stream: OutputStream }): Admitted {
+  #admit(
+    request: GenerateRequest, to: { collector: OutputCollector; stream: OutputStream }, grammars: readonly GrammarUse[],
+  ): Admitted {
     const { promptTokenIds, priority, cacheSalt } = request
     this.validatePrompt(promptTokenIds, request.sampling)
     const sampling = normalizeSampling(request.sampling, this.model)
@@ -281,9 +331,10 @@ export class AsyncEngine implements EngineClient {
       for (const child of children) {
         this.#processor.add(new ChoiceState({ ...child, request: state, tokenizer: this.tokenizer }))
       }
-      this.#core.add(children.map(({ id, sampling }) => (
-        { requestId: id, promptTokenIds, sampling, priority, arrivalTime, cacheSalt }
-      )))
+      this.#core.add(children.map(({ id, sampling }, i) => ({
+        requestId: id, promptTokenIds, sampling, priority, arrivalTime, cacheSalt,
+        grammarId: grammars[i]?.grammarId ?? null,
+      })))
     } catch (error) {
       this.#abort(state)
       leave()

@@ -35,6 +35,8 @@ export interface EngineCoreRequest {
   /** Seconds, front-end clock. */
   readonly arrivalTime: number
   readonly cacheSalt: string | null
+  /** Of the grammar that its text is held to; null: none. */
+  readonly grammarId: number | null
 }
 
 /**

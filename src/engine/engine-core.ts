@@ -8,14 +8,14 @@
  *      which ends, and then an idle engine uses no processor time.
  *   3. An error in a step is the end: it is reported once and no further step runs.
  */
-import { assert } from "../base/assert.ts"
+import { assert, present } from "../base/assert.ts"
 import type { Speculator } from "../core/draft/speculator.ts"
 import type { BlockHash } from "../core/kv/block-hash.ts"
 import { Request } from "../core/request.ts"
 import type { PauseState, Scheduler } from "../core/scheduler.ts"
 import type { EngineCoreCalls, EngineCoreOutputs, EngineCoreRequest } from "./engine-core-port.ts"
 import type { Runner } from "./runner.ts"
-import { StepPipeline, type FinishedStep } from "./step-pipeline.ts"
+import { StepPipeline, type FinishedStep, type MaskSource } from "./step-pipeline.ts"
 import type { StepPacer, StepTime } from "./step-pacer.ts"
 
 /** Free blocks whose memory is kept ready. */
@@ -32,6 +32,8 @@ export interface EngineCoreDeps {
   readonly onError: (error: Error) => void
   /** Drafts tokens; null or absent: nothing is drafted. */
   readonly speculator?: Speculator | null
+  /** Follows the grammars of requests; null or absent: no request has one. */
+  readonly grammars?: (MaskSource & { start(requestId: string, grammarId: number): void }) | null
   /** Bounds how long a step keeps running streams waiting; null lets prompts fill the token budget. */
   readonly pacer?: StepPacer | null
 }
@@ -47,7 +49,7 @@ export class EngineCore {
 
   constructor(deps: EngineCoreDeps) {
     this.#deps = deps
-    this.#pipeline = new StepPipeline(deps.scheduler, deps.runner, deps.clock, deps.speculator)
+    this.#pipeline = new StepPipeline(deps.scheduler, deps.runner, deps.clock, deps)
   }
 
   /** From now on idle time is used. Before that, it is not. */
@@ -61,9 +63,11 @@ export class EngineCore {
     for (const request of requests) {
       const promptHashes = hashes.get(request.promptTokenIds) ?? []
       hashes.set(request.promptTokenIds, promptHashes)
-      const { runner, speculator = null } = this.#deps
-      const waitsForHost = speculator !== null || runner.waitsForHost(request.sampling)
+      const { runner, speculator = null, grammars = null } = this.#deps
+      const { requestId, sampling, grammarId } = request
+      const waitsForHost = speculator !== null || grammarId !== null || runner.waitsForHost(sampling)
       this.#deps.scheduler.addRequest(new Request({ ...request, promptHashes, waitsForHost }))
+      if (grammarId !== null) present(grammars, "who follows grammars").start(requestId, grammarId)
     }
     this.#wake()
   }

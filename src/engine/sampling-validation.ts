@@ -234,9 +234,13 @@ function checkNumPromptLogprobs(numTokens: number, asked: number | null, limits:
  */
 export function normalizeSampling(params: SamplingParams, model: ModelEosIds & SamplingLimits): SamplingParams {
   const greedy = isGreedy(params)
+  // A text that a grammar has ended cannot go on, and only an end-of-sequence token may follow it.
+  const ignoreEos = params.ignoreEos && params.grammar === null
   const extraEosTokenIds = union(params.extraEosTokenIds, model.extraEosTokenIds)
   return {
     ...params,
+    ignoreEos,
+    minTokens: params.grammar === null ? params.minTokens : 0,
     temperature: greedy ? 0 : Math.max(params.temperature, MIN_TEMPERATURE),
     topP: greedy ? 1 : params.topP,
     topK: greedy || params.topK === -1 ? 0 : params.topK,
@@ -248,7 +252,7 @@ export function normalizeSampling(params: SamplingParams, model: ModelEosIds & S
     badWords: params.badWords === null || params.badWords.length === 0 ? null : params.badWords,
     eosTokenId: params.eosTokenId ?? model.eosTokenId,
     extraEosTokenIds,
-    stopTokenIds: params.ignoreEos ? union(params.stopTokenIds, []) : union(params.stopTokenIds, extraEosTokenIds),
+    stopTokenIds: ignoreEos ? union(params.stopTokenIds, []) : union(params.stopTokenIds, extraEosTokenIds),
   }
 }
 

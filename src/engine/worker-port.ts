@@ -21,6 +21,8 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
   #closed = Promise.withResolvers<void>()
   #decoder = new OutputDecoder()
   #nextCallId = 1
+  /** How often the back half was started. */
+  numStarts = 0
   #onOutputs: (outputs: EngineCoreOutputs) => void = () => {}
   #onDeath: (error: Error) => void = () => {}
   #death: Error | null = null
@@ -37,6 +39,7 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
   }
 
   #start(): void {
+    this.numStarts += 1
     this.#ready.promise.catch(() => {})
     this.#send({ type: "start", config: this.#config })
   }
@@ -59,6 +62,11 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
 
   add(requests: readonly EngineCoreRequest[]): void {
     this.#send({ type: "add", requests })
+  }
+
+  /** Where the engine's thread has grammars followed. `port` is its own from here on. */
+  connectGrammars(port: MessagePort, masks: unknown): void {
+    this.#worker.postMessage({ type: "grammars", port, masks } satisfies ToWorker<Config>, [port])
   }
 
   abort(requestIds: readonly string[]): void {

@@ -7,6 +7,8 @@ export type ToWorker<Config> =
   | { readonly type: "start"; readonly config: Config }
   /** A clone keeps what its parts share shared. */
   | { readonly type: "add"; readonly requests: readonly EngineCoreRequest[] }
+  /** The thread that follows grammars from now on. */
+  | { readonly type: "grammars"; readonly port: MessagePort; readonly masks: unknown }
   | { readonly type: "abort"; readonly requestIds: readonly string[] }
   | {
       readonly type: "call"

@@ -93,6 +93,11 @@ export class BaseTokenizer implements Tokenizer {
     return this.#parts.vocabulary.pieceOf[id] ?? null
   }
 
+  tokenBytes(id: number): Uint8Array | null {
+    const { decoder, vocabulary } = this.#parts
+    return vocabulary.pieceOf[id] === undefined ? null : (decoder.bytesOf?.(id) ?? null)
+  }
+
   tokenId(piece: string): number | null {
     return this.#parts.vocabulary.idOf(piece)
   }

@@ -18,6 +18,8 @@ export type PieceOf = (id: number) => string
 export interface TokenDecoder {
   /** A stream whose first token follows `context` (ids without the skipped ones, oldest first). */
   stream(context: readonly number[]): DecodeStream
+  /** The bytes of a token anywhere but at the start of a text; absent where they depend on its neighbours. */
+  bytesOf?(id: number): Uint8Array
 }
 
 /** Throws `ConfigError` on an unknown kind. */
@@ -28,7 +30,16 @@ export function createTokenDecoder(config: StepConfig | null, pieceOf: PieceOf):
   const rules = sentencePieceRules(steps)
   return rules === null
     ? libraryDecoder(steps, pieceOf)
-    : { stream: (context) => new SentencePieceStream(rules, pieceOf, context) }
+    : {
+      stream: (context) => new SentencePieceStream(rules, pieceOf, context),
+      bytesOf: (id) => sentencePieceBytes(pieceOf(id), rules),
+    }
+}
+
+function sentencePieceBytes(piece: string, { space, hasByteFallback }: SentencePieceRules): Uint8Array {
+  const byte = hasByteFallback ? fallbackByte(piece) : -1
+  if (byte >= 0) return Uint8Array.of(byte)
+  return new TextEncoder().encode(space === null ? piece : piece.replaceAll(space, " "))
 }
 
 /** A character has at most four bytes, and a token at least one. */
@@ -44,7 +55,7 @@ function byteLevelDecoder(pieceOf: PieceOf): TokenDecoder {
     const known = texts[id]
     return known === undefined ? (texts[id] = wholeText(bytesOf(id))) : known
   }
-  return { stream: (context) => new ByteLevelStream(bytesOf, textOf, context) }
+  return { stream: (context) => new ByteLevelStream(bytesOf, textOf, context), bytesOf }
 }
 
 /** The text of `bytes`, or null when they are not whole characters. */

@@ -34,6 +34,8 @@ export interface Tokenizer {
   decode(ids: readonly number[], options?: DecodeOptions): string
   /** Raw vocabulary piece ("Ġworld"), or null for an unknown id. */
   tokenString(id: number): string | null
+  /** The bytes that a token adds to the text; null for an unknown id, and where they depend on its neighbours. */
+  tokenBytes(id: number): Uint8Array | null
   /** The id of a raw piece or of an added token's text, or null. */
   tokenId(piece: string): number | null
   isSpecial(id: number): boolean

@@ -54,6 +54,7 @@ function drawSampling(prng: Prng): Partial<SamplingParams> {
     badWords: maybe<number[][] | null>(0.2, () => [tokens(1), tokens(2)], null),
     thinkingBudget: maybe<SamplingParams["thinkingBudget"]>(
       0.2, () => ({ maxTokens: prng.int(0, 4), startIds: [5], endIds: [6], forcedEndIds: [...tokens(2), 6] }), null),
+    grammar: null,
     extraArgs: maybe<SamplingParams["extraArgs"]>(0.3, () => ({ divisor: prng.int(2, 9) }), null),
     logprobs: maybe<number | null>(0.5, () => prng.int(0, 5), null),
     promptLogprobs: maybe<number | null>(0.2, () => prng.int(0, 3), null),

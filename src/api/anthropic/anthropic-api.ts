@@ -64,7 +64,9 @@ async function plan(context: ApiContext, request: Request, body: MessagesRequest
   const marksReasoning = context.client.model.reasoning !== null
   noteIgnoredOf(context.warnOnce, body, marksReasoning)
   const chat = chatRequest(body, { marksReasoning })
-  return { chat, job: await planChat(context, request, chat, { id: `msg_${randomHex(12)}` }) }
+  return { chat, job: await planChat(context, request, chat, {
+    id: `msg_${randomHex(12)}`, formatField: "output_config.format",
+  }) }
 }
 
 async function answer(context: ApiContext, request: Request, body: MessagesRequest): Promise<Response> {

@@ -58,20 +58,27 @@ export function promptPart(body: CountTokensRequest): ChatRequest {
   }
   if ((body.thread ?? null) !== null) throw new ThreadError()
   const { format, effort } = body.output_config ?? {}
-  if ((format ?? null) !== null) {
-    throw new RequestError("output_config.format is not supported yet.", { param: "output_config.format" })
-  }
   const continues = body.messages.at(-1)?.role === "assistant"
   return {
     model: body.model ?? null,
     messages: chatMessages(body),
     tools: chatTools(body.tools ?? []),
+    response_format: chatFormat(format ?? null),
     ...toolChoice(body),
     parallel_tool_calls: body.tool_choice?.disable_parallel_tool_use !== true,
     reasoning_effort: readEffort(effort ?? null),
     chat_template_kwargs: { ...thinkingVariables(body.thinking ?? null), ...body.chat_template_kwargs },
     ...(continues ? { continue_final_message: true, add_generation_prompt: false } : {}),
   }
+}
+
+/** Anthropic's API has schemas alone, and keeps them beside the type. */
+function chatFormat(format: Readonly<Record<string, unknown>> | null): Record<string, unknown> | null {
+  if (format === null) return null
+  const param = "output_config.format"
+  const { type, schema } = format
+  if (type === "json_schema") return { type, json_schema: { schema } }
+  throw new RequestError(`${param}.type must be json_schema, got ${JSON.stringify(type)}.`, { param })
 }
 
 type Tool = NonNullable<CountTokensRequest["tools"]>[number]

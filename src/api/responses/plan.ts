@@ -36,7 +36,9 @@ export async function planResponse(
   const id = `resp_${body.request_id ?? randomHex(16)}`
   if (isStored) refuseTaken(store, id)
   const plan = (messages: readonly ChatMessage[]): Promise<ChatJob> =>
-    planChat(context, request, chatRequest(body, tools, messages), { id, maxTokensField: "max_output_tokens" })
+    planChat(context, request, chatRequest(body, tools, messages), {
+      id, maxTokensField: "max_output_tokens", formatField: "text.format",
+    })
   const chat = await (body.truncation === "auto" ? planTruncated(context, body, whole, plan) : plan(whole))
   const wantsLogprobs = (body.include ?? []).includes(LOGPROBS)
   return { id, owner, chat, body, conversation, toolNames: tools.names, wantsLogprobs, isStored }
@@ -59,6 +61,13 @@ function checkStorage({ store: wanted, background }: ResponsesRequest, store: Re
   return isStored
 }
 
+/** The Responses API keeps a schema's parts beside the type, the chat API in an object of their own. */
+function chatFormat(format: Readonly<Record<string, unknown>> | null): Record<string, unknown> | null {
+  if (format?.["type"] !== "json_schema") return format
+  const { type, ...schema } = format
+  return { type, json_schema: schema }
+}
+
 /** Errors: `RequestError` for a `tool_choice` that does not fit the tools. */
 export function chatRequest(
   body: Omit<ResponsesRequest, "input"> & Pick<InputTokensRequest, "input">,
@@ -76,6 +85,7 @@ export function chatRequest(
     ...rest,
     messages: [...system, ...conversation],
     max_completion_tokens: max_output_tokens ?? null,
+    response_format: chatFormat(body.text?.format ?? null),
     reasoning_effort: reasoning?.effort ?? null,
     tools: tools.functions,
     ...(choice === undefined ? {} : { tool_choice: choice }),

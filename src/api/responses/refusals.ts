@@ -1,7 +1,6 @@
 /** What a response request may not ask for: each field refused by its name. */
 import { RequestError } from "../../base/errors.ts"
 import type { InputTokensRequest, ResponsesRequest } from "../schema/responses.ts"
-import { refuseConstraints } from "../structured.ts"
 
 /** Fields of OpenAI's, of vLLM's and of the other endpoints that have no meaning here, and what to use instead. */
 const REFUSED: readonly (readonly [field: string, instead: string])[] = [
@@ -37,23 +36,10 @@ export function refuseUnsupportedFields(body: Omit<ResponsesRequest, "input"> & 
   if (body.stream_options?.include_obfuscation === true) {
     refuse("stream_options.include_obfuscation", "Obfuscation of streams is not supported: leave it out.")
   }
-  checkFormat(body.text?.format)
   for (const [i, part] of (body.include ?? []).entries()) {
     if (!INCLUDABLE.has(part)) refuse(`include.${i}`, `include has an unknown part, ${quoted(part)}.`)
   }
   checkMetadata(body.metadata ?? {})
-}
-
-function checkFormat(format: NonNullable<ResponsesRequest["text"]>["format"]): void {
-  if (format === null || format === undefined) return
-  // The Responses API keeps a schema's parts beside the type, the chat API in an object of their own.
-  const chatForm = format["type"] === "json_schema" ? { ...format, json_schema: format["schema"] } : format
-  try {
-    refuseConstraints(chatForm, null)
-  } catch (error) {
-    if (error instanceof RequestError) refuse("text.format", error.message.replaceAll("response_format", "text.format"))
-    throw error
-  }
 }
 
 function checkMetadata(metadata: Readonly<Record<string, string>>): void {

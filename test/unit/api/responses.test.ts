@@ -131,7 +131,6 @@ describe("fields that cannot be honoured are refused by name", () => {
     ["response_format", { response_format: { type: "text" } }],
     ["n", { n: 2 }],
     ["use_beam_search", { use_beam_search: true }],
-    ["text.format", { text: { format: { type: "json_schema", name: "x", schema: {} } } }],
     ["include.0", { include: ["everything"] }],
     ["stream_options.include_obfuscation", { stream: true, stream_options: { include_obfuscation: true } }],
     ["tools.0.name", { tools: [{ type: "function" }] }],

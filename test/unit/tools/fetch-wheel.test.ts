@@ -23,6 +23,19 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as wheel:
 print(sys.executable)
 `
 
+// A source package whose own backend must not run.
+const MAKE_SOURCE = `
+import io, sys, tarfile
+def add(name, text):
+    info = tarfile.TarInfo("baozi_probe-1.0/" + name)
+    info.size = len(text)
+    archive.addfile(info, io.BytesIO(text.encode()))
+with tarfile.open(sys.argv[1], "w:gz") as archive:
+    add("pyproject.toml", '[build-system]\\nrequires = ["absent"]\\nbuild-backend = "absent_backend.build"\\n')
+    add("PKG-INFO", "Metadata-Version: 2.1\\nName: baozi-probe\\nVersion: 1.0\\n")
+    add("model.bin", sys.argv[2])
+`
+
 // Starting pip takes a second. What comes after the download is tested with this in its place.
 const QUICK_PIP = `
 import os, shutil, sys
@@ -94,6 +107,23 @@ describe("fetch_wheel.py", () => {
     expect(readFileSync(join(dir, "include/a/b.h"), "utf8")).toBe("int b;")
     wheelIs(null)
     expect(fetch(dir)).toEqual({ code: 0, stderr: "" })
+  }, 120_000)
+
+  test("gets a source package without running anything of it", () => {
+    const sources = join(root, "sources")
+    mkdirSync(sources)
+    const archive = join(sources, "baozi_probe-1.0.tar.gz")
+    const made = Bun.spawnSync(["python3", "-c", MAKE_SOURCE, archive, CONTENT])
+    if (!made.success) throw new Error(made.stderr.toString())
+    const pins = join(root, "source-pins.json")
+    const wheels = [{ requirement: "baozi-probe==1.0", sha256: ["0".repeat(64), sha256(readFileSync(archive))] }]
+    const extract = [{ member: "baozi_probe-1.0/model.bin", to: "model.bin" }]
+    writeFileSync(pins, JSON.stringify({ probe: { backend: "absent_backend.build", wheels, extract } }))
+    const env = { ...process.env, PIP_NO_INDEX: "1", PIP_FIND_LINKS: sources, PIP_CONFIG_FILE: "/dev/null" }
+    const dir = newDir()
+    const result = Bun.spawnSync([python, SCRIPT, "--pins", pins, "probe", dir], { env })
+    expect([result.exitCode, result.stderr.toString()]).toEqual([0, "getting baozi-probe==1.0\n"])
+    expect(readFileSync(join(dir, "model.bin"), "utf8")).toBe(CONTENT)
   }, 120_000)
 
   const bad: [string, () => Uint8Array | null][] = [
