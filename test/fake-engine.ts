@@ -52,6 +52,7 @@ export function makeFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
   })
   let counter = 0n
   const engine = new AsyncEngine({
+    grammars: { compile: () => Promise.resolve({ grammarId: 1, release() {} }), stop() {} },
     core,
     tokenizer,
     model: fakeModel(tokenizer, options.model),

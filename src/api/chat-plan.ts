@@ -46,6 +46,7 @@ export async function planChat(
     tools: tools.shown, mayCallTools: tools.mayBeCalled, reasoningEffort,
     tellsStarts: comparesPrompts(context.options, body),
   }, truncation)
+  if (grammar !== null) await client.checkGrammar(grammar)
   const role = answerRole(context, body)
   const last = body.messages.at(-1)
   return {

@@ -89,6 +89,7 @@ export async function planCompletion(
     runs.push({ prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) })
   }
   const prompts = runs.map(({ prompt }) => prompt)
+  if (grammar !== null) await client.checkGrammar(grammar)
   return {
     id: requestId("cmpl", request, body.request_id),
     created: Math.floor(Date.now() / 1000),

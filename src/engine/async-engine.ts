@@ -155,6 +155,11 @@ export class AsyncEngine implements EngineClient {
     validateSampling(sampling, this.model)
   }
 
+  async checkGrammar(spec: GrammarSpec): Promise<void> {
+    const use = await present(this.#grammars, "a compiler of grammars").compile(spec)
+    use.release()
+  }
+
   validatePrompt(promptTokenIds: readonly number[], sampling: SamplingParams): void {
     checkEmbedded(promptTokenIds, this.tokenizer, this.model.vocabSize)
     validatePrompt(promptTokenIds, sampling, this.model)

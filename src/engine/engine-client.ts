@@ -1,5 +1,6 @@
 import type { FinishReason } from "../core/engine-core-output.ts"
 import type { LogprobsMode } from "../core/logprobs-mode.ts"
+import type { GrammarSpec } from "../core/grammar-spec.ts"
 import type { SamplingParams, ThinkingBudget } from "../core/sampling-params.ts"
 import type { ChatTemplates } from "../text/chat-templates.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
@@ -143,6 +144,8 @@ export interface EngineClient {
   /** Errors: `RequestError` naming the field, the value and the limit. */
   validatePrompt(promptTokenIds: readonly number[], sampling: SamplingParams): void
   validateSampling(sampling: SamplingParams): void
+  /** Compiles a grammar ahead of its request. Errors: `RequestError` for one that cannot be followed. */
+  checkGrammar(spec: GrammarSpec): Promise<void>
   /** Null while healthy, else the words of what went wrong. */
   deathReason(): string | null
   /** Null while requests are taken, else why they are not. */
