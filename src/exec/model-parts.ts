@@ -36,8 +36,9 @@ export interface OpenModel {
 export function openCheckpoint(engine: EngineConfig, library: KernelLibrary): OpenModel {
   const source = openModel(engine.modelPath, (path) => MappedFile.open(library, path))
   try {
-    const { architecture, config, traits } = readModelConfig(applyHfOverrides(source.config, engine.hfOverrides))
-    const map = new WeightMap(source.checkpoint)
+    const { architecture, config, traits, scheme } =
+      readModelConfig(applyHfOverrides(source.config, engine.hfOverrides))
+    const map = new WeightMap(source.checkpoint, scheme)
     const forward = architecture.model(map, config)
     map.assertAllRead()
     return { source, config, traits, map, forward, compute: computeOf(engine, map.linears) }

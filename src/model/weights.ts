@@ -15,6 +15,7 @@ import type { Checkpoint, CheckpointTensor } from "./load/checkpoint.ts"
 import { floatsOf } from "./load/floats.ts"
 import { isSameTensor } from "./load/same-tensor.ts"
 import { quantizationOfTensors } from "./stored-quantization.ts"
+import { storedPart, type StoredPart, type StoredScheme } from "./stored-scheme.ts"
 
 /** The output head's name, without the ending. */
 export const LM_HEAD = "lm_head"
@@ -27,7 +28,8 @@ export class LinearWeight {
   readonly name: string
   readonly n: number
   readonly c: number
-  readonly tensors: readonly CheckpointTensor[]
+  /** Stacked along the rows. */
+  readonly parts: readonly StoredPart[]
   readonly biasTensors: readonly CheckpointTensor[]
   /** A row a token: the embedding, the output head, or both. */
   readonly isVocabulary: boolean
@@ -35,15 +37,20 @@ export class LinearWeight {
   #bias: DeviceArray | null = null
 
   constructor(
-    name: string, n: number, c: number, tensors: readonly CheckpointTensor[], bias: readonly CheckpointTensor[],
+    name: string, n: number, c: number, parts: readonly StoredPart[], bias: readonly CheckpointTensor[],
     isVocabulary: boolean,
   ) {
     this.name = name
     this.n = n
     this.c = c
-    this.tensors = tensors
+    this.parts = parts
     this.biasTensors = bias
     this.isVocabulary = isVocabulary
+  }
+
+  /** Those that hold the parts' values. */
+  get tensors(): readonly CheckpointTensor[] {
+    return this.parts.map(({ values }) => values)
   }
 
   get address(): number {
@@ -63,7 +70,9 @@ export class LinearWeight {
     assert(this.#native === null, () => `${this.name} is loaded twice`)
     this.#native = device.weight({ n: this.n, c: this.c, numExperts: 0, compute }, this.#parts())
     if (this.biasTensors.length > 0) this.#bias = concatFloats(device, this.biasTensors)
-    if (!device.isPlanning) for (const tensor of this.tensors) tensor.release()
+    if (device.isPlanning) return
+    for (const { values, scales, zeros, groupIndex } of this.parts)
+      for (const tensor of [values, scales, zeros, groupIndex]) tensor?.release()
   }
 
   destroy(): void {
@@ -73,9 +82,10 @@ export class LinearWeight {
   }
 
   #parts(): WeightPart[] {
-    return this.tensors.map((t) => ({
-      n: present(t.shape[0], t.name), scheme: "plain", groupRows: 0, groupCols: 0,
-      values: { address: t.address, bytes: t.bytes, dtype: t.dtype }, scales: null, zeros: null, groupIndex: null,
+    const value = (tensor: CheckpointTensor) => ({ address: tensor.address, bytes: tensor.bytes, dtype: tensor.dtype })
+    return this.parts.map(({ n, scheme, groupRows, groupCols, values, scales, zeros, groupIndex }) => ({
+      n, scheme, groupRows, groupCols, values: value(values), scales: scales && value(scales),
+      zeros: zeros && value(zeros), groupIndex: groupIndex && value(groupIndex),
     }))
   }
 }
@@ -121,9 +131,12 @@ export class WeightMap {
   /** What the user should know of the checkpoint. */
   readonly warnings: string[] = []
   readonly #read = new Set<string>()
+  readonly #scheme: StoredScheme | null
 
-  constructor(checkpoint: Checkpoint) {
+  /** `scheme`: by which weights of products may be stored. */
+  constructor(checkpoint: Checkpoint, scheme: StoredScheme | null = null) {
     this.checkpoint = checkpoint
+    this.#scheme = scheme
   }
 
   has(name: string): boolean {
@@ -144,11 +157,12 @@ export class WeightMap {
     parts: readonly (readonly [prefix: string, n: number])[], c: number,
     options: { bias: boolean; isVocabulary: boolean },
   ): LinearWeight {
-    const tensors = parts.map(([prefix, n]) => this.#tensor(`${prefix}.weight`, [n, c]))
+    const [find, has] = [this.#tensor.bind(this), this.has.bind(this)]
+    const stored = parts.map(([prefix, n]) => storedPart(prefix, [n, c], { scheme: this.#scheme, find, has }))
     const bias = options.bias ? parts.map(([prefix, n]) => this.#tensor(`${prefix}.bias`, [n])) : []
     const rows = parts.reduce((sum, [, n]) => sum + n, 0)
     const name = parts.map(([prefix]) => prefix).join("+")
-    const weight = new LinearWeight(name, rows, c, tensors, bias, options.isVocabulary)
+    const weight = new LinearWeight(name, rows, c, stored, bias, options.isVocabulary)
     this.linears.push(weight)
     return weight
   }

@@ -9,6 +9,7 @@ import { type Golden, modelPathOf, readGolden, TestEngine } from "../engine-harn
 const FLOAT_CASES = [
   "llama", "llama31-rope", "llama-yarn", "llama-hd64", "llama-long", "mistral-window", "qwen2", "qwen3", "qwen3-hd128",
 ]
+const SCHEME_CASES = ["llama-gptq-int4", "llama-fp8-block"]
 const GGUF_CASES = [
   ...["BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"].map((q) => `gguf-llama/${q}`),
   ...["F16", "Q4_0", "Q8_0"].map((q) => `gguf-qwen2/${q}`),
@@ -38,7 +39,7 @@ function checkLogits(golden: Golden, engine: TestEngine): void {
   })
 }
 
-describe.each([...FLOAT_CASES, ...GGUF_CASES])("%s", (name) => {
+describe.each([...FLOAT_CASES, ...SCHEME_CASES, ...GGUF_CASES])("%s", (name) => {
   const dir = fixture(`models/${name}`)
 
   test.skipIf(dir === null)("gives the reference's greedy tokens and logits", async () => {

@@ -11,7 +11,9 @@ import { LENGTH_BYTES, MAX_HEADER_BYTES, parseHeader } from "./safetensors-heade
 export const SINGLE_FILE = "model.safetensors"
 export const INDEX_FILE = "model.safetensors.index.json"
 
-const DTYPES: Readonly<Record<string, DType>> = { F32: "F32", F16: "F16", BF16: "BF16" }
+const DTYPES: Readonly<Record<string, DType>> = {
+  F32: "F32", F16: "F16", BF16: "BF16", I32: "I32", F8_E4M3: "F8_E4M3",
+}
 
 /**
  * Opens the safetensors checkpoint of a directory: one file, or the shards that its index names.

@@ -38,9 +38,9 @@ describe("the architecture", () => {
 })
 
 describe("of several things that are wrong the most general is told", () => {
-  const gptq = { quantization_config: { quant_method: "gptq", bits: 4, group_size: 32 } }
+  const awq = { quantization_config: { quant_method: "awq", bits: 4, group_size: 32 } }
   const rows: [name: string, config: Record<string, unknown>, message: RegExp][] = [
-    ["format of the weights", { ...gptq, model_type: "mpt", vocab_size: -1, odd: 1 }, /GPTQ \(4 bits, 32 in a group\)/],
+    ["format of the weights", { ...awq, model_type: "mpt", vocab_size: -1, odd: 1 }, /AWQ \(4 bits, 32 in a group\)/],
     ["architecture", { model_type: "mpt", vocab_size: -1, odd: 1 }, /model_type is "mpt"/],
     ["value", { model_type: "llama", vocab_size: -1, odd: 1 }, /vocab_size is -1/],
     ["key", { model_type: "llama", odd: 1 }, /not supported: odd = 1/],
@@ -73,9 +73,9 @@ describe("quantized checkpoints are told by their method", () => {
   for (const [config, method] of rows)
     test(JSON.stringify(config), () => expect(describeQuantization(config)).toBe(method as string))
 
-  const named = [["gptq", "GPTQ"], ["awq", "AWQ"], ["fp8-block", "FP8"], ["w8a8", "compressed-tensors"]] as const
+  const named = [["awq-int4", "AWQ"], ["w8a8-int8", "compressed-tensors"]] as const
   for (const [format, method] of named) {
-    const dir = fixture(`models/llama-${format === "fp8-block" ? format : `${format}-int${format === "w8a8" ? 8 : 4}`}`)
+    const dir = fixture(`models/llama-${format}`)
     if (dir === null) continue
     test(`the fixture ${format}`, () => {
       const config = JSON.parse(readFileSync(join(dir, "config.json"), "utf8")) as Record<string, unknown>
