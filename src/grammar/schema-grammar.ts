@@ -14,7 +14,7 @@ export interface GrammarSource {
 /** Errors: `GrammarError` naming keyword and path. */
 export function schemaGrammar(schema: unknown, isCompact: boolean): string {
   try {
-    return compileSchema(schema, { isCompact })
+    return compileSchema(schema, { isCompact, closesObjects: true })
   } catch (error) {
     if (error instanceof SchemaError) throw new GrammarError(`JSON schema: ${error.message}`)
     throw error

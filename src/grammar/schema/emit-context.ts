@@ -9,6 +9,8 @@ import type { SchemaError } from "./schema-error.ts"
 export interface EmitContext {
   readonly grammar: Grammar
   readonly expander: Pick<Expanding, "nodes" | "shapeOf">
+  /** See `EmitOptions`. */
+  readonly closesObjects: boolean
   /** Blanks, if there may be any. */
   readonly blanks: Alternative
   /** The rule of a value, written when its turn comes: schemas may lead back to themselves. */

@@ -3,7 +3,7 @@
  * what models are told and what OpenAI's API promises. Others may stand anywhere, and then so may the named ones, while
  * they are few.
  */
-import { and, holds, literals, not, or, type Automaton } from "../automata/automaton.ts"
+import { and, ANY_TEXT, holds, literals, not, or, type Automaton } from "../automata/automaton.ts"
 import type { EmitContext } from "./emit-context.ts"
 import { emitDfa, inString, STRING_REST } from "./emit-text.ts"
 import { rule, text, type Alternative, type Item } from "./grammar-text.ts"
@@ -31,10 +31,16 @@ export function emitObject(emitter: EmitContext, shape: ObjectShape): Alternativ
     if (!isNothing(emitter.expander.shapeOf(node))) named.push({ pair: namedPair(emitter, name, node), isRequired })
     else if (isRequired) return []
   }
-  const extras = extraPairs(emitter, shape.rules, names)
+  const extras = isOpen(emitter, shape, names.length) ? extraPairs(emitter, shape.rules, names) : []
   return new Members(emitter, shape, named, extras).print().map((items) => (items.length === 0
     ? [text("{"), ...blanks, text("}")]
     : [text("{"), ...blanks, ...items, ...blanks, text("}")]))
+}
+
+/** Whether there may be properties that have no name in the schema. */
+function isOpen({ closesObjects }: EmitContext, { rules, evaluated, min }: ObjectShape, numNames: number): boolean {
+  const isTold = rules.some(({ name }) => name === null) || evaluated.includes(ANY_TEXT)
+  return !closesObjects || isTold || numNames === 0 || min > numNames
 }
 
 function valueNode(emitter: EmitContext, rules: readonly KeyRule[], name: string): Node {

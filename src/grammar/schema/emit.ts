@@ -31,6 +31,11 @@ const MAX_CHAIN = 512
 export interface EmitOptions {
   /** Between the parts of arrays and objects: any blanks, or none at all. */
   readonly isCompact: boolean
+  /**
+   * Objects with named properties have no others, unless their schema says so: what it leaves open a model would fill
+   * with whatever comes to mind. Texts of such a grammar are valid, not all valid ones are texts of it.
+   */
+  readonly closesObjects: boolean
 }
 
 export class Emitter implements EmitContext {
@@ -38,13 +43,15 @@ export class Emitter implements EmitContext {
   readonly expander: Expander
   /** Blanks, if there may be any. */
   readonly blanks: Alternative
+  readonly closesObjects: boolean
   readonly #names = new Map<Node, string>()
   readonly #queue: Node[] = []
   #count = 0
   #path = ""
 
-  constructor(expander: Expander, { isCompact }: EmitOptions) {
+  constructor(expander: Expander, { isCompact, closesObjects }: EmitOptions) {
     this.expander = expander
+    this.closesObjects = closesObjects
     this.blanks = isCompact ? [] : [manyOf(chars(" \n\t"))]
     this.#defineValues()
   }

@@ -88,6 +88,16 @@ describe("objects", () => {
     )
     check({ type: "object", maxProperties: 1 }, ["{}", `{"x":1}`], [`{"x":1,"y":1}`])
   })
+  test("that name properties have no others for requests, unless the schema says so", () => {
+    const closed = { closesObjects: true }
+    const properties = { a: { type: "integer" } }
+    check({ type: "object", properties }, ["{}", `{"a":1}`], [`{"x":1}`, `{"a":1,"x":1}`], closed)
+    check({ type: "object", properties, additionalProperties: true }, [`{"a":1,"x":1}`], [`{"a":""}`], closed)
+    check({ type: "object", properties, patternProperties: { "^x": {} } }, [`{"a":1,"x":1}`], [], closed)
+    check({ type: "object", properties, required: ["a"], minProperties: 2 }, [`{"a":1,"x":1}`], [`{"a":1}`], closed)
+    check({ type: "object" }, [`{"x":1}`], ["[]"], closed)
+    check({ type: "object", properties }, [`{"x":1}`], [`{"a":""}`])
+  })
   test("without blanks where none are wanted", () => {
     check({ type: "object", properties: { a: { type: "array" } }, required: ["a"], additionalProperties: false },
       [`{"a":[1,{}]}`], [`{"a": [1]}`, `{"a":[1, 2]}`], { isCompact: true })
