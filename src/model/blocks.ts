@@ -104,22 +104,26 @@ export function ropeTable(b: ModelBuilder, c: ModelConfig, context: ForwardConte
   return { table, rotDim: c.rotDim, numPositions, interleaved }
 }
 
-/** q, k, v; head norms, rotation, cache; attention. */
-function ropeAttention(
-  b: Stage, layer: DecoderLayerWeights, x: Matrix, c: ModelConfig,
-  { memory, kv, rope }: { memory: AttentionMemory; kv: KVLayer; rope: RopeTable },
+/** q, k, v; head norms, rotation, cache; attention. `scale`: of scores, else 1 / sqrt(headDim). */
+export function ropeAttention(
+  b: Stage, layer: Pick<DecoderLayerWeights, "qkv" | "qNorm" | "kNorm">, x: Matrix, c: ModelConfig,
+  { memory, kv, rope, scale = c.headDim ** -0.5, softcap = 0 }: {
+    memory: AttentionMemory; kv: KVLayer; rope: RopeTable; scale?: number; softcap?: number
+  },
 ): Matrix {
   const qkv = b.linear(x, layer.qkv)
   b.ropeKv(qkv, c.numHeads, memory, { kv, rope, norms: { q: layer.qNorm, k: layer.kNorm, eps: c.rmsNormEps } })
   const q = columns(qkv, 0, c.numHeads * c.headDim)
-  return b.attention(q, memory, kv, { numHeads: c.numHeads, scale: c.headDim ** -0.5 })
+  return b.attention(q, memory, kv, { numHeads: c.numHeads, scale, softcap })
 }
 
-/** Final norm and output head over the sampled rows only. Returns the logits. */
+/** Final norm and output head over the sampled rows only. Returns the logits, capped when `softcap` is not 0. */
 export function head(
   builder: ModelBuilder, stream: Matrix, { norm, lmHead }: Pick<DecoderWeights, "norm" | "lmHead">, eps: number,
+  { offset = 0, softcap = 0 }: { offset?: number; softcap?: number } = {},
 ): Matrix {
   const b = builder.stage("head", "samples")
   const sampled = b.gatherSamples(stream)
-  return b.logits(b.rmsNorm(sampled, norm, eps, { out: sampled }), lmHead)
+  const logits = b.logits(b.rmsNorm(sampled, norm, eps, { out: sampled, offset }), lmHead)
+  return softcap > 0 ? b.softcap(logits, softcap) : logits
 }
