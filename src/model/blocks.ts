@@ -64,16 +64,19 @@ export function lmHead(w: WeightMap, c: ModelConfig, embed: LinearWeight): Linea
 }
 
 /**
- * x += attention(norm(x)); x += mlp(norm(x)), then the head over the rows that are sampled. Source: arXiv:2302.13971.
+ * x += attention(norm(x)); x += mlp(norm(x)), then the head over the rows that are sampled. `rotates`: whether a layer
+ * has rotary positions, or none at all. Source: arXiv:2302.13971.
  */
-export function preNormDecoder(weights: DecoderWeights, c: ModelConfig): Forward {
+export function preNormDecoder(
+  weights: DecoderWeights, c: ModelConfig, { rotates = () => true }: { rotates?: (layer: number) => boolean } = {},
+): Forward {
   return (builder, context) => {
     const b = builder.stage("body", "tokens")
     const rope = ropeTable(builder, c, context)
     const stream = b.embedding(weights.embed)
     weights.layers.forEach((layer, l) => {
       const attended = ropeAttention(b, layer, b.rmsNorm(stream, layer.attnNorm, c.rmsNormEps), c, {
-        memory: attentionMemory(c, l), kv: context.kv[l]!, rope,
+        memory: attentionMemory(c, l), kv: context.kv[l]!, rope: rotates(l) ? rope : null,
       })
       b.linear(attended, layer.out, { addTo: stream })
       const gateUp = b.linear(b.rmsNorm(stream, layer.mlpNorm, c.rmsNormEps), layer.gateUp)
@@ -108,7 +111,7 @@ export function ropeTable(b: ModelBuilder, c: ModelConfig, context: ForwardConte
 export function ropeAttention(
   b: Stage, layer: Pick<DecoderLayerWeights, "qkv" | "qNorm" | "kNorm">, x: Matrix, c: ModelConfig,
   { memory, kv, rope, scale = c.headDim ** -0.5, softcap = 0 }: {
-    memory: AttentionMemory; kv: KVLayer; rope: RopeTable; scale?: number; softcap?: number
+    memory: AttentionMemory; kv: KVLayer; rope: RopeTable | null; scale?: number; softcap?: number
   },
 ): Matrix {
   const qkv = b.linear(x, layer.qkv)
