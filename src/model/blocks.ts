@@ -31,10 +31,10 @@ export interface DecoderWeights {
 
 /**
  * The weights of a pre-norm decoder under Llama's names. `qkvBias`: q, k and v have biases; `qkNorm`: heads are
- * normed.
+ * normed; `stacked`: the checkpoint has q, k and v in one tensor, gate and up in another.
  */
 export function decoderWeights(
-  w: WeightMap, c: ModelConfig, options: { qkvBias: boolean; outBias: boolean; qkNorm: boolean },
+  w: WeightMap, c: ModelConfig, options: { qkvBias: boolean; outBias: boolean; qkNorm: boolean; stacked?: boolean },
 ): DecoderWeights {
   const [E, F, D] = [c.hiddenSize, c.intermediateSize, c.headDim]
   const [HD, KD] = [c.numHeads * D, c.numKvHeads * D]
@@ -44,12 +44,16 @@ export function decoderWeights(
     const a = `${p}.self_attn`
     return {
       attnNorm: w.vector(`${p}.input_layernorm.weight`, E),
-      qkv: w.linear([[`${a}.q_proj`, HD], [`${a}.k_proj`, KD], [`${a}.v_proj`, KD]], E, { bias: options.qkvBias }),
+      qkv: w.linear(options.stacked
+        ? [[`${a}.qkv_proj`, HD + 2 * KD]]
+        : [[`${a}.q_proj`, HD], [`${a}.k_proj`, KD], [`${a}.v_proj`, KD]], E, { bias: options.qkvBias }),
       qNorm: options.qkNorm ? w.vector(`${a}.q_norm.weight`, D) : null,
       kNorm: options.qkNorm ? w.vector(`${a}.k_norm.weight`, D) : null,
       out: w.linear([[`${a}.o_proj`, E]], HD, { bias: options.outBias }),
       mlpNorm: w.vector(`${p}.post_attention_layernorm.weight`, E),
-      gateUp: w.linear([[`${p}.mlp.gate_proj`, F], [`${p}.mlp.up_proj`, F]], E, { bias: c.mlpBias }),
+      gateUp: w.linear(options.stacked
+        ? [[`${p}.mlp.gate_up_proj`, 2 * F]]
+        : [[`${p}.mlp.gate_proj`, F], [`${p}.mlp.up_proj`, F]], E, { bias: c.mlpBias }),
       down: w.linear([[`${p}.mlp.down_proj`, E]], F, { bias: c.mlpBias }),
     }
   })

@@ -1,4 +1,4 @@
-/** A model whose layers see different numbers of tokens: what is cached differs from layer to layer, its tokens do not. */
+/** A model whose layers see different numbers of tokens: some give blocks back, and the tokens stay the reference's. */
 import { describe, expect, test } from "bun:test"
 import { NULL_BLOCK_ID } from "../../src/core/kv/block.ts"
 import type { EngineConfig } from "../../src/exec/engine-config.ts"

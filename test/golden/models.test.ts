@@ -8,7 +8,7 @@ import { type Golden, modelPathOf, readGolden, TestEngine } from "../engine-harn
 
 const FLOAT_CASES = [
   "llama", "llama31-rope", "llama-yarn", "llama-hd64", "llama-long", "mistral-window", "qwen2", "qwen3", "qwen3-hd128",
-  "gemma2", "smollm3",
+  "gemma2", "phi3", "smollm3",
 ]
 const GGUF_CASES = [
   ...["BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"].map((q) => `gguf-llama/${q}`),
