@@ -118,6 +118,9 @@ export const STRUCTS = {
   add: struct("bz_add_args", {
     args_bytes: "u32", num_tokens: "u32", scale: "f32", reserved: "u32", x: "matrix", y: "matrix",
   }),
+  softcap: struct("bz_softcap_args", {
+    args_bytes: "u32", num_tokens: "u32", cap: "f32", reserved: "u32", x: "matrix", y: "matrix",
+  }),
   scatterIds: struct("bz_scatter_ids_args", {
     args_bytes: "u32", num_ids: "u32", num_src: "u32", num_dst: "u32", src: "ptr", src_rows: "ptr", dst_rows: "ptr",
     dst: "ptr",

@@ -159,6 +159,18 @@ bz_status check_add(const bz_add_args *args) {
   return BZ_OK;
 }
 
+bz_status check_softcap(const bz_softcap_args *args) {
+  BZ_CHECK_ARGS("softcap", args);
+  REQUIRE_ZERO("softcap", reserved);
+  REQUIRE_COUNT("softcap", num_tokens);
+  REQUIRE(std::isfinite(args->cap) && args->cap > 0, "softcap: cap is %g, must be finite and > 0", args->cap);
+  if (args->num_tokens == 0) return BZ_OK;
+  REQUIRE_COLS("softcap", y);
+  TRY_MATRIX("softcap", x, args->num_tokens, args->y.cols);
+  TRY_MATRIX("softcap", y, args->num_tokens, args->y.cols);
+  return BZ_OK;
+}
+
 bz_status check_scatter_ids(const bz_scatter_ids_args *args) {
   BZ_CHECK_ARGS("scatter_ids", args);
   REQUIRE_COUNT("scatter_ids", num_ids);

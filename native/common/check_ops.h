@@ -20,6 +20,7 @@ bz_status check_kv_cache(const bz_kv_cache_args *args);
 bz_status check_attention(const bz_attention_args *args);
 bz_status check_gather_rows(const bz_gather_rows_args *args);
 bz_status check_add(const bz_add_args *args);
+bz_status check_softcap(const bz_softcap_args *args);
 bz_status check_scatter_ids(const bz_scatter_ids_args *args);
 bz_status check_check_finite(const bz_check_finite_args *args);
 bz_status check_logits_process(const bz_logits_process_args *args);

@@ -163,6 +163,11 @@ static void describe_model_structs(Layout &layout) {
     layout.close();
   }
   {
+    BZ_STRUCT(bz_softcap_args, 64)
+    F(args_bytes) F(num_tokens) F(cap) F(reserved) F(x) F(y)
+    layout.close();
+  }
+  {
     BZ_STRUCT(bz_scatter_ids_args, 48)
     F(args_bytes) F(num_ids) F(num_src) F(num_dst) F(src) F(src_rows) F(dst_rows) F(dst)
     layout.close();

@@ -15,7 +15,7 @@ extern "C" int32_t bz_op_supported(const char *op, uint32_t dtype) {
   };
   if (among({"weight_create", "linear", "embedding"})) return bz::dtype_info(dtype) != nullptr;
   if (among({"rope_kv", "attention", "kv_cache_bytes"})) return dtype == BZ_F32 || dtype == BZ_BF16;
-  if (among({"rms_norm", "gated_act", "gather_rows", "add", "check_finite"}))
+  if (among({"rms_norm", "gated_act", "gather_rows", "add", "softcap", "check_finite"}))
     return dtype == BZ_F32 || bz::takes_activation(dtype);
   if (among({"logits_process", "sample", "logprobs"})) return dtype == BZ_F32;
   if (among({"scatter_ids"})) return dtype == BZ_I32;

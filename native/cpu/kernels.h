@@ -18,6 +18,7 @@
   X(attention, AttentionArgs)          \
   X(gather_rows, GatherRowsArgs)       \
   X(add, AddArgs)                      \
+  X(softcap, SoftcapArgs)              \
   X(scatter_ids, ScatterIdsArgs)       \
   X(check_finite, CheckFiniteArgs)     \
   X(copy, CopyArgs)                    \

@@ -82,6 +82,14 @@ struct AddArgs {
   uint64_t x_stride, y_stride;
 };
 
+struct SoftcapArgs {
+  uint32_t num_tokens, c;
+  float cap;
+  const float *x;
+  float *y;
+  uint64_t x_stride, y_stride;
+};
+
 struct ScatterIdsArgs {
   uint32_t num_ids, num_src, num_dst;
   const int32_t *src, *src_rows, *dst_rows;

@@ -176,6 +176,22 @@ bz_status bz_add(bz_stream *stream, const bz_add_args *args) {
   return submit(stream, stream->kernels->add, a, {.work = uint64_t{a.num_tokens} * a.c / 2});
 }
 
+bz_status bz_softcap(bz_stream *stream, const bz_softcap_args *args) {
+  BZ_CHECK_STREAM("softcap");
+  BZ_TRY(bz::check_softcap(args));
+  if (args->num_tokens == 0) return BZ_OK;
+  const bz::SoftcapArgs a = {
+      .num_tokens = args->num_tokens,
+      .c = args->y.cols,
+      .cap = args->cap,
+      .x = floats(args->x),
+      .y = floats(args->y),
+      .x_stride = args->x.stride,
+      .y_stride = args->y.stride,
+  };
+  return submit(stream, stream->kernels->softcap, a, {.work = uint64_t{a.num_tokens} * a.c * 4});
+}
+
 bz_status bz_scatter_ids(bz_stream *stream, const bz_scatter_ids_args *args) {
   BZ_CHECK_STREAM("scatter_ids");
   BZ_TRY(bz::check_scatter_ids(args));

@@ -482,6 +482,18 @@ typedef struct bz_add_args {
 } bz_add_args;
 BZ_API bz_status bz_add(bz_stream *stream, const bz_add_args *args);
 
+/* bz_softcap: y[t, :] = cap * tanh(x[t, :] / cap), which keeps values in [-cap, cap].
+** Shapes  x, y [T, C]; cap > 0. y may equal x. Source: arXiv:2408.00118. */
+typedef struct bz_softcap_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  float cap;
+  uint32_t reserved;
+  bz_matrix x;
+  bz_matrix y;
+} bz_softcap_args;
+BZ_API bz_status bz_softcap(bz_stream *stream, const bz_softcap_args *args);
+
 /* bz_scatter_ids: dst[dst_rows[i]] = src[src_rows[i]]: ids that a step has sampled become inputs of the next one
 ** without the host. Shapes src_rows, dst_rows [n]; src [num_src], dst [num_dst]. An i with either row out of range does
 ** nothing; dst_rows must differ. */

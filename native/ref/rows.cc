@@ -27,6 +27,16 @@ static bz_status add(const bz_add_args &a) {
   return BZ_OK;
 }
 
+static bz_status softcap(const bz_softcap_args &a) {
+  const double cap = a.cap;
+  for (uint64_t t = 0; t < a.num_tokens; t++) {
+    std::vector<float> values = bz::read_row(a.x, t);
+    for (float &v : values) v = static_cast<float>(cap * std::tanh(v / cap));
+    bz::write_row(a.y, t, values);
+  }
+  return BZ_OK;
+}
+
 static bz_status scatter_ids(const bz_scatter_ids_args &a) {
   for (uint32_t i = 0; i < a.num_ids; i++) {
     const int64_t from = a.src_rows[i], to = a.dst_rows[i];
@@ -51,6 +61,11 @@ extern "C" bz_status bz_gather_rows(bz_stream *stream, const bz_gather_rows_args
 extern "C" bz_status bz_add(bz_stream *stream, const bz_add_args *args) {
   BZ_TRY(bz::check_add(args));
   return bz::submit(stream, [a = *args] { return add(a); });
+}
+
+extern "C" bz_status bz_softcap(bz_stream *stream, const bz_softcap_args *args) {
+  BZ_TRY(bz::check_softcap(args));
+  return bz::submit(stream, [a = *args] { return softcap(a); });
 }
 
 extern "C" bz_status bz_scatter_ids(bz_stream *stream, const bz_scatter_ids_args *args) {

@@ -31,10 +31,10 @@ export interface DecoderWeights {
 
 /**
  * The weights of a pre-norm decoder under Llama's names. `qkvBias`: q, k and v have biases; `qkNorm`: heads are
- * normed.
+ * normed; `stacked`: the checkpoint has q, k and v in one tensor, gate and up in another.
  */
 export function decoderWeights(
-  w: WeightMap, c: ModelConfig, options: { qkvBias: boolean; outBias: boolean; qkNorm: boolean },
+  w: WeightMap, c: ModelConfig, options: { qkvBias: boolean; outBias: boolean; qkNorm: boolean; stacked?: boolean },
 ): DecoderWeights {
   const [E, F, D] = [c.hiddenSize, c.intermediateSize, c.headDim]
   const [HD, KD] = [c.numHeads * D, c.numKvHeads * D]
@@ -44,12 +44,16 @@ export function decoderWeights(
     const a = `${p}.self_attn`
     return {
       attnNorm: w.vector(`${p}.input_layernorm.weight`, E),
-      qkv: w.linear([[`${a}.q_proj`, HD], [`${a}.k_proj`, KD], [`${a}.v_proj`, KD]], E, { bias: options.qkvBias }),
+      qkv: w.linear(options.stacked
+        ? [[`${a}.qkv_proj`, HD + 2 * KD]]
+        : [[`${a}.q_proj`, HD], [`${a}.k_proj`, KD], [`${a}.v_proj`, KD]], E, { bias: options.qkvBias }),
       qNorm: options.qkNorm ? w.vector(`${a}.q_norm.weight`, D) : null,
       kNorm: options.qkNorm ? w.vector(`${a}.k_norm.weight`, D) : null,
       out: w.linear([[`${a}.o_proj`, E]], HD, { bias: options.outBias }),
       mlpNorm: w.vector(`${p}.post_attention_layernorm.weight`, E),
-      gateUp: w.linear([[`${p}.mlp.gate_proj`, F], [`${p}.mlp.up_proj`, F]], E, { bias: c.mlpBias }),
+      gateUp: w.linear(options.stacked
+        ? [[`${p}.mlp.gate_up_proj`, 2 * F]]
+        : [[`${p}.mlp.gate_proj`, F], [`${p}.mlp.up_proj`, F]], E, { bias: c.mlpBias }),
       down: w.linear([[`${p}.mlp.down_proj`, E]], F, { bias: c.mlpBias }),
     }
   })
@@ -64,16 +68,19 @@ export function lmHead(w: WeightMap, c: ModelConfig, embed: LinearWeight): Linea
 }
 
 /**
- * x += attention(norm(x)); x += mlp(norm(x)), then the head over the rows that are sampled. Source: arXiv:2302.13971.
+ * x += attention(norm(x)); x += mlp(norm(x)), then the head over the rows that are sampled. `rotates`: whether a layer
+ * has rotary positions, or none at all. Source: arXiv:2302.13971.
  */
-export function preNormDecoder(weights: DecoderWeights, c: ModelConfig): Forward {
+export function preNormDecoder(
+  weights: DecoderWeights, c: ModelConfig, { rotates = () => true }: { rotates?: (layer: number) => boolean } = {},
+): Forward {
   return (builder, context) => {
     const b = builder.stage("body", "tokens")
     const rope = ropeTable(builder, c, context)
     const stream = b.embedding(weights.embed)
     weights.layers.forEach((layer, l) => {
       const attended = ropeAttention(b, layer, b.rmsNorm(stream, layer.attnNorm, c.rmsNormEps), c, {
-        memory: attentionMemory(c, l), kv: context.kv[l]!, rope,
+        memory: attentionMemory(c, l), kv: context.kv[l]!, rope: rotates(l) ? rope : null,
       })
       b.linear(attended, layer.out, { addTo: stream })
       const gateUp = b.linear(b.rmsNorm(stream, layer.mlpNorm, c.rmsNormEps), layer.gateUp)
@@ -104,22 +111,26 @@ export function ropeTable(b: ModelBuilder, c: ModelConfig, context: ForwardConte
   return { table, rotDim: c.rotDim, numPositions, interleaved }
 }
 
-/** q, k, v; head norms, rotation, cache; attention. */
-function ropeAttention(
-  b: Stage, layer: DecoderLayerWeights, x: Matrix, c: ModelConfig,
-  { memory, kv, rope }: { memory: AttentionMemory; kv: KVLayer; rope: RopeTable },
+/** q, k, v; head norms, rotation, cache; attention. `scale`: of scores, else 1 / sqrt(headDim). */
+export function ropeAttention(
+  b: Stage, layer: Pick<DecoderLayerWeights, "qkv" | "qNorm" | "kNorm">, x: Matrix, c: ModelConfig,
+  { memory, kv, rope, scale = c.headDim ** -0.5, softcap = 0 }: {
+    memory: AttentionMemory; kv: KVLayer; rope: RopeTable | null; scale?: number; softcap?: number
+  },
 ): Matrix {
   const qkv = b.linear(x, layer.qkv)
   b.ropeKv(qkv, c.numHeads, memory, { kv, rope, norms: { q: layer.qNorm, k: layer.kNorm, eps: c.rmsNormEps } })
   const q = columns(qkv, 0, c.numHeads * c.headDim)
-  return b.attention(q, memory, kv, { numHeads: c.numHeads, scale: c.headDim ** -0.5 })
+  return b.attention(q, memory, kv, { numHeads: c.numHeads, scale, softcap })
 }
 
-/** Final norm and output head over the sampled rows only. Returns the logits. */
+/** Final norm and output head over the sampled rows only. Returns the logits, capped when `softcap` is not 0. */
 export function head(
   builder: ModelBuilder, stream: Matrix, { norm, lmHead }: Pick<DecoderWeights, "norm" | "lmHead">, eps: number,
+  { offset = 0, softcap = 0 }: { offset?: number; softcap?: number } = {},
 ): Matrix {
   const b = builder.stage("head", "samples")
   const sampled = b.gatherSamples(stream)
-  return b.logits(b.rmsNorm(sampled, norm, eps, { out: sampled }), lmHead)
+  const logits = b.logits(b.rmsNorm(sampled, norm, eps, { out: sampled, offset }), lmHead)
+  return softcap > 0 ? b.softcap(logits, softcap) : logits
 }

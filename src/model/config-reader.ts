@@ -27,6 +27,11 @@ export class ConfigReader {
     return this.#get(key) !== null
   }
 
+  /** Whether the key is there, with null too: for the few whose null is not their default. */
+  states(key: string): boolean {
+    return Object.hasOwn(this.#values, key)
+  }
+
   int(key: string, range: Range, fallback?: number): number {
     return this.optionalInt(key, range) ?? this.#orFail(key, fallback)
   }

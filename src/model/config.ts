@@ -65,7 +65,10 @@ const TORCH_DTYPES: Readonly<Record<string, TorchDType>> = {
  *
  * Errors: `ConfigError` naming key and value. Whoever reads the last key calls `assertAllUnderstood`.
  */
-export function decoderConfig(reader: ConfigReader, defaults: { headDim?: number } = {}): ModelConfig {
+export function decoderConfig(
+  reader: ConfigReader,
+  defaults: { headDim?: number; tieWordEmbeddings?: boolean; actKey?: string; act?: string } = {},
+): ModelConfig {
   refuseOtherMathematics(reader)
   const hiddenSize = reader.int("hidden_size", { min: 1, max: LIMITS.hiddenSize })
   const numLayers = reader.int("num_hidden_layers", { min: 1, max: LIMITS.layers })
@@ -83,10 +86,10 @@ export function decoderConfig(reader: ConfigReader, defaults: { headDim?: number
     numKvHeads: readKvHeads(reader, numHeads),
     headDim,
     rmsNormEps: reader.float("rms_norm_eps", { min: LIMITS.leastEps, max: 1 }, 1e-6),
-    hiddenAct: reader.choice("hidden_act", ACTIVATIONS, "silu"),
+    hiddenAct: reader.choice(defaults.actKey ?? "hidden_act", ACTIVATIONS, defaults.act ?? "silu"),
     maxPositionEmbeddings,
     maxModelLen: readMaxModelLen(rope),
-    tieWordEmbeddings: reader.bool("tie_word_embeddings", false),
+    tieWordEmbeddings: reader.bool("tie_word_embeddings", defaults.tieWordEmbeddings ?? false),
     rope,
     rotDim: rope.rotDim,
     windows: readWindows(reader, numLayers),

@@ -146,6 +146,12 @@ export class Stage {
     return y
   }
 
+  /** x = cap * tanh(x / cap), in place. */
+  softcap(x: Matrix, cap: number): Matrix {
+    this.op("bz_softcap", { cap, x, y: x }, { num_tokens: this.rows }, { rows: { x: rowBytes(x), y: rowBytes(x) } })
+    return x
+  }
+
   /** Head norms, rotary embedding and the write to the cache, in place. */
   ropeKv(
     qkv: Matrix, numHeads: number, memory: AttentionMemory,

@@ -141,6 +141,13 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
       rows: indices(context, num_rows, num_source_rows), ...rowStatus(context, num_rows),
     }
   },
+  bz_softcap(context) {
+    const [num_tokens, c] = [context.prng.int(0, 5), context.prng.int(1, 70)]
+    return {
+      num_tokens, cap: context.prng.pick([...EXTREMES, 30]), ...matrix(context, "x", num_tokens, c),
+      ...matrix(context, "y", num_tokens, c),
+    }
+  },
   bz_add(context) {
     const [num_tokens, c] = [context.prng.int(0, 5), context.prng.int(1, 70)]
     return {

@@ -36,7 +36,7 @@ function tokensOf(outputs: readonly Generated[]): number[][] {
   return outputs.map(({ tokenIds }) => tokenIds)
 }
 
-describe.each(["llama", "qwen2", "mistral-window"])("%s", (name) => {
+describe.each(["llama", "qwen2", "mistral-window", "gemma2"])("%s", (name) => {
   const dir = fixture(`models/${name}`)
 
   test.skipIf(dir === null).each(KINDS)("gives the same tokens and log-probabilities with %s drafts", (_, speculation) => {

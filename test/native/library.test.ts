@@ -258,6 +258,8 @@ describe.skipIf(!hasLibraries)("bad arguments are refused with words", () => {
       at.run("bz_rms_norm", { num_tokens: 2, x: { ...matrix(some(at), 4), dtype: "I32" }, w: some(at) })],
     ["gated_act of an unknown kind", 1, /unknown act 9/, (at) =>
       at.run("bz_gated_act", { num_tokens: 1, act: 9, x: matrix(some(at), 8), y: matrix(some(at), 4) })],
+    ["softcap at 0", 1, /softcap: cap is 0, must be finite and > 0/, (at) =>
+      at.run("bz_softcap", { num_tokens: 1, cap: 0, x: matrix(some(at), 4), y: matrix(some(at), 4) })],
     ["gated_act of half its input", 1, /x.cols is 4, must be 8/, (at) =>
       at.run("bz_gated_act", { num_tokens: 1, x: matrix(some(at), 4), y: matrix(some(at), 4) })],
     ["attention over an int8 cache", 2, /kv_dtype is i8/, (at) =>

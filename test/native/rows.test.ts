@@ -73,6 +73,23 @@ describe("gated_act", () => {
   }
 })
 
+describe("softcap", () => {
+  for (const [t, c] of [[1, 1], [3, 17], [5, 64], [40, 577]] as const) {
+    compare(`t=${t} c=${c}`, ACT_BOUND, (at) => {
+      const x = at.put(normals(1, t * (c + 2), 30))
+      const y = at.put(normals(2, t * (c + 4)))
+      at.run("bz_softcap", { num_tokens: t, cap: 30, x: matrix(x, c, c + 2), y: matrix(y, c, c + 4) })
+      return y
+    })
+  }
+
+  compare("in place, far from 0", ACT_BOUND, (at) => {
+    const x = at.put(Float32Array.from({ length: 401 }, (_, i) => (i - 200) * 50))
+    at.run("bz_softcap", { num_tokens: 1, cap: 50, x: matrix(x, 401), y: matrix(x, 401) })
+    return x
+  })
+})
+
 describe("gather_rows and add", () => {
   for (const [t, c] of [[1, 1], [3, 17], [5, 64], [40, 577]] as const) {
     compare(`add t=${t} c=${c}`, SUM_BOUND, (at) => {

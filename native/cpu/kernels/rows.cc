@@ -29,6 +29,19 @@ void add(const AddArgs &a, Team &team) {
   }
 }
 
+BZ_INLINE F capped(F x, float cap) { return cap * tanh(x / cap); }
+
+void softcap(const SoftcapArgs &a, Team &team) {
+  const Range rows = split(a.num_tokens, team);
+  for (uint64_t t = rows.begin; t < rows.end; t++) {
+    const float *x = a.x + t * a.x_stride;
+    float *y = a.y + t * a.y_stride;
+    uint64_t i = 0;
+    for (; i + W <= a.c; i += W) store(y + i, capped(load(x + i), a.cap));
+    if (i < a.c) store_first(y + i, a.c - i, capped(load_first(x + i, a.c - i), a.cap));
+  }
+}
+
 // Few numbers: one thread takes them all.
 void scatter_ids(const ScatterIdsArgs &a, Team &team) {
   if (team.tid != 0) return;
