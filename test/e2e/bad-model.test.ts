@@ -57,12 +57,12 @@ describe.skipIf(skip)("a model that cannot be served", () => {
   })
 
   test("quantized weights, whatever else is wrong", () => {
-    const dir = copyWith("gptq", "config.json", (config) => {
-      config["quantization_config"] = { quant_method: "gptq", bits: 4, group_size: 128 }
+    const dir = copyWith("awq", "config.json", (config) => {
+      config["quantization_config"] = { quant_method: "awq", bits: 4, group_size: 128 }
       config["architectures"] = ["WizardForCausalLM"]
     })
     rmSync(join(dir, "tokenizer.json"))
-    refuse([dir], /error: the checkpoint's weights are quantized with GPTQ \(4 bits, 128 in a group\)/)
+    refuse([dir], /error: the checkpoint's weights are quantized with AWQ \(4 bits, 128 in a group\)/)
   })
 
   test("a wrong config is told before a tokenizer that is missing", () => {
