@@ -1,8 +1,9 @@
 import { dlopen, ptr, type Library, type Pointer } from "bun:ffi"
 import { assert, present } from "../src/base/assert.ts"
 import { ConfigError, NativeError } from "../src/base/errors.ts"
-import { ABI_VERSION, DTYPE, ELEMENT_BYTES, STATUS, SYMBOLS, type DType, type ElementType } from "./abi.ts"
+import { ABI_VERSION, DTYPE, ELEMENT_BYTES, STATUS, type DType, type ElementType } from "./abi.ts"
 import { Args } from "./args.ts"
+import { SYMBOLS } from "./symbols.ts"
 
 const OUT_BYTES = 64 * 1024
 

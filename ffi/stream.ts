@@ -1,9 +1,10 @@
 import { toArrayBuffer, type Pointer } from "bun:ffi"
 import { assert } from "../src/base/assert.ts"
 import { ConfigError } from "../src/base/errors.ts"
-import { DTYPE, MEM_KIND, STATUS, type OpName, type OPS } from "./abi.ts"
+import { DTYPE, MEM_KIND, STATUS } from "./abi.ts"
 import { Args } from "./args.ts"
 import type { KernelLibrary } from "./library.ts"
+import type { OpName } from "./structs.ts"
 import { NativeWeight, weightArgs, type WeightPart, type WeightShape } from "./weight.ts"
 
 // The library wrote a pointer over the struct's first eight bytes.
@@ -42,7 +43,7 @@ export class NativeStream {
     return new NativeStream(library, pointerAt(out))
   }
 
-  run<N extends OpName>(op: N, args: Args<(typeof OPS)[N]>): void {
+  run<N extends OpName>(op: N, args: Args<N>): void {
     const call = this.library.symbols[op] as (stream: Pointer, args: Pointer) => number
     const status = call(this.address, args.address)
     if (status !== STATUS.ok) this.library.check(status, op)

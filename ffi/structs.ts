@@ -39,7 +39,81 @@ export function describeLayout(layout: StructLayout): string {
   return `${layout.name} ${layout.bytes} ${fields.join(" ")}`
 }
 
+type OpLayouts<T extends Readonly<Record<string, FieldTable>>> = {
+  readonly [N in keyof T]: StructLayout<{ readonly args_bytes: "u32" } & T[N]>
+}
+
+function opStructs<const T extends Readonly<Record<string, FieldTable>>>(tables: T): OpLayouts<T> {
+  const layouts = Object.entries(tables)
+    .map(([name, fields]) => [name, struct(`${name}_args`, { args_bytes: "u32", ...fields })])
+  return Object.fromEntries(layouts) as OpLayouts<T>
+}
+
+/** The ops by the names of their functions, `(stream, const args *) -> status`. */
+export const OPS = opStructs({
+  bz_embedding: {
+    num_tokens: "u32", scale: "f32", reserved: "u32", weight: "ptr", ids: "ptr", y: "matrix",
+    row_status: "ptr",
+  },
+  bz_rms_norm: {
+    num_tokens: "u32", eps: "f32", w_offset: "f32", x: "matrix", residual: "matrix", y: "matrix",
+    w: "ptr",
+  },
+  bz_linear: {
+    num_tokens: "u32", flags: "u32", reserved: "u32", weight: "ptr", bias: "ptr", x: "matrix",
+    y: "matrix",
+  },
+  bz_gated_act: {
+    num_tokens: "u32", act: "u32", reserved: "u32", x: "matrix", y: "matrix",
+  },
+  bz_rope_kv: {
+    num_tokens: "u32", num_heads: "u32", num_kv_heads: "u32", head_dim: "u32", rot_dim: "u32",
+    num_positions: "u32", interleaved: "u32", block_size: "u32", num_blocks: "u32", kv_dtype: "u32", eps: "f32",
+    qkv: "matrix", positions: "ptr", slots: "ptr", cos_sin: "ptr", q_norm: "ptr", k_norm: "ptr", k_cache: "ptr",
+    v_cache: "ptr", row_status: "ptr",
+  },
+  bz_attention: {
+    num_tokens: "u32", num_requests: "u32", num_heads: "u32", num_kv_heads: "u32", head_dim: "u32",
+    block_size: "u32", num_blocks: "u32", kv_dtype: "u32", window: "u32", causal: "u32", scale: "f32",
+    softcap: "f32", block_table_stride: "u32", q: "matrix", out: "matrix", query_start: "ptr", seq_lens: "ptr",
+    block_table: "ptr", k_cache: "ptr", v_cache: "ptr", sinks: "ptr",
+  },
+  bz_gather_rows: {
+    num_rows: "u32", num_source_rows: "u32", reserved: "u32", x: "matrix", y: "matrix",
+    rows: "ptr", row_status: "ptr",
+  },
+  bz_add: {
+    num_tokens: "u32", scale: "f32", reserved: "u32", x: "matrix", y: "matrix",
+  },
+  bz_softcap: {
+    num_tokens: "u32", cap: "f32", reserved: "u32", x: "matrix", y: "matrix",
+  },
+  bz_scatter_ids: {
+    num_ids: "u32", num_src: "u32", num_dst: "u32", src: "ptr", src_rows: "ptr", dst_rows: "ptr",
+    dst: "ptr",
+  },
+  bz_check_finite: {
+    num_rows: "u32", x: "matrix", row_status: "ptr",
+  },
+  bz_logits_process: {
+    num_requests: "u32", logits: "matrix", bitmask: "ptr", bitmask_row: "ptr", allow_start: "ptr",
+    allow_ids: "ptr", edit_start: "ptr", edit_ids: "ptr", edit_values: "ptr", token_ids: "ptr", token_stride: "u64",
+    token_row: "ptr", num_tokens_of: "ptr", num_prompt_of: "ptr", repetition: "ptr", frequency: "ptr",
+    presence: "ptr", row_status: "ptr",
+  },
+  bz_sample: {
+    num_requests: "u32", logits: "matrix", temperature: "ptr", top_p: "ptr", min_p: "ptr",
+    top_k: "ptr", seeds: "ptr", positions: "ptr", out: "ptr", out_processed: "matrix", row_status: "ptr",
+  },
+  bz_logprobs: {
+    num_requests: "u32", num_top: "u32", mode: "u32", logits: "matrix", ids: "ptr",
+    out_logprob: "ptr", out_rank: "ptr", out_top_ids: "ptr", out_top_logprobs: "ptr",
+  },
+})
+export type OpName = keyof typeof OPS
+
 export const STRUCTS = {
+  ...OPS,
   stream: struct("bz_stream_args", {
     args_bytes: "u32", num_threads: "u32", isa: "ptr", spin_us: "u32", reserved: "u32",
   }),
@@ -80,67 +154,9 @@ export const STRUCTS = {
     args_bytes: "u32", milliseconds: "u32", dtype: "u32", with_library: "u32", out_products: "u64",
     out_nanoseconds: "u64",
   }),
-  embedding: struct("bz_embedding_args", {
-    args_bytes: "u32", num_tokens: "u32", scale: "f32", reserved: "u32", weight: "ptr", ids: "ptr", y: "matrix",
-    row_status: "ptr",
-  }),
-  rmsNorm: struct("bz_rms_norm_args", {
-    args_bytes: "u32", num_tokens: "u32", eps: "f32", w_offset: "f32", x: "matrix", residual: "matrix", y: "matrix",
-    w: "ptr",
-  }),
-  linear: struct("bz_linear_args", {
-    args_bytes: "u32", num_tokens: "u32", flags: "u32", reserved: "u32", weight: "ptr", bias: "ptr", x: "matrix",
-    y: "matrix",
-  }),
-  gatedAct: struct("bz_gated_act_args", {
-    args_bytes: "u32", num_tokens: "u32", act: "u32", reserved: "u32", x: "matrix", y: "matrix",
-  }),
-  ropeKv: struct("bz_rope_kv_args", {
-    args_bytes: "u32", num_tokens: "u32", num_heads: "u32", num_kv_heads: "u32", head_dim: "u32", rot_dim: "u32",
-    num_positions: "u32", interleaved: "u32", block_size: "u32", num_blocks: "u32", kv_dtype: "u32", eps: "f32",
-    qkv: "matrix", positions: "ptr", slots: "ptr", cos_sin: "ptr", q_norm: "ptr", k_norm: "ptr", k_cache: "ptr",
-    v_cache: "ptr", row_status: "ptr",
-  }),
   kvCache: struct("bz_kv_cache_args", {
     args_bytes: "u32", num_kv_heads: "u32", head_dim: "u32", block_size: "u32", num_blocks: "u32", kv_dtype: "u32",
     out_bytes: "u64",
-  }),
-  attention: struct("bz_attention_args", {
-    args_bytes: "u32", num_tokens: "u32", num_requests: "u32", num_heads: "u32", num_kv_heads: "u32", head_dim: "u32",
-    block_size: "u32", num_blocks: "u32", kv_dtype: "u32", window: "u32", causal: "u32", scale: "f32",
-    softcap: "f32", block_table_stride: "u32", q: "matrix", out: "matrix", query_start: "ptr", seq_lens: "ptr",
-    block_table: "ptr", k_cache: "ptr", v_cache: "ptr", sinks: "ptr",
-  }),
-  gatherRows: struct("bz_gather_rows_args", {
-    args_bytes: "u32", num_rows: "u32", num_source_rows: "u32", reserved: "u32", x: "matrix", y: "matrix",
-    rows: "ptr", row_status: "ptr",
-  }),
-  add: struct("bz_add_args", {
-    args_bytes: "u32", num_tokens: "u32", scale: "f32", reserved: "u32", x: "matrix", y: "matrix",
-  }),
-  softcap: struct("bz_softcap_args", {
-    args_bytes: "u32", num_tokens: "u32", cap: "f32", reserved: "u32", x: "matrix", y: "matrix",
-  }),
-  scatterIds: struct("bz_scatter_ids_args", {
-    args_bytes: "u32", num_ids: "u32", num_src: "u32", num_dst: "u32", src: "ptr", src_rows: "ptr", dst_rows: "ptr",
-    dst: "ptr",
-  }),
-  checkFinite: struct("bz_check_finite_args", {
-    args_bytes: "u32", num_rows: "u32", x: "matrix", row_status: "ptr",
-  }),
-  logitsProcess: struct("bz_logits_process_args", {
-    args_bytes: "u32", num_requests: "u32", logits: "matrix", bitmask: "ptr", bitmask_row: "ptr", allow_start: "ptr",
-    allow_ids: "ptr", edit_start: "ptr", edit_ids: "ptr", edit_values: "ptr", token_ids: "ptr", token_stride: "u64",
-    token_row: "ptr", num_tokens_of: "ptr", num_prompt_of: "ptr", repetition: "ptr", frequency: "ptr",
-    presence: "ptr", row_status: "ptr",
-  }),
-  sample: struct("bz_sample_args", {
-    args_bytes: "u32", num_requests: "u32", logits: "matrix", temperature: "ptr", top_p: "ptr", min_p: "ptr",
-    top_k: "ptr", seeds: "ptr", positions: "ptr", out: "ptr", out_processed: "matrix", row_status: "ptr",
-  }),
-  logprobs: struct("bz_logprobs_args", {
-    args_bytes: "u32", num_requests: "u32", num_top: "u32", mode: "u32", logits: "matrix", ids: "ptr",
-    out_logprob: "ptr", out_rank: "ptr", out_top_ids: "ptr", out_top_logprobs: "ptr",
   }),
 } as const
 

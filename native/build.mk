@@ -18,7 +18,7 @@ SANITIZE ?=
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
 NATIVE_CXXFLAGS := -std=c++20 $(if $(SANITIZE),-O1,-O3) -g1 -fPIC -fvisibility=hidden -Wall -Wextra -Wno-psabi \
-  -MMD -MP $(SANITIZE_FLAGS)
+  -MMD -MP -I$(NATIVE_BUILD)/include $(SANITIZE_FLAGS)
 CPU_CXXFLAGS := $(NATIVE_CXXFLAGS) -fopenmp -I$(DNNL_ROOT)/include
 REF_CXXFLAGS := $(NATIVE_CXXFLAGS) -ffp-contract=off
 # Kernels state their order of operations themselves, except that a * b + c may be one instruction.
@@ -55,6 +55,12 @@ KERNEL_OBJ := $(foreach level,$(LEVELS),$(patsubst native/cpu/kernels/%.cc,$(NAT
 
 .PHONY: native native-clean
 native: $(foreach name,ref null cpu async,$(NATIVE_LIB)/libbaozi_$(name).so)
+
+# Before the first compilation; after it, files that include ops.h depend on it (the .d files).
+$(NATIVE_BUILD)/include/ops.h: native/include/baozi.h native/ops.awk
+	@mkdir -p $(@D)
+	awk -f native/ops.awk $< > $@
+$(REF_OBJ) $(NULL_OBJ) $(ASYNC_OBJ) $(CPU_OBJ) $(KERNEL_OBJ): | $(NATIVE_BUILD)/include/ops.h
 
 native-clean:
 	rm -rf $(NATIVE_BUILD) $(NATIVE_LIB)

@@ -24,10 +24,11 @@ CpuLibrary load() {
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) give_up(path, dlerror());
   CpuLibrary table;
-#define BZ_LOAD(name)                                                                        \
+#define BZ_LOAD(name, ...)                                                                   \
   table.name = reinterpret_cast<decltype(table.name)>(dlsym(library, "bz_" #name));          \
   if (table.name == nullptr) give_up(path, "it lacks bz_" #name);
   BZ_CPU_SYMBOLS(BZ_LOAD)
+  BZ_OPS(BZ_LOAD)
 #undef BZ_LOAD
   return table;
 }

@@ -2,6 +2,7 @@
 // are never looked into.
 #pragma once
 #include "../common/status.h"
+#include "ops.h"
 
 namespace bz {
 
@@ -9,12 +10,12 @@ namespace bz {
   X(backend_info) X(last_error) X(library_traits) X(stream_create) X(stream_destroy) X(stream_synchronize) \
   X(stream_memory) X(stream_reserve) X(weight_create) X(weight_plan) X(weight_destroy) X(weight_info) \
   X(capture_begin) X(capture_end) X(graph_launch) X(graph_destroy) X(plan_begin) X(plan_end) X(kv_cache_bytes) \
-  X(mem_copy) X(embedding) X(rms_norm) X(linear) X(gated_act) X(rope_kv) X(attention) X(gather_rows) X(add) \
-  X(softcap) X(scatter_ids) X(check_finite) X(logits_process) X(sample) X(logprobs) X(measure_read) X(measure_products)
+  X(mem_copy) X(measure_read) X(measure_products)
 
 struct CpuLibrary {
-#define BZ_FIELD(name) decltype(&::bz_##name) name;
+#define BZ_FIELD(name, ...) decltype(&::bz_##name) name;
   BZ_CPU_SYMBOLS(BZ_FIELD)
+  BZ_OPS(BZ_FIELD)
 #undef BZ_FIELD
 };
 

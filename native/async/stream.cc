@@ -150,25 +150,12 @@ bz_status bz_mem_copy(bz_stream *stream, const bz_copy_args *args) {
   return bz::defer("mem_copy", stream, cpu().mem_copy, args);
 }
 
-#define BZ_DEFER(op)                                                 \
+#define BZ_DEFER(op, count)                                          \
   bz_status bz_##op(bz_stream *stream, const bz_##op##_args *args) { \
     return bz::defer(#op, stream, cpu().op, args);                   \
   }
-
-BZ_DEFER(embedding)
-BZ_DEFER(rms_norm)
-BZ_DEFER(linear)
-BZ_DEFER(gated_act)
-BZ_DEFER(rope_kv)
-BZ_DEFER(attention)
-BZ_DEFER(gather_rows)
-BZ_DEFER(add)
-BZ_DEFER(softcap)
-BZ_DEFER(scatter_ids)
-BZ_DEFER(check_finite)
-BZ_DEFER(logits_process)
-BZ_DEFER(sample)
-BZ_DEFER(logprobs)
+BZ_OPS(BZ_DEFER)
+#undef BZ_DEFER
 
 bz_status bz_capture_begin(bz_stream *stream) {
   BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "capture_begin: stream is NULL");

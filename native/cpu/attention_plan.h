@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "op_args.h"
+#include "../include/baozi.h"
 
 namespace bz {
 
@@ -19,7 +19,7 @@ static inline uint64_t part_floats(uint32_t head_dim) {
 
 // Partial results there is room for when the chunks of few items are shared by n threads. What the args point at is not
 // known when scratch is reserved: the block table's width bounds the context.
-static inline uint64_t shared_parts(const AttentionArgs &a, uint32_t n) {
+static inline uint64_t shared_parts(const bz_attention_args &a, uint32_t n) {
   if (n == 1) return 0;
   const uint64_t tiles = (uint64_t{a.num_tokens} * (a.num_heads / a.num_kv_heads) + MAX_QUERIES - 1) / MAX_QUERIES;
   const uint64_t most = (tiles + a.num_requests) * a.num_kv_heads, limit = uint64_t{2} * n;
@@ -29,7 +29,7 @@ static inline uint64_t shared_parts(const AttentionArgs &a, uint32_t n) {
   return parts < room ? parts : room;
 }
 
-static inline uint64_t attention_scratch_bytes(const AttentionArgs &a, uint32_t n) {
+static inline uint64_t attention_scratch_bytes(const bz_attention_args &a, uint32_t n) {
   return shared_parts(a, n) * part_floats(a.head_dim) * 4;
 }
 

@@ -1,19 +1,19 @@
 // Rows of a packed weight, widened. One thread a token: a row is small.
 #include <cstring>
 
-#include "op_args.h"
+#include "matrix.h"
 #include "stream.h"
 #include "weight_pack.h"
 
 namespace bz {
 
-static void embedding(const EmbeddingArgs &a, Team &team) {
+static void embedding(const bz_embedding_args &a, Team &team) {
   const bz_weight &w = *a.weight;
   const Range mine = split(a.num_tokens, team);
   for (uint64_t t = mine.begin; t < mine.end; t++) {
     const int32_t id = a.ids[t];
     const bool is_there = static_cast<uint32_t>(id) < w.n;
-    float *y = a.y + t * a.y_stride;
+    float *y = row_of(a.y, t);
     if (a.row_status != nullptr) a.row_status[t] = is_there ? BZ_OK : BZ_EINVAL;
     if (!is_there) {
       std::memset(y, 0, uint64_t{w.c} * 4);
@@ -35,14 +35,5 @@ extern "C" bz_status bz_embedding(bz_stream *stream, const bz_embedding_args *ar
   const bz_weight &w = *args->weight;
   BZ_TRY(bz::check_embedding(args, bz::shape_of(w), stream->mode == bz::Mode::plan));
   if (args->num_tokens == 0) return BZ_OK;
-  const bz::EmbeddingArgs a = {
-      .num_tokens = args->num_tokens,
-      .scale = args->scale,
-      .weight = &w,
-      .ids = args->ids,
-      .y = static_cast<float *>(args->y.data),
-      .y_stride = args->y.stride,
-      .row_status = args->row_status,
-  };
-  return bz::submit(stream, bz::embedding, a, {.work = uint64_t{a.num_tokens} * w.c * 4});
+  return bz::submit(stream, bz::embedding, *args, {.work = uint64_t{args->num_tokens} * w.c * 4});
 }

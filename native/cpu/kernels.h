@@ -5,26 +5,12 @@
 //   - code lives in namespace bz::BZ_LEVEL, or has internal linkage (static, unnamed namespace);
 //   - no library templates that could be emitted out of line (std::sort, std::vector): the linker keeps one copy of
 //     such a function, and the one it keeps may use instructions that the processor lacks. The build checks this.
-// To add a team function: a line in BZ_TEAM_KERNELS and a file in kernels/ that defines it.
+// The table has an entry for each op that takes no weight: void op(const bz_op_args &, Team &), defined by a file in
+// kernels/. Their args have been checked; matrices are float32.
 #pragma once
-#include "op_args.h"
+#include "matrix.h"
+#include "ops.h"
 #include "team.h"
-
-// Ops whose table entry is void op(const Args &, Team &), and their Args.
-#define BZ_TEAM_KERNELS(X)             \
-  X(rms_norm, RmsNormArgs)             \
-  X(gated_act, GatedActArgs)           \
-  X(rope_kv, RopeKvArgs)               \
-  X(attention, AttentionArgs)          \
-  X(gather_rows, GatherRowsArgs)       \
-  X(add, AddArgs)                      \
-  X(softcap, SoftcapArgs)              \
-  X(scatter_ids, ScatterIdsArgs)       \
-  X(check_finite, CheckFiniteArgs)     \
-  X(copy, CopyArgs)                    \
-  X(logits_process, LogitsProcessArgs) \
-  X(sample, SampleArgs)                \
-  X(logprobs, LogprobsArgs)
 
 namespace bz {
 
@@ -32,18 +18,20 @@ struct LimitKernels;  // of measurements: limit_kernels.h
 struct LinearKernels; // of weights, linear and embedding: linear_kernels.h
 
 struct Kernels {
-#define BZ_FIELD(op, Args) void (*op)(const Args &, Team &);
-  BZ_TEAM_KERNELS(BZ_FIELD)
+#define BZ_FIELD(op, count) void (*op)(const bz_##op##_args &, Team &);
+  BZ_MATRIX_OPS(BZ_FIELD)
 #undef BZ_FIELD
+  void (*copy)(const bz_copy_args &, Team &);
   const LinearKernels *linear;
   const LimitKernels *limits;
 };
 
 #if defined(BZ_LEVEL)
 namespace BZ_LEVEL {
-#define BZ_DECLARE(op, Args) void op(const Args &args, Team &team);
-BZ_TEAM_KERNELS(BZ_DECLARE)
+#define BZ_DECLARE(op, count) void op(const bz_##op##_args &args, Team &team);
+BZ_MATRIX_OPS(BZ_DECLARE)
 #undef BZ_DECLARE
+void copy(const bz_copy_args &args, Team &team);
 extern const LinearKernels linear_kernels; // defined by the file in kernels/ that holds the products
 extern const LimitKernels limit_kernels;
 extern const Kernels kernels;

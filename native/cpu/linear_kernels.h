@@ -1,10 +1,18 @@
 // What weights need of an instruction set level: the linear product. One table a level, in kernels/linear.cc.
 #pragma once
-#include "op_args.h"
 #include "packed_weight.h"
 #include "team.h"
 
 namespace bz {
+
+// A product with one packed matrix: what is left of bz_linear_args when it has been checked.
+struct LinearArgs {
+  uint32_t num_tokens, flags;
+  const bz_weight *weight;
+  const float *x, *bias;
+  float *y;
+  uint64_t x_stride, y_stride;
+};
 
 struct LinearKernels {
   // bz_linear for any weight and any number of tokens, in one fixed order of operations: a token's result depends

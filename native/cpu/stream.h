@@ -1,16 +1,8 @@
 // A stream of the CPU library: threads, scratch memory, the instruction set's kernels, and recording.
 //
-// How an op reaches its threads (an entry point in full):
-//
-//   bz_status bz_add(bz_stream *stream, const bz_add_args *args) {
-//     BZ_TRY(bz::check_add(args));                       // what can be said without reading the data
-//     if (args->num_tokens == 0) return BZ_OK;
-//     const AddArgs a = {.num_tokens = args->num_tokens, ...};
-//     return bz::submit(stream, stream->kernels->add, a, {.work = uint64_t{a.num_tokens} * a.c});
-//   }
-//
-// submit() runs the op at once, or, while recording, keeps a copy of args, or, while planning, looks at its scratch
-// memory alone. What args point at is read when the op runs: checks of data (ids, slots) belong in the team function.
+// An op's entry point checks its args, says how much work it is, and calls submit(), which runs the op at once, or,
+// while recording, keeps a copy of args, or, while planning, looks at its scratch memory alone. What args point at is
+// read when the op runs: checks of data (ids, slots) belong in the team function.
 #pragma once
 #include <cstring>
 #include <type_traits>

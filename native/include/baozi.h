@@ -19,8 +19,9 @@
 **           op has run. Results, staging memory and the first failure are the host's after bz_event_synchronize of an
 **           event recorded behind them, or bz_stream_synchronize. Args structs are read before the call returns; what
 **           they point at must stay until the stream has passed the op.
-**   Calls   every op is (stream, const args *). Args structs start with their own size: a mismatch is BZ_EABI. Reserved
-**           fields must be 0. A count of 0 (num_tokens, num_requests) is a successful no-op.
+**   Calls   every op is bz_NAME(stream, const bz_NAME_args *). Args structs start with their own size: a mismatch is
+**           BZ_EABI. An op's count of rows comes next (num_tokens, num_requests, ...); 0 is a successful no-op.
+**           Reserved fields must be 0. native/ops.awk finds the ops and the structs by these rules.
 **   Errors  a status, and words for it from bz_last_error on the same thread. What is wrong with the args themselves is
 **           returned by the call. What is wrong with one row (an id or position out of range, a value that is not
 **           finite) is that row's where the op has row_status: the other rows are as they would be without it. Where

@@ -15,43 +15,33 @@ static constexpr uint64_t SMALLEST_BYTES = 64;
 
 bool bz::takes_activation(uint32_t dtype) { return dtype == BZ_F32; }
 
-#define BZ_NULL_CHECK(op)                                              \
-  BZ_CHECK_ARGS(#op, args);                                            \
-  BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "%s: stream is NULL", #op);
-
-#define BZ_NULL_OP(op)                                                \
-  bz_status bz_##op(bz_stream *stream, const bz_##op##_args *args) {  \
-    BZ_NULL_CHECK(op)                                                 \
-    return BZ_OK;                                                     \
-  }
+// Whether somebody reads what the op writes.
+template <class Args> static bool has_results(const Args &a) {
+  if constexpr (requires { a.row_status; }) return a.row_status != nullptr;
+  else return false;
+}
+static bool has_results(const bz_sample_args &) { return true; }
+static bool has_results(const bz_logprobs_args &) { return true; }
+static bool has_results(const bz_scatter_ids_args &) { return true; }
 
 // No row of the null library fails.
-static void pass_rows(bz_status *row_status, uint32_t num_rows) {
-  for (uint32_t r = 0; row_status != nullptr && r < num_rows; r++) row_status[r] = BZ_OK;
-}
-
-// Ops that have a status for each row and nothing else that anybody reads.
-#define BZ_NULL_ROWS_OP(op, count)                                                 \
-  bz_status bz_##op(bz_stream *stream, const bz_##op##_args *args) {               \
-    BZ_NULL_CHECK(op)                                                              \
-    if (args->row_status == nullptr) return BZ_OK;                                 \
-    return bz::submit(stream, [status = args->row_status, rows = args->count] {    \
-      pass_rows(status, rows);                                                     \
-      return BZ_OK;                                                                \
-    });                                                                            \
-  }
-
-// Tokens of the middle of the vocabulary, where there are words and no special tokens.
-static bz_status sample(const bz_sample_args &a) {
-  const uint32_t first = a.logits.cols / 4, count = a.logits.cols / 2 + 1;
-  for (uint32_t r = 0; r < a.num_requests; r++)
-    a.out[r] = static_cast<int32_t>(first + static_cast<uint32_t>(a.positions[r]) * 7919u % count);
-  pass_rows(a.row_status, a.num_requests);
+template <class Args> static bz_status run(const Args &a, uint32_t count) {
+  if constexpr (requires { a.row_status; })
+    for (uint32_t r = 0; a.row_status != nullptr && r < count; r++) a.row_status[r] = BZ_OK;
   return BZ_OK;
 }
 
-static bz_status logprobs(const bz_logprobs_args &a) {
-  for (uint32_t r = 0; r < a.num_requests; r++) {
+// Tokens of the middle of the vocabulary, where there are words and no special tokens.
+static bz_status run(const bz_sample_args &a, uint32_t count) {
+  const uint32_t first = a.logits.cols / 4, ids = a.logits.cols / 2 + 1;
+  for (uint32_t r = 0; r < count; r++)
+    a.out[r] = static_cast<int32_t>(first + static_cast<uint32_t>(a.positions[r]) * 7919u % ids);
+  for (uint32_t r = 0; a.row_status != nullptr && r < count; r++) a.row_status[r] = BZ_OK;
+  return BZ_OK;
+}
+
+static bz_status run(const bz_logprobs_args &a, uint32_t count) {
+  for (uint32_t r = 0; r < count; r++) {
     a.out_logprob[r] = 0;
     a.out_rank[r] = 1;
     for (uint32_t i = 0; i < a.num_top; i++) {
@@ -62,8 +52,8 @@ static bz_status logprobs(const bz_logprobs_args &a) {
   return BZ_OK;
 }
 
-static bz_status scatter_ids(const bz_scatter_ids_args &a) {
-  for (uint32_t i = 0; i < a.num_ids; i++) {
+static bz_status run(const bz_scatter_ids_args &a, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
     const int64_t from = a.src_rows[i], to = a.dst_rows[i];
     if (from >= 0 && from < a.num_src && to >= 0 && to < a.num_dst) a.dst[to] = a.src[from];
   }
@@ -128,32 +118,15 @@ bz_status bz_kv_cache_bytes(bz_kv_cache_args *args) {
   return BZ_OK;
 }
 
-BZ_NULL_OP(rms_norm)
-BZ_NULL_OP(linear)
-BZ_NULL_OP(gated_act)
-BZ_NULL_OP(attention)
-BZ_NULL_OP(add)
-BZ_NULL_OP(softcap)
-BZ_NULL_ROWS_OP(embedding, num_tokens)
-BZ_NULL_ROWS_OP(rope_kv, num_tokens)
-BZ_NULL_ROWS_OP(gather_rows, num_rows)
-BZ_NULL_ROWS_OP(check_finite, num_rows)
-BZ_NULL_ROWS_OP(logits_process, num_requests)
-
-bz_status bz_scatter_ids(bz_stream *stream, const bz_scatter_ids_args *args) {
-  BZ_NULL_CHECK(scatter_ids)
-  return bz::submit(stream, [a = *args] { return scatter_ids(a); });
-}
-
-bz_status bz_sample(bz_stream *stream, const bz_sample_args *args) {
-  BZ_NULL_CHECK(sample)
-  return bz::submit(stream, [a = *args] { return sample(a); });
-}
-
-bz_status bz_logprobs(bz_stream *stream, const bz_logprobs_args *args) {
-  BZ_NULL_CHECK(logprobs)
-  return bz::submit(stream, [a = *args] { return logprobs(a); });
-}
+#define BZ_ENTRY(op, count)                                                            \
+  bz_status bz_##op(bz_stream *stream, const bz_##op##_args *args) {                   \
+    BZ_CHECK_ARGS(#op, args);                                                          \
+    BZ_REQUIRE(stream != nullptr, BZ_EINVAL, #op ": stream is NULL");                  \
+    if (!has_results(*args)) return BZ_OK;                                             \
+    return bz::submit(stream, [a = *args] { return run(a, a.count); });                \
+  }
+BZ_OPS(BZ_ENTRY)
+#undef BZ_ENTRY
 
 bz_status bz_measure_read(bz_stream *, bz_measure_read_args *args) {
   BZ_CHECK_ARGS("measure_read", args);

@@ -1,10 +1,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../common/check_ops.h"
 #include "kv_cache.h"
 #include "matrix.h"
-#include "stream.h"
+#include "op.h"
 
 static bz_status check_data(const bz_attention_args &a) {
   BZ_REQUIRE(a.query_start[0] == 0 && static_cast<uint32_t>(a.query_start[a.num_requests]) <= a.num_tokens, BZ_EINVAL,
@@ -56,7 +55,7 @@ static bz_status attend(const bz_attention_args &a, uint32_t request, uint32_t h
   return BZ_OK;
 }
 
-static bz_status run(const bz_attention_args &a) {
+bz_status bz::run(const bz_attention_args &a) {
   BZ_TRY(check_data(a));
   for (uint32_t r = 0; r < a.num_requests; r++) {
     const int64_t rows = a.query_start[r + 1] - a.query_start[r];
@@ -77,10 +76,4 @@ static bz_status run(const bz_attention_args &a) {
   for (uint64_t row = static_cast<uint64_t>(a.query_start[a.num_requests]); row < a.num_tokens; row++)
     bz::clear_row(a.out, row); // padded tokens
   return BZ_OK;
-}
-
-extern "C" bz_status bz_attention(bz_stream *stream, const bz_attention_args *args) {
-  BZ_TRY(bz::check_attention(args));
-  if (args->num_tokens == 0 || args->num_requests == 0) return BZ_OK;
-  return bz::submit(stream, [a = *args] { return run(a); });
 }

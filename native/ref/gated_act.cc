@@ -1,8 +1,7 @@
 #include <cmath>
 
-#include "../common/check_ops.h"
 #include "matrix.h"
-#include "stream.h"
+#include "op.h"
 
 static double activate(double x, uint32_t act) {
   switch (act) {
@@ -13,7 +12,7 @@ static double activate(double x, uint32_t act) {
   }
 }
 
-static bz_status run(const bz_gated_act_args &a) {
+bz_status bz::run(const bz_gated_act_args &a) {
   const uint32_t f = a.y.cols;
   for (uint64_t t = 0; t < a.num_tokens; t++) {
     const std::vector<float> x = bz::read_row(a.x, t);
@@ -22,9 +21,4 @@ static bz_status run(const bz_gated_act_args &a) {
     bz::write_row(a.y, t, y);
   }
   return BZ_OK;
-}
-
-extern "C" bz_status bz_gated_act(bz_stream *stream, const bz_gated_act_args *args) {
-  BZ_TRY(bz::check_gated_act(args));
-  return bz::submit(stream, [a = *args] { return run(a); });
 }

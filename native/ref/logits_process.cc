@@ -1,8 +1,7 @@
 #include <cmath>
 #include <vector>
 
-#include "../common/check_ops.h"
-#include "stream.h"
+#include "op.h"
 
 #define REQUIRE_ID(id, what)                                                   \
   BZ_REQUIRE((id) >= 0 && static_cast<uint32_t>(id) < a.logits.cols, BZ_EINVAL, \
@@ -62,16 +61,11 @@ static bz_status process_row(const bz_logits_process_args &a, uint32_t r) {
   return penalize(a, r, l);
 }
 
-static bz_status run(const bz_logits_process_args &a) {
+bz_status bz::run(const bz_logits_process_args &a) {
   for (uint32_t r = 0; r < a.num_requests; r++) {
     const bz_status status = process_row(a, r);
     if (a.row_status != nullptr) a.row_status[r] = status;
     else BZ_TRY(status);
   }
   return BZ_OK;
-}
-
-extern "C" bz_status bz_logits_process(bz_stream *stream, const bz_logits_process_args *args) {
-  BZ_TRY(bz::check_logits_process(args));
-  return bz::submit(stream, [a = *args] { return run(a); });
 }

@@ -2,11 +2,10 @@
 #include <cmath>
 #include <vector>
 
-#include "../common/check_ops.h"
 #include "../common/sampling.h"
-#include "stream.h"
+#include "op.h"
 
-static bz_status run(const bz_logprobs_args &a) {
+bz_status bz::run(const bz_logprobs_args &a) {
   std::vector<uint32_t> order(a.logits.cols);
   for (uint32_t r = 0; r < a.num_requests; r++) {
     const auto *l = static_cast<const float *>(a.logits.data) + r * a.logits.stride;
@@ -28,9 +27,4 @@ static bz_status run(const bz_logprobs_args &a) {
     }
   }
   return BZ_OK;
-}
-
-extern "C" bz_status bz_logprobs(bz_stream *stream, const bz_logprobs_args *args) {
-  BZ_TRY(bz::check_logprobs(args));
-  return bz::submit(stream, [a = *args] { return run(a); });
 }

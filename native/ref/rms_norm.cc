@@ -1,10 +1,9 @@
 #include <cmath>
 
-#include "../common/check_ops.h"
 #include "matrix.h"
-#include "stream.h"
+#include "op.h"
 
-static bz_status run(const bz_rms_norm_args &a) {
+bz_status bz::run(const bz_rms_norm_args &a) {
   const uint32_t c = a.x.cols;
   for (uint64_t t = 0; t < a.num_tokens; t++) {
     std::vector<float> h = bz::read_row(a.x, t);
@@ -21,9 +20,4 @@ static bz_status run(const bz_rms_norm_args &a) {
     bz::write_row(a.y, t, h);
   }
   return BZ_OK;
-}
-
-extern "C" bz_status bz_rms_norm(bz_stream *stream, const bz_rms_norm_args *args) {
-  BZ_TRY(bz::check_rms_norm(args));
-  return bz::submit(stream, [a = *args] { return run(a); });
 }

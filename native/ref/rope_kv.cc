@@ -3,7 +3,7 @@
 #include "../common/check_ops.h"
 #include "kv_cache.h"
 #include "matrix.h"
-#include "stream.h"
+#include "op.h"
 
 static void normalize(float *x, const float *w, uint32_t d, float eps) {
   double sum = 0;
@@ -53,7 +53,7 @@ static void run_token(const bz_rope_kv_args &a, uint32_t t) {
   }
 }
 
-static bz_status run(const bz_rope_kv_args &a) {
+bz_status bz::run(const bz_rope_kv_args &a) {
   for (uint32_t t = 0; t < a.num_tokens && a.row_status == nullptr; t++) BZ_TRY(check_token(a, t));
   for (uint32_t t = 0; t < a.num_tokens; t++) {
     const bz_status status = check_token(a, t);
@@ -61,11 +61,6 @@ static bz_status run(const bz_rope_kv_args &a) {
     if (status == BZ_OK) run_token(a, t);
   }
   return BZ_OK;
-}
-
-extern "C" bz_status bz_rope_kv(bz_stream *stream, const bz_rope_kv_args *args) {
-  BZ_TRY(bz::check_rope_kv(args));
-  return bz::submit(stream, [a = *args] { return run(a); });
 }
 
 extern "C" bz_status bz_kv_cache_bytes(bz_kv_cache_args *args) {

@@ -1,11 +1,10 @@
 // Ops that move, add or look at whole rows.
 #include <cmath>
 
-#include "../common/check_ops.h"
 #include "matrix.h"
-#include "stream.h"
+#include "op.h"
 
-static bz_status gather(const bz_gather_rows_args &a) {
+bz_status bz::run(const bz_gather_rows_args &a) {
   for (uint32_t r = 0; r < a.num_rows; r++) {
     const int32_t row = a.rows[r];
     const bool is_there = row >= 0 && static_cast<uint32_t>(row) < a.num_source_rows;
@@ -17,7 +16,7 @@ static bz_status gather(const bz_gather_rows_args &a) {
   return BZ_OK;
 }
 
-static bz_status add(const bz_add_args &a) {
+bz_status bz::run(const bz_add_args &a) {
   for (uint64_t t = 0; t < a.num_tokens; t++) {
     const std::vector<float> x = bz::read_row(a.x, t);
     std::vector<float> y = bz::read_row(a.y, t);
@@ -27,7 +26,7 @@ static bz_status add(const bz_add_args &a) {
   return BZ_OK;
 }
 
-static bz_status softcap(const bz_softcap_args &a) {
+bz_status bz::run(const bz_softcap_args &a) {
   const double cap = a.cap;
   for (uint64_t t = 0; t < a.num_tokens; t++) {
     std::vector<float> values = bz::read_row(a.x, t);
@@ -37,7 +36,7 @@ static bz_status softcap(const bz_softcap_args &a) {
   return BZ_OK;
 }
 
-static bz_status scatter_ids(const bz_scatter_ids_args &a) {
+bz_status bz::run(const bz_scatter_ids_args &a) {
   for (uint32_t i = 0; i < a.num_ids; i++) {
     const int64_t from = a.src_rows[i], to = a.dst_rows[i];
     if (from >= 0 && from < a.num_src && to >= 0 && to < a.num_dst) a.dst[to] = a.src[from];
@@ -45,35 +44,10 @@ static bz_status scatter_ids(const bz_scatter_ids_args &a) {
   return BZ_OK;
 }
 
-static bz_status check_finite(const bz_check_finite_args &a) {
+bz_status bz::run(const bz_check_finite_args &a) {
   for (uint32_t r = 0; r < a.num_rows; r++) {
     a.row_status[r] = BZ_OK;
     for (const float x : bz::read_row(a.x, r)) if (!std::isfinite(x)) a.row_status[r] = BZ_ENUMERIC;
   }
   return BZ_OK;
-}
-
-extern "C" bz_status bz_gather_rows(bz_stream *stream, const bz_gather_rows_args *args) {
-  BZ_TRY(bz::check_gather_rows(args));
-  return bz::submit(stream, [a = *args] { return gather(a); });
-}
-
-extern "C" bz_status bz_add(bz_stream *stream, const bz_add_args *args) {
-  BZ_TRY(bz::check_add(args));
-  return bz::submit(stream, [a = *args] { return add(a); });
-}
-
-extern "C" bz_status bz_softcap(bz_stream *stream, const bz_softcap_args *args) {
-  BZ_TRY(bz::check_softcap(args));
-  return bz::submit(stream, [a = *args] { return softcap(a); });
-}
-
-extern "C" bz_status bz_scatter_ids(bz_stream *stream, const bz_scatter_ids_args *args) {
-  BZ_TRY(bz::check_scatter_ids(args));
-  return bz::submit(stream, [a = *args] { return scatter_ids(a); });
-}
-
-extern "C" bz_status bz_check_finite(bz_stream *stream, const bz_check_finite_args *args) {
-  BZ_TRY(bz::check_check_finite(args));
-  return bz::submit(stream, [a = *args] { return check_finite(a); });
 }

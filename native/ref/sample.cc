@@ -1,10 +1,9 @@
 #include "../common/sampling.h"
+#include "op.h"
 
 #include <algorithm>
 #include <vector>
 
-#include "../common/check_ops.h"
-#include "stream.h"
 
 static int32_t argmax(const float *l, uint32_t n) {
   uint32_t best = 0;
@@ -81,16 +80,11 @@ static bz_status sample_row(const bz_sample_args &a, uint32_t r) {
   return BZ_OK;
 }
 
-static bz_status run(const bz_sample_args &a) {
+bz_status bz::run(const bz_sample_args &a) {
   for (uint32_t r = 0; r < a.num_requests; r++) {
     const bz_status status = sample_row(a, r);
     if (a.row_status != nullptr) a.row_status[r] = status;
     else BZ_TRY(status);
   }
   return BZ_OK;
-}
-
-extern "C" bz_status bz_sample(bz_stream *stream, const bz_sample_args *args) {
-  BZ_TRY(bz::check_sample(args));
-  return bz::submit(stream, [a = *args] { return run(a); });
 }

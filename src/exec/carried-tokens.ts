@@ -12,7 +12,7 @@ export class CarriedTokens {
   readonly #ring: InputRing
   readonly #from: StepArray<Int32Array>
   readonly #to: StepArray<Int32Array>
-  readonly #args: Args<"scatterIds">
+  readonly #args: Args<"bz_scatter_ids">
   /** Of the last sampled step. */
   #rows: readonly SampleRow[] = []
 
@@ -24,7 +24,7 @@ export class CarriedTokens {
     this.#from = this.#ring.int32(maxRequests)
     this.#to = this.#ring.int32(maxRequests)
     this.#ring.allocate()
-    this.#args = new Args("scatterIds", {
+    this.#args = new Args("bz_scatter_ids", {
       num_src: drawn.length, num_dst: maxTokens, src: drawn.address, src_rows: this.#from.address(),
       dst_rows: this.#to.address(), dst: batch.inputs.tokenIds,
     })

@@ -6,7 +6,7 @@ import { OutputRing, type StepArray } from "../tensor/step-arrays.ts"
 /** Finds the rows of a matrix that hold a NaN or an infinity. */
 export class FiniteRows {
   readonly #device: Device
-  readonly #args: Args<"checkFinite">
+  readonly #args: Args<"bz_check_finite">
   readonly #ring: OutputRing
   readonly #status: StepArray<Int32Array>
 
@@ -15,7 +15,7 @@ export class FiniteRows {
     this.#ring = new OutputRing(device)
     this.#status = this.#ring.int32(maxRows)
     this.#ring.allocate()
-    this.#args = new Args("checkFinite", { x: matrix, row_status: this.#status.address() })
+    this.#args = new Args("bz_check_finite", { x: matrix, row_status: this.#status.address() })
   }
 
   /** Queues a check of the first `count` rows. Returns what `findOthers` takes; valid until the next check but one. */

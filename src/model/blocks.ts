@@ -132,5 +132,6 @@ export function head(
   const b = builder.stage("head", "samples")
   const sampled = b.gatherSamples(stream)
   const logits = b.logits(b.rmsNorm(sampled, norm, eps, { out: sampled, offset }), lmHead)
-  return softcap > 0 ? b.softcap(logits, softcap) : logits
+  if (softcap > 0) b.rowOp("bz_softcap", { cap: softcap, x: logits, y: logits })
+  return logits
 }

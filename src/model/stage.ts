@@ -1,6 +1,6 @@
-import { ACT, DTYPE, LINEAR_ACCUMULATE, LINEAR_FINE, OPS, type Act, type OpName } from "../../ffi/abi.ts"
+import { ACT, DTYPE, LINEAR_ACCUMULATE, LINEAR_FINE, type Act } from "../../ffi/abi.ts"
 import { Args } from "../../ffi/args.ts"
-import { STRUCTS, type FieldsOf, type FieldType, type StructValues } from "../../ffi/structs.ts"
+import { OPS, type FieldsOf, type FieldType, type OpName, type StructValues } from "../../ffi/structs.ts"
 import type { BufferPlan } from "../tensor/buffers.ts"
 import { rowBytes, type Device, type DeviceArray, type Matrix } from "../tensor/device.ts"
 import type { Dim } from "../tensor/program.ts"
@@ -69,7 +69,7 @@ export type OpCost =
 /** An op as a stage has it: its buffers have no memory yet. */
 export interface StagedOp<N extends OpName = OpName> {
   readonly name: N
-  readonly args: Args<(typeof OPS)[N]>
+  readonly args: Args<N>
   readonly counts: Partial<Record<string, Dim>>
   /** Fields that point at a row for each row of the stage, with the bytes from row to row. */
   readonly rows: Readonly<Record<string, number>>
@@ -103,18 +103,14 @@ export class Stage {
   embedding(weight: LinearWeight, scale = 1): Matrix {
     const y = this.buffer(weight.c)
     const { tokenIds } = this.#context.inputs
-    this.op("bz_embedding", { weight: weight.address, ids: tokenIds, y, scale }, { num_tokens: this.rows }, {
-      rows: { ids: 4, y: rowBytes(y) },
-    })
+    this.rowOp("bz_embedding", { weight: weight.address, ids: tokenIds, y, scale }, { rows: { ids: 4 } })
     return y
   }
 
   /** `offset`: 1 for weights that are stored as a difference from one. */
   rmsNorm(x: Matrix, weight: VectorWeight, eps: number, { out, offset = 0 }: { out?: Matrix; offset?: number } = {}) {
     const y = out ?? this.buffer(x.cols)
-    this.op("bz_rms_norm", { eps, w_offset: offset, x, y, w: weight.address }, { num_tokens: this.rows }, {
-      rows: { x: rowBytes(x), y: rowBytes(y) },
-    })
+    this.rowOp("bz_rms_norm", { eps, w_offset: offset, x, y, w: weight.address })
     return y
   }
 
@@ -122,34 +118,24 @@ export class Stage {
   linear(x: Matrix, weight: LinearWeight, { out, addTo }: { out?: Matrix; addTo?: Matrix } = {}): Matrix {
     const y = addTo ?? out ?? this.buffer(weight.n)
     const isFine = this.#context.activationBits > 8
-    this.op("bz_linear", {
+    this.rowOp("bz_linear", {
       flags: (addTo ? LINEAR_ACCUMULATE : 0) | (isFine ? LINEAR_FINE : 0), weight: weight.address,
       bias: weight.biasAddress, x, y,
-    }, { num_tokens: this.rows }, {
-      rows: { x: rowBytes(x), y: rowBytes(y) }, cost: { kind: "product", weight },
-    })
+    }, { cost: { kind: "product", weight } })
     return y
   }
 
   /** `x`: gate and up side by side. The result takes the gate's place. */
   gatedAct(x: Matrix, act: Act): Matrix {
     const y = { ...x, cols: x.cols / 2 }
-    this.op("bz_gated_act", { act: ACT[act], x, y }, { num_tokens: this.rows }, {
-      rows: { x: rowBytes(x), y: rowBytes(y) },
-    })
+    this.rowOp("bz_gated_act", { act: ACT[act], x, y })
     return y
   }
 
   /** y += scale * x */
   add(x: Matrix, y: Matrix, scale = 1): Matrix {
-    this.op("bz_add", { scale, x, y }, { num_tokens: this.rows }, { rows: { x: rowBytes(x), y: rowBytes(y) } })
+    this.rowOp("bz_add", { scale, x, y })
     return y
-  }
-
-  /** x = cap * tanh(x / cap), in place. */
-  softcap(x: Matrix, cap: number): Matrix {
-    this.op("bz_softcap", { cap, x, y: x }, { num_tokens: this.rows }, { rows: { x: rowBytes(x), y: rowBytes(x) } })
-    return x
   }
 
   /** Head norms, rotary embedding and the write to the cache, in place. */
@@ -160,13 +146,13 @@ export class Stage {
     },
   ): void {
     const { inputs } = this.#context
-    this.op("bz_rope_kv", {
+    this.rowOp("bz_rope_kv", {
       num_heads: numHeads, num_kv_heads: memory.numKvHeads, head_dim: memory.headDim,
       rot_dim: rope?.rotDim ?? 0, num_positions: rope?.numPositions ?? 0, interleaved: rope?.interleaved ? 1 : 0,
       block_size: kv.blockSize, num_blocks: kv.numBlocks, kv_dtype: DTYPE[kv.dtype], eps: norms.eps,
       qkv, positions: inputs.positions, slots: inputs.groups[kv.group]!.slots, cos_sin: rope?.table.address ?? 0,
       q_norm: norms.q?.address ?? 0, k_norm: norms.k?.address ?? 0, k_cache: kv.key, v_cache: kv.value,
-    }, { num_tokens: this.rows }, { rows: { qkv: rowBytes(qkv), positions: 4, slots: 4 } })
+    }, { rows: { positions: 4, slots: 4 } })
   }
 
   /** The result takes q's place. */
@@ -204,23 +190,39 @@ export class Stage {
   }
 
   /**
-   * Appends an op. `counts` names the fields that take a step's row counts. `rows` names, for an op that treats each
-   * row of the stage for itself, its pointers at rows with the bytes from row to row; other ops leave it out.
+   * Appends an op that treats each row of the stage for itself: its matrices have one for each. `rows`: its other
+   * pointers at rows, with the bytes from row to row.
    */
-  op<N extends OpName>(
-    name: N, values: StructValues<(typeof OPS)[N]>,
-    counts: { readonly [F in FieldsOf<(typeof OPS)[N]>]?: Dim },
-    { rows = {}, cost = null }: {
-      rows?: { readonly [F in FieldsOf<(typeof OPS)[N]>]?: number }; cost?: OpCost | null
-    } = {},
+  rowOp<N extends RowOpName>(
+    name: N, values: StructValues<N>,
+    { rows = {}, cost = null }: { rows?: { readonly [F in FieldsOf<N>]?: number }; cost?: OpCost | null } = {},
   ): void {
-    const args = new Args(OPS[name], values)
-    const pointers = Object.keys(values).filter((field) => isPointer(name, field))
-    this.ops.push({ name, args, counts, rows, cost, pointers } as unknown as StagedOp)
+    const matrices = Object.entries<unknown>(values).filter(([field]) => fieldType(name, field) === "matrix")
+    const ofMatrices = Object.fromEntries(matrices.map(([field, value]) => [field, rowBytes(value as Matrix)]))
+    this.#append(name, values, { counts: { num_tokens: this.rows }, rows: { ...ofMatrices, ...rows }, cost })
+  }
+
+  /** Appends an op that takes all rows together. `counts` names the fields that take a step's row counts. */
+  op<N extends OpName>(
+    name: N, values: StructValues<N>, counts: { readonly [F in FieldsOf<N>]?: Dim },
+    { cost = null }: { cost?: OpCost | null } = {},
+  ): void {
+    this.#append(name, values, { counts, rows: {}, cost })
+  }
+
+  #append<N extends OpName>(
+    name: N, values: StructValues<N>, { counts, rows, cost }: {
+      counts: Readonly<Partial<Record<string, Dim>>>; rows: Readonly<Partial<Record<string, number>>>; cost: OpCost | null
+    },
+  ): void {
+    const pointers = Object.keys(values).filter((field) => ["ptr", "matrix"].includes(fieldType(name, field)))
+    this.ops.push({ name, args: new Args(name, values), counts, rows, cost, pointers } as unknown as StagedOp)
   }
 }
 
-function isPointer(name: OpName, field: string): boolean {
-  const type = (STRUCTS[OPS[name]].fields as Record<string, FieldType>)[field]
-  return type === "ptr" || type === "matrix"
+/** Ops that may treat each token for itself. */
+type RowOpName = { [N in OpName]: "num_tokens" extends FieldsOf<N> ? N : never }[OpName]
+
+function fieldType(name: OpName, field: string): FieldType {
+  return (OPS[name].fields as Record<string, FieldType>)[field]!
 }

@@ -1,6 +1,6 @@
-import type { OpName, OPS } from "../../ffi/abi.ts"
 import type { Args } from "../../ffi/args.ts"
 import type { NativeStream } from "../../ffi/stream.ts"
+import type { OpName } from "../../ffi/structs.ts"
 
 /**
  * How many rows an op works on, known only when a step runs: the tokens of the step, its requests, or the rows whose
@@ -9,11 +9,9 @@ import type { NativeStream } from "../../ffi/stream.ts"
 export type Dim = "tokens" | "requests" | "samples"
 export type Counts = Readonly<Record<Dim, number>>
 
-type StructOf<N extends OpName> = (typeof OPS)[N]
-
 interface PreparedOp {
   readonly name: OpName
-  readonly args: Args<StructOf<OpName>>
+  readonly args: Args<OpName>
   readonly counts: readonly (readonly [field: string, count: Dim])[]
   readonly rows: readonly RowPointer[]
 }
@@ -52,14 +50,14 @@ export class Program {
    * token for itself, its pointers at tokens' rows with the bytes from row to row; other ops leave it out.
    */
   add<N extends OpName>(
-    name: N, args: Args<StructOf<N>>, counts: Readonly<Partial<Record<string, Dim>>>,
+    name: N, args: Args<N>, counts: Readonly<Partial<Record<string, Dim>>>,
     rows: Readonly<Record<string, number>> = {},
   ): void {
     const entries = Object.entries(counts) as [string, Dim][]
     const pointers = Object.entries(rows)
       .map(([field, rowBytes]) => ({ field, rowBytes, address: args.get(field as never) }))
       .filter((pointer) => pointer.address !== 0)
-    this.#ops.push({ name, args: args as unknown as Args<StructOf<OpName>>, counts: entries, rows: pointers })
+    this.#ops.push({ name, args: args as unknown as Args<OpName>, counts: entries, rows: pointers })
   }
 
   get length(): number {

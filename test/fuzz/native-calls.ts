@@ -4,10 +4,10 @@
  */
 import { ptr, read, type Pointer } from "bun:ffi"
 import { expect } from "bun:test"
-import { DTYPE, OPS, SCHEME, STATUS, type OpName } from "../../ffi/abi.ts"
+import { DTYPE, SCHEME, STATUS } from "../../ffi/abi.ts"
 import type { KernelLibrary } from "../../ffi/library.ts"
 import type { NativeStream } from "../../ffi/stream.ts"
-import { STRUCTS } from "../../ffi/structs.ts"
+import { OPS, STRUCTS, type OpName } from "../../ffi/structs.ts"
 import type { Prng } from "../../src/base/prng.ts"
 import { BLOCKS, randomRows, WEIGHT_DTYPES } from "../native/blocks.ts"
 import { flatFields, NativeMemory } from "./native-memory.ts"
@@ -21,11 +21,11 @@ const COUNTS = /^(num_|head_dim|block_size|rot_dim|.*[._](stride|cols)$)/
 
 /** Says something else in one field, but never that a buffer is larger than it is. */
 function spoil(fields: Fields, op: OpName, prng: Prng): void {
-  const { name: field, type } = prng.pick(flatFields(OPS[op]))
+  const { name: field, type } = prng.pick(flatFields(op))
   const honest = fields[field] ?? 0
   if (type === "ptr") fields[field] = 0
   else if (type === "f32") fields[field] = prng.pick([NaN, -1, Infinity, -Infinity, 1e-45, 0])
-  else if (field === "args_bytes") fields[field] = prng.pick([0, 4, STRUCTS[OPS[op]].bytes + 8, 2 ** 32 - 1])
+  else if (field === "args_bytes") fields[field] = prng.pick([0, 4, OPS[op].bytes + 8, 2 ** 32 - 1])
   else if (COUNTS.test(field)) fields[field] = prng.int(0, honest)
   else if (!/dtype$/.test(field)) fields[field] = prng.pick([1, 2, 5, 255, 2 ** 31, 2 ** 32 - 1])
   else fields[field] = prng.pick([4, 36, 255, 2 ** 32 - 1])
@@ -131,7 +131,7 @@ export function nativeTarget(name: string, stream: NativeStream): FuzzTarget {
       const fields = OP_CALLS[op](context)
       if (prng.chance(0.4)) spoil(fields, op, prng)
       const call = symbols[op] as (stream: Pointer, args: Pointer) => number
-      outcome(stream.library, op, call(stream.address, memory.structs(OPS[op], [fields]) as Pointer))
+      outcome(stream.library, op, call(stream.address, memory.structs(op, [fields]) as Pointer))
     } catch (error) {
       if (!(error instanceof NoWeight)) throw error
     } finally {

@@ -1,5 +1,5 @@
 /** Calls of every op: shapes that agree with their buffers, and contents that nobody should send. */
-import type { OpName } from "../../ffi/abi.ts"
+import type { OpName } from "../../ffi/structs.ts"
 import type { Prng } from "../../src/base/prng.ts"
 import type { NativeMemory } from "./native-memory.ts"
 

@@ -4,9 +4,10 @@ import { NativeStream } from "../../ffi/stream.ts"
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { ABI_VERSION, SYMBOLS } from "../../ffi/abi.ts"
+import { ABI_VERSION } from "../../ffi/abi.ts"
 import { Args } from "../../ffi/args.ts"
 import { describeLayout, STRUCTS } from "../../ffi/structs.ts"
+import { SYMBOLS } from "../../ffi/symbols.ts"
 import {
   cpu, hasLibraries, hostBytes, isas, late, libraries, matrix, normals, place, reference, refusals, TIMEOUT_MS,
   type Place,
@@ -308,7 +309,7 @@ describe.skipIf(!hasLibraries)("bad arguments are refused with words", () => {
   test("a struct of another size", () => {
     for (const library of libraries) {
       const at = place(library)
-      const args = new Args("add")
+      const args = new Args("bz_add")
       args.setField("args_bytes" as never, 8)
       expect(library.symbols.bz_add(at.stream.address, args.address)).toBe(4)
       expect(library.lastError()).toMatch(/args_bytes is 8, this library has 64/)

@@ -1,10 +1,10 @@
 import { toArrayBuffer, type Pointer } from "bun:ffi"
 import { expect } from "bun:test"
-import { OPS, type DType, type OpName } from "../../ffi/abi.ts"
+import type { DType } from "../../ffi/abi.ts"
 import { Args } from "../../ffi/args.ts"
 import type { KernelLibrary } from "../../ffi/library.ts"
 import type { NativeStream } from "../../ffi/stream.ts"
-import { STRUCTS, type FieldType, type MatrixValue, type StructValues } from "../../ffi/structs.ts"
+import { STRUCTS, type FieldType, type MatrixValue, type OpName, type StructValues } from "../../ffi/structs.ts"
 import type { WeightPart } from "../../ffi/weight.ts"
 
 const GUARD_BYTES = 256
@@ -79,7 +79,7 @@ export class Place {
     return plainPart({ ...this.source(values), dtype }, n)
   }
 
-  run<N extends OpName>(op: N, values: StructValues<(typeof OPS)[N]>): void {
+  run<N extends OpName>(op: N, values: StructValues<N>): void {
     this.exchange(() => this.stream.run(op, argsOf(op, values)))
   }
 
@@ -148,12 +148,11 @@ const ABSENT = matrix(0, 0)
 // Args live as long as the process: one struct an op serves all calls.
 const reused = new Map<OpName, Args<never>>()
 
-export function argsOf<N extends OpName>(op: N, values: StructValues<(typeof OPS)[N]>): Args<(typeof OPS)[N]> {
-  const struct = OPS[op]
-  const args = (reused.get(op) ?? new Args(struct)) as Args<(typeof OPS)[N]>
+export function argsOf<N extends OpName>(op: N, values: StructValues<N>): Args<N> {
+  const args = (reused.get(op) ?? new Args(op)) as Args<N>
   reused.set(op, args as unknown as Args<never>)
   const blank: Record<string, number | MatrixValue> = {}
-  for (const [field, type] of Object.entries<FieldType>(STRUCTS[struct].fields))
+  for (const [field, type] of Object.entries<FieldType>(STRUCTS[op].fields))
     if (field !== "args_bytes" && field !== "reserved") blank[field] = type === "matrix" ? ABSENT : 0
-  return args.set({ ...blank, ...values } as StructValues<(typeof OPS)[N]>)
+  return args.set({ ...blank, ...values } as StructValues<N>)
 }

@@ -13,7 +13,7 @@
 
 namespace bz::BZ_LEVEL {
 
-typedef const AttentionArgs Args;
+typedef const bz_attention_args Args;
 
 // What softmax has seen so far of each query vector of an item; acc rows have padded_dim(D) values.
 struct Partial {
@@ -180,7 +180,7 @@ template <class Kv> static void attend_tile(Args &a, const Item &item, int64_t t
 // What the products need of an item before its first tile.
 static void begin_item(Args &a, const Item &item, Worker &worker) {
   const float *q[MAX_QUERIES];
-  for (uint32_t i = 0; i < item.count; i++) q[i] = a.q + query_offset(a, item, item.first + i, a.q_stride);
+  for (uint32_t i = 0; i < item.count; i++) q[i] = floats(a.q) + query_offset(a, item, item.first + i, a.q.stride);
 #if defined(__AMX_BF16__)
   if (worker.matrix != nullptr) return split_queries(q, item.count, a.head_dim, *worker.matrix);
 #endif
@@ -240,7 +240,7 @@ static void finish(Args &a, const Item &item, uint32_t i, float m, float l, cons
     l = l * shrink + exp(set(sink - top))[0];
   }
   const float scale = l > 0 ? shrink / l : 0;
-  float *out = a.out + query_offset(a, item, index, a.out_stride);
+  float *out = floats(a.out) + query_offset(a, item, index, a.out.stride);
   uint32_t d = 0;
   for (; d + W <= a.head_dim; d += W) store(out + d, load(acc + d) * scale);
   if (d < a.head_dim) store_first(out + d, a.head_dim - d, load(acc + d) * scale);
@@ -388,8 +388,8 @@ template <class Kv> static void attend(Args &a, Worker worker) {
 static void clear_padding(Args &a, const Team &team) {
   const uint64_t first = static_cast<uint64_t>(a.query_start[a.num_requests]);
   const Range rows = split(a.num_tokens - first, team);
-  for (uint64_t row = first + rows.begin; row < first + rows.end; row++)
-    std::memset(a.out + row * a.out_stride, 0, uint64_t{a.num_heads} * a.head_dim * 4);
+  for (uint64_t t = first + rows.begin; t < first + rows.end; t++)
+    std::memset(row_of(a.out, t), 0, uint64_t{a.num_heads} * a.head_dim * 4);
 }
 
 void attention(Args &a, Team &team) {

@@ -42,17 +42,18 @@ template <class Act> static void activate(const float *gate, const float *up, fl
   if (i < n) store_first(y + i, n - i, Act::of(load_first(gate + i, n - i)) * load_first(up + i, n - i));
 }
 
-void gated_act(const GatedActArgs &a, Team &team) {
+void gated_act(const bz_gated_act_args &a, Team &team) {
   static constexpr decltype(&activate<Silu>) ACTIVATE[] = {activate<Silu>, activate<Gelu>, activate<GeluTanh>,
                                                            activate<Relu>};
   constexpr uint64_t PIECE = 256;
-  const uint64_t pieces = (a.f + PIECE - 1) / PIECE;
+  const uint64_t f = a.y.cols;
+  const uint64_t pieces = (f + PIECE - 1) / PIECE;
   const Range mine = split(a.num_tokens * pieces, team);
   for (uint64_t item = mine.begin; item < mine.end; item++) {
     const uint64_t t = item / pieces, begin = item % pieces * PIECE;
-    const uint64_t n = begin + PIECE <= a.f ? PIECE : a.f - begin;
-    const float *gate = a.x + t * a.x_stride + begin;
-    ACTIVATE[a.act](gate, gate + a.f, a.y + t * a.y_stride + begin, n);
+    const uint64_t n = begin + PIECE <= f ? PIECE : f - begin;
+    const float *gate = row_of(a.x, t) + begin;
+    ACTIVATE[a.act](gate, gate + f, row_of(a.y, t) + begin, n);
   }
 }
 

@@ -7,7 +7,7 @@
 
 namespace bz::BZ_LEVEL {
 
-typedef const LogitsProcessArgs Args;
+typedef const bz_logits_process_args Args;
 
 static void forbid(float *l, uint64_t n) {
   uint64_t i = 0;
@@ -17,9 +17,9 @@ static void forbid(float *l, uint64_t n) {
 
 // A row that fails is the caller's to deal with where there is a status for each row; else it fails the call.
 static bool is_token(Args &a, int32_t id, const char *what, Team &team) {
-  if (static_cast<uint32_t>(id) < a.vocab_size) return true;
+  if (static_cast<uint32_t>(id) < a.logits.cols) return true;
   if (a.row_status == nullptr)
-    team.fail(BZ_EINVAL, "logits_process: %s %d is not in [0, %u)", what, id, a.vocab_size);
+    team.fail(BZ_EINVAL, "logits_process: %s %d is not in [0, %u)", what, id, a.logits.cols);
   return false;
 }
 
@@ -39,8 +39,8 @@ static void apply_bitmask(const uint32_t *mask, float *l, uint64_t n) {
 // `saved` is working memory for the row.
 static bool apply_allowed(Args &a, const int32_t *ids, int32_t count, float *l, float *saved, Team &team) {
   for (int32_t i = 0; i < count; i++) if (!is_token(a, ids[i], "allowed id", team)) return false;
-  std::memcpy(saved, l, uint64_t{a.vocab_size} * 4);
-  forbid(l, a.vocab_size);
+  std::memcpy(saved, l, uint64_t{a.logits.cols} * 4);
+  forbid(l, a.logits.cols);
   for (int32_t i = 0; i < count; i++) l[ids[i]] = saved[ids[i]];
   return true;
 }
@@ -71,11 +71,11 @@ static bool penalize(Args &a, uint32_t r, float *l, int32_t *counts, Team &team)
 }
 
 static bz_status process_row(Args &a, uint32_t r, std::byte *scratch, Team &team) {
-  float *l = a.logits + r * a.logits_stride;
-  if (a.row_status != nullptr && !is_finite(l, a.vocab_size)) return BZ_ENUMERIC;
+  float *l = row_of(a.logits, r);
+  if (a.row_status != nullptr && !is_finite(l, a.logits.cols)) return BZ_ENUMERIC;
   if (a.bitmask != nullptr && a.bitmask_row[r] >= 0) {
-    const uint64_t words = (uint64_t{a.vocab_size} + 31) / 32;
-    apply_bitmask(a.bitmask + static_cast<uint64_t>(a.bitmask_row[r]) * words, l, a.vocab_size);
+    const uint64_t words = (uint64_t{a.logits.cols} + 31) / 32;
+    apply_bitmask(a.bitmask + static_cast<uint64_t>(a.bitmask_row[r]) * words, l, a.logits.cols);
   }
   if (a.allow_start != nullptr && a.allow_start[r] < a.allow_start[r + 1]) {
     const int32_t begin = a.allow_start[r];
@@ -93,7 +93,7 @@ static bz_status process_row(Args &a, uint32_t r, std::byte *scratch, Team &team
 }
 
 void logits_process(Args &a, Team &team) {
-  std::byte *scratch = team.scratch() + team.tid * ((uint64_t{a.vocab_size} * 4 + 63) / 64 * 64);
+  std::byte *scratch = team.scratch() + team.tid * ((uint64_t{a.logits.cols} * 4 + 63) / 64 * 64);
   for (uint32_t r = team.claim(); r < a.num_requests; r = team.claim()) {
     const bz_status status = process_row(a, r, scratch, team);
     if (a.row_status != nullptr) a.row_status[r] = status;

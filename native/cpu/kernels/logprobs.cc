@@ -39,9 +39,9 @@ static void largest(const float *l, uint64_t n, uint64_t k, const SamplingScratc
   sort_descending(s.keys, k);
 }
 
-static void logprobs_row(const LogprobsArgs &a, uint64_t r, const SamplingScratch &s) {
-  const float *l = a.logits + r * a.logits_stride;
-  const uint64_t n = a.vocab_size, k = a.num_top;
+static void logprobs_row(const bz_logprobs_args &a, uint64_t r, const SamplingScratch &s) {
+  const float *l = row_of(a.logits, r);
+  const uint64_t n = a.logits.cols, k = a.num_top;
   const float max = row_max(l, n, s.sections).max;
   const double whole = a.mode == BZ_LOGPROBS_LOGITS ? 0 : static_cast<double>(max) + std::log(sum_exp(l, n, max));
   const float chosen = l[a.ids[r]];
@@ -56,12 +56,12 @@ static void logprobs_row(const LogprobsArgs &a, uint64_t r, const SamplingScratc
   }
 }
 
-void logprobs(const LogprobsArgs &a, Team &team) {
-  std::byte *mine = team.scratch() + team.tid * sampling_scratch_bytes(a.vocab_size);
-  const SamplingScratch scratch = sampling_scratch(mine, a.vocab_size);
+void logprobs(const bz_logprobs_args &a, Team &team) {
+  std::byte *mine = team.scratch() + team.tid * sampling_scratch_bytes(a.logits.cols);
+  const SamplingScratch scratch = sampling_scratch(mine, a.logits.cols);
   for (uint32_t r = team.claim(); r < a.num_requests; r = team.claim()) {
-    if (a.ids[r] < 0 || static_cast<uint32_t>(a.ids[r]) >= a.vocab_size)
-      team.fail(BZ_EINVAL, "logprobs: ids[%u] is %d, not in [0, %u)", r, a.ids[r], a.vocab_size);
+    if (a.ids[r] < 0 || static_cast<uint32_t>(a.ids[r]) >= a.logits.cols)
+      team.fail(BZ_EINVAL, "logprobs: ids[%u] is %d, not in [0, %u)", r, a.ids[r], a.logits.cols);
     else logprobs_row(a, r, scratch);
   }
 }

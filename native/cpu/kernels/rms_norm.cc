@@ -28,13 +28,13 @@ static float sum_squares(const float *x, float *residual, uint64_t c) {
   return sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
-void rms_norm(const RmsNormArgs &a, Team &team) {
+void rms_norm(const bz_rms_norm_args &a, Team &team) {
   const Range rows = split(a.num_tokens, team);
-  const uint64_t c = a.c;
+  const uint64_t c = a.x.cols;
   for (uint64_t t = rows.begin; t < rows.end; t++) {
-    const float *x = a.x + t * a.x_stride;
-    float *residual = a.residual == nullptr ? nullptr : a.residual + t * a.residual_stride;
-    float *y = a.y + t * a.y_stride;
+    const float *x = row_of(a.x, t);
+    float *residual = a.residual.data == nullptr ? nullptr : row_of(a.residual, t);
+    float *y = row_of(a.y, t);
     const float scale = 1.0f / std::sqrt(sum_squares(x, residual, c) / static_cast<float>(c) + a.eps);
     const float *h = residual == nullptr ? x : residual;
     uint64_t i = 0;

@@ -39,7 +39,7 @@ static void rotate_interleaved(float *__restrict x, const float *__restrict cos_
 // A key goes to as many lines as it has pairs of dimensions. They are asked for so many items before.
 constexpr uint64_t LOOK_AHEAD = 8;
 
-template <class Kv> static typename Kv::Element *key_group(const RopeKvArgs &a, uint64_t slot, uint32_t kv_head) {
+template <class Kv> static typename Kv::Element *key_group(const bz_rope_kv_args &a, uint64_t slot, uint32_t kv_head) {
   const uint64_t block = slot / a.block_size, offset = slot % a.block_size;
   return static_cast<typename Kv::Element *>(a.k_cache) +
          block_offset(block, kv_head, a.num_kv_heads, a.block_size, a.head_dim) +
@@ -54,13 +54,13 @@ static void expect_write(const std::byte *line) {
 #endif
 }
 
-template <class Kv> static void expect_key(const RopeKvArgs &a, uint64_t slot, uint32_t kv_head) {
+template <class Kv> static void expect_key(const bz_rope_kv_args &a, uint64_t slot, uint32_t kv_head) {
   const auto *group = reinterpret_cast<const std::byte *>(key_group<Kv>(a, slot, kv_head));
   constexpr uint64_t group_bytes = GROUP_TOKENS * sizeof(typename Kv::Element); // of a dimension
   for (uint64_t i = 0; i < a.head_dim * group_bytes; i += 64) expect_write(group + i);
 }
 
-template <class Kv> static void store_head(const RopeKvArgs &a, uint64_t slot, uint32_t kv_head, const float *k,
+template <class Kv> static void store_head(const bz_rope_kv_args &a, uint64_t slot, uint32_t kv_head, const float *k,
                                            const float *v) {
   if (k != nullptr) {
     Kv::store_key(key_group<Kv>(a, slot, kv_head), slot % GROUP_TOKENS, k, a.head_dim);
@@ -72,14 +72,14 @@ template <class Kv> static void store_head(const RopeKvArgs &a, uint64_t slot, u
   }
 }
 
-static bool fits(const RopeKvArgs &a, uint64_t token) {
+static bool fits(const bz_rope_kv_args &a, uint64_t token) {
   const int64_t num_slots = int64_t{a.num_blocks} * a.block_size;
   if (a.cos_sin != nullptr && static_cast<uint32_t>(a.positions[token]) >= a.num_positions) return false;
   return a.k_cache == nullptr || (a.slots[token] >= -1 && a.slots[token] < num_slots);
 }
 
 // Without a status for each row one that does not fit fails the op, before anything is written.
-static bool all_fit(const RopeKvArgs &a, Team &team) {
+static bool all_fit(const bz_rope_kv_args &a, Team &team) {
   for (uint32_t t = 0; t < a.num_tokens; t++) {
     if (fits(a, t)) continue;
     if (a.cos_sin != nullptr && static_cast<uint32_t>(a.positions[t]) >= a.num_positions)
@@ -107,7 +107,7 @@ struct HeadCursor {
   }
 };
 
-void rope_kv(const RopeKvArgs &a, Team &team) {
+void rope_kv(const bz_rope_kv_args &a, Team &team) {
   if (a.row_status == nullptr && !all_fit(a, team)) return; // every thread sees the same
   const uint32_t h = a.num_heads, k = a.num_kv_heads, d = a.head_dim, heads = h + 2 * k;
   const auto store = a.kv_dtype == BZ_F32 ? store_head<KvF32> : store_head<KvBf16>;
@@ -128,7 +128,7 @@ void rope_kv(const RopeKvArgs &a, Team &team) {
       if (at.head == 0) a.row_status[at.token] = is_right ? BZ_OK : BZ_EINVAL;
       if (!is_right) continue;
     }
-    float *x = a.qkv + at.token * a.qkv_stride + uint64_t{at.head} * d;
+    float *x = row_of(a.qkv, at.token) + uint64_t{at.head} * d;
     const bool is_value = at.head >= h + k;
     const float *w = at.head < h ? a.q_norm : a.k_norm;
     if (!is_value && w != nullptr) normalize(x, w, d, a.eps);

@@ -7,7 +7,7 @@
 
 namespace bz::BZ_LEVEL {
 
-typedef const SampleArgs Args;
+typedef const bz_sample_args Args;
 
 struct Row {
   const float *l;        // logits / temperature [n]
@@ -202,21 +202,21 @@ static uint64_t collect_top_k(const Row &row, const SamplingScratch &s, uint64_t
 
 // What the row draws from: all that min_p leaves, or the candidates alone.
 static void tell_row(Args &a, uint32_t r, const Row &row) {
-  if (a.out_processed == nullptr) return;
-  float *out = a.out_processed + r * a.processed_stride;
+  if (a.out_processed.data == nullptr) return;
+  float *out = row_of(a.out_processed, r);
   for (uint64_t i = 0; i < row.n; i++) out[i] = row.l[i] >= row.least ? row.l[i] : -INFINITY;
 }
 
 static void tell_candidates(Args &a, uint32_t r, const Row &row, const uint64_t *keys, uint64_t count) {
-  if (a.out_processed == nullptr) return;
-  float *out = a.out_processed + r * a.processed_stride;
+  if (a.out_processed.data == nullptr) return;
+  float *out = row_of(a.out_processed, r);
   for (uint64_t i = 0; i < row.n; i++) out[i] = -INFINITY;
   for (uint64_t i = 0; i < count; i++) out[key_id(keys[i])] = row.l[key_id(keys[i])];
 }
 
 static uint32_t sample_row(Args &a, uint32_t r, const SamplingScratch &s, Team &team) {
-  const float *logits = a.logits + r * a.logits_stride, temperature = a.temperature[r];
-  const uint64_t n = a.vocab_size;
+  const float *logits = row_of(a.logits, r), temperature = a.temperature[r];
+  const uint64_t n = a.logits.cols;
   const bool greedy = temperature < GREEDY_BELOW, as_is = greedy || temperature == 1;
   const RowMax top = row_max(logits, n, s.sections, temperature, as_is ? nullptr : s.logits);
   if (a.row_status != nullptr) a.row_status[r] = top.has_nan ? BZ_ENUMERIC : BZ_OK;
@@ -255,8 +255,8 @@ static uint32_t sample_row(Args &a, uint32_t r, const SamplingScratch &s, Team &
 }
 
 void sample(Args &a, Team &team) {
-  std::byte *mine = team.scratch() + team.tid * sampling_scratch_bytes(a.vocab_size);
-  const SamplingScratch scratch = sampling_scratch(mine, a.vocab_size);
+  std::byte *mine = team.scratch() + team.tid * sampling_scratch_bytes(a.logits.cols);
+  const SamplingScratch scratch = sampling_scratch(mine, a.logits.cols);
   for (uint32_t r = team.claim(); r < a.num_requests; r = team.claim())
     a.out[r] = static_cast<int32_t>(sample_row(a, r, scratch, team));
 }

@@ -3,8 +3,9 @@
 
 namespace bz::BZ_LEVEL {
 
-#define BZ_ENTRY(op, Args) .op = op,
-extern const Kernels kernels = {BZ_TEAM_KERNELS(BZ_ENTRY)
+#define BZ_ENTRY(op, count) .op = op,
+extern const Kernels kernels = {BZ_MATRIX_OPS(BZ_ENTRY)
+                                    .copy = copy,
 #if __has_include("../linear_kernels.h")
                                     .linear = &linear_kernels,
 #endif

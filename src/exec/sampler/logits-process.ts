@@ -45,7 +45,7 @@ export interface LogitsProcessOptions {
 export class LogitsProcess {
   readonly #device: Device
   readonly #logits: Matrix
-  readonly #args: Args<"logitsProcess">
+  readonly #args: Args<"bz_logits_process">
   readonly #ring: InputRing
   readonly #masks: StepArray<Uint32Array>
   readonly #maskRows: StepArray<Int32Array>
@@ -78,7 +78,7 @@ export class LogitsProcess {
     this.#allowIds = ring.int32(logits.cols)
     this.#history = new TokenHistory(ring, { maxRows, maxTokens: maxModelLen })
     ring.allocate()
-    this.#args = new Args("logitsProcess", { logits })
+    this.#args = new Args("bz_logits_process", { logits })
   }
 
   /** Row i of the logits belongs to `rows[i]`, and gets the i-th status behind the device address `statuses`. */

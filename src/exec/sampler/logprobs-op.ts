@@ -35,7 +35,7 @@ export interface LogprobsRow {
 export class LogprobsOp {
   readonly #device: Device
   readonly #ring: OutputRing
-  readonly #args: Args<"logprobs">
+  readonly #args: Args<"bz_logprobs">
   readonly #logprob: StepArray<Float32Array>
   readonly #rank: StepArray<Int32Array>
   readonly #topIds: StepArray<Int32Array>
@@ -53,7 +53,7 @@ export class LogprobsOp {
     this.#topIds = ring.int32(maxTop)
     this.#topLogprobs = ring.float32(maxTop)
     ring.allocate()
-    this.#args = new Args("logprobs", { mode: asLogits ? LOGPROBS_MODE.logits : LOGPROBS_MODE.logSoftmax })
+    this.#args = new Args("bz_logprobs", { mode: asLogits ? LOGPROBS_MODE.logits : LOGPROBS_MODE.logSoftmax })
   }
 
   /** Rows with `k` likeliest tokens each that there is room for behind those that are queued. */

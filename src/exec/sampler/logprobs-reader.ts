@@ -50,7 +50,7 @@ export class LogprobsReader {
   readonly #hostRow: Staging
   /** One row for each row that wants it, or, processed, for every row of the slice. */
   readonly #kept: Matrix
-  readonly #scatter: Args<"scatterIds">
+  readonly #scatter: Args<"bz_scatter_ids">
   /** Rows of this slice that want log-probabilities. */
   #rows: number[] = []
   #places: QueuedRow[] = []
@@ -69,7 +69,7 @@ export class LogprobsReader {
     this.#ids = device.array("I32", maxRows)
     this.#hostRow = device.staging(logits.cols * 4)
     this.#kept = device.matrix(maxRows, logits.cols, "F32")
-    this.#scatter = new Args("scatterIds", {
+    this.#scatter = new Args("bz_scatter_ids", {
       num_src: maxRows, num_dst: maxRows, src_rows: this.#from.address(), dst_rows: this.#to.address(),
       dst: this.#ids.address,
     })

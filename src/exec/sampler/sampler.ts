@@ -77,7 +77,7 @@ export class Sampler {
   readonly #drawn: StepArray<Int32Array>
   readonly #processStatus: StepArray<Int32Array>
   readonly #sampleStatus: StepArray<Int32Array>
-  readonly #sample: Args<"sample">
+  readonly #sample: Args<"bz_sample">
   readonly #process: LogitsProcess
   readonly #logprobs: LogprobsReader
   readonly #processors: LogitsProcessorRows
@@ -104,7 +104,7 @@ export class Sampler {
     this.#process = new LogitsProcess(device, logits, { maxRows: maxSamples, maxModelLen })
     this.#logprobs = new LogprobsReader(device, logits, logprobsOp, { maxRows: maxSamples, mode })
     this.#processors = new LogitsProcessorRows(device, logits, options.logitsProcessors, maxSamples)
-    this.#sample = new Args("sample", { logits })
+    this.#sample = new Args("bz_sample", { logits })
   }
 
   /** Forgets the requests that have left. */
