@@ -2,7 +2,7 @@
 import { AnswerFormat } from "../text/answer/answer-format.ts"
 import { REASONING_FORMATS, type ReasoningParserName } from "../text/answer/reasoning-formats.ts"
 import { reasoningMarks, type ReasoningMarks } from "../text/answer/reasoning-tokens.ts"
-import { TOOL_FORMATS, type ToolParserName } from "../text/answer/tool-formats.ts"
+import { GENERIC_CALLS, TOOL_FORMATS, type ToolParserName } from "../text/answer/tool-formats.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 
 export interface ParserNames {
@@ -23,6 +23,8 @@ export interface AnswerKinds {
   /** Where the model may call tools. Null where nothing is parsed. */
   readonly withTools: AnswerKind | null
   readonly withoutTools: AnswerKind | null
+  /** Where the model has to call one, in a form that a grammar describes. */
+  readonly forcedCalls: AnswerKind
 }
 
 export function answerKinds({ reasoningParser, toolParser }: ParserNames, tokenizer: Tokenizer): AnswerKinds {
@@ -30,7 +32,9 @@ export function answerKinds({ reasoningParser, toolParser }: ParserNames, tokeni
   const tools = toolParser === null ? null : TOOL_FORMATS[toolParser]
   const withoutTools = reasoning === null ? null : answerKind(new AnswerFormat(reasoning, null), tokenizer)
   const withTools = tools === null ? withoutTools : answerKind(new AnswerFormat(reasoning, tools), tokenizer)
-  return { withTools, withoutTools }
+  const forced = tools?.shape ? withTools : null
+  const forcedCalls = forced ?? answerKind(new AnswerFormat(reasoning, GENERIC_CALLS), tokenizer)
+  return { withTools, withoutTools, forcedCalls }
 }
 
 function answerKind(format: AnswerFormat, tokenizer: Tokenizer): AnswerKind {

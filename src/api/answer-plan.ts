@@ -1,4 +1,6 @@
 /** How a chat's answers are to be parsed: by the server's parsers, its tools, and how its prompt ends. */
+import type { GrammarSpec } from "../core/grammar-spec.ts"
+import type { ThinkingBudget } from "../core/sampling-params.ts"
 import { beginsWithReasoning } from "../text/answer/reasoning-formats.ts"
 import type { ToolSchemas } from "../text/answer/tool-format.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
@@ -10,10 +12,15 @@ import type { ChatRequest } from "./schema/chat.ts"
 import { isRecord } from "./schema/coerce.ts"
 import type { Tools } from "./schema/messages.ts"
 
-/** `variables`: those of the chat template. */
+export interface AnswerOptions {
+  /** Those of the chat template. */
+  readonly variables: Readonly<Record<string, unknown>>
+  readonly forced: AnswerPlan["forced"]
+}
+
 export async function planAnswer(
   { client, work }: Pick<ApiContext, "client" | "work">, kind: AnswerKind, body: ChatRequest, prompt: Prompt,
-  variables: Readonly<Record<string, unknown>>,
+  { variables, forced }: AnswerOptions,
 ): Promise<AnswerPlan> {
   const { reasoning } = kind.format
   const lastTurn = reasoning === null ? "" : await work.decode(lastTurnIds(kind, prompt, client.tokenizer))
@@ -23,7 +30,24 @@ export async function planAnswer(
     start: { beginsWithReasoning: begins, tools: toolSchemas(body.tools ?? []) },
     showsReasoning: body.include_reasoning ?? true,
     isOneCall: body.parallel_tool_calls === false,
+    forced,
   }
+}
+
+/** Reasoning that begins with the answer, where no mark in the prompt opens it, counts from there. */
+export function withUnmarkedStart(
+  budget: ThinkingBudget | null, numPromptTokens: number, plan: AnswerPlan | null,
+): ThinkingBudget | null {
+  if (budget === null || plan?.start.beginsWithReasoning !== true) return budget
+  return { ...budget, unmarkedStart: numPromptTokens }
+}
+
+/** Reasoning is free: what an answer is held to begins behind it. */
+export function behindReasoning(answer: GrammarSpec, { kind, start }: AnswerPlan): GrammarSpec {
+  const { reasoning } = kind.format
+  if (reasoning === null || (!start.beginsWithReasoning && !reasoning.opensInContent)) return answer
+  const { starts, ends } = reasoning
+  return { kind: "after_reasoning", starts: start.beginsWithReasoning ? null : starts, ends, answer }
 }
 
 /** The prompt behind its last special token, which begins the answer's turn; marks of reasoning do not count. */

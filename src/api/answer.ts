@@ -14,6 +14,8 @@ export interface AnswerPlan {
   readonly showsReasoning: boolean
   /** Calls after the first are left out. */
   readonly isOneCall: boolean
+  /** The request made the model call a tool: any, or the one it named. Null: the model decides. */
+  readonly forced: "any" | "named" | null
 }
 
 /** An answer's part as the API tells of it: a call has an id. */
@@ -91,7 +93,9 @@ export class Answer {
 
   /** An answer that ended by itself ended for its calls. */
   finishReason({ finishReason }: ChoiceOutput): string | null {
-    return finishReason === "stop" && this.hasWholeCalls ? "tool_calls" : finishReason
+    // The call of a named tool is what was asked for, as a text is.
+    const endsForCalls = finishReason === "stop" && this.hasWholeCalls && this.#plan?.forced !== "named"
+    return endsForCalls ? "tool_calls" : finishReason
   }
 }
 

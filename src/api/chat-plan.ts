@@ -1,6 +1,8 @@
 /** Checks a chat request and turns it into a job. All endpoints whose requests are conversations come through here. */
 import { RequestError } from "../base/errors.ts"
-import { planAnswer } from "./answer-plan.ts"
+import type { GrammarSpec } from "../core/grammar-spec.ts"
+import type { AnswerKind, AnswerKinds } from "./answer-kinds.ts"
+import { behindReasoning, planAnswer, withUnmarkedStart } from "./answer-plan.ts"
 import { beamSearchFor } from "./beam-search.ts"
 import type { ChatJob } from "./chat-job.ts"
 import { comparesPrompts } from "./cache-miss/cache-miss.ts"
@@ -16,7 +18,7 @@ import { reportOptions } from "./request-options.ts"
 import { fitSampling, samplingFor } from "./sampling.ts"
 import type { SamplingChoices } from "./sampling.ts"
 import type { ChatRequest } from "./schema/chat.ts"
-import { planTools } from "./tools.ts"
+import { planTools, type ToolPlan } from "./tools.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 
 /** How an endpoint that is not the chat's own names things. */
@@ -34,10 +36,11 @@ export async function planChat(
   checkModel(client.model, body.model)
   const report = reportOptions(body, context)
   refuseUnsupported(body)
-  const grammar = constraintOf(body, options)
   const tools = planTools(context, body)
-  const kind = tools.areParsed ? context.answers.withTools : context.answers.withoutTools
-  const choices = { ...samplingChoices(body, options.maxTokensField), keptTokenIds: kind?.keptTokenIds ?? [], grammar }
+  const constraint = joined(constraintOf(body, options), tools)
+  const kind = answerKindOf(context.answers, tools)
+  const keptTokenIds = kind?.keptTokenIds ?? []
+  const choices = { ...samplingChoices(body, options.maxTokensField), keptTokenIds, grammar: constraint }
   const sampling = samplingFor(body, choices, client)
   const beamSearch = beamSearchFor(body, sampling, client)
   const truncation = truncationFor(body, choices.maxTokens, client.model.maxModelLen)
@@ -46,6 +49,12 @@ export async function planChat(
     tools: tools.shown, mayCallTools: tools.mayBeCalled, reasoningEffort,
     tellsStarts: comparesPrompts(context.options, body),
   }, truncation)
+  const variables = templateVariables(context, body, reasoningEffort)
+  const answer = kind === null
+    ? null
+    : await planAnswer(context, kind, body, prompt, { variables, forced: tools.forced })
+  const grammar = constraint === null || answer === null ? constraint : behindReasoning(constraint, answer)
+  const thinkingBudget = withUnmarkedStart(sampling.thinkingBudget, prompt.tokenIds.length, answer)
   if (grammar !== null) await client.checkGrammar(grammar)
   const role = answerRole(context, body)
   const last = body.messages.at(-1)
@@ -54,16 +63,30 @@ export async function planChat(
     created: Math.floor(Date.now() / 1000),
     model: servedName(client.model),
     fingerprint: context.fingerprint,
-    run: { prompt, beamSearch, sampling: fitSampling(sampling, prompt.tokenIds, client, beamSearch) },
-    answer: kind === null
-      ? null
-      : await planAnswer(context, kind, body, prompt, templateVariables(context, body, reasoningEffort)),
+    run: {
+      prompt, beamSearch,
+      sampling: fitSampling({ ...sampling, grammar, thinkingBudget }, prompt.tokenIds, client, beamSearch),
+    },
+    answer,
     report,
     numTopLogprobs: numListed(sampling, client.model.vocabSize),
     role,
     echo: (body.echo ?? false) && last?.role === role ? messageText(last) : "",
     returnPromptText: body.return_prompt_text ?? false,
   }
+}
+
+function answerKindOf(answers: AnswerKinds, { areParsed, forced }: ToolPlan): AnswerKind | null {
+  if (forced !== null) return answers.forcedCalls
+  return areParsed ? answers.withTools : answers.withoutTools
+}
+
+/**
+ * Calls that have to be made are the whole answer: a format for texts does not concern them. Where the model decides,
+ * a format of the answer leaves no place for calls.
+ */
+function joined(constraint: GrammarSpec | null, { forced, grammar }: ToolPlan): GrammarSpec | null {
+  return forced !== null ? grammar : constraint ?? grammar
 }
 
 function samplingChoices(

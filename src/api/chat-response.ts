@@ -76,8 +76,9 @@ function answerTo(job: ChatJob, index: number, output: ChoiceOutput): WholeAnswe
 function messageOf(job: ChatJob, items: readonly ReplyItem[]): ChatChoice["message"] {
   const content = job.echo + textOfKind(items, "content")
   const calls = items.filter((item) => item.type === "call")
-  // Without a text beside reasoning or calls there is none, rather than an empty one.
-  const isBeside = items.some(({ type }) => type !== "content")
+  // Without a text beside reasoning or calls there is none, rather than an empty one; where calls were forced the
+  // field is an empty one (vLLM).
+  const isBeside = job.answer?.forced === null && items.some(({ type }) => type !== "content")
   return {
     role: job.role,
     content: content === "" && isBeside ? null : content,

@@ -18,5 +18,7 @@ export function thinkingBudget(tokens: number | null, model: ModelInfo): Thinkin
     )
   }
   const { startIds, endIds, forcedEndIds } = model.reasoning
-  return { maxTokens: tokens, startIds: [...startIds], endIds: [...endIds], forcedEndIds: [...forcedEndIds] }
+  return {
+    maxTokens: tokens, startIds: [...startIds], endIds: [...endIds], forcedEndIds: [...forcedEndIds], unmarkedStart: null,
+  }
 }

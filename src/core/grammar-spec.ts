@@ -15,3 +15,11 @@ export type GrammarSpec =
   | { readonly kind: "lark"; readonly grammar: string }
   /** JSON of a structural tag, as text: free text with tags in it, and grammars between them. */
   | { readonly kind: "structural_tag"; readonly tag: string }
+  /** Reasoning, free up to one of `ends`, and then `answer`. With `starts` one of them has to open the reasoning, and
+   *  there may be none; without, the text begins inside of it. */
+  | {
+    readonly kind: "after_reasoning"
+    readonly starts: readonly string[] | null
+    readonly ends: readonly string[]
+    readonly answer: GrammarSpec
+  }

@@ -72,6 +72,8 @@ export interface ThinkingBudget {
   endIds: number[]
   /** What is written when the budget is used up. */
   forcedEndIds: number[]
+  /** Where reasoning begins that no mark opens, as an index into prompt and output; null: nowhere. */
+  unmarkedStart: number | null
 }
 
 /** Ends a request whose output's tail is one pattern of `[minPatternSize, maxPatternSize]` tokens, `minCount` times. */

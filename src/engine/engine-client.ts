@@ -31,7 +31,7 @@ export interface ModelInfo {
   readonly logitsProcessors: readonly string[]
 }
 
-export type ReasoningMarkers = Readonly<Omit<ThinkingBudget, "maxTokens">>
+export type ReasoningMarkers = Readonly<Omit<ThinkingBudget, "maxTokens" | "unmarkedStart">>
 
 export interface BeamSearch {
   /** 1 divides a text's sum of log-probabilities by its length, 0 by nothing; above 1 favours long texts. */

@@ -20,6 +20,7 @@ export const DEFAULT_GRAMMAR_LIMITS: GrammarLimits = {
 
 /** Errors: `GrammarError` for a text that is not to be looked at. */
 export function checkSize(spec: GrammarSpec, limits: GrammarLimits): void {
+  if (spec.kind === "after_reasoning") return checkSize(spec.answer, limits)
   const text = textOf(spec)
   const [max, what] = spec.kind === "regex" ? [limits.maxRegexChars, "regex"] : [limits.maxChars, spec.kind]
   if (text.length > max) throw new GrammarError(`the ${what} has ${text.length} characters; the limit is ${max}`)
@@ -29,7 +30,7 @@ export function checkSize(spec: GrammarSpec, limits: GrammarLimits): void {
   if (spec.kind === "regex" && text.includes("\0")) throw new GrammarError("the regex holds a NUL character")
 }
 
-function textOf(spec: GrammarSpec): string {
+function textOf(spec: Exclude<GrammarSpec, { kind: "after_reasoning" }>): string {
   switch (spec.kind) {
     case "json_schema": return spec.schema
     case "json_object": return ""

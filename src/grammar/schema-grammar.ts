@@ -2,6 +2,7 @@
 import type { GrammarKind } from "xgrammar-wasm"
 import { GrammarError } from "./grammar-error.ts"
 import { compileSchema } from "./schema/compile-schema.ts"
+import type { Blanks } from "./schema/emit.ts"
 import { SchemaError } from "./schema/schema-error.ts"
 
 export interface GrammarSource {
@@ -12,9 +13,9 @@ export interface GrammarSource {
 }
 
 /** Errors: `GrammarError` naming keyword and path. */
-export function schemaGrammar(schema: unknown, isCompact: boolean): string {
+export function schemaGrammar(schema: unknown, blanks: Blanks): string {
   try {
-    return compileSchema(schema, { isCompact, closesObjects: true })
+    return compileSchema(schema, { blanks, closesObjects: true })
   } catch (error) {
     if (error instanceof SchemaError) throw new GrammarError(`JSON schema: ${error.message}`)
     throw error

@@ -3,21 +3,27 @@ import { XGrammarError, type GrammarKind } from "xgrammar-wasm"
 import type { GrammarSpec } from "../core/grammar-spec.ts"
 import { GrammarError } from "./grammar-error.ts"
 import { schemaGrammar, type GrammarSource } from "./schema-grammar.ts"
+import type { Blanks } from "./schema/emit.ts"
 import { quote } from "./schema/grammar-text.ts"
-import { readStructuralTag } from "./structural-tag.ts"
+import { afterReasoning, readStructuralTag } from "./structural-tag.ts"
 
 /** Errors: `GrammarError`. */
 export function sourceOf(spec: GrammarSpec): GrammarSource {
   const plain = (kind: GrammarKind, text: string): GrammarSource => ({ kind, text, marks: [] })
   switch (spec.kind) {
-    case "json_schema": return plain("ebnf", schemaGrammar(parseJson(spec.schema, "the schema"), spec.isCompact))
-    case "json_object": return plain("ebnf", schemaGrammar({ type: "object" }, spec.isCompact))
+    case "json_schema": return plain("ebnf", schemaGrammar(parseJson(spec.schema, "the schema"), blanksOf(spec)))
+    case "json_object": return plain("ebnf", schemaGrammar({ type: "object" }, blanksOf(spec)))
     case "regex": return plain("regex", spec.pattern)
     case "choice": return plain("ebnf", `root ::= ${spec.choices.map(quote).join(" | ")}`)
     case "ebnf": return plain("ebnf", spec.grammar)
     case "lark": return plain("lark", spec.grammar)
     case "structural_tag": return readStructuralTag(parseJson(spec.tag, "the structural tag"))
+    case "after_reasoning": return afterReasoning(spec, sourceOf(spec.answer))
   }
+}
+
+function blanksOf({ isCompact }: { readonly isCompact: boolean }): Blanks {
+  return isCompact ? "none" : "any"
 }
 
 function parseJson(text: string, what: string): unknown {

@@ -1,7 +1,7 @@
 /**
  * Structural tags: free text in which tags may stand, and what has to stand in them. Both forms are read; JSON schemas
- * in
- * them become grammars of ours, which leave out no keyword.
+ * in them become grammars of ours, which leave out no keyword. Beside a schema, "path" says where it came from, for
+ * errors, and "blanks": "one" leaves at most one space between the parts of its JSON.
  */
 import { GrammarError } from "./grammar-error.ts"
 import { schemaGrammar, type GrammarSource } from "./schema-grammar.ts"
@@ -43,6 +43,28 @@ function fromOldForm({ structures, triggers }: JsonObject): JsonObject {
   return { type: "triggered_tags", triggers, tags }
 }
 
+/** The reasoning of an answer, which nothing is asked of but its end, and then the answer. Errors: `GrammarError`. */
+export function afterReasoning(
+  { starts, ends }: { readonly starts: readonly string[] | null; readonly ends: readonly string[] },
+  answer: GrammarSource,
+): GrammarSource {
+  const content = { type: "any_text" }
+  const tags = (starts ?? [""]).map((begin) => ({ type: "tag", begin, content, end: ends }))
+  const reasoning = tags.length === 1 ? tags[0] : { type: "or", elements: tags }
+  const elements = [starts === null ? reasoning : { type: "optional", content: reasoning }, formatOf(answer)]
+  const text = JSON.stringify({ type: "structural_tag", format: { type: "sequence", elements } })
+  return { kind: "structural_tag", text, marks: [...(starts ?? []), ...ends, ...answer.marks] }
+}
+
+function formatOf({ kind, text }: GrammarSource): unknown {
+  switch (kind) {
+    case "ebnf": return { type: "grammar", grammar: text }
+    case "regex": return { type: "regex", pattern: text }
+    case "structural_tag": return (JSON.parse(text) as JsonObject)["format"]
+    default: throw new GrammarError(`a ${kind} grammar cannot follow reasoning: give it as EBNF`)
+  }
+}
+
 const MARK_FIELDS = ["begin", "end", "trigger", "triggers", "value", "separator"]
 
 /** Everything stays as it is but for JSON schemas. Texts of tags go to `marks`. */
@@ -53,13 +75,13 @@ function rewrite(value: unknown, path: string, marks: string[]): unknown {
     for (const mark of [value[field]].flat()) if (typeof mark === "string") marks.push(mark)
   }
   const isSchema = value["type"] === "json_schema" && (value["style"] ?? "json") === "json"
-  if (isSchema) return schemaAt(value["json_schema"], path)
+  if (isSchema) return schemaAt(value, typeof value["path"] === "string" ? value["path"] : path)
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, rewrite(each, `${path}.${key}`, marks)]))
 }
 
-function schemaAt(schema: unknown, path: string): JsonObject {
+function schemaAt({ json_schema: schema, blanks }: JsonObject, path: string): JsonObject {
   try {
-    return { type: "grammar", grammar: schemaGrammar(schema, false) }
+    return { type: "grammar", grammar: schemaGrammar(schema, blanks === "one" ? "one" : "any") }
   } catch (error) {
     if (error instanceof GrammarError) throw new GrammarError(`${path}: ${error.message}`)
     throw error

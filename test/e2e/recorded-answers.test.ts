@@ -1,7 +1,7 @@
 /**
  * The compiled executable, serving the default model in float32, answers as the reference server was recorded to:
- * texts, log-probabilities, usage, refusals, and each answer is one that its own OpenAPI document tells of. Cases that
- * need what is not built yet are listed by name, each with its reason.
+ * texts, log-probabilities, usage, refusals, and each answer is one that its own OpenAPI document tells of. Cases where
+ * this server differs on purpose are listed by name, each with its reason.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
@@ -10,12 +10,6 @@ import { operationAt, operationsOf, untold, type OpenApiDocument, type Operation
 import { judge, parsed, send, type RecordedCase } from "../tools/recording.ts"
 import { defaultModel } from "./models.ts"
 import { serving } from "./serving.ts"
-
-/** Case names, and what they need that is not there yet. */
-const NOT_YET: readonly (readonly [RegExp, string])[] = [
-  [/^chat\/tool-(named|required)/, "calls that have to be made"],
-  [/^responses\/tool-required/, "calls that have to be made"],
-]
 
 /** Case names, and how this server differs on purpose (docs/compatibility.md). */
 const ON_PURPOSE: readonly (readonly [RegExp, string])[] = [
@@ -41,9 +35,8 @@ describe.skipIf(skip)("recorded answers", () => {
 
   for (const recorded of cases) {
     const { name } = recorded
-    const missing = NOT_YET.find(([names]) => names.test(name) && !name.includes("/refuse/"))
     const other = ON_PURPOSE.find(([names]) => names.test(name))
-    const why = missing ? `: needs ${missing[1]}` : other ? `: ${other[1]}` : ""
+    const why = other ? `: ${other[1]}` : ""
     test.skipIf(why !== "")(name + why, async () => {
       const answer = await send(server().url, recorded)
       expect(judge(recorded, parsed(answer))).toEqual([])

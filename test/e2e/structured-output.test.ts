@@ -78,3 +78,117 @@ describe.each([["plain", []], ["with drafts", ["--speculative-config", NGRAM]]] 
     expect(json.error.message).toContain('"pattern"')
   }, 60_000)
 })
+
+const number = { type: "integer", minimum: -1000, maximum: 1000 }
+const tools = [
+  {
+    type: "function",
+    function: {
+      name: "get_weather", description: "The weather of a city",
+      parameters: {
+        type: "object", properties: { city: { type: "string", maxLength: 20 }, unit: { enum: ["c", "f"] } },
+        required: ["city", "unit"], additionalProperties: false,
+      },
+    },
+  },
+  {
+    type: "function",
+    function: {
+      name: "add",
+      parameters: {
+        type: "object", properties: { a: number, b: number }, required: ["a", "b"], additionalProperties: false,
+      },
+    },
+  },
+]
+const areArguments = new Map(tools.map(({ function: { name, parameters } }) => [name, ajv.compile(parameters)]))
+
+interface Call {
+  readonly function: { readonly name: string; readonly arguments: string }
+}
+
+function expectCalls(calls: readonly Call[], names: readonly string[]): void {
+  for (const { function: { name, arguments: json } } of calls) {
+    expect(names).toContain(name)
+    expect([json, areArguments.get(name)!(JSON.parse(json))]).toEqual([json, true])
+  }
+}
+
+const PARSERS: readonly (readonly [string, readonly string[]])[] = [
+  ["no parser", []],
+  ...["hermes", "llama3_json", "mistral", "pythonic"].map((name) =>
+    [name, ["--enable-auto-tool-choice", "--tool-call-parser", name]] as const),
+  ["hermes behind reasoning",
+    ["--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--reasoning-parser", "deepseek_r1"]],
+]
+
+describe.each(PARSERS)("calls that have to be made, %s", (name, flags) => {
+  const { skip, server } = serving(defaultModel(), [...MODEL, ...flags])
+  const thinks = name.includes("reasoning")
+
+  async function post(path: string, body: Record<string, unknown>): Promise<any> {
+    const answer = await fetch(`${server().url}${path}`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ model: "m", ...body }),
+    })
+    const text = await answer.text()
+    expect([answer.status, text]).toEqual([200, text])
+    return text.startsWith("{") ? JSON.parse(text) : text
+  }
+
+  const chat = (body: Record<string, unknown>): Promise<any> => post("/v1/chat/completions", {
+    messages: [{ role: "user", content: "How warm is it in Oslo?" }], tools, max_tokens: 400, temperature: 1.5,
+    ...(thinks ? { thinking_token_budget: 8 } : {}), ...body,
+  })
+
+  test.skipIf(skip)("required: one of the tools, with its arguments", async () => {
+    const asked = [1, 2, 3, 4].map((seed) => chat({ tool_choice: "required", parallel_tool_calls: false, seed, n: 2 }))
+    for (const { choices } of await Promise.all(asked)) {
+      expect(choices).toHaveLength(2)
+      for (const { message, finish_reason: reason } of choices) {
+        expect([reason, message.content, message.tool_calls.length]).toEqual(["tool_calls", "", 1])
+        expectCalls(message.tool_calls, ["get_weather", "add"])
+        expect(typeof message.reasoning).toBe(thinks ? "string" : "object")
+      }
+    }
+  }, 120_000)
+
+  test.skipIf(skip)("a named one, streamed: the pieces join to its arguments", async () => {
+    const choice = { type: "function", function: { name: "add" } }
+    const text: string = await chat({ tool_choice: choice, seed: 1, stream: true })
+    const lines = text.split("\n").filter((line) => line.startsWith("data: {"))
+    const choices = lines.flatMap((line) => JSON.parse(line.slice(6)).choices)
+    const pieces = choices.flatMap(({ delta }) => delta.tool_calls ?? [])
+    const joined = pieces.map((piece) => piece.function.arguments ?? "").join("")
+    expectCalls([{ function: { name: pieces[0].function.name, arguments: joined } }], ["add"])
+    expect(choices.map((each) => each.finish_reason).filter((reason) => reason !== null)).toEqual(["stop"])
+    expect(choices.map(({ delta }) => delta.content ?? "").join("")).toBe("")
+  }, 60_000)
+
+  test.skipIf(skip)("through /v1/responses and /v1/messages", async () => {
+    const flat = tools.map(({ function: each }) => ({ type: "function", ...each }))
+    const budget = thinks ? { thinking_token_budget: 8 } : {}
+    const response = await post("/v1/responses", {
+      input: "Add 2 and 3.", tools: flat, tool_choice: { type: "function", name: "add" }, max_output_tokens: 400,
+      ...budget,
+    })
+    const call = response.output.find(({ type }: { type: string }) => type === "function_call")
+    expectCalls([{ function: call }], ["add"])
+    if (thinks) return // /v1/messages states the budget in another way
+    const message = await post("/v1/messages", {
+      messages: [{ role: "user", content: "Add 2 and 3." }], tool_choice: { type: "any" }, max_tokens: 400,
+      tools: tools.map(({ function: { name: called, parameters } }) => ({ name: called, input_schema: parameters })),
+    })
+    const uses = message.content.filter(({ type }: { type: string }) => type === "tool_use")
+    expect([message.stop_reason, uses.length > 0]).toEqual(["tool_use", true])
+    expectCalls(uses.map((use: any) => ({ function: { name: use.name, arguments: JSON.stringify(use.input) } })),
+      ["get_weather", "add"])
+  }, 120_000)
+
+  test.skipIf(skip)("a format holds for what follows the reasoning", async () => {
+    const { choices: [{ message, finish_reason: reason }] } = await chat({
+      tools: undefined, structured_outputs: { json: SCHEMA, disable_any_whitespace: true },
+    })
+    expect([reason, isValid(JSON.parse(message.content))]).toEqual(["stop", true])
+    expect(typeof message.reasoning).toBe(thinks ? "string" : "object")
+  }, 60_000)
+})

@@ -53,7 +53,9 @@ function drawSampling(prng: Prng): Partial<SamplingParams> {
     allowedTokenIds: maybe<number[] | null>(0.2, () => tokens(30), null),
     badWords: maybe<number[][] | null>(0.2, () => [tokens(1), tokens(2)], null),
     thinkingBudget: maybe<SamplingParams["thinkingBudget"]>(
-      0.2, () => ({ maxTokens: prng.int(0, 4), startIds: [5], endIds: [6], forcedEndIds: [...tokens(2), 6] }), null),
+      0.2, () => ({
+        maxTokens: prng.int(0, 4), startIds: [5], endIds: [6], forcedEndIds: [...tokens(2), 6], unmarkedStart: null,
+      }), null),
     grammar: null,
     extraArgs: maybe<SamplingParams["extraArgs"]>(0.3, () => ({ divisor: prng.int(2, 9) }), null),
     logprobs: maybe<number | null>(0.5, () => prng.int(0, 5), null),

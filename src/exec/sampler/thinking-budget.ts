@@ -4,16 +4,17 @@ import type { TokenSequence } from "../../core/token-list.ts"
 /**
  * The token that has to come next because the request's reasoning has used up its budget; null while there is none.
  *
- * Reasoning is open where the last start mark comes after the last end mark, in prompt and output. Once the budget is
- * used up the forced end comes token by token, from where the text already ends with a part of it. It follows from the
- * tokens alone. Source: vLLM's second model runner.
+ * Reasoning is open where the last start mark, or the start that has none, comes after the last end mark, in prompt and
+ * output. Once the budget is used up the forced end comes token by token, from where the text already ends with a part
+ * of it. It follows from the tokens alone. Source: vLLM's second model runner.
  */
 export function forcedToken(tokenIds: TokenSequence, budget: ThinkingBudget | null): number | null {
   if (budget === null) return null
-  const { startIds, endIds, forcedEndIds, maxTokens } = budget
-  const start = lastIndexOf(tokenIds, startIds)
-  if (start < 0 || lastIndexOf(tokenIds, endIds) > start) return null
-  const begin = start + startIds.length
+  const { startIds, endIds, forcedEndIds, maxTokens, unmarkedStart } = budget
+  const marked = lastIndexOf(tokenIds, startIds)
+  const end = lastIndexOf(tokenIds, endIds)
+  const begin = marked > end ? marked + startIds.length : unmarkedStart ?? -1
+  if (begin < 0 || end >= begin) return null
   if (tokenIds.length - begin < maxTokens) return null
   return forcedEndIds[numWritten(tokenIds, begin, forcedEndIds)] ?? null
 }

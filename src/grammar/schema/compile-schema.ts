@@ -15,8 +15,8 @@ export interface SchemaOptions extends Partial<EmitOptions> {
 
 /** Errors: `SchemaError`. */
 export function compileSchema(schema: unknown, options: SchemaOptions = {}): string {
-  const { isCompact = false, closesObjects = false, draft = "2020-12" } = options
+  const { blanks = "any", closesObjects = false, draft = "2020-12" } = options
   const document = new Document(schema, draft)
   const expander = new Expander(document)
-  return new Emitter(expander, { isCompact, closesObjects }).print(expander.nodes.at(document.root))
+  return new Emitter(expander, { blanks, closesObjects }).print(expander.nodes.at(document.root))
 }

@@ -28,14 +28,22 @@ const VALUE = "value"
  */
 const MAX_CHAIN = 512
 
+/** Between the parts of arrays and objects: any number of blanks, at most one space, or none at all. */
+export type Blanks = "any" | "one" | "none"
+
 export interface EmitOptions {
-  /** Between the parts of arrays and objects: any blanks, or none at all. */
-  readonly isCompact: boolean
+  readonly blanks: Blanks
   /**
    * Objects with named properties have no others, unless their schema says so: what it leaves open a model would fill
    * with whatever comes to mind. Texts of such a grammar are valid, not all valid ones are texts of it.
    */
   readonly closesObjects: boolean
+}
+
+const BLANKS: Readonly<Record<Blanks, Alternative>> = {
+  any: [manyOf(chars(" \n\t"))],
+  one: [{ kind: "repeat", items: [text(" ")], min: 0, max: 1 }],
+  none: [],
 }
 
 export class Emitter implements EmitContext {
@@ -49,10 +57,10 @@ export class Emitter implements EmitContext {
   #count = 0
   #path = ""
 
-  constructor(expander: Expander, { isCompact, closesObjects }: EmitOptions) {
+  constructor(expander: Expander, { blanks, closesObjects }: EmitOptions) {
     this.expander = expander
     this.closesObjects = closesObjects
-    this.blanks = isCompact ? [] : [manyOf(chars(" \n\t"))]
+    this.blanks = BLANKS[blanks]
     this.#defineValues()
   }
 

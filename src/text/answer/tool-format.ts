@@ -1,4 +1,6 @@
 /** How a family of models writes its tool calls. */
+import type { CallShape } from "./forced-calls.ts"
+
 export interface CallSink {
   /** A call begins. */
   call(name: string): void
@@ -46,6 +48,8 @@ export interface ToolFormat {
   /** Forms of call ids. */
   readonly callIds: "openai" | "mistral"
   makeReader(context: ReaderContext): CallReader
+  /** How calls look that the model has to make; null: `GENERIC_CALLS` are asked for in their place. */
+  readonly shape: CallShape | null
   /** The text that a reader reads as these calls: at least one. */
   write(calls: readonly WrittenCall[]): string
 }

@@ -400,7 +400,7 @@ describe("messages", () => {
     const thinking = { type: "enabled", budget_tokens: 1024 }
     expect((await api.post(MESSAGES, { ...body, max_tokens: 2000, thinking })).status).toBe(200)
     const { sampling, promptTokenIds } = api.fake.core.added.at(-1)!
-    expect(sampling.thinkingBudget).toEqual({ maxTokens: 1024, ...marks })
+    expect(sampling.thinkingBudget).toEqual({ maxTokens: 1024, ...marks, unmarkedStart: promptTokenIds.length })
     expect(api.fake.tokenizer.decode(promptTokenIds)).toContain("[thinking on]")
     for (const [budget_tokens, max_tokens] of [[1023, 2000], [1024, 1024], [null, 2000]]) {
       const refused = await api.post(MESSAGES, { ...body, max_tokens, thinking: { type: "enabled", budget_tokens } })

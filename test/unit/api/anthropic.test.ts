@@ -159,8 +159,6 @@ describe("refusals are in Anthropic's form, and name the field", () => {
     ["a text without one", { messages: [{ role: "user", content: [{ type: "text" }] }] }, /messages.0.content.0/],
     ["another role", { messages: [{ role: "tool", content: "x" }] }, /body.messages.0.role/],
     ["no messages", { messages: [] }, /messages/],
-    ["a forced call", { tools: [tool], tool_choice: { type: "any" } }, /tool_choice/],
-    ["a named call", { tools: [tool], tool_choice: { type: "tool", name: "add" } }, /tool_choice/],
     ["another choice", { tool_choice: { type: "some" } }, /tool_choice.type/],
     ["thinking", { thinking: { type: "enabled", budget_tokens: 1024 } }, /thinking/],
     ["a format", { output_config: { format: { type: "json_schema" } } }, /output_config.format/],

@@ -152,12 +152,6 @@ describe("chat", () => {
     ["no tools", { tools: [] }, { param: "tools", says: /empty/ }],
     ["choice without tools", { tool_choice: "auto" }, { param: "tool_choice", says: /tools/ }],
     ["unknown choice", { tools, tool_choice: "sometimes" }, { param: "tool_choice", says: /sometimes/ }],
-    ["required choice", { tools, tool_choice: "required" }, { param: "tool_choice", says: /not supported yet/ }],
-    [
-      "named choice",
-      { tools, tool_choice: { type: "function", function: { name: "f" } } },
-      { param: "tool_choice", says: /yet/ },
-    ],
     [
       "absent tool",
       { tools, tool_choice: { type: "function", function: { name: "g" } } },

@@ -161,9 +161,6 @@ describe("a named choice", () => {
   test.each([
     [{ type: "function", name: "g" }, /"g" of tool_choice is not among/],
     [{ type: "function" }, /`name`/],
-    [{ type: "function", name: "f" }, /named tool_choice is not supported yet/],
-    [{ type: "function", name: "close_agent" }, /named tool_choice is not supported yet/],
-    [{ type: "function", function: { name: "f" } }, /named tool_choice is not supported yet/],
   ])("%j", async (tool_choice, says) => {
     expect((await refusal({ tools: [f, agents], tool_choice })).message).toMatch(says)
   })

@@ -134,7 +134,6 @@ describe("fields that cannot be honoured are refused by name", () => {
     ["include.0", { include: ["everything"] }],
     ["stream_options.include_obfuscation", { stream: true, stream_options: { include_obfuscation: true } }],
     ["tools.0.name", { tools: [{ type: "function" }] }],
-    ["tool_choice", { tools: [tool], tool_choice: "required" }],
     ["tool_choice", { tool_choice: "required" }],
     ["metadata", { metadata: { k: "v".repeat(513) } }],
     ["previous_response_id", { previous_response_id: "resp_x" }],

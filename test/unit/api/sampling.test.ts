@@ -9,7 +9,8 @@ describe("a thinking budget", () => {
 
   test("takes the model's marks", async () => {
     await api.post(COMPLETIONS, { prompt: "hi", thinking_token_budget: 5 })
-    expect(api.fake.core.added.at(-1)!.sampling.thinkingBudget).toEqual({ maxTokens: 5, ...reasoning })
+    const { thinkingBudget } = api.fake.core.added.at(-1)!.sampling
+    expect(thinkingBudget).toEqual({ maxTokens: 5, ...reasoning, unmarkedStart: null })
     await api.post(COMPLETIONS, { prompt: "hi", thinking_token_budget: -1 })
     expect(api.fake.core.added.at(-1)!.sampling.thinkingBudget).toBeNull()
   })

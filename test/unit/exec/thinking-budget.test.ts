@@ -5,7 +5,8 @@ const [START, END] = [1, 2]
 
 /** What is forced after these tokens, the first `numPrompt` of them the prompt. */
 function forced(tokenIds: number[], maxTokens: number, marks = {}): number | null {
-  const thinkingBudget = { maxTokens, startIds: [START], endIds: [END], forcedEndIds: [END], ...marks }
+  const ids = { startIds: [START], endIds: [END], forcedEndIds: [END] }
+  const thinkingBudget = { maxTokens, ...ids, unmarkedStart: null, ...marks }
   return forcedToken(tokenIds, thinkingBudget)
 }
 
@@ -37,6 +38,14 @@ describe("a thinking budget", () => {
     expect(forced([1, 1, 5, 5, 2], 2, marks)).toBe(2)
     expect(forced([1, 1, 5, 5, 2, 2], 2, marks)).toBeNull()
     expect(forced([1, 5, 5, 5], 2, marks)).toBeNull()
+  })
+
+  test("counts from where reasoning begins without a mark", () => {
+    const marks = { unmarkedStart: 3 }
+    expect(forced([END, 9, 9, 5], 2, marks)).toBeNull()
+    expect(forced([END, 9, 9, 5, 5], 2, marks)).toBe(END)
+    expect(forced([9, 9, 9, 5, 5, END, 5], 2, marks)).toBeNull()
+    expect(forced([9, 9, 9, 5, END, START, 5, 5], 2, marks)).toBe(END)
   })
 
   test("none is no budget", () => {

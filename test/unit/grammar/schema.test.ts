@@ -100,7 +100,7 @@ describe("objects", () => {
   })
   test("without blanks where none are wanted", () => {
     check({ type: "object", properties: { a: { type: "array" } }, required: ["a"], additionalProperties: false },
-      [`{"a":[1,{}]}`], [`{"a": [1]}`, `{"a":[1, 2]}`], { isCompact: true })
+      [`{"a":[1,{}]}`], [`{"a": [1]}`, `{"a":[1, 2]}`], { blanks: "none" })
   })
 })
 
