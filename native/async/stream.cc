@@ -1,8 +1,8 @@
 // The async library: the ABI over the CPU library's kernels, as late as the contract allows.
 //
 // It is there for tests. What is given to a stream (ops, copies, graph launches) is checked and queued; it runs when
-// the caller waits for it: in bz_event_synchronize and bz_stream_synchronize, and one entry a call in bz_event_query. So
-// a result that is read too early is missing, and an input that is changed too early is read changed. To show both:
+// the caller waits for it: in bz_event_synchronize and bz_stream_synchronize, and one entry a call in bz_event_query.
+// So a result that is read too early is missing, and an input that is changed too early is read changed. To show both:
 //
 //   - staging memory that a download will fill is full of 0xFF bytes (NaN, -1) from the call on;
 //   - staging memory that an upload has read is full of them afterwards;
