@@ -5,6 +5,7 @@ import type { ServeConfig } from "./cli/serve-options.ts"
 import { NO_LIMITS } from "./engine/admission.ts"
 import { serverOptions, startOptions } from "./serve.ts"
 import { startEngine } from "./start-engine.ts"
+import { chooseParsers } from "./text/answer/choose-parsers.ts"
 
 export interface LocalApp {
   /** The name that the model answers to. */
@@ -22,7 +23,7 @@ export async function startLocalApp(config: ServeConfig): Promise<LocalApp> {
   const engine = await startEngine(options)
   const { host: _host, port: _port, uds: _uds, ...api } = serverOptions(config, log)
   // Keys guard sockets. The endpoints for developers would let a line of a batch reset the cache under the others.
-  const app = createApp({ ...api, apiKeys: [], devMode: false }, engine)
+  const app = createApp({ ...api, ...chooseParsers(config, engine), apiKeys: [], devMode: false }, engine)
   return {
     model: engine.model.servedNames[0] ?? engine.model.root,
     handle: (request) => app.handle(request),

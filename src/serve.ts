@@ -19,6 +19,7 @@ import type { EngineConfig, EngineStart } from "./exec/engine-config.ts"
 import { resolveModel } from "./model/resolve.ts"
 import { isLocal, serverInfo } from "./server-info.ts"
 import { REASONING_FORMATS } from "./text/answer/reasoning-formats.ts"
+import { chooseParsers } from "./text/answer/choose-parsers.ts"
 import { startTraceExport } from "./trace-export.ts"
 import { startEngine, type StartEngineOptions } from "./start-engine.ts"
 import { startTextThreads, TEXT_THREADS_BYTES } from "./start-text-threads.ts"
@@ -50,9 +51,12 @@ export async function serve(config: ServeConfig): Promise<number> {
     endpoint: config.otlpTracesEndpoint, version: VERSION, model: engine.model.servedNames[0] ?? engine.model.root,
     env: process.env, log,
   })
-  const server = await startServer({ ...http, textThreads, onRecord: traces.onRecord }, engine)
+  const parsers = chooseParsers(config, engine)
+  const server = await startServer({ ...http, ...parsers, textThreads, onRecord: traces.onRecord }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
+  log.info(`chats: tool calls are parsed as ${parsers.toolParser ?? "text"}, reasoning as ${
+    parsers.reasoningParser ?? "text"}`)
   const reason = await untilTheEnd(engine, signal, log)
   const hasDied = engine.deathReason() !== null
   log[hasDied ? "error" : "info"](`stopping: ${reason}`)
@@ -84,8 +88,6 @@ export function serverOptions(config: ServeConfig, log: Log): ServerOptions {
     quietPaths: config.disableAccessLogForEndpoints,
     devMode: config.enableDevEndpoints ?? (config.apiKey.length > 0 || isLocal(config)),
     enableTokenizerInfo: config.enableTokenizerInfoEndpoint, serverInfo: serverInfo(config),
-    reasoningParser: config.reasoningParser,
-    toolParser: config.enableAutoToolChoice ? config.toolCallParser : null,
     excludeToolsWhenToolChoiceNone: config.excludeToolsWhenToolChoiceNone,
     maxBodyBytes: config.maxBodyBytes, requestLimits: config,
     bodyLimits: { maxDepth: config.maxBodyDepth, maxValues: config.maxBodyValues, maxNumbers: config.maxBodyNumbers },
@@ -155,7 +157,7 @@ export function startOptions(config: ServeConfig, log: Log): StartEngineOptions 
 
 /** What the parser looks for is what reasoning begins and ends with, as `--reasoning-config` has it. */
 function parserMarks({ reasoningParser }: ServeConfig): Readonly<Record<string, string>> {
-  if (reasoningParser === null) return {}
+  if (reasoningParser === "auto" || reasoningParser === "none") return {}
   const { starts, ends } = REASONING_FORMATS[reasoningParser]
   return { reasoning_start_str: starts[0]!, reasoning_end_str: ends[0]! }
 }

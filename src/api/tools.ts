@@ -52,7 +52,7 @@ export function planTools({ options, warnOnce }: Pick<ApiContext, "options" | "w
   }
   if (choice === null || choice === undefined || choice === "auto") {
     if (format === null && choice !== null) {
-      refuse("\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set.")
+      refuse("\"auto\" tool choice requires --tool-call-parser to be set: the chat template does not tell the format.")
     }
     if (format === null) return plan
     const grammar = strictGrammar(format, tools, isParallel)

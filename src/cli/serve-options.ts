@@ -5,6 +5,7 @@
 import { ConfigError } from "../base/errors.ts"
 import { LOGPROBS_MODES, type LogprobsMode } from "../core/logprobs-mode.ts"
 import { parseBuckets, type MetricBuckets } from "../engine/metric-buckets.ts"
+import type { Chosen } from "../text/answer/choose-parsers.ts"
 import { REASONING_PARSERS, type ReasoningParserName } from "../text/answer/reasoning-formats.ts"
 import { TOOL_PARSERS, type ToolParserName } from "../text/answer/tool-formats.ts"
 import { optional, several, toggle, toggleAuto, toggleOn, value, type Flag, type ValuesOf } from "./flags.ts"
@@ -178,12 +179,16 @@ export const SERVE_FLAGS = {
     "report cached prompt tokens in `usage`; always on here"),
   enablePerRequestMetrics: toggle(REQUESTS, "--enable-per-request-metrics",
     "tell times and counts in every answer's `metrics`; without it where a request has return_metrics"),
-  reasoningParser: optional<ReasoningParserName>(REQUESTS, "--reasoning-parser <name>", oneOf(...REASONING_PARSERS),
-    `how the model marks its reasoning, which chats then tell apart from the answer: ${REASONING_PARSERS.join(", ")}`),
+  reasoningParser: value<Chosen<ReasoningParserName>>(
+    REQUESTS, "--reasoning-parser <name>", "auto", oneOf("auto", "none", ...REASONING_PARSERS),
+    "format of the model's reasoning, which is parsed out of chat answers; auto: found from the chat template. " +
+      `One of none, ${REASONING_PARSERS.join(", ")}`),
   enableAutoToolChoice: toggle(REQUESTS, "--enable-auto-tool-choice",
-    "let the model decide whether it calls tools; needs --tool-call-parser"),
-  toolCallParser: optional<ToolParserName>(REQUESTS, "--tool-call-parser <name>", oneOf(...TOOL_PARSERS),
-    `how the model writes its tool calls: ${TOOL_PARSERS.join(", ")}`),
+    "accepted for vLLM's sake: the model may call tools unless --tool-call-parser is none"),
+  toolCallParser: value<Chosen<ToolParserName>>(
+    REQUESTS, "--tool-call-parser <name>", "auto", oneOf("auto", "none", ...TOOL_PARSERS),
+    "format of the model's tool calls; auto: found from the chat template. " +
+      `One of none, ${TOOL_PARSERS.join(", ")}`),
   excludeToolsWhenToolChoiceNone: toggle(REQUESTS, "--exclude-tools-when-tool-choice-none",
     "show the model no tools where a request's tool_choice is none"),
 
@@ -267,8 +272,6 @@ export const FLAG_ALIASES: Readonly<Record<string, string>> = {
 
 /** What flags say about each other. Errors: `ConfigError`. */
 export function checkServeConfig(config: ServeConfig): ServeConfig {
-  if (config.enableAutoToolChoice && config.toolCallParser === null)
-    throw new ConfigError("--enable-auto-tool-choice needs --tool-call-parser")
   if (config.quantization !== null && config.dtype !== "auto")
     throw new ConfigError("--quantization and --dtype: weights are held in one of them, so give one of them")
   if (config.maxNumSeqs > config.maxNumBatchedTokens)

@@ -116,11 +116,11 @@ function expectCalls(calls: readonly Call[], names: readonly string[]): void {
 }
 
 const PARSERS: readonly (readonly [string, readonly string[]])[] = [
-  ["no parser", []],
+  ["no parser", ["--tool-call-parser", "none"]],
   ...["hermes", "llama3_json", "mistral", "pythonic"].map((name) =>
-    [name, ["--enable-auto-tool-choice", "--tool-call-parser", name]] as const),
+    [name, ["--tool-call-parser", name]] as const),
   ["hermes behind reasoning",
-    ["--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--reasoning-parser", "deepseek_r1"]],
+    ["--tool-call-parser", "hermes", "--reasoning-parser", "deepseek_r1"]],
 ]
 
 describe.each(PARSERS)("calls that have to be made, %s", (name, flags) => {

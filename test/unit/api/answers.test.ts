@@ -215,7 +215,7 @@ describe("chat", () => {
   test("refuses calls that nobody would find", async () => {
     const { status, json } = await makeApi().post(CHAT, { messages, tools })
     expect([status, json.error.param]).toEqual([400, "tool_choice"])
-    expect(json.error.message).toContain("--enable-auto-tool-choice and --tool-call-parser")
+    expect(json.error.message).toContain("requires --tool-call-parser")
   })
 })
 

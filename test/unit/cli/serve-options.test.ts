@@ -69,7 +69,7 @@ describe("serve", () => {
       gpuMemoryUtilization: null, maxNumBatchedTokens: 2048, maxNumSeqs: 128, longPrefillTokenThreshold: 0,
       schedulingPolicy: "fcfs", enablePrefixCaching: true, enableChunkedPrefill: true, seed: null, chatTemplate: null,
       generationConfig: "auto", overrideGenerationConfig: {}, maxLogprobs: 20, tokenizer: null, apiKey: [],
-      reasoningParser: null, enableAutoToolChoice: false, toolCallParser: null, excludeToolsWhenToolChoiceNone: false,
+      reasoningParser: "auto", enableAutoToolChoice: false, toolCallParser: "auto", excludeToolsWhenToolChoiceNone: false,
       threads: 0, isa: null, libDir: null, logLevel: "info",
       logFormat: "text", uds: null, rootPath: "", shutdownTimeout: 30, responseRole: "assistant", offline: false,
     })
@@ -146,8 +146,7 @@ describe("serve", () => {
     [["--dtype", "int3"], 1, /--dtype is "int3", but must be one of auto, float32/],
     [["--quantization", "fp8"], 1, /--quantization is "fp8", but must be one of int8, int4/],
     [["--quantization", "int8", "--dtype", "float32"], 1, /--quantization and --dtype.* give one of them/],
-    [["--tool-call-parser", "nope"], 1, /must be one of hermes/],
-    [["--enable-auto-tool-choice"], 1, /needs --tool-call-parser/],
+    [["--tool-call-parser", "nope"], 1, /must be one of auto, none, hermes/],
     [["--tool-call-parser", "nope"], 1, /--tool-call-parser is "nope".*hermes, llama3_json/],
     [["--reasoning-parser", "nope"], 1, /--reasoning-parser is "nope".*deepseek_r1.*qwen3/],
     [["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], 1, /--max-num-seqs 9 is more than .* 8/],
