@@ -1,9 +1,9 @@
 import { endProcess, stderr } from "./base/standard-streams.ts"
 import { runCli } from "./cli/index.ts"
-import { serve } from "./serve.ts"
+import { serve } from "./cli/commands/serve.ts"
 
-const local = async () => (await import("./local.ts")).localActions
-const bench = async () => (await import("./bench.ts")).benchActions
+const local = async () => (await import("./cli/commands/local.ts")).localActions
+const bench = async () => (await import("./cli/commands/bench.ts")).benchActions
 
 /** A mistake of ours: its stack goes where the log goes. */
 function fail(mistake: unknown): Promise<never> {

@@ -2,17 +2,17 @@
  * A text thread: parses large bodies, renders conversations, and encodes and decodes long texts, for the thread that
  * answers requests.
  */
-import { ConversationRenderer } from "./api/conversation-job.ts"
-import { bodyText, parseBody } from "./api/parse-body.ts"
+import { ConversationRenderer } from "./api/chat/conversation-job.ts"
+import { bodyText, parseBody } from "./api/http/parse-body.ts"
 import { runJob } from "./api/work/text-thread.ts"
 import type { FromTextThread, ToTextThread } from "./api/work/text-thread.ts"
 import { tokenizeAnswer } from "./api/work/text-work.ts"
 import type { TextWork } from "./api/work/text-work.ts"
 import { ConfigError } from "./base/errors.ts"
-import { tokenizerFingerprint } from "./start-text-threads.ts"
-import type { TextThreadStart } from "./start-text-threads.ts"
+import { tokenizerFingerprint } from "./app/start-text-threads.ts"
+import type { TextThreadStart } from "./app/start-text-threads.ts"
 import type { Tokenizer } from "./text/tokenizer.ts"
-import { tokenizerOf } from "./tokenizer-of.ts"
+import { tokenizerOf } from "./app/tokenizer-of.ts"
 
 declare const self: Worker
 

@@ -9,7 +9,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, rename
 import { basename, dirname, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import type { EmbeddedFile, EmbeddedManifest } from "../src/base/embedded.ts"
-import { WORKERS } from "../src/workers.ts"
+import { WORKERS } from "../src/app/workers.ts"
 
 const ROOT = resolve(import.meta.dir, "..")
 const CPU_LIBRARY = join(ROOT, "build/lib/libbaozi_cpu.so")

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { findDefaultModel } from "../../src/cli/default-model.ts"
 import { loadTokenizerFromDirectory } from "../../src/text/load-tokenizer.ts"
 import type { Tokenizer } from "../../src/text/tokenizer.ts"
-import { tokenizerOf } from "../../src/tokenizer-of.ts"
+import { tokenizerOf } from "../../src/app/tokenizer-of.ts"
 import { REPOSITORY } from "../tools/source-tree.ts"
 
 export async function benchTokenizers(): Promise<[name: string, tokenizer: Tokenizer][]> {

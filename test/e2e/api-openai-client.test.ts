@@ -1,8 +1,8 @@
 /** The official client against the server: what it sends is understood, what it gets back it can read. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import OpenAI from "openai"
-import { startServer } from "../../src/api/server.ts"
-import type { ApiServer } from "../../src/api/server.ts"
+import { startServer } from "../../src/api/http/server.ts"
+import type { ApiServer } from "../../src/api/http/server.ts"
 import { makeLog } from "../../src/base/log.ts"
 import { ChatTemplate } from "../../src/text/chat-template.ts"
 import { makeFakeEngine } from "../fake-engine.ts"

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { makeServeConfig } from "../../src/cli/serve-command.ts"
-import { startLocalApp, type LocalApp } from "../../src/local-app.ts"
+import { startLocalApp, type LocalApp } from "../../src/app/local-app.ts"
 import { fixture } from "../fixtures.ts"
 import { poisonedModel } from "../tools/poison.ts"
 

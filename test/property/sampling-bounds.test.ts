@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Prng } from "../../src/base/prng.ts"
 import { makeServeConfig } from "../../src/cli/serve-command.ts"
-import { startLocalApp, type LocalApp } from "../../src/local-app.ts"
+import { startLocalApp, type LocalApp } from "../../src/app/local-app.ts"
 import { fixture } from "../fixtures.ts"
 import { drawFieldsAtBounds } from "../tools/bounds.ts"
 

@@ -1,6 +1,6 @@
 /** Serves the whole API over the fake engine, as a process of its own: bun test/tools/fake-server.ts --port 0 */
 import { parseArgs } from "node:util"
-import { startServer } from "../../src/api/server.ts"
+import { startServer } from "../../src/api/http/server.ts"
 import { makeLog } from "../../src/base/log.ts"
 import { makeFakeEngine } from "../fake-engine.ts"
 

@@ -1,8 +1,8 @@
 /** Errors as Anthropic's clients read them, under their name for each status. */
 import { RequestError } from "../../base/errors.ts"
 import type { Log } from "../../base/log.ts"
-import { ClientGoneError, errorHeaders, errorResponse, toRequestError } from "../errors.ts"
-import type { Handler } from "../opening.ts"
+import { ClientGoneError, errorHeaders, errorResponse, toRequestError } from "../http/errors.ts"
+import type { Handler } from "../http/opening.ts"
 import type { AnthropicError } from "../schema/anthropic.ts"
 
 const TYPES: Readonly<Record<number, string>> = {

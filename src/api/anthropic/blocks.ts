@@ -4,8 +4,8 @@
  *   content_block_start, content_block_delta ..., content_block_stop; a thought's last delta is its signature
  */
 import { toolArguments } from "../../text/tool-arguments.ts"
-import type { ReplyItem, ReplyPart } from "../answer.ts"
-import { randomHex } from "../request-id.ts"
+import type { ReplyItem, ReplyPart } from "../chat/answer.ts"
+import { randomHex } from "../http/request-id.ts"
 import type { BlockDelta, ContentBlock, MessageEvent } from "../schema/anthropic.ts"
 
 type BlockType = ContentBlock["type"]

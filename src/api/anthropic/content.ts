@@ -1,6 +1,6 @@
 /** Anthropic's content blocks as text. */
 import { RequestError } from "../../base/errors.ts"
-import { omittedContent } from "../omitted-content.ts"
+import { omittedContent } from "../chat/omitted-content.ts"
 import type { AnthropicContent } from "../schema/anthropic.ts"
 import { isRecord } from "../schema/coerce.ts"
 

@@ -1,10 +1,10 @@
 /** A message and the events of one, from the engine's outputs. */
 import type { ChoiceOutput, EngineClient } from "../../engine/engine-client.ts"
-import { Answer, replyItems } from "../answer.ts"
+import { Answer, replyItems } from "../chat/answer.ts"
 import { cacheMissField } from "../cache-miss/cache-miss.ts"
-import type { ChatJob } from "../chat-job.ts"
-import { generateAll } from "../generation.ts"
-import type { Generation } from "../generation.ts"
+import type { ChatJob } from "../chat/chat-job.ts"
+import { generateAll } from "../plan/generation.ts"
+import type { Generation } from "../plan/generation.ts"
 import type { AnthropicUsage, MessageEvent, MessageObject, StopReason } from "../schema/anthropic.ts"
 import { BlockWriter, contentBlocks } from "./blocks.ts"
 

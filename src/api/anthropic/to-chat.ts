@@ -5,7 +5,7 @@ import { MessagesRequest } from "../schema/anthropic.ts"
 import type { CountTokensRequest } from "../schema/anthropic.ts"
 import { TemplateFieldsSchema } from "../schema/messages.ts"
 import type { Tools } from "../schema/messages.ts"
-import { nonEmpty, refuseForeign, refuseUnsupported } from "../unsupported.ts"
+import { nonEmpty, refuseForeign, refuseUnsupported } from "../plan/unsupported.ts"
 import { ThreadError } from "./anthropic-errors.ts"
 import { chatMessages } from "./conversation.ts"
 

@@ -2,8 +2,8 @@
  * Where each message of a conversation begins in its prompt. Marks are put around the texts and rendered with them;
  * what is between two texts belongs to the second, but where the first message has calls.
  */
-import { textsOf } from "../messages.ts"
-import type { TemplateMessage } from "../messages.ts"
+import { textsOf } from "../chat/messages.ts"
+import type { TemplateMessage } from "../chat/messages.ts"
 
 export interface MessageStart {
   /** Of the message. */

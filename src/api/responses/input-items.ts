@@ -1,7 +1,7 @@
 /** The items before a response as objects with ids, and one page of them: OpenAI's list of input items. */
 import { RequestError } from "../../base/errors.ts"
-import { readInteger, readWord } from "../query.ts"
-import { randomHex } from "../request-id.ts"
+import { readInteger, readWord } from "../http/query.ts"
+import { randomHex } from "../http/request-id.ts"
 import { shapeError } from "../schema/parse.ts"
 import type { ResponseInputItem, ResponseItem, ResponseItemList } from "../schema/responses.ts"
 import type { FindItem } from "./input.ts"

@@ -1,6 +1,6 @@
 /** A response's input items as the chat messages that a template knows. */
 import { RequestError } from "../../base/errors.ts"
-import { omittedContent } from "../omitted-content.ts"
+import { omittedContent } from "../chat/omitted-content.ts"
 import { isRecord } from "../schema/coerce.ts"
 import type { ChatMessage } from "../schema/messages.ts"
 import type { OutputItem, ResponseInputItem, ResponseInputPart } from "../schema/responses.ts"

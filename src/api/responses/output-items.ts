@@ -6,7 +6,7 @@
  *   reasoning    the same, with reasoning_text for output_text
  *   a call       output_item.added, function_call_arguments.delta ..., function_call_arguments.done, output_item.done
  */
-import { randomHex } from "../request-id.ts"
+import { randomHex } from "../http/request-id.ts"
 import type { UnnumberedEvent } from "../schema/response-events.ts"
 import type {
   ItemStatus, OutputCall, OutputItem, OutputMessage, OutputReasoning, OutputText, ReasoningText, ResponseLogprob,

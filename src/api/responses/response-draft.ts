@@ -1,10 +1,10 @@
 /** A response while it is being made: takes the engine's outputs in, and says what the response looks like now. */
 import { present } from "../../base/assert.ts"
 import type { ChoiceOutput } from "../../engine/engine-client.ts"
-import { Answer, hidesTokens, type ReplyPart } from "../answer.ts"
+import { Answer, hidesTokens, type ReplyPart } from "../chat/answer.ts"
 import { cacheMissField } from "../cache-miss/cache-miss.ts"
-import { chatLogprobs } from "../logprobs.ts"
-import { requestMetrics } from "../request-metrics.ts"
+import { chatLogprobs } from "../plan/logprobs.ts"
+import { requestMetrics } from "../observe/request-metrics.ts"
 import type { UnnumberedEvent } from "../schema/response-events.ts"
 import type {
   ItemStatus, ResponseLogprob, ResponseObject, ResponseStatus, ResponseTool, ResponseUsage,

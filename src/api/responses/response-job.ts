@@ -1,4 +1,4 @@
-import type { ChatJob } from "../chat-job.ts"
+import type { ChatJob } from "../chat/chat-job.ts"
 import type { ResponsesRequest } from "../schema/responses.ts"
 import type { Conversation } from "./store.ts"
 import type { ToolNames } from "./tool-names.ts"

@@ -4,9 +4,9 @@
  * milliseconds, whoever asked for it.
  */
 import type { JsonLimits } from "../../base/json-scan.ts"
-import type { BodyShape } from "../body-schemas.ts"
-import type { ConversationJob, RenderedConversation } from "../conversation-job.ts"
-import type { ParsedBody } from "../parse-body.ts"
+import type { BodyShape } from "../http/body-schemas.ts"
+import type { ConversationJob, RenderedConversation } from "../chat/conversation-job.ts"
+import type { ParsedBody } from "../http/parse-body.ts"
 import { dataSize } from "./data-size.ts"
 import type { TextThreads, TextWork, TokenizeOptions } from "./text-work.ts"
 

@@ -4,9 +4,9 @@ import { RequestError } from "../../base/errors.ts"
 import type { RequestErrorOptions } from "../../base/errors.ts"
 import { parseExactly } from "../../base/json-number.ts"
 import type { JsonLimits } from "../../base/json-scan.ts"
-import type { BodyShape } from "../body-schemas.ts"
-import type { ConversationJob, RenderedConversation } from "../conversation-job.ts"
-import type { ParsedBody } from "../parse-body.ts"
+import type { BodyShape } from "../http/body-schemas.ts"
+import type { ConversationJob, RenderedConversation } from "../chat/conversation-job.ts"
+import type { ParsedBody } from "../http/parse-body.ts"
 import type { TextWork, TokenizeOptions } from "./text-work.ts"
 
 /**

@@ -5,11 +5,11 @@
 import type { JsonLimits } from "../../base/json-scan.ts"
 import type { ChatTemplates } from "../../text/chat-templates.ts"
 import type { Tokenizer } from "../../text/tokenizer.ts"
-import type { BodyShape } from "../body-schemas.ts"
-import { ConversationRenderer } from "../conversation-job.ts"
-import type { ConversationJob, RenderedConversation } from "../conversation-job.ts"
-import { bodyText, parseBody } from "../parse-body.ts"
-import type { ParsedBody } from "../parse-body.ts"
+import type { BodyShape } from "../http/body-schemas.ts"
+import { ConversationRenderer } from "../chat/conversation-job.ts"
+import type { ConversationJob, RenderedConversation } from "../chat/conversation-job.ts"
+import { bodyText, parseBody } from "../http/parse-body.ts"
+import type { ParsedBody } from "../http/parse-body.ts"
 import type { TokenizeResponse } from "../schema/tokenize.ts"
 
 export interface TextWork {

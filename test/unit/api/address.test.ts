@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { checkAddress } from "../../../src/api/server.ts"
+import { checkAddress } from "../../../src/api/http/server.ts"
 
 let dir = ""
 beforeAll(() => void (dir = mkdtempSync(join(tmpdir(), "baozi-address-"))))

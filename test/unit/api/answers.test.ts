@@ -1,6 +1,6 @@
 /** Reasoning and tool calls as the three kinds of conversations tell of them, whole and streamed. */
 import { describe, expect, test } from "bun:test"
-import { answerKinds } from "../../../src/api/answer-kinds.ts"
+import { answerKinds } from "../../../src/api/chat/answer-kinds.ts"
 import { defaultSamplingParams } from "../../../src/core/sampling-params.ts"
 import { OutputText } from "../../../src/engine/output-text.ts"
 import { ToyTokenizer } from "../../toy-tokenizer.ts"

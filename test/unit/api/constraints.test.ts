@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { constraintOf } from "../../../src/api/constraints.ts"
+import { constraintOf } from "../../../src/api/plan/constraints.ts"
 import { RequestError } from "../../../src/base/errors.ts"
 import type { GrammarSpec } from "../../../src/core/grammar-spec.ts"
 

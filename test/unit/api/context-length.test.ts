@@ -1,6 +1,6 @@
 /** Where a request and the model's context meet: bounds that are too far, prompts that are too long, texts to count. */
 import { describe, expect, test } from "bun:test"
-import { DEFAULT_REQUEST_LIMITS } from "../../../src/api/request-limits.ts"
+import { DEFAULT_REQUEST_LIMITS } from "../../../src/api/http/request-limits.ts"
 import { makeApi } from "./harness.ts"
 import type { Json } from "./harness.ts"
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { FlatMap } from "../../../src/api/flat-map.ts"
+import { FlatMap } from "../../../src/api/http/flat-map.ts"
 
 async function* count(to: number, onEnd: () => void = () => {}): AsyncGenerator<number, void, void> {
   try {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { mergeSources } from "../../../src/api/merge.ts"
+import { mergeSources } from "../../../src/api/http/merge.ts"
 
 async function* count(name: string, to: number, ended: string[]): AsyncGenerator<string, void, void> {
   try {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test"
-import { OtlpExporter } from "../../../src/api/otlp.ts"
-import type { OtlpOptions, Span } from "../../../src/api/otlp.ts"
+import { OtlpExporter } from "../../../src/api/observe/otlp.ts"
+import type { OtlpOptions, Span } from "../../../src/api/observe/otlp.ts"
 import { makeLog } from "../../../src/base/log.ts"
 
 interface Received {

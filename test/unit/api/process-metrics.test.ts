@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { readProcessStats, renderProcessMetrics } from "../../../src/api/process-metrics.ts"
+import { readProcessStats, renderProcessMetrics } from "../../../src/api/observe/process-metrics.ts"
 
 test("this process is described as Prometheus' clients describe theirs", () => {
   const stats = readProcessStats()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { chunkMetrics, requestMetrics } from "../../../src/api/request-metrics.ts"
+import { chunkMetrics, requestMetrics } from "../../../src/api/observe/request-metrics.ts"
 import type { FinishedRequest } from "../../../src/engine/finished-request.ts"
 import { makeApi, until } from "./harness.ts"
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { parseTraceparent, requestSpans } from "../../../src/api/request-spans.ts"
-import { RequestRecord } from "../../../src/api/request-record.ts"
+import { parseTraceparent, requestSpans } from "../../../src/api/observe/request-spans.ts"
+import { RequestRecord } from "../../../src/api/observe/request-record.ts"
 import { defaultSamplingParams } from "../../../src/core/sampling-params.ts"
 import type { FinishedRequest } from "../../../src/engine/finished-request.ts"
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { namedEvent, OPENAI_SSE, sseResponse } from "../../../src/api/sse.ts"
+import { namedEvent, OPENAI_SSE, sseResponse } from "../../../src/api/http/sse.ts"
 import { RequestError } from "../../../src/base/errors.ts"
 import { makeLog } from "../../../src/base/log.ts"
 import { readAnswer, until } from "./harness.ts"

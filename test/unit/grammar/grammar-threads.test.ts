@@ -6,7 +6,7 @@ import type { GrammarThreads } from "../../../src/grammar/grammar-threads.ts"
 import { DEFAULT_GRAMMAR_LIMITS } from "../../../src/grammar/limits.ts"
 import type { FromMatcher, ToMatcher } from "../../../src/grammar/protocol.ts"
 import { RowStatus, SharedMasks } from "../../../src/grammar/shared-masks.ts"
-import { startGrammarThreads } from "../../../src/start-grammar-threads.ts"
+import { startGrammarThreads } from "../../../src/app/start-grammar-threads.ts"
 import { ToyTokenizer } from "../../toy-tokenizer.ts"
 
 const tokenizer = new ToyTokenizer()
