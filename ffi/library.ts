@@ -95,6 +95,16 @@ export class KernelLibrary {
     return args.get("out_bytes")
   }
 
+  latentCacheBytes(
+    v: { rank: number; ropeDim: number; blockSize: number; numBlocks: number; dtype: DType },
+  ): number {
+    const args = new Args("latentCache", {
+      rank: v.rank, rope_dim: v.ropeDim, block_size: v.blockSize, num_blocks: v.numBlocks, kv_dtype: DTYPE[v.dtype],
+    })
+    this.check(this.symbols.bz_latent_cache_bytes(args.address), "bz_latent_cache_bytes")
+    return args.get("out_bytes")
+  }
+
   #text(read: (buf: Pointer, cap: number) => number): string {
     const bytes = read(this.#outPtr, OUT_BYTES)
     assert(bytes <= OUT_BYTES, () => `text of ${bytes} bytes`)

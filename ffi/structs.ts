@@ -78,6 +78,16 @@ export const OPS = opStructs({
     softcap: "f32", block_table_stride: "u32", q: "matrix", out: "matrix", query_start: "ptr", seq_lens: "ptr",
     block_table: "ptr", k_cache: "ptr", v_cache: "ptr", sinks: "ptr",
   },
+  bz_latent_kv: {
+    num_tokens: "u32", num_heads: "u32", rank: "u32", rope_dim: "u32", num_positions: "u32", interleaved: "u32",
+    block_size: "u32", num_blocks: "u32", kv_dtype: "u32", eps: "f32", reserved: "u32", kv: "matrix", q: "matrix",
+    out: "matrix", positions: "ptr", slots: "ptr", cos_sin: "ptr", w: "ptr", cache: "ptr", row_status: "ptr",
+  },
+  bz_latent_attention: {
+    num_tokens: "u32", num_requests: "u32", num_heads: "u32", rank: "u32", rope_dim: "u32", block_size: "u32",
+    num_blocks: "u32", kv_dtype: "u32", scale: "f32", block_table_stride: "u32", reserved: "u32", q: "matrix",
+    out: "matrix", query_start: "ptr", seq_lens: "ptr", block_table: "ptr", cache: "ptr",
+  },
   bz_gather_rows: {
     num_rows: "u32", num_source_rows: "u32", reserved: "u32", x: "matrix", y: "matrix",
     rows: "ptr", row_status: "ptr",
@@ -156,6 +166,10 @@ export const STRUCTS = {
   }),
   kvCache: struct("bz_kv_cache_args", {
     args_bytes: "u32", num_kv_heads: "u32", head_dim: "u32", block_size: "u32", num_blocks: "u32", kv_dtype: "u32",
+    out_bytes: "u64",
+  }),
+  latentCache: struct("bz_latent_cache_args", {
+    args_bytes: "u32", rank: "u32", rope_dim: "u32", block_size: "u32", num_blocks: "u32", kv_dtype: "u32",
     out_bytes: "u64",
   }),
 } as const

@@ -50,6 +50,7 @@ export const SYMBOLS = {
   bz_plan_begin: one,
   bz_plan_end: op,
   bz_kv_cache_bytes: one,
+  bz_latent_cache_bytes: one,
   bz_measure_read: op,
   bz_measure_products: op,
 } as const satisfies Record<string, FFIFunction>

@@ -36,6 +36,7 @@ bz_status bz_library_traits(bz_traits_args *args) {
 }
 
 bz_status bz_kv_cache_bytes(bz_kv_cache_args *args) { return relay(cpu().kv_cache_bytes(args)); }
+bz_status bz_latent_cache_bytes(bz_latent_cache_args *args) { return relay(cpu().latent_cache_bytes(args)); }
 
 bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *args, bz_weight **out) {
   BZ_REQUIRE(stream != nullptr, BZ_EINVAL, "weight_create: stream is NULL");

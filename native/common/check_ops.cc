@@ -3,22 +3,9 @@
 #include <cmath>
 
 #include "dtype.h"
+#include "require.h"
 
 namespace bz {
-
-#define REQUIRE(condition, ...) BZ_REQUIRE(condition, BZ_EINVAL, __VA_ARGS__)
-#define REQUIRE_POINTER(op, field) REQUIRE(args->field != nullptr, op ": " #field " is NULL")
-#define REQUIRE_ZERO(op, field) REQUIRE(args->field == 0, op ": " #field " is %u, must be 0", args->field)
-
-// Element offsets are 64 bit everywhere, but a count this large is a mistake, and none of our loops has to think of it.
-constexpr uint32_t MAX_COUNT = 1u << 30;
-#define REQUIRE_COUNT(op, field) \
-  REQUIRE(args->field <= MAX_COUNT, op ": " #field " is %u, the limit is %u", args->field, MAX_COUNT)
-#define REQUIRE_COLS(op, field) \
-  REQUIRE(args->field.cols > 0 && args->field.cols <= MAX_COUNT, op ": " #field ".cols is %u, must be 1 to %u", \
-          args->field.cols, MAX_COUNT)
-#define TRY_MATRIX(op, field, rows, cols) BZ_TRY(check_matrix(op, #field, args->field, rows, cols))
-#define TRY_LOGITS(op, field, rows, cols) BZ_TRY(check_logits(op, #field, args->field, rows, cols))
 
 static bz_status check_shape(const char *op, const char *field, const bz_matrix &m, uint64_t rows, uint64_t cols) {
   using ull = unsigned long long;
@@ -67,18 +54,23 @@ bz_status check_gated_act(const bz_gated_act_args *args) {
   return BZ_OK;
 }
 
-static bz_status check_cache_shape(const char *op, uint32_t num_kv_heads, uint32_t head_dim, uint32_t block_size,
-                                   uint32_t num_blocks, uint32_t kv_dtype) {
+bz_status check_cache_blocks(const char *op, uint32_t block_size, uint32_t num_blocks, uint32_t kv_dtype) {
   BZ_REQUIRE(kv_dtype == BZ_F32 || kv_dtype == BZ_BF16, BZ_ENOSYS, "%s: kv_dtype is %s, f32 and bf16 are supported", op,
              dtype_name(kv_dtype));
-  REQUIRE(num_kv_heads > 0 && num_kv_heads <= 65536, "%s: num_kv_heads is %u, must be in [1, 65536]", op, num_kv_heads);
-  REQUIRE(head_dim >= 8 && head_dim <= 256 && head_dim % 8 == 0,
-          "%s: head_dim is %u, must be a multiple of 8 in [8, 256]", op, head_dim);
   REQUIRE(block_size > 0 && block_size <= 65536 && block_size % 16 == 0,
           "%s: block_size is %u, must be a multiple of 16 in [16, 65536]", op, block_size);
   // Slots are int32.
   REQUIRE(uint64_t{num_blocks} * block_size <= INT32_MAX, "%s: num_blocks %u times block_size %u passes 2^31 slots", op,
           num_blocks, block_size);
+  return BZ_OK;
+}
+
+static bz_status check_cache_shape(const char *op, uint32_t num_kv_heads, uint32_t head_dim, uint32_t block_size,
+                                   uint32_t num_blocks, uint32_t kv_dtype) {
+  BZ_TRY(check_cache_blocks(op, block_size, num_blocks, kv_dtype));
+  REQUIRE(num_kv_heads > 0 && num_kv_heads <= 65536, "%s: num_kv_heads is %u, must be in [1, 65536]", op, num_kv_heads);
+  REQUIRE(head_dim >= 8 && head_dim <= 256 && head_dim % 8 == 0,
+          "%s: head_dim is %u, must be a multiple of 8 in [8, 256]", op, head_dim);
   return BZ_OK;
 }
 

@@ -18,7 +18,10 @@ bz_status check_logits(const char *op, const char *field, const bz_matrix &m, ui
 #define BZ_DECLARE(op, count) bz_status check_##op(const bz_##op##_args *args);
 BZ_MATRIX_OPS(BZ_DECLARE)
 #undef BZ_DECLARE
+// What is alike for every paged cache.
+bz_status check_cache_blocks(const char *op, uint32_t block_size, uint32_t num_blocks, uint32_t kv_dtype);
 bz_status check_kv_cache(const bz_kv_cache_args *args);
+bz_status check_latent_cache(const bz_latent_cache_args *args); // check_latent.cc
 
 // check_memory.cc
 bz_status check_mem_alloc(const bz_stream *stream, const bz_mem_alloc_args *args, void **out);

@@ -26,5 +26,6 @@ extern "C" int32_t bz_op_supported(const char *op, uint32_t dtype) {
 #undef BZ_TAKES
   if (std::strcmp(op, "weight_create") == 0) return bz::takes<bz_linear_args>(dtype);
   if (std::strcmp(op, "kv_cache_bytes") == 0) return bz::takes<bz_kv_cache_args>(dtype);
+  if (std::strcmp(op, "latent_cache_bytes") == 0) return bz::takes<bz_latent_cache_args>(dtype);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include "../common/check_ops.h"
 #include "../common/dtype.h"
 #include "attention_plan.h"
+#include "kv_layout.h"
 #include "matrix.h"
 #include "sampling_scratch.h"
 #include "stream.h"
@@ -25,7 +26,15 @@ static OpTraits op_traits(const bz_rope_kv_args &a, uint64_t count, const bz_str
 }
 
 static OpTraits op_traits(const bz_attention_args &a, uint64_t, const bz_stream &stream) {
-  return {.scratch_bytes = attention_scratch_bytes(a, stream.num_threads)};
+  return {.scratch_bytes = attention_scratch_bytes(shape_of(a), stream.num_threads)};
+}
+
+static OpTraits op_traits(const bz_latent_kv_args &a, uint64_t count, const bz_stream &) {
+  return {.work = count * (a.kv.cols + uint64_t{a.num_heads} * a.rope_dim) * 2};
+}
+
+static OpTraits op_traits(const bz_latent_attention_args &a, uint64_t, const bz_stream &stream) {
+  return {.scratch_bytes = latent_scratch_bytes(a, stream.num_threads)};
 }
 
 static OpTraits op_traits(const bz_logits_process_args &a, uint64_t count, const bz_stream &stream) {
@@ -83,8 +92,14 @@ BZ_MATRIX_OPS(BZ_ENTRY)
 
 bz_status bz_kv_cache_bytes(bz_kv_cache_args *args) {
   BZ_TRY(bz::check_kv_cache(args));
-  const uint64_t row = (uint64_t{args->head_dim} + 15) / 16 * 16; // padded_dim in kernels/kv_cache.h
-  args->out_bytes = uint64_t{args->num_blocks} * args->block_size * args->num_kv_heads * row *
+  args->out_bytes = uint64_t{args->num_blocks} * args->block_size * args->num_kv_heads *
+                    bz::padded_dim(args->head_dim) * bz::dtype_bytes(args->kv_dtype);
+  return BZ_OK;
+}
+
+bz_status bz_latent_cache_bytes(bz_latent_cache_args *args) {
+  BZ_TRY(bz::check_latent_cache(args));
+  args->out_bytes = uint64_t{args->num_blocks} * args->block_size * bz::latent_row(args->rank, args->rope_dim) *
                     bz::dtype_bytes(args->kv_dtype);
   return BZ_OK;
 }

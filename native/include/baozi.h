@@ -457,6 +457,82 @@ typedef struct bz_attention_args {
 } bz_attention_args;
 BZ_API bz_status bz_attention(bz_stream *stream, const bz_attention_args *args);
 
+/* bz_latent_kv: what happens to a token's latent, its shared key and its queries before latent attention, in one pass.
+**   1. the latent, the first `rank` values of kv, has its RMS norm: c / sqrt(mean(c^2) + eps) * w;
+**   2. the key that all heads share, the last rope_dim values of kv, is rotated at positions[t];
+**   3. both are stored at slots[t] of the cache (-1 stores nothing);
+**   4. the last rope_dim values of each head of q are rotated too, and become the last rope_dim values of that head in
+**      out. The rest of out, which is for the queries' products with the up-projection of keys, stays.
+** Shapes  kv [T, rank + rope_dim]; q [T, H Dq]; out [T, H (rank + rope_dim)]; positions, slots [T]; w [rank];
+**         cos_sin [P, rope_dim] and rotary pairs as in bz_rope_kv. kv and q are not changed. out may not overlap them.
+** rank and rope_dim are multiples of 8, at most 1024 and 256. The cache's inner layout is the library's own.
+** Rows    row_status [T] or NULL, as in bz_rope_kv: nothing is stored or written for the row.
+** Source  arXiv:2405.04434. */
+typedef struct bz_latent_kv_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t num_heads;     /* H */
+  uint32_t rank;
+  uint32_t rope_dim;
+  uint32_t num_positions; /* P */
+  uint32_t interleaved;
+  uint32_t block_size;    /* S: a multiple of 16 */
+  uint32_t num_blocks;    /* B */
+  uint32_t kv_dtype;      /* BZ_F32 or BZ_BF16 */
+  float eps;
+  uint32_t reserved;
+  bz_matrix kv;
+  bz_matrix q;
+  bz_matrix out;
+  const int32_t *positions;
+  const int32_t *slots;
+  const float *cos_sin;
+  const float *w;
+  void *cache;
+  bz_status *row_status;
+} bz_latent_kv_args;
+BZ_API bz_status bz_latent_kv(bz_stream *stream, const bz_latent_kv_args *args);
+
+/* Bytes of one layer's latent cache. Errors BZ_EINVAL, BZ_ENOSYS. */
+typedef struct bz_latent_cache_args {
+  uint32_t args_bytes;
+  uint32_t rank;
+  uint32_t rope_dim;
+  uint32_t block_size;
+  uint32_t num_blocks;
+  uint32_t kv_dtype;
+  uint64_t out_bytes;     /* written */
+} bz_latent_cache_args;
+BZ_API bz_status bz_latent_cache_bytes(bz_latent_cache_args *args);
+
+/* bz_latent_attention: softmax(scale * q k^T) c, where a token's cached row k, its latent c and its rotated key, is the
+** key of all heads, and the latent alone the value of all heads. The model's up-projections of keys and values are
+** products with q before, and with out after it.
+** Requests, rows and block tables are those of bz_attention; attention is causal.
+** Shapes  q [T, H (rank + rope_dim)], out [T, H rank]; cache as written by bz_latent_kv, this step's tokens included.
+** Alias   out may not overlap q. Source: arXiv:2405.04434. */
+typedef struct bz_latent_attention_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;    /* T */
+  uint32_t num_requests;  /* R */
+  uint32_t num_heads;     /* H */
+  uint32_t rank;
+  uint32_t rope_dim;
+  uint32_t block_size;
+  uint32_t num_blocks;
+  uint32_t kv_dtype;
+  float scale;
+  uint32_t block_table_stride; /* M */
+  uint32_t reserved;
+  bz_matrix q;
+  bz_matrix out;
+  const int32_t *query_start;
+  const int32_t *seq_lens;
+  const int32_t *block_table;
+  const void *cache;
+} bz_latent_attention_args;
+BZ_API bz_status bz_latent_attention(bz_stream *stream, const bz_latent_attention_args *args);
+
 /* bz_gather_rows: y[r, :] = x[rows[r], :].
 ** Shapes  rows [R]; x [num_source_rows, C], y [R, C]; row_status [R] or NULL: BZ_EINVAL for a row outside [0,
 **         num_source_rows), whose row of y is 0. */

@@ -118,6 +118,12 @@ bz_status bz_kv_cache_bytes(bz_kv_cache_args *args) {
   return BZ_OK;
 }
 
+bz_status bz_latent_cache_bytes(bz_latent_cache_args *args) {
+  BZ_CHECK_ARGS("latent_cache_bytes", args);
+  args->out_bytes = SMALLEST_BYTES * args->num_blocks;
+  return BZ_OK;
+}
+
 #define BZ_ENTRY(op, count)                                                            \
   bz_status bz_##op(bz_stream *stream, const bz_##op##_args *args) {                   \
     BZ_CHECK_ARGS(#op, args);                                                          \

@@ -4,37 +4,18 @@
 #include "kv_cache.h"
 #include "matrix.h"
 #include "op.h"
-
-static bz_status check_data(const bz_attention_args &a) {
-  BZ_REQUIRE(a.query_start[0] == 0 && static_cast<uint32_t>(a.query_start[a.num_requests]) <= a.num_tokens, BZ_EINVAL,
-             "attention: query_start spans [%d, %d), num_tokens is %u", a.query_start[0],
-             a.query_start[a.num_requests], a.num_tokens);
-  for (uint32_t r = 0; r < a.num_requests; r++) {
-    const int64_t rows = int64_t{a.query_start[r + 1]} - a.query_start[r];
-    BZ_REQUIRE(rows >= 0, BZ_EINVAL, "attention: query_start falls at request %u", r);
-    BZ_REQUIRE(a.seq_lens[r] >= rows, BZ_EINVAL, "attention: seq_lens[%u] is %d, the request has %lld rows", r,
-               a.seq_lens[r], static_cast<long long>(rows));
-    BZ_REQUIRE(a.seq_lens[r] <= int64_t{a.block_table_stride} * a.block_size, BZ_EINVAL,
-               "attention: seq_lens[%u] is %d, the block table holds %lld", r, a.seq_lens[r],
-               static_cast<long long>(int64_t{a.block_table_stride} * a.block_size));
-  }
-  return BZ_OK;
-}
+#include "paged.h"
 
 // One query head of one row over the keys at positions [begin, end).
 static bz_status attend(const bz_attention_args &a, uint32_t request, uint32_t head, int64_t begin, int64_t end,
                         const float *q, float *out) {
   const uint32_t d = a.head_dim, kv_head = head / (a.num_heads / a.num_kv_heads);
-  const int32_t *table = a.block_table + uint64_t{request} * a.block_table_stride;
   std::vector<uint64_t> at(static_cast<size_t>(end - begin));
   std::vector<double> p(at.size());
   double max = a.sinks == nullptr ? -INFINITY : a.sinks[head];
   for (int64_t key = begin; key < end; key++) {
-    const int32_t block = table[key / a.block_size];
-    BZ_REQUIRE(block >= 0 && static_cast<uint32_t>(block) < a.num_blocks, BZ_EINVAL,
-               "attention: block_table[%u, %lld] is %d, the cache has %u blocks", request,
-               static_cast<long long>(key / a.block_size), block, a.num_blocks);
-    const uint64_t slot = static_cast<uint64_t>(block) * a.block_size + static_cast<uint64_t>(key % a.block_size);
+    uint64_t slot = 0;
+    BZ_TRY(bz::find_slot("attention", a, request, key, &slot));
     const size_t i = static_cast<size_t>(key - begin);
     at[i] = (slot * a.num_kv_heads + kv_head) * d;
     double score = 0;
@@ -56,7 +37,8 @@ static bz_status attend(const bz_attention_args &a, uint32_t request, uint32_t h
 }
 
 bz_status bz::run(const bz_attention_args &a) {
-  BZ_TRY(check_data(a));
+  if (a.num_requests == 0) return BZ_OK;
+  BZ_TRY(bz::check_requests("attention", a));
   for (uint32_t r = 0; r < a.num_requests; r++) {
     const int64_t rows = a.query_start[r + 1] - a.query_start[r];
     for (int64_t i = 0; i < rows; i++) {

@@ -125,6 +125,11 @@ export function nativeTarget(name: string, stream: NativeStream): FuzzTarget {
         outcome(stream.library, "bz_kv_cache_bytes", symbols.bz_kv_cache_bytes(args))
         return Number(read.u64(args, STRUCTS.kvCache.offsets.out_bytes))
       },
+      latentCacheBytes: (shape) => {
+        const args = memory.structs("latentCache", [shape]) as Pointer
+        outcome(stream.library, "bz_latent_cache_bytes", symbols.bz_latent_cache_bytes(args))
+        return Number(read.u64(args, STRUCTS.latentCache.offsets.out_bytes))
+      },
     }
     try {
       const op = prng.pick(OP_NAMES)

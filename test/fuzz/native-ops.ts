@@ -12,6 +12,8 @@ export interface CallContext {
   weight(): { readonly address: number; readonly n: number; readonly c: number }
   /** Bytes of one layer's keys. */
   cacheBytes(shape: Fields): number
+  /** Bytes of one layer's latents. */
+  latentCacheBytes(shape: Fields): number
 }
 
 const EXTREMES = [0, -0, 1, -1, NaN, Infinity, -Infinity, 1e-45, 1.1754944e-38, 3.4028235e38, -3.4028235e38, 0.5, 88.8]
@@ -55,6 +57,40 @@ function cacheShape(prng: Prng): Fields {
 function cache(context: CallContext, shape: Fields): { k_cache: number; v_cache: number } {
   const bytes = (): Uint8Array => new Uint8Array(context.cacheBytes(shape)).fill(context.prng.pick([0, 0, 0x3f]))
   return { k_cache: context.memory.put(bytes()), v_cache: context.memory.put(bytes()) }
+}
+
+/** Rows, lengths and blocks of a few requests. */
+function pagedRequests(context: CallContext, shape: Fields): Fields & { num_tokens: number } {
+  const { prng, memory } = context
+  const num_requests = prng.int(0, 3)
+  const perRequest = Array.from({ length: num_requests }, () => prng.int(0, 3))
+  const starts = [0]
+  for (const count of perRequest) starts.push(starts.at(-1)! + count)
+  const num_tokens = starts.at(-1)! + prng.pick([0, 0, 3])
+  const M = prng.int(1, 3)
+  const seqLens = perRequest.map((count) => count + prng.int(0, M * shape["block_size"]! - count))
+  const spoil = (values: number[], wild: readonly number[]): Int32Array => {
+    if (values.length > 0 && prng.chance(0.25)) values[prng.int(0, values.length - 1)] = prng.pick(wild)
+    return Int32Array.from(values)
+  }
+  const wildLengths = [-1, 0, 2 ** 31 - 1, -(2 ** 31), M * shape["block_size"]! + 1]
+  return {
+    num_tokens, num_requests, block_table_stride: M,
+    query_start: memory.put(spoil(starts, [-1, num_tokens + 1, 2 ** 31 - 1, -(2 ** 31)])),
+    seq_lens: memory.put(spoil(seqLens, wildLengths)),
+    block_table: indices(context, num_requests * M, shape["num_blocks"]!),
+  }
+}
+
+function latentShape(prng: Prng): Fields {
+  return {
+    rank: 8 * prng.int(1, 9), rope_dim: 8 * prng.int(1, 4), block_size: 16 * prng.int(1, 2),
+    num_blocks: prng.int(1, 4), kv_dtype: prng.pick([0, 2]),
+  }
+}
+
+function latents({ prng, memory, latentCacheBytes }: CallContext, shape: Fields): number {
+  return memory.put(new Uint8Array(latentCacheBytes(shape)).fill(prng.pick([0, 0, 0x3f])))
 }
 
 export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>> = {
@@ -107,31 +143,44 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
     }
   },
   bz_attention(context) {
-    const { prng, memory } = context
+    const { prng } = context
     const shape = cacheShape(prng)
     const d = shape["head_dim"]!
     const num_heads = shape["num_kv_heads"]! * prng.int(1, 3)
-    const num_requests = prng.int(0, 3)
-    const perRequest = Array.from({ length: num_requests }, () => prng.int(0, 3))
-    const starts = [0]
-    for (const count of perRequest) starts.push(starts.at(-1)! + count)
-    const num_tokens = starts.at(-1)! + prng.pick([0, 0, 3])
-    const M = prng.int(1, 3)
-    const seqLens = perRequest.map((count) => count + prng.int(0, M * shape["block_size"]! - count))
-    const spoil = (values: number[], wild: readonly number[]): Int32Array => {
-      if (values.length > 0 && prng.chance(0.25)) values[prng.int(0, values.length - 1)] = prng.pick(wild)
-      return Int32Array.from(values)
-    }
-    const wildLengths = [-1, 0, 2 ** 31 - 1, -(2 ** 31), M * shape["block_size"]! + 1]
+    const requests = pagedRequests(context, shape)
+    const { num_tokens } = requests
     return {
-      ...shape, num_tokens, num_requests, num_heads, causal: 1, scale: 0.3,
+      ...shape, ...requests, num_heads, causal: 1, scale: 0.3,
       window: prng.pick([0, 0, 1, 7, 2 ** 32 - 1]),
-      softcap: prng.pick([0, 0, 5]), block_table_stride: M, ...matrix(context, "q", num_tokens, num_heads * d),
-      ...matrix(context, "out", num_tokens, num_heads * d),
-      query_start: memory.put(spoil(starts, [-1, num_tokens + 1, 2 ** 31 - 1, -(2 ** 31)])),
-      seq_lens: memory.put(spoil(seqLens, wildLengths)),
-      block_table: indices(context, num_requests * M, shape["num_blocks"]!), ...cache(context, shape),
+      softcap: prng.pick([0, 0, 5]), ...matrix(context, "q", num_tokens, num_heads * d),
+      ...matrix(context, "out", num_tokens, num_heads * d), ...cache(context, shape),
       sinks: prng.chance(0.3) ? floats(context, num_heads) : 0,
+    }
+  },
+  bz_latent_kv(context) {
+    const { prng } = context
+    const shape = latentShape(prng)
+    const [num_tokens, num_heads, num_positions] = [prng.int(0, 5), prng.int(1, 4), prng.int(1, 9)]
+    const [rank, rope] = [shape["rank"]!, shape["rope_dim"]!]
+    const numSlots = shape["num_blocks"]! * shape["block_size"]!
+    return {
+      ...shape, num_tokens, num_heads, num_positions, interleaved: prng.int(0, 1), eps: 1e-6,
+      ...matrix(context, "kv", num_tokens, rank + rope),
+      ...matrix(context, "q", num_tokens, num_heads * (rope + prng.int(0, 20))),
+      ...matrix(context, "out", num_tokens, num_heads * (rank + rope)), ...rowStatus(context, num_tokens),
+      positions: indices(context, num_tokens, num_positions), slots: indices(context, num_tokens, numSlots),
+      cos_sin: floats(context, num_positions * rope), w: floats(context, rank), cache: latents(context, shape),
+    }
+  },
+  bz_latent_attention(context) {
+    const { prng } = context
+    const shape = latentShape(prng)
+    const [rank, rope, num_heads] = [shape["rank"]!, shape["rope_dim"]!, prng.int(1, 40)]
+    const requests = pagedRequests(context, shape)
+    const { num_tokens } = requests
+    return {
+      ...shape, ...requests, num_heads, scale: 0.3, ...matrix(context, "q", num_tokens, num_heads * (rank + rope)),
+      ...matrix(context, "out", num_tokens, num_heads * rank), cache: latents(context, shape),
     }
   },
   bz_gather_rows(context) {

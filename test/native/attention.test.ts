@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { DTYPE } from "../../ffi/abi.ts"
-import { Prng } from "../../src/base/prng.ts"
 import { compare, cpu, hasLibraries, isas, matrix, normals, place, TIMEOUT_MS, type Place } from "./harness.ts"
+import { makeTable } from "./paged.ts"
 
 // Float32 products and sums of up to a few thousand terms against float64; the caches hold the same values in both. In
 // the processor's matrix tiles queries and weights are two bfloat16 parts, good to 2^-17: that is the larger error.
@@ -31,20 +31,7 @@ interface Pool {
 
 /** A cache whose blocks are dealt out in a shuffled order, block 0 to none. */
 function makePool(at: Place, v: Shape): Pool {
-  const columns = Math.max(...v.requests.map(([a, b]) => Math.ceil((a + b) / v.s))) + 1
-  const needs = v.requests.map(([a, b]) => Math.ceil((a + b) / v.s))
-  const numBlocks = 1 + needs.reduce((sum, n) => sum + n, 0)
-  const ids = Array.from({ length: numBlocks - 1 }, (_, i) => i + 1)
-  const prng = new Prng(77)
-  for (let i = ids.length - 1; i > 0; i--) {
-    const j = prng.int(0, i)
-    ;[ids[i], ids[j]] = [ids[j] as number, ids[i] as number]
-  }
-  const table = new Int32Array(v.requests.length * columns)
-  let next = 0
-  needs.forEach((need, r) => {
-    for (let i = 0; i < need; i++) table[r * columns + i] = ids[next++] as number
-  })
+  const { table, numBlocks, columns } = makeTable(v.requests.map(([a, b]) => a + b), v.s)
   const bytes = at.library.kvCacheBytes({
     numKvHeads: v.k, headDim: v.d, blockSize: v.s, numBlocks, dtype: v.dtype ?? "F32",
   })

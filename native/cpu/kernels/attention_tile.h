@@ -85,14 +85,21 @@ BZ_INLINE void add_token(F (&acc)[N][C], const typename Kv::Element *pair, uint6
               [&](uint32_t n) { return weights[n * TILE_KEYS + odd]; });
 }
 
-// out[q][0, C * W) += p[q][begin, end) V[begin, end) for N query vectors. Rows of out and V are `row` elements.
+// Keys [begin, end) of a tile, whose values lie in rows of `row` elements; of them the first `cols` are wanted.
+struct ValueRows {
+  uint32_t begin, end;
+  uint64_t row, cols;
+};
+
+// out[q][column, column + C * W) += p[q] V for N query vectors. Rows of out have as many values as are wanted.
 template <class Kv, uint32_t N, uint32_t C, bool AHEAD>
 [[gnu::noinline]] static void value_columns(const float *p, const typename Kv::Element *const *values,
-                                            [[maybe_unused]] const typename Kv::Element *const *ahead, uint32_t begin,
-                                            uint32_t end, uint64_t row, uint64_t column, float *out) {
+                                            [[maybe_unused]] const typename Kv::Element *const *ahead,
+                                            const ValueRows &rows, uint64_t column, float *out) {
+  const auto [begin, end, row, cols] = rows;
   F acc[N][C];
   for (uint32_t n = 0; n < N; n++)
-    for (uint32_t j = 0; j < C; j++) acc[n][j] = load(out + n * row + column + j * W);
+    for (uint32_t j = 0; j < C; j++) acc[n][j] = load(out + n * cols + column + j * W);
   for (uint32_t first = begin / GROUP_TOKENS * GROUP_TOKENS; first < end; first += GROUP_TOKENS) {
     const uint32_t from = begin > first ? begin - first : 0;
     const uint32_t to = end - first < GROUP_TOKENS ? end - first : GROUP_TOKENS;
@@ -120,36 +127,35 @@ template <class Kv, uint32_t N, uint32_t C, bool AHEAD>
     if (t < to) add_token<Kv>(acc, pair, row, weights, false);
   }
   for (uint32_t n = 0; n < N; n++)
-    for (uint32_t j = 0; j < C; j++) store(out + n * row + column + j * W, acc[n][j]);
+    for (uint32_t j = 0; j < C; j++) store(out + n * cols + column + j * W, acc[n][j]);
 }
 
 template <class Kv, uint32_t N, bool AHEAD>
 static void value_tile(const float *p, const typename Kv::Element *const *values,
-                       const typename Kv::Element *const *ahead, uint32_t begin, uint32_t end, uint64_t row,
-                       float *out) {
+                       const typename Kv::Element *const *ahead, const ValueRows &rows, float *out) {
   uint64_t column = 0;
   constexpr uint32_t C = tile_columns(N);
-  for (; column + C * W <= row; column += C * W)
-    value_columns<Kv, N, C, AHEAD>(p, values, ahead, begin, end, row, column, out);
-  for (; column + 2 * W <= row; column += 2 * W)
-    value_columns<Kv, N, 2, AHEAD>(p, values, ahead, begin, end, row, column, out);
-  for (; column < row; column += W) value_columns<Kv, N, 1, AHEAD>(p, values, ahead, begin, end, row, column, out);
+  for (; column + C * W <= rows.cols; column += C * W)
+    value_columns<Kv, N, C, AHEAD>(p, values, ahead, rows, column, out);
+  for (; column + 2 * W <= rows.cols; column += 2 * W)
+    value_columns<Kv, N, 2, AHEAD>(p, values, ahead, rows, column, out);
+  for (; column < rows.cols; column += W) value_columns<Kv, N, 1, AHEAD>(p, values, ahead, rows, column, out);
 }
 
-// Calls f with the count of vectors as a type, for groups of at most QUERIES out of `count`.
+// Calls f with the count of vectors as a type, for groups of at most MOST out of `count`.
 template <uint32_t N> struct Count {
   static constexpr uint32_t value = N;
 };
-template <class Fn> BZ_INLINE void for_query_groups(uint32_t count, Fn f) {
+template <uint32_t MOST = QUERIES, class Fn> BZ_INLINE void for_query_groups(uint32_t count, Fn f) {
   for (uint32_t at = 0; at < count;) {
-    const uint32_t left = count - at, groups = (left + QUERIES - 1) / QUERIES, n = (left + groups - 1) / groups;
+    const uint32_t left = count - at, groups = (left + MOST - 1) / MOST, n = (left + groups - 1) / groups;
     switch (n) {
       case 1: f(at, Count<1>{}); break;
       case 2: f(at, Count<2>{}); break;
-      case 3: if constexpr (QUERIES >= 3) f(at, Count<3>{}); break;
-      case 4: if constexpr (QUERIES >= 4) f(at, Count<4>{}); break;
-      case 5: if constexpr (QUERIES >= 5) f(at, Count<5>{}); break;
-      default: if constexpr (QUERIES >= 6) f(at, Count<6>{}); break;
+      case 3: if constexpr (MOST >= 3) f(at, Count<3>{}); break;
+      case 4: if constexpr (MOST >= 4) f(at, Count<4>{}); break;
+      case 5: if constexpr (MOST >= 5) f(at, Count<5>{}); break;
+      default: if constexpr (MOST >= 6) f(at, Count<6>{}); break;
     }
     at += n;
   }

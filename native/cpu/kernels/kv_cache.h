@@ -7,13 +7,12 @@
 //   K cache  [B][K][S / 16][D][16] in float32, [B][K][S / 16][D / 2][16][2] in bfloat16
 //   V cache  [B][K][S][Dv]         in float32, [B][K][S / 2][Dv][2]         in bfloat16
 #pragma once
+#include "../kv_layout.h"
 #include "vec.h"
 
 namespace bz::BZ_LEVEL {
 
 constexpr uint32_t GROUP_TOKENS = 16; // the block size is a multiple of it
-
-static inline uint64_t padded_dim(uint32_t d) { return (d + 15) / 16 * 16; }
 
 // The first or the second of pairs of bfloat16. CROWDED: no register is free for the mask, and it stays in memory,
 // where the compiler does not see that it is always the same.
