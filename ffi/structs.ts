@@ -88,6 +88,9 @@ export const OPS = opStructs({
     num_blocks: "u32", kv_dtype: "u32", scale: "f32", block_table_stride: "u32", reserved: "u32", q: "matrix",
     out: "matrix", query_start: "ptr", seq_lens: "ptr", block_table: "ptr", cache: "ptr",
   },
+  bz_linear_heads: {
+    num_tokens: "u32", num_heads: "u32", n: "u32", c: "u32", w_dtype: "u32", x: "matrix", y: "matrix", w: "ptr",
+  },
   bz_gather_rows: {
     num_rows: "u32", num_source_rows: "u32", reserved: "u32", x: "matrix", y: "matrix",
     rows: "ptr", row_status: "ptr",

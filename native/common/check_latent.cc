@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "check_ops.h"
+#include "dtype.h"
 #include "require.h"
 
 namespace bz {
@@ -68,6 +69,26 @@ bz_status check_latent_attention(const bz_latent_attention_args *args) {
   REQUIRE_POINTER("latent_attention", seq_lens);
   REQUIRE_POINTER("latent_attention", block_table);
   REQUIRE_POINTER("latent_attention", cache);
+  return BZ_OK;
+}
+
+bz_status check_linear_heads(const bz_linear_heads_args *args) {
+  BZ_CHECK_ARGS("linear_heads", args);
+  REQUIRE_COUNT("linear_heads", num_tokens);
+  BZ_TRY(check_heads("linear_heads", args->num_heads));
+  BZ_REQUIRE(args->w_dtype == BZ_F32 || args->w_dtype == BZ_BF16, BZ_ENOSYS,
+             "linear_heads: w_dtype is %s, f32 and bf16 are supported", dtype_name(args->w_dtype));
+  const auto check_part = [&](const char *field, uint32_t size, const bz_matrix &m) {
+    REQUIRE(size > 0 && m.cols % args->num_heads == 0 && m.cols / args->num_heads >= size,
+            "linear_heads: %s.cols is %u, must be num_heads %u times %u or more", field, m.cols, args->num_heads, size);
+    return check_matrix("linear_heads", field, m, args->num_tokens, m.cols);
+  };
+  if (args->num_tokens == 0) return BZ_OK;
+  REQUIRE_COLS("linear_heads", x);
+  REQUIRE_COLS("linear_heads", y);
+  BZ_TRY(check_part("x", args->c, args->x));
+  BZ_TRY(check_part("y", args->n, args->y));
+  REQUIRE_POINTER("linear_heads", w);
   return BZ_OK;
 }
 

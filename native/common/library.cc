@@ -9,6 +9,7 @@ namespace bz {
 // What an op's dtype is about follows from what it takes.
 template <class Args> static bool takes(uint32_t dtype) {
   if constexpr (requires(Args a) { a.weight; }) return dtype_info(dtype) != nullptr;
+  else if constexpr (requires(Args a) { a.w_dtype; }) return dtype == BZ_F32 || dtype == BZ_BF16;
   else if constexpr (requires(Args a) { a.kv_dtype; }) return dtype == BZ_F32 || dtype == BZ_BF16;
   else if constexpr (requires(Args a) { a.logits; }) return dtype == BZ_F32;
   else if constexpr (requires(Args a) { a.x; }) return dtype == BZ_F32 || takes_activation(dtype);

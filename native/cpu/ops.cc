@@ -37,6 +37,10 @@ static OpTraits op_traits(const bz_latent_attention_args &a, uint64_t, const bz_
   return {.scratch_bytes = latent_scratch_bytes(a, stream.num_threads)};
 }
 
+static OpTraits op_traits(const bz_linear_heads_args &a, uint64_t count, const bz_stream &) {
+  return {.work = (count + 4) * a.num_heads * a.n * a.c / 16};
+}
+
 static OpTraits op_traits(const bz_logits_process_args &a, uint64_t count, const bz_stream &stream) {
   const uint64_t vocab_size = a.logits.cols, row_bytes = (vocab_size * 4 + 63) / 64 * 64;
   // A row that asks for nothing is read once.

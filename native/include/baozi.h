@@ -533,6 +533,23 @@ typedef struct bz_latent_attention_args {
 } bz_latent_attention_args;
 BZ_API bz_status bz_latent_attention(bz_stream *stream, const bz_latent_attention_args *args);
 
+/* bz_linear_heads: y[t, h, n] = sum_c w[h, c, n] * x[t, h, c]: a matrix of its own for each head, as the up-projections
+** of latent attention are. Sums are float32, over c in order.
+** Shapes  x [T, H Dx], of each head the first C values; y [T, H Dy], of each head the first N: the others stay;
+**         w [H, C, N] in w_dtype. Dx >= C and Dy >= N follow from the columns of x and y. y may not overlap x. */
+typedef struct bz_linear_heads_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t num_heads;     /* H */
+  uint32_t n;
+  uint32_t c;
+  uint32_t w_dtype;       /* BZ_F32 or BZ_BF16 */
+  bz_matrix x;
+  bz_matrix y;
+  const void *w;
+} bz_linear_heads_args;
+BZ_API bz_status bz_linear_heads(bz_stream *stream, const bz_linear_heads_args *args);
+
 /* bz_gather_rows: y[r, :] = x[rows[r], :].
 ** Shapes  rows [R]; x [num_source_rows, C], y [R, C]; row_status [R] or NULL: BZ_EINVAL for a row outside [0,
 **         num_source_rows), whose row of y is 0. */

@@ -78,6 +78,24 @@ bz_status bz::run(const bz_latent_attention_args &a) {
   return BZ_OK;
 }
 
+bz_status bz::run(const bz_linear_heads_args &a) {
+  const uint64_t x_dim = a.x.cols / a.num_heads, y_dim = a.y.cols / a.num_heads;
+  for (uint32_t t = 0; t < a.num_tokens; t++) {
+    const std::vector<float> x = read_row(a.x, t);
+    std::vector<float> y = read_row(a.y, t);
+    for (uint64_t head = 0; head < a.num_heads; head++) {
+      for (uint64_t n = 0; n < a.n; n++) {
+        double sum = 0;
+        for (uint64_t c = 0; c < a.c; c++)
+          sum += double{x[head * x_dim + c]} * load_kv(a.w, a.w_dtype, (head * a.c + c) * a.n + n);
+        y[head * y_dim + n] = static_cast<float>(sum);
+      }
+    }
+    write_row(a.y, t, y);
+  }
+  return BZ_OK;
+}
+
 extern "C" bz_status bz_latent_cache_bytes(bz_latent_cache_args *args) {
   BZ_TRY(bz::check_latent_cache(args));
   args->out_bytes = uint64_t{args->num_blocks} * args->block_size * (args->rank + args->rope_dim) *

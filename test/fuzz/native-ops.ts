@@ -183,6 +183,17 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
       ...matrix(context, "out", num_tokens, num_heads * rank), cache: latents(context, shape),
     }
   },
+  bz_linear_heads(context) {
+    const { prng, memory } = context
+    const [num_tokens, num_heads, n, c] = [prng.int(0, 8), prng.int(1, 4), prng.int(1, 70), prng.int(1, 40)]
+    const w = prng.chance(0.5)
+      ? { w_dtype: 0, w: floats(context, num_heads * n * c) }
+      : { w_dtype: 2, w: memory.put(Uint16Array.from({ length: num_heads * n * c }, () => prng.int(0, 65535))) }
+    return {
+      num_tokens, num_heads, n, c, ...w, ...matrix(context, "x", num_tokens, num_heads * (c + prng.pick([0, 5]))),
+      ...matrix(context, "y", num_tokens, num_heads * (n + prng.pick([0, 3]))),
+    }
+  },
   bz_gather_rows(context) {
     const [num_rows, c, num_source_rows] = [context.prng.int(0, 5), context.prng.int(1, 40), context.prng.int(0, 5)]
     return {
