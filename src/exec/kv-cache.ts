@@ -1,3 +1,4 @@
+import { ConfigError } from "../base/errors.ts"
 import type { KVCacheGroup } from "../core/kv/kv-spec.ts"
 import type { KVLayer, KVType } from "../model/traits.ts"
 import type { Device } from "../tensor/device.ts"
@@ -10,31 +11,44 @@ export interface KVCacheShape {
 /** A large page: the system gives so much at a time, and takes up to milliseconds to clear it. */
 const PAGE_BYTES = 2 * 1024 * 1024
 
+/** The memory of one layer of every group. */
+interface Pool {
+  readonly key: number
+  /** 0: there is none. */
+  readonly value: number
+}
+
 /**
  * The paged cache, addressed by the scheduler's block ids. Outlives the weights.
  *
- * A pool of keys and one of values serve one layer of every group: the i-th layers of all groups share the i-th pools,
- * as a block id is one group's at a time.
+ * A pool of keys and one of values, or one of latents, serve one layer of every group: the i-th layers of all groups
+ * share the i-th pools, as a block id is one group's at a time.
  */
 export class KVMemory {
   readonly #device: Device
   readonly #groups: readonly KVCacheGroup[]
   readonly shape: KVCacheShape
-  #pools: readonly { readonly key: number; readonly value: number }[] | null = null
+  /** Of a layer: keys and values, or one for both. */
+  readonly #poolsPerLayer: 1 | 2
+  #pools: readonly Pool[] | null = null
   #numBlocks = 0
   /** By page of a pool: in how many of the pools it is ready. */
   readonly #readyPools = new Map<number, number>()
 
-  /** `device`: for this alone. */
+  /** `device`: for this alone. Errors: `ConfigError` for kinds of layers whose pools differ. */
   constructor(device: Device, groups: readonly KVCacheGroup[], shape: KVCacheShape) {
     this.#device = device
     this.#groups = groups
     this.shape = shape
+    const numLatent = groups.filter(({ spec }) => spec.kind === "mla").length
+    if (numLatent > 0 && numLatent < groups.length)
+      throw new ConfigError("layers of latent attention beside layers of another kind are not supported")
+    this.#poolsPerLayer = numLatent > 0 ? 1 : 2
   }
 
-  /** Bytes one block takes over all layers of a group, keys and values. */
+  /** Bytes one block takes over all layers of a group. */
   get bytesPerBlock(): number {
-    return this.#poolBytes(1) * 2 * this.#numPools
+    return this.#poolBytes(1) * this.#poolsPerLayer * this.#numLayers
   }
 
   get isAllocated(): boolean {
@@ -45,8 +59,8 @@ export class KVMemory {
   layers(numBlocks: number): readonly KVLayer[] {
     const bytes = this.#poolBytes(numBlocks)
     this.#numBlocks = numBlocks
-    this.#pools ??= Array.from({ length: this.#numPools }, () => (
-      { key: this.#device.alloc(bytes), value: this.#device.alloc(bytes) }))
+    this.#pools ??= Array.from({ length: this.#numLayers }, () => (
+      { key: this.#device.alloc(bytes), value: this.#poolsPerLayer === 2 ? this.#device.alloc(bytes) : 0 }))
     const layers: KVLayer[] = []
     for (const [group, { layers: members, spec }] of this.#groups.entries()) {
       for (const [i, layer] of members.entries())
@@ -56,12 +70,12 @@ export class KVMemory {
   }
 
   /**
-   * Gets one page ready that these blocks have their keys or values in, so that no step has to wait for it. False: all
+   * Gets one page ready that these blocks lie in, so that no step has to wait for it. False: all
    * of them are ready. Errors: `NativeError`.
    */
   prepare(blockIds: readonly number[]): boolean {
     if (this.#pools === null) return false
-    const pools = this.#pools.flatMap(({ key, value }) => [key, value])
+    const pools = this.#pools.flatMap(({ key, value }) => (value === 0 ? [key] : [key, value]))
     const bytes = this.#poolBytes(this.#numBlocks)
     const blockBytes = bytes / this.#numBlocks
     for (const id of blockIds) {
@@ -85,12 +99,12 @@ export class KVMemory {
     this.#readyPools.clear()
   }
 
-  get #numPools(): number {
+  /** Of the largest group. */
+  get #numLayers(): number {
     return Math.max(0, ...this.#groups.map(({ layers }) => layers.length))
   }
 
-  /** Bytes of the keys, or of the values, of one layer. */
   #poolBytes(numBlocks: number): number {
-    return (numBlocks * (this.#groups[0]?.pageBytes ?? 0)) / 2
+    return (numBlocks * (this.#groups[0]?.pageBytes ?? 0)) / this.#poolsPerLayer
   }
 }

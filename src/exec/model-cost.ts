@@ -48,6 +48,11 @@ export function modelCost(stages: readonly StageCost[]): ModelCost {
         attentions.push({ window, bytesPerToken, products, format: dtype === "F32" ? "f32" : "bf16" })
         continue
       }
+      if (op.kind === "heads") {
+        sum.bytes += op.weight.bytes
+        sum.products.f32 += op.weight.length
+        continue
+      }
       const { bytes, bits } = op.weight.info()
       sum.bytes += bytes
       sum.products[bits <= 8 ? "int8" : bits === 16 ? "bf16" : "f32"] += op.weight.n * op.weight.c

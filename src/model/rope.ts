@@ -126,8 +126,13 @@ function yarnFrequencies(theta: number, rotDim: number, scaling: YarnScaling): F
 function yarnAttentionScaling(scaling: YarnScaling): number {
   const { attentionFactor, attnFactor, factor, mscale, mscaleAllDim } = scaling
   if (attentionFactor !== null) return attentionFactor
-  const scaleOf = (weight: number): number => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1)
+  const scaleOf = (weight: number): number => yarnMagnitude(factor, weight)
   return attnFactor * (mscale && mscaleAllDim ? scaleOf(mscale) / scaleOf(mscaleAllDim) : scaleOf(1))
+}
+
+/** How much larger YaRN wants scores to be at a factor. */
+export function yarnMagnitude(factor: number, weight: number): number {
+  return factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1
 }
 
 /** Sequences above the original length use the long factors, at every position. */

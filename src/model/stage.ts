@@ -4,7 +4,8 @@ import { OPS, type FieldsOf, type FieldType, type OpName, type StructValues } fr
 import type { BufferPlan } from "../tensor/buffers.ts"
 import { rowBytes, type Device, type DeviceArray, type Matrix } from "../tensor/device.ts"
 import type { Dim } from "../tensor/program.ts"
-import type { AttentionMemory, KVLayer, KVType } from "./traits.ts"
+import type { HeadWeight } from "./head-weights.ts"
+import type { AttentionMemory, KVLayer, KVType, LatentMemory } from "./traits.ts"
 import type { LinearWeight, VectorWeight } from "./weights.ts"
 
 /** Where a step's inputs lie in device memory: addresses of int32. Lengths: T, R and their tables, at their largest. */
@@ -57,6 +58,7 @@ export interface AttentionOptions {
 /** What an op has to read and to multiply at least; what moves activations alone costs next to nothing. */
 export type OpCost =
   | { readonly kind: "product"; readonly weight: LinearWeight }
+  | { readonly kind: "heads"; readonly weight: HeadWeight }
   /** `products`: multiply-adds of a query token with a cached one; `bytesPerToken`: of a cached token. */
   | {
     readonly kind: "attention"
@@ -173,6 +175,57 @@ export class Stage {
       },
     })
     return q
+  }
+
+  /**
+   * A product of each head with its matrix: of a head's values in `x` the first ones, to the first ones of the head in
+   * `out`, which has `outDim` values a head.
+   */
+  linearHeads(x: Matrix, weight: HeadWeight, outDim: number = weight.n): Matrix {
+    const { numHeads, n, c, dtype } = weight
+    const y = this.buffer(numHeads * outDim)
+    this.rowOp("bz_linear_heads", {
+      num_heads: numHeads, n, c, w_dtype: DTYPE[dtype], x, y, w: weight.address,
+    }, { cost: { kind: "heads", weight } })
+    return y
+  }
+
+  /**
+   * `kv`: a token's latent, which is normed, and the key that is rotated: both go to the cache. The rotary part of
+   * `q`'s heads, rotated, goes to the end of `absorbed`'s.
+   */
+  latentKv(
+    kv: Matrix, q: Matrix, absorbed: Matrix, numHeads: number, memory: LatentMemory,
+    { layer, rope, norm }: { layer: KVLayer; rope: RopeTable; norm: { weight: VectorWeight; eps: number } },
+  ): void {
+    const { inputs } = this.#context
+    this.rowOp("bz_latent_kv", {
+      num_heads: numHeads, rank: memory.rank, rope_dim: memory.ropeDim, num_positions: rope.numPositions,
+      interleaved: rope.interleaved ? 1 : 0, block_size: layer.blockSize, num_blocks: layer.numBlocks,
+      kv_dtype: DTYPE[layer.dtype], eps: norm.eps, kv, q, out: absorbed, positions: inputs.positions,
+      slots: inputs.groups[layer.group]!.slots, cos_sin: rope.table.address, w: norm.weight.address, cache: layer.key,
+    }, { rows: { positions: 4, slots: 4 } })
+  }
+
+  /** `q`: a latent and a rotary part a head. The result has a latent a head. */
+  latentAttention(
+    q: Matrix, memory: LatentMemory, kv: KVLayer, { numHeads, scale }: { numHeads: number; scale: number },
+  ): Matrix {
+    const { inputs } = this.#context
+    const { blockTable, blockTableStride } = inputs.groups[kv.group]!
+    const { rank, ropeDim } = memory
+    const out = this.buffer(numHeads * rank)
+    this.op("bz_latent_attention", {
+      num_heads: numHeads, rank, rope_dim: ropeDim, block_size: kv.blockSize, num_blocks: kv.numBlocks,
+      kv_dtype: DTYPE[kv.dtype], scale, block_table_stride: blockTableStride, q, out, query_start: inputs.queryStart,
+      seq_lens: inputs.seqLens, block_table: blockTable, cache: kv.key,
+    }, { num_tokens: "tokens", num_requests: "requests" }, {
+      cost: {
+        kind: "attention", window: 0, products: numHeads * (2 * rank + ropeDim), dtype: kv.dtype,
+        bytesPerToken: (rank + ropeDim) * (kv.dtype === "F32" ? 4 : 2),
+      },
+    })
+    return out
   }
 
   /** Logits are float32 whatever activations are. */

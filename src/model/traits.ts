@@ -8,7 +8,7 @@ export interface ModelTraits {
 }
 
 /** What one layer keeps of each request. */
-export type LayerMemory = AttentionMemory
+export type LayerMemory = AttentionMemory | LatentMemory
 
 /** Keys and values of `numKvHeads` heads of `headDim` for every token, or for the last `window` tokens. */
 export interface AttentionMemory {
@@ -19,11 +19,19 @@ export interface AttentionMemory {
   readonly window: number
 }
 
+/** One latent for every token, and one key with rotary positions, for all heads. */
+export interface LatentMemory {
+  readonly kind: "latent"
+  readonly rank: number
+  readonly ropeDim: number
+}
+
 /** Where a layer's memory lies; tables of places are the group's. */
 export interface KVLayer {
   /** Layers of one group have their blocks in common. */
   readonly group: number
   readonly key: number
+  /** 0 where the key is the value too. */
   readonly value: number
   readonly dtype: KVType
   readonly blockSize: number

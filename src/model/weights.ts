@@ -12,6 +12,7 @@ import { assert, present } from "../base/assert.ts"
 import { ConfigError } from "../base/errors.ts"
 import type { Device, DeviceArray } from "../tensor/device.ts"
 import type { Checkpoint, CheckpointTensor } from "./load/checkpoint.ts"
+import { HeadWeight } from "./head-weights.ts"
 import { floatsOf } from "./load/floats.ts"
 import { isSameTensor } from "./load/same-tensor.ts"
 import { quantizationOfTensors } from "./stored-quantization.ts"
@@ -128,6 +129,7 @@ export class WeightMap {
   readonly checkpoint: Checkpoint
   readonly linears: LinearWeight[] = []
   readonly vectors: VectorWeight[] = []
+  readonly heads: HeadWeight[] = []
   /** What the user should know of the checkpoint. */
   readonly warnings: string[] = []
   readonly #read = new Set<string>()
@@ -195,6 +197,28 @@ export class WeightMap {
     return weight
   }
 
+  /**
+   * The matrices that latent attention puts in front of its queries and behind its results: of a tensor with
+   * `keyDim + valueDim` rows a head and `rank` columns, the first rows transposed, the others as they are.
+   */
+  latentHeads(
+    prefix: string,
+    { numHeads, keyDim, valueDim, rank }: { numHeads: number; keyDim: number; valueDim: number; rank: number },
+  ): { keys: HeadWeight; values: HeadWeight } {
+    const headRows = keyDim + valueDim
+    const [find, has] = [this.#tensor.bind(this), this.has.bind(this)]
+    const part = storedPart(prefix, [numHeads * headRows, rank], { scheme: this.#scheme, find, has })
+    const keys = new HeadWeight(part, { numHeads, headRows, first: 0, count: keyDim }, false)
+    const values = new HeadWeight(part, { numHeads, headRows, first: keyDim, count: valueDim }, true)
+    this.heads.push(keys, values)
+    return { keys, values }
+  }
+
+  /** Tensors that are known to take no part in what is computed here. */
+  leaveOut(isUnused: (name: string) => boolean): void {
+    for (const name of this.checkpoint.names()) if (isUnused(name)) this.#read.add(name)
+  }
+
   /** Errors: `ConfigError` when the checkpoint holds tensors that the architecture did not read. */
   assertAllRead(): void {
     const unread = this.checkpoint.names().filter((name) => !this.#read.has(name) && !HARMLESS.test(name))
@@ -211,6 +235,7 @@ export class WeightMap {
   /** On a planning device nothing is read: weights have sizes and no values. */
   load(device: Device, compute: ComputeOf): void {
     for (const vector of this.vectors) vector.load(device)
+    for (const heads of this.heads) heads.load(device)
     for (const linear of this.linears) linear.load(device, compute(linear))
   }
 

@@ -81,7 +81,12 @@ export class Device {
 
   /** float32 values that never change: `fill` is asked for them once. */
   constant(length: number, fill: () => Float32Array): DeviceArray {
-    const array = this.array("F32", length)
+    return this.constantOf("F32", length, fill)
+  }
+
+  /** The same with elements of another type, which `fill` gives as they lie in memory. */
+  constantOf(dtype: ElementType, length: number, fill: () => Float32Array | Uint16Array | Int32Array): DeviceArray {
+    const array = this.array(dtype, length)
     this.fill(array, fill)
     return array
   }
@@ -114,15 +119,16 @@ export class Device {
     return address
   }
 
-  protected fill(array: DeviceArray, values: () => Float32Array): void {
+  protected fill(array: DeviceArray, values: () => Float32Array | Uint16Array | Int32Array): void {
     const data = values()
-    assert(data.length === array.length, () => `${data.length} values for an array of ${array.length}`)
+    const expected = array.length * ELEMENT_BYTES[array.dtype]
+    assert(data.byteLength === expected, () => `${data.byteLength} bytes for an array of ${expected}`)
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
     const staging = (this.#transfer ??= this.staging(TRANSFER_BYTES))
-    const step = staging.bytes / 4
-    for (let from = 0; from < data.length; from += step) {
-      const part = data.subarray(from, Math.min(data.length, from + step))
-      new Float32Array(staging.buffer).set(part)
-      this.stream.upload(array.address + from * 4, staging.address, part.byteLength)
+    for (let from = 0; from < bytes.length; from += staging.bytes) {
+      const part = bytes.subarray(from, Math.min(bytes.length, from + staging.bytes))
+      new Uint8Array(staging.buffer).set(part)
+      this.stream.upload(array.address + from, staging.address, part.length)
       this.stream.synchronize()
     }
   }

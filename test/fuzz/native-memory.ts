@@ -28,7 +28,7 @@ export function flatFields(struct: StructName, prefix = "", base = 0): FlatField
   })
 }
 
-type Numbers = Float32Array | Int32Array | Uint32Array | BigUint64Array | Uint8Array
+type Numbers = Float32Array | Int32Array | Uint32Array | Uint16Array | BigUint64Array | Uint8Array
 
 export class NativeMemory {
   readonly #blocks: Pointer[] = []

@@ -36,8 +36,9 @@ export interface SlidingWindowSpec extends AttentionSpec {
 /** Latent attention: one compressed vector a token serves all heads as key and as value. */
 export interface LatentAttentionSpec extends BlockSpec {
   readonly kind: "mla"
-  /** Elements of a token's vector, the part with rotary positions included. */
-  readonly latentDim: number
+  /** Elements of a token's latent, and of its key with rotary positions. */
+  readonly rank: number
+  readonly ropeDim: number
   readonly dtypeBytes: number
 }
 

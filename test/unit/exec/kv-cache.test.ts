@@ -5,6 +5,8 @@ import type { Device } from "../../../src/tensor/device.ts"
 
 const MIB = 1024 * 1024
 
+const LATENT = { kind: "mla" as const, blockSize: 16, rank: 48, ropeDim: 16, dtypeBytes: 2 }
+
 /** A cache of two layers, whose blocks take `blockBytes` in each of the four pools; pool p begins at p * 2^40. */
 function makeCache(blockBytes: number) {
   const touched: [pool: number, offset: number, bytes: number][] = []
@@ -58,4 +60,20 @@ describe("preparing blocks", () => {
     cache.layers(4)
     expect(prepareAll(cache, [0])).toBe(4)
   })
+})
+
+test("latents take one pool a layer", () => {
+  let pools = 0
+  const device = { alloc: (bytes: number) => ++pools * 2 ** 40 + bytes, dispose: () => {} } as unknown as Device
+  const groups: KVCacheGroup[] = [{ spec: LATENT, layers: [0, 1, 2], pageBytes: 2048 }]
+  const cache = new KVMemory(device, groups, { blockSize: 16, dtype: "BF16" })
+  expect(cache.bytesPerBlock).toBe(3 * 2048)
+  expect(cache.layers(7).map(({ key, value }) => [key, value]))
+    .toEqual([1, 2, 3].map((pool) => [pool * 2 ** 40 + 7 * 2048, 0]))
+})
+
+test("latents beside keys and values are refused", () => {
+  const full = { kind: "full" as const, blockSize: 16, numKVHeads: 1, headDim: 64, headDimV: 64, dtypeBytes: 2 }
+  const groups = [LATENT, full].map((spec, i): KVCacheGroup => ({ spec, layers: [i], pageBytes: 4096 }))
+  expect(() => new KVMemory({} as Device, groups, { blockSize: 16, dtype: "BF16" })).toThrow(/latent attention beside/)
 })

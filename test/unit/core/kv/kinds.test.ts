@@ -33,7 +33,7 @@ function admit(kv: KVManager, request: Request, numTokens: number): void {
 
 describe("latent attention", () => {
   test("is given blocks as full attention is", () => {
-    const kv = managerOf({ kind: "mla", blockSize: 4, latentDim: 8, dtypeBytes: 2 })
+    const kv = managerOf({ kind: "mla", blockSize: 4, rank: 6, ropeDim: 2, dtypeBytes: 2 })
     admit(kv, makeRequest(range(9), { requestId: "a" }), 9)
     expect(kv.blockIds("a")).toEqual([1, 2, 3])
     expect(kv.findPrefixHit(makeRequest([...range(9), 9])).blockIdsByGroup).toEqual([[1, 2]])

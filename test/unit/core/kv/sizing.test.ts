@@ -15,7 +15,7 @@ const sliding: KVCacheSpec = { ...full, kind: "sliding_window", window: 1024 }
 /** As a library might say. */
 function pageBytes(spec: KVCacheSpec): number {
   if (spec.kind === "state") return spec.stateSize * spec.dtypeBytes
-  if (spec.kind === "mla") return spec.blockSize * spec.latentDim * spec.dtypeBytes
+  if (spec.kind === "mla") return spec.blockSize * (spec.rank + spec.ropeDim) * spec.dtypeBytes
   return spec.numKVHeads * spec.blockSize * (spec.headDim + spec.headDimV) * spec.dtypeBytes
 }
 
@@ -85,7 +85,7 @@ describe("groups", () => {
   test("smaller pages hold more tokens where that comes out even, and unused bytes where it does not", () => {
     expect(shapes([full, { ...sliding, numKVHeads: 2 }])).toEqual([[16, 65536], [64, 65536]])
     expect(shapes([full, { ...sliding, numKVHeads: 3 }])).toEqual([[16, 65536], [16, 65536]])
-    const latent: LayerSpec = { kind: "mla", blockSize: 16, latentDim: 512, dtypeBytes: 2 }
+    const latent: LayerSpec = { kind: "mla", blockSize: 16, rank: 448, ropeDim: 64, dtypeBytes: 2 }
     expect(shapes([sliding, latent])).toEqual([[64, 65536], [16, 65536]])
   })
 
