@@ -17,7 +17,7 @@ import type { FuzzTarget } from "./target.ts"
 const OP_NAMES = Object.keys(OPS) as OpName[]
 const STATUSES: ReadonlySet<number> = new Set(Object.values(STATUS))
 /** Fields that say what a buffer holds: more than there is nobody can see. Of these, hostile calls say less. */
-const COUNTS = /^(num_|head_dim|block_size|rot_dim|.*[._](stride|cols)$)/
+const COUNTS = /^(num_|head_dim|block_size|rot_dim|rope_dim|rank$|[nc]$|.*[._](stride|cols)$)/
 
 /** Says something else in one field, but never that a buffer is larger than it is. */
 function spoil(fields: Fields, op: OpName, prng: Prng): void {
