@@ -26,6 +26,12 @@ export type Compute = keyof typeof COMPUTE
 export const ACT = { silu: 0, gelu: 1, gelu_tanh: 2, relu: 3 } as const
 export type Act = keyof typeof ACT
 
+/** How a router's numbers become scores, and how groups of experts are compared; see bz_route. */
+export const SCORES = { softmax: 0, sigmoid: 1 } as const
+export type Scores = keyof typeof SCORES
+export const GROUP_SCORES = { max: 0, top2: 1 } as const
+export type GroupScores = keyof typeof GROUP_SCORES
+
 export const MEM_KIND = { device: 0, staging: 1 } as const
 export const LINEAR_ACCUMULATE = 1
 export const LINEAR_FINE = 2

@@ -63,6 +63,17 @@ export const OPS = opStructs({
     num_tokens: "u32", flags: "u32", reserved: "u32", weight: "ptr", bias: "ptr", x: "matrix",
     y: "matrix",
   },
+  bz_route: {
+    num_tokens: "u32", top_k: "u32", scores: "u32", normalize: "u32", num_groups: "u32", top_groups: "u32",
+    group_scores: "u32", scale: "f32", reserved: "u32", x: "matrix", bias: "ptr", ids: "ptr", weights: "ptr",
+  },
+  bz_linear_experts: {
+    num_rows: "u32", flags: "u32", x_repeat: "u32", weight: "ptr", bias: "ptr", ids: "ptr", x: "matrix",
+    y: "matrix", row_status: "ptr",
+  },
+  bz_combine: {
+    num_tokens: "u32", top_k: "u32", accumulate: "u32", x: "matrix", y: "matrix", weights: "ptr",
+  },
   bz_gated_act: {
     num_tokens: "u32", act: "u32", reserved: "u32", x: "matrix", y: "matrix",
   },

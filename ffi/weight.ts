@@ -24,7 +24,10 @@ export interface WeightShape {
   readonly compute: Compute
 }
 
-/** `keep` holds the parts: it has to live until the call that reads them is over. */
+/**
+ * `parts`: of a stack those of the first expert, of the second, and so on, as many of each. `keep` holds them for the
+ * library: it has to live until the call that reads them is over.
+ */
 export function weightArgs(
   shape: WeightShape, parts: readonly WeightPart[],
 ): { args: Args<"weight">; keep: Uint8Array } {
@@ -34,8 +37,8 @@ export function weightArgs(
     group_index: part.groupIndex ?? ABSENT,
   })))
   const args = new Args("weight", {
-    num_parts: parts.length, n: shape.n, c: shape.c, num_experts: shape.numExperts, compute: COMPUTE[shape.compute],
-    parts: ptr(keep),
+    num_parts: parts.length / Math.max(1, shape.numExperts), n: shape.n, c: shape.c, num_experts: shape.numExperts,
+    compute: COMPUTE[shape.compute], parts: ptr(keep),
   })
   return { args, keep }
 }

@@ -10,16 +10,13 @@ using ull = unsigned long long;
 
 constexpr uint32_t MAX_ROWS = 1u << 28;
 
-// A tensor that must hold `needed` bytes for each matrix of the weight.
+// A tensor that must hold `needed` bytes. Parts are numbered through all experts.
 static bz_status check_tensor(const bz_weight_args *args, uint32_t part, const char *name, const bz_weight_tensor &t,
                               uint64_t needed, bool plan_only) {
   BZ_REQUIRE(t.reserved == 0, BZ_EINVAL, "weight_create: part %u: %s.reserved is %u, must be 0", part, name,
              t.reserved);
-  uint64_t bytes = 0;
-  BZ_REQUIRE(!__builtin_mul_overflow(needed, num_matrices(*args), &bytes), BZ_EINVAL,
-             "weight_create: part %u: %s are too large", part, name);
-  BZ_REQUIRE(t.bytes == bytes, BZ_EINVAL, "weight_create: part %u: %s have %llu bytes, [%u, %u] of %s needs %llu", part,
-             name, ull{t.bytes}, args->parts[part].n, args->c, dtype_name(t.dtype), ull{bytes});
+  BZ_REQUIRE(t.bytes == needed, BZ_EINVAL, "weight_create: part %u: %s have %llu bytes, [%u, %u] of %s needs %llu",
+             part, name, ull{t.bytes}, args->parts[part].n, args->c, dtype_name(t.dtype), ull{needed});
   BZ_REQUIRE(plan_only || t.data != nullptr, BZ_EINVAL, "weight_create: part %u: %s.data is NULL", part, name);
   return BZ_OK;
 }
@@ -111,10 +108,15 @@ static bz_status check_part(const bz_weight_args *args, uint32_t i, bool plan_on
   }
 }
 
+// Whether an expert's part is held as expert 0's is.
+static bool is_alike(const bz_weight_part &part, const bz_weight_part &first) {
+  return part.n == first.n && part.scheme == first.scheme && part.group_rows == first.group_rows &&
+         part.group_cols == first.group_cols && part.values.dtype == first.values.dtype &&
+         part.scales.dtype == first.scales.dtype && is_absent(part.zeros) == is_absent(first.zeros);
+}
+
 bz_status check_weight(const bz_weight_args *args, bool plan_only) {
   BZ_CHECK_ARGS("weight_create", args);
-  BZ_REQUIRE(plan_only || args->num_experts <= 1, BZ_ENOSYS, "weight_create: stacks of %u experts are not supported",
-             args->num_experts);
   BZ_REQUIRE(args->num_experts <= 65536, BZ_EINVAL, "weight_create: num_experts is %u, the limit is 65536",
              args->num_experts);
   BZ_REQUIRE(args->num_parts >= 1 && args->num_parts <= 16, BZ_EINVAL,
@@ -131,6 +133,16 @@ bz_status check_weight(const bz_weight_args *args, bool plan_only) {
     n += args->parts[i].n;
   }
   BZ_REQUIRE(n == args->n, BZ_EINVAL, "weight_create: n is %u, the parts have %llu rows", args->n, ull{n});
+  // What a value takes at most: 4 bytes, and rows and columns that fill up blocks.
+  uint64_t most = (n + 16 * args->num_parts) * (uint64_t{args->c} + 32) * 8;
+  BZ_REQUIRE(!__builtin_mul_overflow(most, num_matrices(*args), &most) && most < (uint64_t{1} << 56), BZ_EINVAL,
+             "weight_create: %u experts of [%u, %u] are too large", args->num_experts, args->n, args->c);
+  for (uint32_t i = args->num_parts; i < num_matrices(*args) * args->num_parts; i++) {
+    BZ_REQUIRE(is_alike(args->parts[i], args->parts[i % args->num_parts]), BZ_EINVAL,
+               "weight_create: part %u: of expert %u, differs in its form from part %u", i, i / args->num_parts,
+               i % args->num_parts);
+    BZ_TRY(check_part(args, i, plan_only));
+  }
   return BZ_OK;
 }
 
@@ -151,9 +163,16 @@ Hold hold_of(const bz_weight_part &part, uint32_t compute) {
   return dtype == BZ_F32 ? Hold::f32 : dtype == BZ_F16 ? Hold::f16 : Hold::bf16;
 }
 
-static bz_status check_shape(const char *op, const WeightShape &w, bool is_planning) {
+constexpr uint32_t MAX_PRODUCT_ROWS = 1u << 24;
+
+static bz_status check_values(const char *op, const WeightShape &w, bool is_planning) {
   BZ_REQUIRE(!w.is_planned || is_planning, BZ_EINVAL, "%s: the weight was only planned", op);
-  BZ_REQUIRE(w.num_experts <= 1, BZ_EINVAL, "%s: the weight is a stack of %u", op, w.num_experts);
+  return BZ_OK;
+}
+
+static bz_status check_shape(const char *op, const WeightShape &w, bool is_planning) {
+  BZ_TRY(check_values(op, w, is_planning));
+  BZ_REQUIRE(w.num_experts == 0, BZ_EINVAL, "%s: the weight is a stack of %u", op, w.num_experts);
   return BZ_OK;
 }
 
@@ -171,10 +190,25 @@ bz_status check_linear(const bz_linear_args *args, const WeightShape &w, bool is
              "linear: unknown flags %#x", args->flags);
   BZ_TRY(check_shape("linear", w, is_planning));
   if (args->num_tokens == 0) return BZ_OK;
-  BZ_REQUIRE(args->num_tokens <= (1u << 24), BZ_EINVAL, "linear: num_tokens is %u, the limit is 16777216",
-             args->num_tokens);
+  BZ_REQUIRE(args->num_tokens <= MAX_PRODUCT_ROWS, BZ_EINVAL, "linear: num_tokens is %u, the limit is %u",
+             args->num_tokens, MAX_PRODUCT_ROWS);
   BZ_TRY(check_matrix("linear", "x", args->x, args->num_tokens, w.c));
   return check_matrix("linear", "y", args->y, args->num_tokens, w.n);
+}
+
+bz_status check_linear_experts(const bz_linear_experts_args *args, const WeightShape &w, bool is_planning) {
+  BZ_REQUIRE((args->flags & ~uint32_t{BZ_LINEAR_FINE}) == 0, BZ_EINVAL, "linear_experts: unknown flags %#x",
+             args->flags);
+  BZ_TRY(check_values("linear_experts", w, is_planning));
+  BZ_REQUIRE(w.num_experts > 0, BZ_EINVAL, "linear_experts: the weight is no stack");
+  if (args->num_rows == 0) return BZ_OK;
+  BZ_REQUIRE(args->num_rows <= MAX_PRODUCT_ROWS, BZ_EINVAL, "linear_experts: num_rows is %u, the limit is %u",
+             args->num_rows, MAX_PRODUCT_ROWS);
+  BZ_REQUIRE(args->x_repeat > 0 && args->num_rows % args->x_repeat == 0, BZ_EINVAL,
+             "linear_experts: num_rows is %u, must be a multiple of x_repeat %u", args->num_rows, args->x_repeat);
+  BZ_REQUIRE(args->ids != nullptr, BZ_EINVAL, "linear_experts: ids is NULL");
+  BZ_TRY(check_matrix("linear_experts", "x", args->x, args->num_rows / args->x_repeat, w.c));
+  return check_matrix("linear_experts", "y", args->y, args->num_rows, w.n);
 }
 
 } // namespace bz

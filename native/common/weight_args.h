@@ -21,5 +21,6 @@ struct WeightShape {
 // `is_planning`: the stream only checks what it is given.
 bz_status check_embedding(const bz_embedding_args *args, const WeightShape &w, bool is_planning);
 bz_status check_linear(const bz_linear_args *args, const WeightShape &w, bool is_planning);
+bz_status check_linear_experts(const bz_linear_experts_args *args, const WeightShape &w, bool is_planning);
 
 } // namespace bz

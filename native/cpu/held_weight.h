@@ -12,14 +12,37 @@
 
 namespace bz {
 
+// A stack holds its matrices one after the other, all laid out alike: segments and order are those of expert 0.
 struct HeldWeight : bz_weight {
   bool is_ordered = false;         // columns lie in the order of their groups
+  uint64_t matrix_bytes = 0;       // from one matrix of a stack to the next
   const uint32_t *order = nullptr; // of an ordered weight: number i is column order[i]; nullptr while only planned
   HeldWeight *next = nullptr;      // further rows
   CountedBytes counted;            // of the first one: all of them
 };
 
 inline const HeldWeight &held(const bz_weight &w) { return static_cast<const HeldWeight &>(w); }
+
+// Expert `e` of a stack, as products see it. A matrix is its own expert 0. Requires: it is not only planned.
+inline bz_weight expert_of(const HeldWeight &w, uint64_t e) {
+  bz_weight matrix = w;
+  const uint64_t offset = e * w.matrix_bytes;
+  matrix.num_experts = 0;
+  matrix.bytes = w.matrix_bytes;
+  matrix.memory += offset;
+  for (uint32_t i = 0; i < w.num_segments; i++) {
+    Segment &s = matrix.segments[i];
+    s.values += offset;
+    s.scales += offset;
+    s.mins += offset;
+  }
+  return matrix;
+}
+
+// The order of expert e's columns; nullptr: as they are.
+inline const uint32_t *order_of(const HeldWeight &w, uint64_t e) {
+  return w.order == nullptr ? nullptr : w.order + e * (w.matrix_bytes / sizeof *w.order);
+}
 
 inline WeightShape shape_of(const bz_weight &w) {
   WeightShape shape = {w.n, w.c, w.num_experts, w.memory == nullptr};

@@ -19,6 +19,8 @@ struct LinearKernels {
   // neither on the other tokens nor on the threads.
   void (*linear)(const LinearArgs &args, Team &team);
   uint64_t (*scratch_bytes)(const LinearArgs &args, uint32_t num_threads);
+  // What products of as many tokens, or of fewer, take at most.
+  uint64_t (*most_scratch_bytes)(const LinearArgs &args, uint32_t num_threads);
 };
 
 constexpr uint32_t TOKEN_TILE = 16;

@@ -5,6 +5,7 @@
 #include "attention_plan.h"
 #include "kv_layout.h"
 #include "matrix.h"
+#include "route_scratch.h"
 #include "sampling_scratch.h"
 #include "stream.h"
 
@@ -59,6 +60,16 @@ static OpTraits op_traits(const bz_sample_args &a, uint64_t count, const bz_stre
 
 static OpTraits op_traits(const bz_logprobs_args &a, uint64_t count, const bz_stream &stream) {
   return sampling_traits(a.logits, count, stream);
+}
+
+static OpTraits op_traits(const bz_route_args &a, uint64_t count, const bz_stream &stream) {
+  // Scores, and a look at each expert for each that is chosen.
+  return {.work = count * a.x.cols * (4 + a.top_k),
+          .scratch_bytes = route_scratch_bytes(a.x.cols) * stream.num_threads};
+}
+
+static OpTraits op_traits(const bz_combine_args &a, uint64_t count, const bz_stream &) {
+  return {.work = count * a.y.cols * a.top_k};
 }
 
 static bz_status submit_copy(const char *op, bz_stream *stream, const bz_copy_args *args) {

@@ -55,21 +55,52 @@ uint64_t Segment::block_scale_bytes() const {
   return format.is_float() ? 0 : uint64_t{c_padded} / format.group * LANES * (format.has_half_scales ? 2 : 4);
 }
 
-// Whether a part's columns are held in the order of its groups.
-static bool is_ordered(const bz_weight_part &part, uint32_t compute) {
-  return part.scheme == BZ_SCHEME_GPTQ && part.group_index.bytes > 0 && part.group_cols > 0 &&
-         hold_of(part, compute) == Hold::file;
+// Parts [first, first + count) of each of the weight's matrices.
+struct PartRun {
+  const bz_weight_args &args;
+  uint32_t first, count;
+
+  // Those of matrix `e`, as args of a matrix.
+  bz_weight_args of(uint64_t e) const {
+    bz_weight_args one = args;
+    one.parts = args.parts + e * args.num_parts + first;
+    one.num_parts = count;
+    one.num_experts = 0;
+    one.n = 0;
+    for (uint32_t i = 0; i < count; i++) one.n += one.parts[i].n;
+    return one;
+  }
+};
+
+// Whether a part's columns are held in the order of its groups, in some of the matrices.
+static bool is_ordered(const bz_weight_args &args, uint32_t i) {
+  const bz_weight_part &part = args.parts[i];
+  if (part.scheme != BZ_SCHEME_GPTQ || part.group_cols == 0 || hold_of(part, args.compute) != Hold::file) return false;
+  for (uint64_t e = 0; e < num_matrices(args); e++)
+    if (args.parts[e * args.num_parts + i].group_index.bytes > 0) return true;
+  return false;
 }
 
-static uint64_t order_bytes(uint32_t c) { return (uint64_t{c} * 4 + 63) / 64 * 64; }
+// The parts from `first` on that are held as one weight: one that is ordered is a weight alone, others share one.
+static PartRun run_from(const bz_weight_args &args, uint32_t first) {
+  if (is_ordered(args, first)) return {args, first, 1};
+  uint32_t end = first + 1;
+  while (end < args.num_parts && !is_ordered(args, end)) end++;
+  return {args, first, end - first};
+}
+
+static uint64_t whole_lines(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static uint64_t order_bytes(uint32_t c) { return whole_lines(uint64_t{c} * 4); }
 
 // Fills in everything but the pointers. Parts in a row that are held alike become one segment.
-static void plan_segments(const bz_weight_args &args, HeldWeight *w) {
+static void plan_segments(const PartRun &run, HeldWeight *w) {
+  const bz_weight_args args = run.of(0);
   static_cast<bz_weight &>(*w) = {};
-  w->is_ordered = is_ordered(args.parts[0], args.compute);
+  w->is_ordered = is_ordered(run.args, run.first);
   w->n = args.n;
   w->c = args.c;
-  w->num_experts = args.num_experts;
+  w->num_experts = run.args.num_experts;
   w->is_float = true;
   for (uint32_t i = 0; i < args.num_parts; i++) {
     const bz_weight_part &part = args.parts[i];
@@ -94,19 +125,18 @@ static void plan_segments(const bz_weight_args &args, HeldWeight *w) {
     w->bytes += s.num_blocks * (s.block_value_bytes() + s.block_scale_bytes() * (s.format.has_min ? 2 : 1));
   }
   // What a kernel may read ahead of the last scales.
-  w->bytes += 64;
+  w->bytes = whole_lines(w->bytes + 64);
   if (w->is_ordered) w->bytes += order_bytes(args.c);
-  w->bytes *= num_matrices(args);
+  w->matrix_bytes = w->bytes;
+  w->bytes *= num_matrices(run.args);
 }
 
-// False where the columns of an ordered part do not fill its groups.
-static bool place_segments(const bz_weight_args &args, HeldWeight *w) {
+// Where the arrays of the first matrix lie.
+static void place_segments(HeldWeight *w) {
   std::byte *at = w->memory;
   if (w->is_ordered) {
-    auto *order = reinterpret_cast<uint32_t *>(at);
-    if (!order_by_group(args.parts[0], args.c, order)) return false;
-    w->order = order;
-    at += order_bytes(args.c);
+    w->order = reinterpret_cast<const uint32_t *>(at);
+    at += order_bytes(w->c);
   }
   // Every array is a multiple of 64 bytes up to scales of an odd number of half groups, so those go last.
   for (uint32_t i = 0; i < w->num_segments; i++) {
@@ -120,47 +150,40 @@ static bool place_segments(const bz_weight_args &args, HeldWeight *w) {
     s.mins = at;
     if (s.format.has_min) at += s.num_blocks * s.block_scale_bytes();
   }
-  return true;
 }
 
 } // namespace bz
 
-// A part that is ordered is a weight alone; others share one.
-static uint32_t parts_of_one(const bz_weight_args &args) {
-  if (bz::is_ordered(args.parts[0], args.compute)) return 1;
-  uint32_t count = 1;
-  while (count < args.num_parts && !bz::is_ordered(args.parts[count], args.compute)) count++;
-  return count;
-}
-
-static bz_status fill_weight(const bz_weight_args &args, uint32_t num_threads, bz::HeldWeight *w) {
+static bz_status fill_weight(const bz::PartRun &run, uint32_t num_threads, bz::HeldWeight *w) {
   w->memory = bz::weight_alloc(w->bytes);
   BZ_REQUIRE(w->memory != nullptr, BZ_ENOMEM, "weight_create: no memory for %llu bytes",
              static_cast<unsigned long long>(w->bytes));
-  BZ_REQUIRE(bz::place_segments(args, w), BZ_ENOSYS,
-             "weight_create: a group of group_index but the last has not all its %u columns", args.parts[0].group_cols);
-  BZ_REQUIRE(bz::pack_weight(args, *w, num_threads), BZ_ENOMEM, "weight_create: no memory to pack rows of %u columns",
-             args.c);
+  bz::place_segments(w);
+  for (uint64_t e = 0; e < bz::num_matrices(run.args); e++) {
+    const bz_weight_args args = run.of(e);
+    const uint32_t *order = bz::order_of(*w, e);
+    BZ_REQUIRE(order == nullptr || bz::order_by_group(args.parts[0], args.c, const_cast<uint32_t *>(order)), BZ_ENOSYS,
+               "weight_create: a group of group_index but the last has not all its %u columns",
+               args.parts[0].group_cols);
+    BZ_REQUIRE(bz::pack_matrix(args, bz::expert_of(*w, e), order, num_threads), BZ_ENOMEM,
+               "weight_create: no memory to pack rows of %u columns", args.c);
+  }
   return BZ_OK;
 }
 
-// The chain of weights that the args ask for; filled, unless `plan_only`. After a failure `out` has what there is of it.
+// The chain of weights that the args ask for; filled, unless `plan_only`. After a failure `out` has what there is of
+// it.
 static bz_status make_weight(const bz_weight_args &args, bool plan_only, uint32_t num_threads, bz::HeldWeight **out) {
-  bz_weight_args rest = args;
   bz::HeldWeight **end = out;
-  for (uint32_t left = args.num_parts; left > 0;) {
-    rest.num_parts = left;
-    rest.num_parts = parts_of_one(rest);
-    rest.n = 0;
-    for (uint32_t i = 0; i < rest.num_parts; i++) rest.n += rest.parts[i].n;
+  for (uint32_t first = 0; first < args.num_parts;) {
+    const bz::PartRun run = bz::run_from(args, first);
     auto *w = new (std::nothrow) bz::HeldWeight;
     BZ_REQUIRE(w != nullptr, BZ_ENOMEM, "weight_create: no memory");
-    bz::plan_segments(rest, w);
+    bz::plan_segments(run, w);
     *end = w;
     end = &w->next;
-    if (!plan_only) BZ_TRY(fill_weight(rest, num_threads, w));
-    rest.parts += rest.num_parts;
-    left -= rest.num_parts;
+    if (!plan_only) BZ_TRY(fill_weight(run, num_threads, w));
+    first += run.count;
   }
   return BZ_OK;
 }

@@ -175,7 +175,7 @@ int32_t level_at(const PackedFormat &format, const std::byte *values, uint32_t l
 
 } // namespace
 
-bool pack_weight(const bz_weight_args &args, const HeldWeight &w, uint32_t num_threads) {
+bool pack_matrix(const bz_weight_args &args, const bz_weight &w, const uint32_t *order, uint32_t num_threads) {
   std::atomic<bool> ok{true};
   for (uint32_t i = 0; i < w.num_segments; i++) {
     const Segment &s = w.segments[i];
@@ -186,7 +186,7 @@ bool pack_weight(const bz_weight_args &args, const HeldWeight &w, uint32_t num_t
       if (!have_rows) ok = false;
 #pragma omp for schedule(dynamic, 8)
       for (uint32_t block = 0; block < s.num_blocks; block++)
-        if (have_rows) pack_block(args, s, w.order, block, rows);
+        if (have_rows) pack_block(args, s, order, block, rows);
       if (have_rows) std::free(rows.memory);
     }
   }

@@ -6,8 +6,8 @@
 ** Conventions
 **   Dims    T tokens this step, R requests this step, H query heads, K KV heads, D head size, E hidden size, F MLP
 **           inner size, V vocabulary, B blocks in the pool, S block size in tokens, M blocks a row of the block table
-**           has, N rows and C columns of a weight. Row-major, last dim contiguous; strides are in elements. Ranges are
-**           [a, b).
+**           has, N rows and C columns of a weight, X experts, k experts a token. Row-major, last dim contiguous;
+**           strides are in elements. Ranges are [a, b).
 **   Types   activations have the library's activation_dtype (bz_library_traits); logits, norm weights, biases, sinks
 **           and rotary tables are float32; ids, positions, slots, lengths and block ids are int32. A matrix says its
 **           own type; one the op does not take is BZ_EINVAL.
@@ -257,21 +257,22 @@ typedef struct bz_weight_part {
 } bz_weight_part;
 
 /* bz_weight_create: lays a matrix [N, C], or with num_experts X a stack [X, N, C], out once for the instruction that
-** reads it. Parts are stacked along N (q, k and v; gate and up), each in its own format; formats may differ. Of a stack
-** each part's tensors hold all experts, one after the other. Source bytes are host memory and only read during the
-** call. A block format's C must be a multiple of its block; a tensor whose bytes are not exactly what its part needs is
-** BZ_EINVAL.
+** reads it. Parts are stacked along N (q, k and v; gate and up), each in its own format; formats may differ. A stack
+** has num_parts parts for each expert: those of expert e are parts[e * num_parts] and the ones after it, of the same n,
+** scheme, groups and element types as expert 0's, and with zeros where expert 0 has them. Source bytes are host memory
+** and only read during the call. A block format's C must be a multiple of its block; a tensor whose bytes are not
+** exactly what its part needs is BZ_EINVAL.
 ** bz_weight_plan: the same without values: data pointers are not read and may be NULL, except that an absent zeros or
 ** group_index has 0 bytes. Such a weight tells its size, and ops that take it may be planned, not run (BZ_EINVAL).
 ** Errors  BZ_EINVAL, BZ_ENOSYS (format), BZ_ENOMEM. */
 typedef struct bz_weight_args {
   uint32_t args_bytes;
-  uint32_t num_parts;     /* 1..16 */
-  uint32_t n;             /* N: the sum of the parts' n */
+  uint32_t num_parts;     /* of a matrix, 1..16 */
+  uint32_t n;             /* N: the sum of a matrix's parts' n */
   uint32_t c;
-  uint32_t num_experts;   /* X; 0: a matrix */
+  uint32_t num_experts;   /* X, at most 65536; 0: a matrix */
   uint32_t compute;       /* enum bz_compute */
-  const bz_weight_part *parts;
+  const bz_weight_part *parts; /* num_parts, or with num_experts num_experts * num_parts */
 } bz_weight_args;
 BZ_API bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *args, bz_weight **out);
 BZ_API bz_status bz_weight_plan(bz_stream *stream, const bz_weight_args *args, bz_weight **out);
@@ -359,6 +360,72 @@ typedef struct bz_linear_args {
   bz_matrix y;
 } bz_linear_args;
 BZ_API bz_status bz_linear(bz_stream *stream, const bz_linear_args *args);
+
+/* bz_route: the k experts that each token goes to, and with what weight.
+** Scores s[t, e] of the X experts are softmax(x[t, :]) (BZ_SCORES_SOFTMAX) or 1 / (1 + exp(-x[t, e]))
+** (BZ_SCORES_SIGMOID). The k experts with the largest s + bias are chosen, of equal ones those with the lower ids; ids
+** are in that order. With num_groups > 1 experts come in groups of X / num_groups, one after the other, and are chosen
+** from the top_groups groups whose own score is largest: the largest s + bias of a group (BZ_GROUPS_BY_MAX), or the sum
+** of its two largest (BZ_GROUPS_BY_TOP2). Without a bias, and with groups by their largest or none, x is compared in
+** place of s + bias.
+** weights[t, j] = scale * s[t, ids[t, j]], the bias left out; with normalize the s of the chosen ones are divided by
+** their sum plus 1e-20 before.
+** Shapes  x float32 [T, X]; bias [X] or NULL; ids, weights [T, k].
+** Rows    one with a value that is not finite gets ids 0, 1, ... k - 1 and weights NaN, so that nothing hides it.
+** Source  arXiv:2101.03961; for groups arXiv:2405.04434, for the bias and sigmoid arXiv:2412.19437. */
+enum bz_scores { BZ_SCORES_SOFTMAX = 0, BZ_SCORES_SIGMOID = 1 };
+enum bz_group_scores { BZ_GROUPS_BY_MAX = 0, BZ_GROUPS_BY_TOP2 = 1 };
+typedef struct bz_route_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t top_k;         /* k: 1 to X, at most the experts of top_groups groups */
+  uint32_t scores;        /* enum bz_scores */
+  uint32_t normalize;     /* 0 or 1 */
+  uint32_t num_groups;    /* a divisor of X; 0 or 1: no groups */
+  uint32_t top_groups;    /* 1 to num_groups; without groups not read */
+  uint32_t group_scores;  /* enum bz_group_scores; by top 2 a group has two experts at least */
+  float scale;
+  uint32_t reserved;
+  bz_matrix x;
+  const float *bias;
+  int32_t *ids;
+  float *weights;
+} bz_route_args;
+BZ_API bz_status bz_route(bz_stream *stream, const bz_route_args *args);
+
+/* bz_linear_experts: y[r, n] = sum_c x[r / x_repeat, c] * W[ids[r], n, c] + bias[ids[r], n]: a row of y is a token with
+** one of its experts. Each expert that rows name is read once, whatever their order. Products are bz_linear's, with the
+** same flags, but BZ_LINEAR_ACCUMULATE; a row depends on no other.
+** Shapes  ids [R]; x [R / x_repeat, C], y [R, N]; bias [X, N] or NULL. R is a multiple of x_repeat: k where x has a row
+**         a token, 1 where it has a row for each of its experts. y may not overlap x. The weight is a stack.
+** Rows    row_status [R] or NULL: BZ_EINVAL for an id outside [0, X), whose row of y is 0. */
+typedef struct bz_linear_experts_args {
+  uint32_t args_bytes;
+  uint32_t num_rows;      /* R */
+  uint32_t flags;         /* BZ_LINEAR_FINE */
+  uint32_t x_repeat;
+  const bz_weight *weight;
+  const float *bias;
+  const int32_t *ids;
+  bz_matrix x;
+  bz_matrix y;
+  bz_status *row_status;
+} bz_linear_experts_args;
+BZ_API bz_status bz_linear_experts(bz_stream *stream, const bz_linear_experts_args *args);
+
+/* bz_combine: y[t, :] = sum_j weights[t, j] * x[t * k + j, :], j in rising order; with accumulate the sum is added to
+** y.
+** Shapes  x [T k, C], y [T, C]; weights [T, k]. y may not overlap x. */
+typedef struct bz_combine_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t top_k;         /* k, 1 or more */
+  uint32_t accumulate;    /* 0 or 1 */
+  bz_matrix x;
+  bz_matrix y;
+  const float *weights;
+} bz_combine_args;
+BZ_API bz_status bz_combine(bz_stream *stream, const bz_combine_args *args);
 
 /* bz_gated_act: y[t, f] = act(x[t, f]) * x[t, F + f].
 ** Shapes  x [T, 2F] (gate, then up), y [T, F]. y may begin where x does, with the same stride. */

@@ -28,7 +28,7 @@ static void round_trip(Hold hold, uint32_t c, float *row) {
 
 static void fill(const bz_weight_args &args, bz_weight *w) {
   float *row = w->values.data();
-  for (uint32_t p = 0; p < args.num_parts; p++) {
+  for (uint64_t p = 0; p < args.num_parts * num_matrices(args); p++) {
     const bz_weight_part &part = args.parts[p];
     for (uint32_t i = 0; i < part.n; i++, row += args.c) {
       dequantize_part_row(part, args.c, i, row);
@@ -52,9 +52,11 @@ bz_status bz_weight_create(bz_stream *stream, const bz_weight_args *args, bz_wei
   BZ_REQUIRE(stream != nullptr && out != nullptr, BZ_EINVAL, "weight_create: stream or out is NULL");
   BZ_TRY(bz::check_weight(args, false));
   try {
-    *out = new bz_weight{args->n, args->c, args->num_experts, std::vector<float>(uint64_t{args->n} * args->c), {}};
+    const uint64_t count = uint64_t{args->n} * args->c * bz::num_matrices(*args);
+    *out = new bz_weight{args->n, args->c, args->num_experts, std::vector<float>(count), {}};
   } catch (const std::bad_alloc &) {
-    return bz::fail(BZ_ENOMEM, "weight_create: no memory for [%u, %u]", args->n, args->c);
+    return bz::fail(BZ_ENOMEM, "weight_create: no memory for %llu of [%u, %u]",
+                    static_cast<unsigned long long>(bz::num_matrices(*args)), args->n, args->c);
   }
   bz::fill(*args, *out);
   (*out)->counted.count(stream->weight_bytes, (*out)->bytes());

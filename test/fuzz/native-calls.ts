@@ -17,7 +17,7 @@ import type { FuzzTarget } from "./target.ts"
 const OP_NAMES = Object.keys(OPS) as OpName[]
 const STATUSES: ReadonlySet<number> = new Set(Object.values(STATUS))
 /** Fields that say what a buffer holds: more than there is nobody can see. Of these, hostile calls say less. */
-const COUNTS = /^(num_|head_dim|block_size|rot_dim|rope_dim|rank$|[nc]$|.*[._](stride|cols)$)/
+const COUNTS = /^(num_|top_k|head_dim|block_size|rot_dim|rope_dim|rank$|[nc]$|.*[._](stride|cols)$)/
 
 /** Says something else in one field, but never that a buffer is larger than it is. */
 function spoil(fields: Fields, op: OpName, prng: Prng): void {
@@ -26,6 +26,8 @@ function spoil(fields: Fields, op: OpName, prng: Prng): void {
   if (type === "ptr") fields[field] = 0
   else if (type === "f32") fields[field] = prng.pick([NaN, -1, Infinity, -Infinity, 1e-45, 0])
   else if (field === "args_bytes") fields[field] = prng.pick([0, 4, OPS[op].bytes + 8, 2 ** 32 - 1])
+  // A smaller one says that x has more rows.
+  else if (field === "x_repeat") fields[field] = honest * prng.pick([0, 2, 5])
   else if (COUNTS.test(field)) fields[field] = prng.int(0, honest)
   else if (!/dtype$/.test(field)) fields[field] = prng.pick([1, 2, 5, 255, 2 ** 31, 2 ** 32 - 1])
   else fields[field] = prng.pick([4, 36, 255, 2 ** 32 - 1])
@@ -76,22 +78,24 @@ function makePart(prng: Prng, memory: NativeMemory, c: number): Fields {
   return { n, scheme, ...tensor("values", bytes ?? anything((n * c * blockBytes) / columns), DTYPE[dtype]) }
 }
 
-/** A weight of any kind, or null where the library refuses it. */
+/** A weight of any kind, or null where the library refuses it. `numExperts`: of a stack, 0 for a matrix. */
 function makeWeight(
-  stream: NativeStream, prng: Prng, memory: NativeMemory,
+  stream: NativeStream, prng: Prng, memory: NativeMemory, numExperts: number,
 ): { address: number; n: number; c: number } | null {
   const numParts = prng.int(1, 3)
   const c = prng.pick([8, 32, 40, 64, 256])
-  const parts = Array.from({ length: numParts }, () => makePart(prng, memory, c))
-  const n = parts.reduce((sum, part) => sum + part["n"]!, 0)
-  const fields: Fields = { num_parts: numParts, n, c, compute: prng.int(0, 5) }
+  const ofOne = Array.from({ length: numParts }, () => makePart(prng, memory, c))
+  const n = ofOne.reduce((sum, part) => sum + part["n"]!, 0)
+  const parts = Array.from({ length: Math.max(1, numExperts) }, () => ofOne.map((part) => ({ ...part }))).flat()
+  const fields: Fields = { num_parts: numParts, n, c, num_experts: numExperts, compute: prng.int(0, 5) }
   if (prng.chance(0.2)) {
     const partFields = flatFields("weightPart").map(({ name }) => name)
-    const wrong = prng.pick([...Object.keys(fields), "num_experts", ...partFields])
+    const wrong = prng.pick([...Object.keys(fields), ...partFields])
     const strange = [0, 1, 3, 7, 99, 2 ** 31, 2 ** 32 - 1]
     if (wrong.endsWith(".data")) prng.pick(parts)[wrong] = 0
     else if (wrong === "num_parts") fields[wrong] = prng.pick([0, 17, 2 ** 32 - 1])
-    else if (wrong in fields || wrong === "num_experts") fields[wrong] = prng.pick(strange)
+    else if (wrong === "num_experts") fields[wrong] = prng.pick([0, 1, 65_537, 2 ** 32 - 1])
+    else if (wrong in fields) fields[wrong] = prng.pick(strange)
     else prng.pick(parts)[wrong] = prng.pick(strange)
   }
   const args = memory.structs("weight", [{ ...fields, parts: memory.structs("weightPart", parts) }]) as Pointer
@@ -114,8 +118,8 @@ export function nativeTarget(name: string, stream: NativeStream): FuzzTarget {
     const weights: number[] = []
     const context: CallContext = {
       prng, memory,
-      weight: () => {
-        const weight = makeWeight(stream, prng, memory)
+      weight: (numExperts = 0) => {
+        const weight = makeWeight(stream, prng, memory, numExperts)
         if (weight === null) throw new NoWeight()
         weights.push(weight.address)
         return weight

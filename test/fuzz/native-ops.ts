@@ -8,8 +8,8 @@ export type Fields = Record<string, number>
 export interface CallContext {
   readonly prng: Prng
   readonly memory: NativeMemory
-  /** A weight [n, c] of any kind. */
-  weight(): { readonly address: number; readonly n: number; readonly c: number }
+  /** A weight [n, c] of any kind, or a stack of `numExperts`. */
+  weight(numExperts?: number): { readonly address: number; readonly n: number; readonly c: number }
   /** Bytes of one layer's keys. */
   cacheBytes(shape: Fields): number
   /** Bytes of one layer's latents. */
@@ -117,6 +117,37 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
       num_tokens, flags: context.prng.int(0, 3), weight: address,
       bias: context.prng.chance(0.5) ? floats(context, n) : 0,
       ...matrix(context, "x", num_tokens, c), ...matrix(context, "y", num_tokens, n),
+    }
+  },
+  bz_route(context) {
+    const { prng, memory } = context
+    const [num_tokens, groupSize, num_groups] = [prng.int(0, 5), prng.int(1, 9), prng.pick([1, 1, 2, 4])]
+    const [x, top_groups] = [groupSize * num_groups, prng.int(1, num_groups)]
+    const top_k = prng.int(1, groupSize * top_groups)
+    return {
+      num_tokens, top_k, scores: prng.int(0, 1), normalize: prng.int(0, 1), num_groups, top_groups,
+      group_scores: prng.int(0, 1), scale: prng.pick(EXTREMES), ...matrix(context, "x", num_tokens, x),
+      bias: prng.chance(0.5) ? floats(context, x) : 0, ids: memory.put(new Int32Array(num_tokens * top_k)),
+      weights: memory.put(new Float32Array(num_tokens * top_k)),
+    }
+  },
+  bz_linear_experts(context) {
+    const { prng } = context
+    const numExperts = prng.int(1, 4)
+    const { address, n, c } = context.weight(numExperts)
+    const [tokens, x_repeat] = [prng.pick([0, 1, 2, 5, 17]), prng.int(1, 3)]
+    const num_rows = tokens * x_repeat
+    return {
+      num_rows, flags: prng.pick([0, 2]), x_repeat, weight: address,
+      bias: prng.chance(0.5) ? floats(context, numExperts * n) : 0, ids: indices(context, num_rows, numExperts),
+      ...matrix(context, "x", tokens, c), ...matrix(context, "y", num_rows, n), ...rowStatus(context, num_rows),
+    }
+  },
+  bz_combine(context) {
+    const [num_tokens, top_k, c] = [context.prng.int(0, 5), context.prng.int(1, 4), context.prng.int(1, 70)]
+    return {
+      num_tokens, top_k, accumulate: context.prng.int(0, 1), ...matrix(context, "x", num_tokens * top_k, c),
+      ...matrix(context, "y", num_tokens, c), weights: floats(context, num_tokens * top_k),
     }
   },
   bz_gated_act(context) {

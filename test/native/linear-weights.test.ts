@@ -89,9 +89,8 @@ describe("weights", () => {
       const info = weight.info()
       expect(planned.info()).toEqual(info)
       expect(at.stream.memory().weights - before).toBe(info.bytes)
-      const stack = at.stream.planWeight({ ...shape, numExperts: 3 }, inputs.map((part) => withoutData({
-        ...part, values: { ...part.values, bytes: 3 * part.values.bytes },
-      })))
+      const ofStack = [...inputs, ...inputs, ...inputs].map(withoutData)
+      const stack = at.stream.planWeight({ ...shape, numExperts: 3 }, ofStack)
       expect(stack.info()).toEqual({ ...info, bytes: 3 * info.bytes })
       for (const each of [weight, planned, stack]) each.destroy()
       expect(at.stream.memory().weights).toBe(before)
@@ -126,7 +125,15 @@ describe.skipIf(!hasLibraries)("what linear, embedding and weights refuse", () =
     [/scheme 0 has values alone/, 1, { n: 1, c: 64 }, [
       { ...part({}), scales: { address: 4096, bytes: 4, dtype: "F32" } },
     ]],
-    [/stacks of 2 experts are not supported/, 2, { n: 1, c: 64, numExperts: 2 }, [part({ bytes: 512 })]],
+    [/num_experts is 65537, the limit is 65536/, 1, { n: 1, c: 64, numExperts: 65_537 },
+      Array.from({ length: 65_537 }, () => part({}))],
+    [/part 1: values have 512 bytes/, 1, { n: 1, c: 64, numExperts: 2 }, [part({}), part({ bytes: 512 })]],
+    [/part 1: of expert 1, differs in its form from part 0/, 1, { n: 1, c: 64, numExperts: 2 }, [
+      part({}), part({ dtype: "BF16", bytes: 128 }),
+    ]],
+    [/part 3: of expert 1, differs in its form from part 1/, 1, { n: 3, c: 64, numExperts: 2 }, [
+      part({}), part({ n: 2, bytes: 512 }), part({}), part({}),
+    ]],
   ]
   for (const [words, status, shape, parts] of creations)
     test(`weight_create: ${words.source}`, () => {
@@ -181,7 +188,7 @@ describe.skipIf(!hasLibraries)("what linear, embedding and weights refuse", () =
   test("a planned weight and a stack are no matrices", () => {
     for (const library of libraries) {
       const at = place(library)
-      const parts = (numExperts: number) => [part({ address: 0, bytes: 256 * Math.max(1, numExperts) })]
+      const parts = (numExperts: number) => Array.from({ length: Math.max(1, numExperts) }, () => part({ address: 0 }))
       const [x, y] = [at.put(new Float32Array(64)), at.put(new Float32Array(64))]
       for (const numExperts of [0, 2]) {
         const weight = at.stream.planWeight({ n: 1, c: 64, numExperts, compute: "auto" }, parts(numExperts))

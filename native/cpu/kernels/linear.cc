@@ -118,15 +118,24 @@ struct Prepared {
   }
 };
 
-// Few values are prepared by every thread for itself: that costs less than waiting for each other.
-static bool prepares_alone(const LinearArgs &a) {
-  constexpr uint64_t MOST = 4096;
-  return uint64_t{a.num_tokens} * a.weight->c <= MOST;
-}
+// So few values are prepared by every thread for itself: that costs less than waiting for each other.
+constexpr uint32_t MOST_ALONE = 4096;
+
+static bool prepares_alone(const LinearArgs &a) { return uint64_t{a.num_tokens} * a.weight->c <= MOST_ALONE; }
 
 static uint64_t scratch_bytes(const LinearArgs &a, uint32_t num_threads) {
   const uint64_t bytes = Prepared(nullptr, a).bytes * (prepares_alone(a) ? num_threads : 1);
   return needs(*a.weight, Form::levels) ? bytes + num_threads * panel_bytes(a.weight->c, activation_planes(a)) : bytes;
+}
+
+static uint64_t most_scratch_bytes(const LinearArgs &a, uint32_t num_threads) {
+  LinearArgs alone = a; // the most tokens that are prepared by every thread, which takes more than a few more do
+  const uint32_t tokens = MOST_ALONE / a.weight->c;
+  alone.num_tokens = tokens < a.num_tokens ? tokens : a.num_tokens;
+  const uint64_t bytes = scratch_bytes(a, num_threads);
+  if (alone.num_tokens == 0) return bytes;
+  const uint64_t bytes_alone = scratch_bytes(alone, num_threads);
+  return bytes > bytes_alone ? bytes : bytes_alone;
 }
 
 static void linear(const LinearArgs &a, Team &team) {
@@ -156,6 +165,6 @@ static void linear(const LinearArgs &a, Team &team) {
   });
 }
 
-extern const LinearKernels linear_kernels = {linear, scratch_bytes};
+extern const LinearKernels linear_kernels = {linear, scratch_bytes, most_scratch_bytes};
 
 } // namespace bz::BZ_LEVEL
