@@ -14,7 +14,7 @@ export interface StepCost {
 }
 
 export interface ModelCost {
-  /** Weights that every step reads: all but an embedding that is only looked up in. */
+  /** Weights that every step reads: all but experts, and an embedding that is only looked up in. */
   readonly layerBytes: number
   /** The output head's, read by steps that sample. */
   readonly headBytes: number
@@ -23,6 +23,18 @@ export interface ModelCost {
   readonly headProducts: Products
   /** One an attention. */
   readonly attentions: readonly AttentionCost[]
+  /** One a product with a stack of experts. */
+  readonly experts: readonly ExpertsCost[]
+}
+
+export interface ExpertsCost {
+  readonly numExperts: number
+  /** Experts that a token goes to. */
+  readonly perToken: number
+  readonly bytesPerExpert: number
+  /** Multiply-adds of a token with one expert. */
+  readonly products: number
+  readonly format: ProductFormat
 }
 
 export interface AttentionCost {
@@ -40,6 +52,7 @@ export function modelCost(stages: readonly StageCost[]): ModelCost {
   const body = { bytes: 0, products: { int8: 0, bf16: 0, f32: 0 } }
   const head = { bytes: 0, products: { int8: 0, bf16: 0, f32: 0 } }
   const attentions: AttentionCost[] = []
+  const experts: ExpertsCost[] = []
   for (const { rows, ops } of stages) {
     const sum = rows === "samples" ? head : body
     for (const op of ops) {
@@ -54,14 +67,26 @@ export function modelCost(stages: readonly StageCost[]): ModelCost {
         continue
       }
       const { bytes, bits } = op.weight.info()
+      const { n, c, numExperts } = op.weight
+      const format = bits <= 8 ? "int8" : bits === 16 ? "bf16" : "f32"
+      if (op.kind === "experts") {
+        const { perToken } = op
+        experts.push({ numExperts, perToken, bytesPerExpert: bytes / numExperts, products: n * c, format })
+        continue
+      }
       sum.bytes += bytes
-      sum.products[bits <= 8 ? "int8" : bits === 16 ? "bf16" : "f32"] += op.weight.n * op.weight.c
+      sum.products[format] += n * c
     }
   }
   return {
     layerBytes: body.bytes, layerProducts: body.products, headBytes: head.bytes, headProducts: head.products,
-    attentions,
+    attentions, experts,
   }
+}
+
+/** Experts that so many tokens go to, where each token's are any of them. */
+function touchedExperts({ numExperts, perToken }: ExpertsCost, tokens: number): number {
+  return numExperts * (1 - (1 - perToken / numExperts) ** tokens)
 }
 
 /** Of `length` tokens, each with itself and those before it, `most` at most. */
@@ -77,7 +102,7 @@ export interface StepRequest {
   readonly samples: boolean
 }
 
-/** Weights once, each request's keys and values once, every product. */
+/** Weights once, of experts those that tokens go to, each request's keys and values once, every product. */
 export function stepCost(model: ModelCost, plan: { readonly requests: readonly StepRequest[] }): StepCost {
   const products = { int8: 0, bf16: 0, f32: 0 }
   let [tokens, samples, kvBytes] = [0, 0, 0]
@@ -92,5 +117,10 @@ export function stepCost(model: ModelCost, plan: { readonly requests: readonly S
   }
   for (const format of ["int8", "bf16", "f32"] as const)
     products[format] += model.layerProducts[format] * tokens + model.headProducts[format] * samples
-  return { bytes: model.layerBytes + (samples > 0 ? model.headBytes : 0) + kvBytes, products }
+  let expertBytes = 0
+  for (const experts of model.experts) {
+    expertBytes += experts.bytesPerExpert * touchedExperts(experts, tokens)
+    products[experts.format] += experts.products * experts.perToken * tokens
+  }
+  return { bytes: model.layerBytes + expertBytes + (samples > 0 ? model.headBytes : 0) + kvBytes, products }
 }

@@ -3,8 +3,8 @@
  *
  * int8   everything in 8 bits.
  * int4   layers in 4 bits; the embedding and the output head in 8. The head's errors go into the logits as they are,
- *        with no layer after it to even them out, and no prompt reads more of the embedding than its own rows. Biases
- *        and norms stay float32.
+ *        with no layer after it to even them out, and no prompt reads more of the embedding than its own rows. Biases,
+ *        norms and routers stay float32.
  */
 import { ConfigError } from "../base/errors.ts"
 import type { ComputeOf, LinearWeight } from "./weights.ts"
@@ -22,12 +22,15 @@ const FLOATS: readonly string[] = ["F32", "F16", "BF16"]
 /** Errors: `ConfigError` when weights are to be quantized that are quantized already. */
 export function computeOf(format: WeightFormat, weights: readonly LinearWeight[]): ComputeOf {
   const { dtype, quantization } = format
-  if (quantization === null) return () => dtype
+  // A router's values are few, and which experts are chosen may hang on the last bits of its products.
+  const orRouter = (compute: ComputeOf): ComputeOf =>
+    (weight) => (weight.role === "router" ? "float32" : compute(weight))
+  if (quantization === null) return orRouter(() => dtype)
   const quantized = weights.flatMap((weight) => weight.tensors).find((tensor) => !FLOATS.includes(tensor.dtype))
   if (quantized !== undefined)
     throw new ConfigError(
       `--quantization ${quantization} takes a checkpoint of floats (F32, F16, BF16), but ${quantized.name} is ` +
         `${quantized.dtype}. HINT: leave the flag out; quantized weights are used as they are`,
     )
-  return (weight) => (weight.isVocabulary ? "int8" : quantization)
+  return orRouter((weight) => (weight.role === "vocabulary" ? "int8" : quantization))
 }

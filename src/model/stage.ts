@@ -1,9 +1,9 @@
-import { ACT, DTYPE, LINEAR_ACCUMULATE, LINEAR_FINE, type Act } from "../../ffi/abi.ts"
+import { ACT, DTYPE, GROUP_SCORES, LINEAR_ACCUMULATE, LINEAR_FINE, SCORES, type Act } from "../../ffi/abi.ts"
 import { Args } from "../../ffi/args.ts"
 import { OPS, type FieldsOf, type FieldType, type OpName, type StructValues } from "../../ffi/structs.ts"
 import type { BufferPlan } from "../tensor/buffers.ts"
 import { rowBytes, type Device, type DeviceArray, type Matrix } from "../tensor/device.ts"
-import type { Dim } from "../tensor/program.ts"
+import type { Dim, RowCount } from "../tensor/program.ts"
 import type { HeadWeight } from "./head-weights.ts"
 import type { AttentionMemory, KVLayer, KVType, LatentMemory } from "./traits.ts"
 import type { LinearWeight, VectorWeight } from "./weights.ts"
@@ -59,6 +59,8 @@ export interface AttentionOptions {
 export type OpCost =
   | { readonly kind: "product"; readonly weight: LinearWeight }
   | { readonly kind: "heads"; readonly weight: HeadWeight }
+  /** Each token is multiplied with `perToken` of a stack's matrices. */
+  | { readonly kind: "experts"; readonly weight: LinearWeight; readonly perToken: number }
   /** `products`: multiply-adds of a query token with a cached one; `bytesPerToken`: of a cached token. */
   | {
     readonly kind: "attention"
@@ -68,11 +70,30 @@ export type OpCost =
     readonly dtype: KVType
   }
 
+/** How a router's logits become experts and their weights; see bz_route. */
+export interface Routing {
+  /** Experts a token goes to. */
+  readonly perToken: number
+  readonly scores: keyof typeof SCORES
+  /** The weights of the chosen add up to one before they are scaled. */
+  readonly isNormalized: boolean
+  readonly scale: number
+  /** Experts are chosen from the best `top` of `count` groups. Null: from all. */
+  readonly groups: { readonly count: number; readonly top: number; readonly scores: keyof typeof GROUP_SCORES } | null
+}
+
+/** The experts of each token: [T, k] ids, and weights in float32. */
+export interface Routed {
+  readonly perToken: number
+  readonly ids: Matrix
+  readonly weights: Matrix
+}
+
 /** An op as a stage has it: its buffers have no memory yet. */
 export interface StagedOp<N extends OpName = OpName> {
   readonly name: N
   readonly args: Args<N>
-  readonly counts: Partial<Record<string, Dim>>
+  readonly counts: Readonly<Partial<Record<string, RowCount>>>
   /** Fields that point at a row for each row of the stage, with the bytes from row to row. */
   readonly rows: Readonly<Record<string, number>>
   readonly cost: OpCost | null
@@ -131,6 +152,50 @@ export class Stage {
   gatedAct(x: Matrix, act: Act): Matrix {
     const y = { ...x, cols: x.cols / 2 }
     this.rowOp("bz_gated_act", { act: ACT[act], x, y })
+    return y
+  }
+
+  /** `logits`: float32, one for each expert. `bias`: what is added to scores when experts are chosen. */
+  route(logits: Matrix, bias: VectorWeight | null, { perToken, scores, isNormalized, scale, groups }: Routing): Routed {
+    const { buffers, sizes } = this.#context
+    const rows = sizes[this.rows]
+    const [ids, weights] = [buffers.add(rows, perToken, "I32"), buffers.add(rows, perToken, "F32")]
+    this.rowOp("bz_route", {
+      top_k: perToken, scores: SCORES[scores], normalize: isNormalized ? 1 : 0, num_groups: groups?.count ?? 1,
+      top_groups: groups?.top ?? 1, group_scores: GROUP_SCORES[groups?.scores ?? "max"], scale, x: logits,
+      bias: bias?.address ?? 0, ids: ids.address, weights: weights.address,
+    }, { rows: { ids: rowBytes(ids), weights: rowBytes(weights) } })
+    return { perToken, ids, weights }
+  }
+
+  /**
+   * Down(act(gate, up)) of each token's experts, weighted and added to `stream`. All rows go together, so that an
+   * expert is read once a step.
+   */
+  experts(
+    x: Matrix, { gateUp, down }: { gateUp: LinearWeight; down: LinearWeight }, { perToken, ids, weights }: Routed,
+    { act, stream }: { act: Act; stream: Matrix },
+  ): void {
+    const both = this.#linearExperts(x, gateUp, { perToken, ids, repeat: perToken })
+    const inner = { ...both, cols: both.cols / 2 }
+    const each = { dim: this.rows, each: perToken }
+    this.op("bz_gated_act", { act: ACT[act], x: both, y: inner }, { num_tokens: each })
+    const out = this.#linearExperts(inner, down, { perToken, ids, repeat: 1 })
+    this.op("bz_combine", {
+      top_k: perToken, accumulate: 1, x: out, y: stream, weights: weights.address,
+    }, { num_tokens: this.rows })
+  }
+
+  /** A row for each expert of a token; `repeat`: so many of them have their row of `x` in common. */
+  #linearExperts(
+    x: Matrix, weight: LinearWeight, { perToken, ids, repeat }: { perToken: number; ids: Matrix; repeat: number },
+  ): Matrix {
+    const { buffers, sizes, device, activationBits } = this.#context
+    const y = buffers.add(sizes[this.rows] * perToken, weight.n, device.traits.activationType)
+    this.op("bz_linear_experts", {
+      flags: activationBits > 8 ? LINEAR_FINE : 0, x_repeat: repeat, weight: weight.address, bias: weight.biasAddress,
+      ids: ids.address, x, y,
+    }, { num_rows: { dim: this.rows, each: perToken } }, { cost: { kind: "experts", weight, perToken } })
     return y
   }
 
@@ -257,7 +322,7 @@ export class Stage {
 
   /** Appends an op that takes all rows together. `counts` names the fields that take a step's row counts. */
   op<N extends OpName>(
-    name: N, values: StructValues<N>, counts: { readonly [F in FieldsOf<N>]?: Dim },
+    name: N, values: StructValues<N>, counts: { readonly [F in FieldsOf<N>]?: RowCount },
     { cost = null }: { cost?: OpCost | null } = {},
   ): void {
     this.#append(name, values, { counts, rows: {}, cost })
@@ -265,7 +330,9 @@ export class Stage {
 
   #append<N extends OpName>(
     name: N, values: StructValues<N>, { counts, rows, cost }: {
-      counts: Readonly<Partial<Record<string, Dim>>>; rows: Readonly<Partial<Record<string, number>>>; cost: OpCost | null
+      counts: Readonly<Partial<Record<string, RowCount>>>
+      rows: Readonly<Partial<Record<string, number>>>
+      cost: OpCost | null
     },
   ): void {
     const pointers = Object.keys(values).filter((field) => ["ptr", "matrix"].includes(fieldType(name, field)))

@@ -24,29 +24,43 @@ export const LM_HEAD = "lm_head"
 /** How a weight is held and multiplied. */
 export type ComputeOf = (weight: LinearWeight) => Compute
 
-/** A matrix product's weight [n, c], laid out for the kernels, with its bias. */
+/**
+ * What a product is for. Vocabulary: a row a token, in the embedding, the output head, or both. Router: what chooses
+ * experts; it is small, and with rounded values it may choose others.
+ */
+export type WeightRole = "layer" | "vocabulary" | "router"
+
+interface WeightOptions {
+  readonly bias: readonly CheckpointTensor[]
+  readonly role: WeightRole
+  /** 0: a matrix. */
+  readonly numExperts: number
+}
+
+/** A matrix product's weight [n, c], or a stack of them, laid out for the kernels, with its bias. */
 export class LinearWeight {
   readonly name: string
   readonly n: number
   readonly c: number
-  /** Stacked along the rows. */
+  /** Stacked along the rows; of a stack those of each expert, one after the other. */
   readonly parts: readonly StoredPart[]
   readonly biasTensors: readonly CheckpointTensor[]
-  /** A row a token: the embedding, the output head, or both. */
-  readonly isVocabulary: boolean
+  readonly role: WeightRole
+  /** 0: it is a matrix. */
+  readonly numExperts: number
   #native: NativeWeight | null = null
   #bias: DeviceArray | null = null
 
   constructor(
-    name: string, n: number, c: number, parts: readonly StoredPart[], bias: readonly CheckpointTensor[],
-    isVocabulary: boolean,
+    name: string, n: number, c: number, parts: readonly StoredPart[], { bias, role, numExperts }: WeightOptions,
   ) {
     this.name = name
     this.n = n
     this.c = c
     this.parts = parts
     this.biasTensors = bias
-    this.isVocabulary = isVocabulary
+    this.role = role
+    this.numExperts = numExperts
   }
 
   /** Those that hold the parts' values. */
@@ -69,7 +83,7 @@ export class LinearWeight {
 
   load(device: Device, compute: Compute): void {
     assert(this.#native === null, () => `${this.name} is loaded twice`)
-    this.#native = device.weight({ n: this.n, c: this.c, numExperts: 0, compute }, this.#parts())
+    this.#native = device.weight({ n: this.n, c: this.c, numExperts: this.numExperts, compute }, this.#parts())
     if (this.biasTensors.length > 0) this.#bias = concatFloats(device, this.biasTensors)
     if (device.isPlanning) return
     for (const { values, scales, zeros, groupIndex } of this.parts)
@@ -147,24 +161,46 @@ export class WeightMap {
 
   /** One weight from tensors stacked along their rows: `[["q_proj", 576], ["k_proj", 192]]`, all `c` columns wide. */
   linear(parts: readonly (readonly [prefix: string, n: number])[], c: number, options: { bias: boolean }): LinearWeight {
-    return this.#linear(parts, c, { ...options, isVocabulary: false })
+    return this.#linear(parts, c, { ...options, role: "layer" })
   }
 
   /** A weight with a row a token, `c` columns wide. */
   vocabulary(prefix: string, n: number, c: number): LinearWeight {
-    return this.#linear([[prefix, n]], c, { bias: false, isVocabulary: true })
+    return this.#linear([[prefix, n]], c, { bias: false, role: "vocabulary" })
+  }
+
+  /** A weight with a row an expert, which scores them. */
+  router(prefix: string, numExperts: number, c: number): LinearWeight {
+    return this.#linear([[prefix, numExperts]], c, { bias: false, role: "router" })
+  }
+
+  /** A stack of matrices, each like `linear`'s: `parts` of expert `e`, which has the same sizes in all of them. */
+  experts(
+    numExperts: number, parts: (expert: number) => readonly (readonly [prefix: string, n: number])[], c: number,
+  ): LinearWeight {
+    const all = Array.from({ length: numExperts }, (_, e) => parts(e))
+    const rows = all[0]!.reduce((sum, [, n]) => sum + n, 0)
+    const name = all[0]!.map(([prefix]) => prefix).join("+")
+    return this.#add(name, rows, c, this.#storedParts(all.flat(), c), { bias: [], role: "layer", numExperts })
   }
 
   #linear(
     parts: readonly (readonly [prefix: string, n: number])[], c: number,
-    options: { bias: boolean; isVocabulary: boolean },
+    options: { bias: boolean; role: WeightRole },
   ): LinearWeight {
-    const [find, has] = [this.#tensor.bind(this), this.has.bind(this)]
-    const stored = parts.map(([prefix, n]) => storedPart(prefix, [n, c], { scheme: this.#scheme, find, has }))
     const bias = options.bias ? parts.map(([prefix, n]) => this.#tensor(`${prefix}.bias`, [n])) : []
     const rows = parts.reduce((sum, [, n]) => sum + n, 0)
     const name = parts.map(([prefix]) => prefix).join("+")
-    const weight = new LinearWeight(name, rows, c, stored, bias, options.isVocabulary)
+    return this.#add(name, rows, c, this.#storedParts(parts, c), { bias, role: options.role, numExperts: 0 })
+  }
+
+  #storedParts(parts: readonly (readonly [prefix: string, n: number])[], c: number): StoredPart[] {
+    const [find, has] = [this.#tensor.bind(this), this.has.bind(this)]
+    return parts.map(([prefix, n]) => storedPart(prefix, [n, c], { scheme: this.#scheme, find, has }))
+  }
+
+  #add(name: string, n: number, c: number, parts: readonly StoredPart[], options: WeightOptions): LinearWeight {
+    const weight = new LinearWeight(name, n, c, parts, options)
     this.linears.push(weight)
     return weight
   }
@@ -206,8 +242,7 @@ export class WeightMap {
     { numHeads, keyDim, valueDim, rank }: { numHeads: number; keyDim: number; valueDim: number; rank: number },
   ): { keys: HeadWeight; values: HeadWeight } {
     const headRows = keyDim + valueDim
-    const [find, has] = [this.#tensor.bind(this), this.has.bind(this)]
-    const part = storedPart(prefix, [numHeads * headRows, rank], { scheme: this.#scheme, find, has })
+    const part = this.#storedParts([[prefix, numHeads * headRows]], rank)[0]!
     const keys = new HeadWeight(part, { numHeads, headRows, first: 0, count: keyDim }, false)
     const values = new HeadWeight(part, { numHeads, headRows, first: keyDim, count: valueDim }, true)
     this.heads.push(keys, values)

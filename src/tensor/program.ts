@@ -7,12 +7,18 @@ import type { OpName } from "../../ffi/structs.ts"
  * logits are wanted.
  */
 export type Dim = "tokens" | "requests" | "samples"
+/** So many rows for each one of a kind: a token goes to several experts. */
+export interface RowsEach {
+  readonly dim: Dim
+  readonly each: number
+}
+export type RowCount = Dim | RowsEach
 export type Counts = Readonly<Record<Dim, number>>
 
 interface PreparedOp {
   readonly name: OpName
   readonly args: Args<OpName>
-  readonly counts: readonly (readonly [field: string, count: Dim])[]
+  readonly counts: readonly (readonly [field: string, count: RowsEach])[]
   readonly rows: readonly RowPointer[]
 }
 
@@ -50,10 +56,11 @@ export class Program {
    * token for itself, its pointers at tokens' rows with the bytes from row to row; other ops leave it out.
    */
   add<N extends OpName>(
-    name: N, args: Args<N>, counts: Readonly<Partial<Record<string, Dim>>>,
+    name: N, args: Args<N>, counts: Readonly<Partial<Record<string, RowCount>>>,
     rows: Readonly<Record<string, number>> = {},
   ): void {
-    const entries = Object.entries(counts) as [string, Dim][]
+    const entries = (Object.entries(counts) as [string, RowCount][]).map(([field, count]): [string, RowsEach] => (
+      [field, typeof count === "string" ? { dim: count, each: 1 } : count]))
     const pointers = Object.entries(rows)
       .map(([field, rowBytes]) => ({ field, rowBytes, address: args.get(field as never) }))
       .filter((pointer) => pointer.address !== 0)
@@ -137,6 +144,6 @@ export class Program {
 const REPLAY_AFTER = 2
 
 function runOp(stream: NativeStream, op: PreparedOp, counts: Counts): void {
-  for (const [field, count] of op.counts) op.args.setField(field as never, counts[count])
+  for (const [field, { dim, each }] of op.counts) op.args.setField(field as never, counts[dim] * each)
   stream.run(op.name, op.args as never)
 }

@@ -7,7 +7,7 @@ const attention = (window: number) => ({ window, bytesPerToken: 2, products: 3, 
 const MODEL: ModelCost = {
   layerBytes: 1000, headBytes: 100, layerProducts: { int8: 10, bf16: 0, f32: 0 },
   headProducts: { int8: 0, bf16: 5, f32: 0 },
-  attentions: [attention(0), attention(4)],
+  attentions: [attention(0), attention(4)], experts: [],
 }
 
 function plan(...requests: { computed: number; scheduled: number; samples: boolean }[]): SchedulePlan {
@@ -35,6 +35,17 @@ test("a window bounds what a row sees", () => {
   const cost = stepCost({ ...MODEL, attentions: [attention(2)] }, plan({ computed: 1, scheduled: 4, samples: false }))
   expect(cost.products.bf16).toBe(3 * (2 + 2 + 2 + 2))
   expect(cost.bytes).toBe(1000 + 2 * 2)
+})
+
+test("of experts those are read that tokens go to", () => {
+  const experts = [{ numExperts: 8, perToken: 2, bytesPerExpert: 100, products: 7, format: "int8" as const }]
+  const model = { ...MODEL, attentions: [], experts }
+  const one = stepCost(model, plan({ computed: 9, scheduled: 1, samples: false }))
+  expect(one.bytes).toBeCloseTo(1000 + 2 * 100, 9)
+  expect(one.products.int8).toBe(10 + 2 * 7)
+  const two = stepCost(model, plan({ computed: 0, scheduled: 2, samples: false }))
+  expect(two.bytes).toBeCloseTo(1000 + 100 * 8 * (1 - 0.75 ** 2), 9)
+  expect(stepCost(model, plan({ computed: 0, scheduled: 500, samples: false })).bytes).toBeCloseTo(1800, 6)
 })
 
 test("a step takes at least the longer of its reads and its products", () => {
