@@ -2,6 +2,7 @@
  * Building blocks that decoder architectures share. An architecture file says how it differs from the plain pre-norm
  * decoder; what three of them need lives here.
  */
+import type { Act } from "../../ffi/abi.ts"
 import { columns, type Matrix } from "../tensor/device.ts"
 import type { Forward, ForwardContext } from "./architecture.ts"
 import type { ModelConfig } from "./config.ts"
@@ -83,11 +84,26 @@ export function preNormDecoder(
         memory: attentionMemory(c, l), kv: context.kv[l]!, rope: rotates(l) ? rope : null,
       })
       b.linear(attended, layer.out, { addTo: stream })
-      const gateUp = b.linear(b.rmsNorm(stream, layer.mlpNorm, c.rmsNormEps), layer.gateUp)
-      b.linear(b.gatedAct(gateUp, c.hiddenAct), layer.down, { addTo: stream })
+      gatedMlp(b, layer, b.rmsNorm(stream, layer.mlpNorm, c.rmsNormEps), c.hiddenAct, stream)
     })
     return { hidden: stream, logits: head(builder, stream, weights, c.rmsNormEps) }
   }
+}
+
+export type GatedMlpWeights = Pick<DecoderLayerWeights, "gateUp" | "down">
+
+export function gatedMlpWeights(
+  w: WeightMap, prefix: string, { hiddenSize, size, bias }: { hiddenSize: number; size: number; bias: boolean },
+): GatedMlpWeights {
+  return {
+    gateUp: w.linear([[`${prefix}.gate_proj`, size], [`${prefix}.up_proj`, size]], hiddenSize, { bias }),
+    down: w.linear([[`${prefix}.down_proj`, hiddenSize]], size, { bias }),
+  }
+}
+
+/** stream += down(act(gate(x)) * up(x)) */
+export function gatedMlp(b: Stage, { gateUp, down }: GatedMlpWeights, x: Matrix, act: Act, stream: Matrix): void {
+  b.linear(b.gatedAct(b.linear(x, gateUp), act), down, { addTo: stream })
 }
 
 /** What layer `l` of a plain decoder keeps of its tokens. */

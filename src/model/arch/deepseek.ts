@@ -3,28 +3,23 @@
  * beside shared ones that all tokens use. Sources: arXiv:2405.04434, arXiv:2412.19437.
  */
 import { ConfigError } from "../../base/errors.ts"
+import type { Forward } from "../architecture.ts"
+import { gatedMlp, gatedMlpWeights, head, lmHead, ropeTable, type GatedMlpWeights } from "../blocks.ts"
 import type { ConfigReader } from "../config-reader.ts"
 import { decoderConfig, type ModelConfig } from "../config.ts"
-import { latentScale, readLatentSizes, type LatentSizes } from "../latent-attention.ts"
-
-/** How a router's logits choose experts. */
-export interface RoutingConfig {
-  readonly numExperts: number
-  /** Chosen for a token. */
-  readonly perToken: number
-  readonly scores: "softmax" | "sigmoid"
-  /** Experts are chosen from the best `topGroups` of `numGroups` groups; 1 of 1: from all. */
-  readonly numGroups: number
-  readonly topGroups: number
-  /** A bias a checkpoint stores is added to scores when experts, and groups by their two best, are chosen. */
-  readonly hasBias: boolean
-  /** The weights of the chosen add up to one, before they are scaled. */
-  readonly isNormalized: boolean
-  readonly scale: number
-}
+import {
+  latentAttention, latentAttentionWeights, latentScale, readLatentSizes, type LatentAttentionWeights, type LatentSizes,
+} from "../latent-attention.ts"
+import type { ModelTraits } from "../traits.ts"
+import { expertsWeights, mixture, type ExpertsWeights } from "../experts.ts"
+import type { Routing } from "../stage.ts"
+import type { VectorWeight, WeightMap } from "../weights.ts"
 
 export interface ExpertsConfig {
-  readonly routing: RoutingConfig
+  readonly numExperts: number
+  readonly routing: Routing
+  /** The checkpoint has a bias for choosing experts. */
+  readonly hasBias: boolean
   /** Inner size of one expert. */
   readonly size: number
   /** Experts that every token uses, as one MLP of so many times an expert's size. */
@@ -49,7 +44,7 @@ export interface DeepSeekDefaults {
   readonly isNormalized: boolean
 }
 
-const SCORES = { softmax: "softmax", sigmoid: "sigmoid" } as const
+const SCORING = { softmax: "softmax", sigmoid: "sigmoid" } as const
 const METHODS = {
   greedy: { isGrouped: false, hasBias: false },
   group_limited_greedy: { isGrouped: true, hasBias: false },
@@ -83,7 +78,7 @@ function readExperts(reader: ConfigReader, numLayers: number, defaults: DeepSeek
   const firstLayer = reader.int("first_k_dense_replace", { min: 0 })
   const interval = reader.int("moe_layer_freq", { min: 1 }, 1)
   return {
-    routing: readRouting(reader, numExperts, defaults),
+    numExperts, ...readRouting(reader, numExperts, defaults),
     size: reader.int("moe_intermediate_size", { min: 1, max: 2_097_152 }),
     numShared: reader.states("n_shared_experts") && !reader.has("n_shared_experts")
       ? 0
@@ -92,7 +87,9 @@ function readExperts(reader: ConfigReader, numLayers: number, defaults: DeepSeek
   }
 }
 
-function readRouting(reader: ConfigReader, numExperts: number, defaults: DeepSeekDefaults): RoutingConfig {
+function readRouting(
+  reader: ConfigReader, numExperts: number, defaults: DeepSeekDefaults,
+): Pick<ExpertsConfig, "routing" | "hasBias"> {
   const perToken = reader.int("num_experts_per_tok", { min: 1, max: numExperts })
   const { isGrouped, hasBias } = reader.choice("topk_method", METHODS, defaults.method)
   const groups = isGrouped ? reader.int("n_group", { min: 1, max: numExperts }) : readUnused(reader, "n_group")
@@ -107,14 +104,79 @@ function readRouting(reader: ConfigReader, numExperts: number, defaults: DeepSee
     throw new ConfigError(
       `config.json: num_experts_per_tok is ${perToken}; the ${topGroups} best groups have ${topGroups * groupSize}`)
   return {
-    numExperts, perToken, numGroups, topGroups, hasBias,
-    scores: reader.choice("scoring_func", SCORES, defaults.scores),
-    isNormalized: reader.bool("norm_topk_prob", defaults.isNormalized),
-    scale: reader.float("routed_scaling_factor", { min: 0, max: 1e6 }),
+    hasBias,
+    routing: {
+      perToken, scores: reader.choice("scoring_func", SCORING, defaults.scores),
+      isNormalized: reader.bool("norm_topk_prob", defaults.isNormalized),
+      scale: reader.float("routed_scaling_factor", { min: 0, max: 1e6 }),
+      groups: numGroups > 1 ? { count: numGroups, top: topGroups, scores: hasBias ? "top2" : "max" } : null,
+    },
   }
 }
 
 /** Of groups that this way to choose does not have. */
 function readUnused(reader: ConfigReader, key: string): number {
   return reader.optionalInt(key, { min: 1 }) ?? 1
+}
+
+interface LayerWeights {
+  readonly attnNorm: VectorWeight
+  readonly attention: LatentAttentionWeights
+  readonly mlpNorm: VectorWeight
+  /** What all tokens use: the layer's MLP, or its shared experts. */
+  readonly mlp: GatedMlpWeights | null
+  readonly experts: ExpertsWeights | null
+}
+
+function layerWeights(w: WeightMap, c: DeepSeekConfig, l: number): LayerWeights {
+  const { hiddenSize, numHeads, attentionBias, mlpBias: bias } = c
+  const p = `model.layers.${l}`
+  const experts = c.experts?.layers[l] ? c.experts : null
+  const mlp = experts === null
+    ? { prefix: `${p}.mlp`, size: c.intermediateSize }
+    : { prefix: `${p}.mlp.shared_experts`, size: experts.numShared * experts.size }
+  return {
+    attnNorm: w.vector(`${p}.input_layernorm.weight`, hiddenSize),
+    attention: latentAttentionWeights(w, `${p}.self_attn`, c.latent, { hiddenSize, numHeads, bias: attentionBias }),
+    mlpNorm: w.vector(`${p}.post_attention_layernorm.weight`, hiddenSize),
+    mlp: mlp.size > 0 ? gatedMlpWeights(w, mlp.prefix, { hiddenSize, size: mlp.size, bias }) : null,
+    experts: experts === null ? null : expertsWeights(w, { ...experts, hiddenSize }, {
+      router: `${p}.mlp.gate`, bias: experts.hasBias ? `${p}.mlp.gate.e_score_correction_bias` : null,
+      expert: (e) => `${p}.mlp.experts.${e}`, parts: ["gate_proj", "up_proj", "down_proj"],
+    }),
+  }
+}
+
+/** x += attention(norm(x)); x += mlp(norm(x)) and experts(norm(x)). */
+export function deepSeekModel(w: WeightMap, c: DeepSeekConfig): Forward {
+  const embed = w.vocabulary("model.embed_tokens", c.vocabSize, c.hiddenSize)
+  const layers = Array.from({ length: c.numLayers }, (_, l) => layerWeights(w, c, l))
+  const weights = { norm: w.vector("model.norm.weight", c.hiddenSize), lmHead: lmHead(w, c, embed) }
+  leaveOutNextTokenLayers(w, c)
+  return (builder, context) => {
+    const b = builder.stage("body", "tokens")
+    const rope = { ...ropeTable(builder, c, context), interleaved: c.ropeInterleaved }
+    const eps = c.rmsNormEps
+    const stream = b.embedding(embed)
+    layers.forEach(({ attention, ...layer }, l) => {
+      const attended = latentAttention(b, attention, b.rmsNorm(stream, layer.attnNorm, eps), c.latent, {
+        layer: context.kv[l]!, rope, scale: c.scoreScale, eps,
+      })
+      b.linear(attended, attention.out, { addTo: stream })
+      const x = b.rmsNorm(stream, layer.mlpNorm, eps)
+      if (layer.mlp !== null) gatedMlp(b, layer.mlp, x, c.hiddenAct, stream)
+      if (layer.experts !== null) mixture(b, layer.experts, x, c.experts!.routing, { act: c.hiddenAct, stream })
+    })
+    return { hidden: stream, logits: head(builder, stream, weights, eps) }
+  }
+}
+
+/** Layers that predict further tokens come with the checkpoint, behind the model's own. */
+function leaveOutNextTokenLayers(w: WeightMap, { numLayers, numNextTokenLayers }: DeepSeekConfig): void {
+  const prefixes = Array.from({ length: numNextTokenLayers }, (_, i) => `model.layers.${numLayers + i}.`)
+  w.leaveOut((name) => prefixes.some((prefix) => name.startsWith(prefix)))
+}
+
+export function deepSeekTraits({ vocabSize, maxModelLen, numLayers, latent }: DeepSeekConfig): ModelTraits {
+  return { vocabSize, maxModelLen, memory: Array.from({ length: numLayers }, () => latent.memory) }
 }

@@ -1,5 +1,7 @@
 import { ConfigError } from "../../base/errors.ts"
 import type { Architecture } from "../architecture.ts"
+import { deepseekV2 } from "./deepseek-v2.ts"
+import { deepseekV3 } from "./deepseek-v3.ts"
 import { gemma2 } from "./gemma2.ts"
 import { llama } from "./llama.ts"
 import { mistral } from "./mistral.ts"
@@ -9,7 +11,9 @@ import { qwen3 } from "./qwen3.ts"
 import { smollm3 } from "./smollm3.ts"
 
 /** Every architecture this executable knows: one line each. */
-export const ARCHITECTURES: readonly Architecture<unknown>[] = [llama, mistral, qwen2, qwen3, gemma2, phi3, smollm3]
+export const ARCHITECTURES: readonly Architecture<unknown>[] = [
+  llama, mistral, qwen2, qwen3, gemma2, phi3, smollm3, deepseekV2, deepseekV3,
+]
 
 /**
  * By config.json's `architectures`, or by its `model_type` where it has none, as files of quantizers and adapters do.

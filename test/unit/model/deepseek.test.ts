@@ -46,14 +46,14 @@ describe("experts", () => {
 
   test("are chosen by one of three methods", () => {
     expect(read().experts).toMatchObject({
-      size: 48, numShared: 2, routing: {
-        numExperts: 16, perToken: 4, scores: "softmax", numGroups: 1, topGroups: 1, hasBias: false, scale: 2.5,
-      },
+      numExperts: 16, size: 48, numShared: 2, hasBias: false,
+      routing: { perToken: 4, scores: "softmax", isNormalized: false, scale: 2.5, groups: null },
     })
-    expect(read({ topk_method: "group_limited_greedy" }).experts!.routing)
-      .toMatchObject({ numGroups: 4, topGroups: 2, hasBias: false })
-    expect(read({ topk_method: "noaux_tc", scoring_func: "sigmoid", norm_topk_prob: true }).experts!.routing)
-      .toMatchObject({ numGroups: 4, topGroups: 2, hasBias: true, scores: "sigmoid", isNormalized: true })
+    expect(read({ topk_method: "group_limited_greedy" }).experts)
+      .toMatchObject({ hasBias: false, routing: { groups: { count: 4, top: 2, scores: "max" } } })
+    expect(read({ topk_method: "noaux_tc", scoring_func: "sigmoid", norm_topk_prob: true }).experts).toMatchObject({
+      hasBias: true, routing: { groups: { count: 4, top: 2, scores: "top2" }, scores: "sigmoid", isNormalized: true },
+    })
   })
 
   test("may be shared ones, or none", () => {

@@ -12,14 +12,19 @@ const SIZES = {
   max_position_embeddings: 256,
 }
 
+// Of dense models: an architecture states the sizes that have no defaults.
+const LATENT = { kv_lora_rank: 32, qk_nope_head_dim: 16, qk_rope_head_dim: 16, v_head_dim: 16, n_routed_experts: null }
+const OWN_SIZES: Readonly<Record<string, Record<string, unknown>>> = { deepseek_v2: LATENT, deepseek_v3: LATENT }
+
 describe("the architecture", () => {
   for (const architecture of ARCHITECTURES)
     test(`${architecture.modelType} is told by architectures, or by model_type where there are none`, () => {
-      for (const hf of architecture.hf)
-        expect(readModelConfig({ ...SIZES, architectures: [hf] }).architecture).toBe(architecture)
       const { modelType: model_type } = architecture
+      const sizes = { ...SIZES, ...OWN_SIZES[model_type] }
+      for (const hf of architecture.hf)
+        expect(readModelConfig({ ...sizes, architectures: [hf] }).architecture).toBe(architecture)
       for (const architectures of [undefined, null, []])
-        expect(readModelConfig({ ...SIZES, architectures, model_type }).architecture).toBe(architecture)
+        expect(readModelConfig({ ...sizes, architectures, model_type }).architecture).toBe(architecture)
     })
 
   const rows: [config: Record<string, unknown>, message: RegExp][] = [
