@@ -2,7 +2,6 @@
  * Building blocks that decoder architectures share. An architecture file says how it differs from the plain pre-norm
  * decoder; what three of them need lives here.
  */
-import type { Act } from "../../ffi/abi.ts"
 import { columns, type Matrix } from "../tensor/device.ts"
 import type { Forward, ForwardContext } from "./architecture.ts"
 import type { ModelConfig } from "./config.ts"
@@ -17,11 +16,15 @@ export interface DecoderLayerWeights {
   readonly qkv: LinearWeight
   readonly qNorm: VectorWeight | null
   readonly kNorm: VectorWeight | null
+  /** q's norm and k's are over all heads together, not over each. */
+  readonly normsRows?: boolean
   readonly out: LinearWeight
   readonly mlpNorm: VectorWeight
-  readonly gateUp: LinearWeight
-  readonly down: LinearWeight
+  readonly feedForward: FeedForward
 }
+
+/** Adds a layer's MLP of `x`, or what the layer has in its place, to `stream`. */
+export type FeedForward = (b: Stage, x: Matrix, stream: Matrix) => void
 
 export interface DecoderWeights {
   readonly embed: LinearWeight
@@ -32,12 +35,16 @@ export interface DecoderWeights {
 
 /**
  * The weights of a pre-norm decoder under Llama's names. `qkvBias`: q, k and v have biases; `qkNorm`: heads are
- * normed; `stacked`: the checkpoint has q, k and v in one tensor, gate and up in another.
+ * normed, each for itself, or with "rows" all together; `stacked`: the checkpoint has q, k and v in one tensor, gate
+ * and up in another. `feedForward`: what a layer has in place of an MLP, or null.
  */
 export function decoderWeights(
-  w: WeightMap, c: ModelConfig, options: { qkvBias: boolean; outBias: boolean; qkNorm: boolean; stacked?: boolean },
+  w: WeightMap, c: ModelConfig, options: {
+    qkvBias: boolean; outBias: boolean; qkNorm: boolean | "rows"; stacked?: boolean
+    feedForward?: (layer: number) => FeedForward | null
+  },
 ): DecoderWeights {
-  const [E, F, D] = [c.hiddenSize, c.intermediateSize, c.headDim]
+  const [E, D] = [c.hiddenSize, c.headDim]
   const [HD, KD] = [c.numHeads * D, c.numKvHeads * D]
   const embed = w.vocabulary("model.embed_tokens", c.vocabSize, E)
   const layers = Array.from({ length: c.numLayers }, (_, l): DecoderLayerWeights => {
@@ -48,14 +55,12 @@ export function decoderWeights(
       qkv: w.linear(options.stacked
         ? [[`${a}.qkv_proj`, HD + 2 * KD]]
         : [[`${a}.q_proj`, HD], [`${a}.k_proj`, KD], [`${a}.v_proj`, KD]], E, { bias: options.qkvBias }),
-      qNorm: options.qkNorm ? w.vector(`${a}.q_norm.weight`, D) : null,
-      kNorm: options.qkNorm ? w.vector(`${a}.k_norm.weight`, D) : null,
+      qNorm: options.qkNorm ? w.vector(`${a}.q_norm.weight`, options.qkNorm === "rows" ? HD : D) : null,
+      kNorm: options.qkNorm ? w.vector(`${a}.k_norm.weight`, options.qkNorm === "rows" ? KD : D) : null,
+      normsRows: options.qkNorm === "rows",
       out: w.linear([[`${a}.o_proj`, E]], HD, { bias: options.outBias }),
       mlpNorm: w.vector(`${p}.post_attention_layernorm.weight`, E),
-      gateUp: w.linear(options.stacked
-        ? [[`${p}.mlp.gate_up_proj`, 2 * F]]
-        : [[`${p}.mlp.gate_proj`, F], [`${p}.mlp.up_proj`, F]], E, { bias: c.mlpBias }),
-      down: w.linear([[`${p}.mlp.down_proj`, E]], F, { bias: c.mlpBias }),
+      feedForward: options.feedForward?.(l) ?? gatedMlp(w, `${p}.mlp`, c, { stacked: options.stacked ?? false }),
     }
   })
   const norm = w.vector("model.norm.weight", E)
@@ -84,26 +89,23 @@ export function preNormDecoder(
         memory: attentionMemory(c, l), kv: context.kv[l]!, rope: rotates(l) ? rope : null,
       })
       b.linear(attended, layer.out, { addTo: stream })
-      gatedMlp(b, layer, b.rmsNorm(stream, layer.mlpNorm, c.rmsNormEps), c.hiddenAct, stream)
+      layer.feedForward(b, b.rmsNorm(stream, layer.mlpNorm, c.rmsNormEps), stream)
     })
     return { hidden: stream, logits: head(builder, stream, weights, c.rmsNormEps) }
   }
 }
 
-export type GatedMlpWeights = Pick<DecoderLayerWeights, "gateUp" | "down">
-
-export function gatedMlpWeights(
-  w: WeightMap, prefix: string, { hiddenSize, size, bias }: { hiddenSize: number; size: number; bias: boolean },
-): GatedMlpWeights {
-  return {
-    gateUp: w.linear([[`${prefix}.gate_proj`, size], [`${prefix}.up_proj`, size]], hiddenSize, { bias }),
-    down: w.linear([[`${prefix}.down_proj`, hiddenSize]], size, { bias }),
-  }
-}
-
-/** stream += down(act(gate(x)) * up(x)) */
-export function gatedMlp(b: Stage, { gateUp, down }: GatedMlpWeights, x: Matrix, act: Act, stream: Matrix): void {
-  b.linear(b.gatedAct(b.linear(x, gateUp), act), down, { addTo: stream })
+/** down(act(gate(x)) * up(x)). `size`: the inner size, else the config's. */
+export function gatedMlp(
+  w: WeightMap, prefix: string, c: Pick<ModelConfig, "hiddenSize" | "intermediateSize" | "hiddenAct" | "mlpBias">,
+  { size = c.intermediateSize, stacked = false }: { size?: number; stacked?: boolean } = {},
+): FeedForward {
+  const parts: [string, number][] = stacked
+    ? [[`${prefix}.gate_up_proj`, 2 * size]]
+    : [[`${prefix}.gate_proj`, size], [`${prefix}.up_proj`, size]]
+  const gateUp = w.linear(parts, c.hiddenSize, { bias: c.mlpBias })
+  const down = w.linear([[`${prefix}.down_proj`, c.hiddenSize]], size, { bias: c.mlpBias })
+  return (b, x, stream) => void b.linear(b.gatedAct(b.linear(x, gateUp), c.hiddenAct), down, { addTo: stream })
 }
 
 /** What layer `l` of a plain decoder keeps of its tokens. */
@@ -129,14 +131,20 @@ export function ropeTable(b: ModelBuilder, c: ModelConfig, context: ForwardConte
 
 /** q, k, v; head norms, rotation, cache; attention. `scale`: of scores, else 1 / sqrt(headDim). */
 export function ropeAttention(
-  b: Stage, layer: Pick<DecoderLayerWeights, "qkv" | "qNorm" | "kNorm">, x: Matrix, c: ModelConfig,
+  b: Stage, layer: Pick<DecoderLayerWeights, "qkv" | "qNorm" | "kNorm" | "normsRows">, x: Matrix, c: ModelConfig,
   { memory, kv, rope, scale = c.headDim ** -0.5, softcap = 0 }: {
     memory: AttentionMemory; kv: KVLayer; rope: RopeTable | null; scale?: number; softcap?: number
   },
 ): Matrix {
   const qkv = b.linear(x, layer.qkv)
-  b.ropeKv(qkv, c.numHeads, memory, { kv, rope, norms: { q: layer.qNorm, k: layer.kNorm, eps: c.rmsNormEps } })
-  const q = columns(qkv, 0, c.numHeads * c.headDim)
+  const [HD, eps] = [c.numHeads * c.headDim, c.rmsNormEps]
+  const [q, k] = [columns(qkv, 0, HD), columns(qkv, HD, c.numKvHeads * c.headDim)]
+  if (layer.normsRows) {
+    for (const [part, norm] of [[q, layer.qNorm], [k, layer.kNorm]] as const)
+      if (norm !== null) b.rmsNorm(part, norm, eps, { out: part })
+  }
+  const norms = layer.normsRows ? { q: null, k: null, eps } : { q: layer.qNorm, k: layer.kNorm, eps }
+  b.ropeKv(qkv, c.numHeads, memory, { kv, rope, norms })
   return b.attention(q, memory, kv, { numHeads: c.numHeads, scale, softcap })
 }
 

@@ -171,7 +171,8 @@ function readWindows(reader: ConfigReader, numLayers: number): number[] {
   const isOptIn = reader.has("use_sliding_window") || reader.has("max_window_layers")
   const isOn = reader.bool("use_sliding_window", !isOptIn)
   const firstLayer = reader.int("max_window_layers", { min: 0 }, isOptIn ? 28 : 0)
-  const stated = reader.optionalInt("sliding_window", { min: 1, max: LIMITS.positions })
+  // Switched off, it may be written as 0 too.
+  const stated = reader.optionalInt("sliding_window", { min: isOn ? 1 : 0, max: LIMITS.positions })
   const window = isOn ? (stated ?? 0) : 0
   const types = reader.strings("layer_types")
   if (types === null) return Array.from({ length: numLayers }, (_, layer) => (layer >= firstLayer ? window : 0))

@@ -46,7 +46,8 @@ const HARMLESS_KEYS: ReadonlySet<string> = new Set([
   // Training. Dropout's keys are told by their names.
   "gradient_checkpointing", "use_gradient_checkpointing", "recompute", "recompute_granularity", "neftune_noise_alpha",
   "initializer_range", "initializer_std", "initializer_factor", "init_std", "init_method", "init_method_std",
-  "use_scaled_init_method", "initializer_cutoff_factor", "weight_init", "router_aux_loss_coef", "output_router_logits",
+  "use_scaled_init_method", "initializer_cutoff_factor", "weight_init", "router_aux_loss_coef", "router_jitter_noise",
+  "output_router_logits",
   "aux_loss_alpha", "router_z_loss_coef", "z_loss_weight", "label_smoothing", "loss_type", "loss_function",
   "loss_reduction", "ignore_index", "lora_r", "lora_alpha", "lora_target_modules", "training_args", "train_batch_size",
   "learning_rate", "weight_decay", "warmup_steps", "optimizer", "seed", "step", "global_step", "tokens_seen",

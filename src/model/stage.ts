@@ -181,8 +181,13 @@ export class Stage {
     const each = { dim: this.rows, each: perToken }
     this.op("bz_gated_act", { act: ACT[act], x: both, y: inner }, { num_tokens: each })
     const out = this.#linearExperts(inner, down, { perToken, ids, repeat: 1 })
+    this.combine(out, { perToken, ids, weights }, stream)
+  }
+
+  /** stream += each token's rows of `x`, weighted. */
+  combine(x: Matrix, { perToken, weights }: Routed, stream: Matrix): void {
     this.op("bz_combine", {
-      top_k: perToken, accumulate: 1, x: out, y: stream, weights: weights.address,
+      top_k: perToken, accumulate: 1, x, y: stream, weights: weights.address,
     }, { num_tokens: this.rows })
   }
 

@@ -4,28 +4,22 @@
  */
 import { ConfigError } from "../../base/errors.ts"
 import type { Forward } from "../architecture.ts"
-import { gatedMlp, gatedMlpWeights, head, lmHead, ropeTable, type GatedMlpWeights } from "../blocks.ts"
+import { gatedMlp, head, lmHead, ropeTable, type FeedForward } from "../blocks.ts"
 import type { ConfigReader } from "../config-reader.ts"
 import { decoderConfig, type ModelConfig } from "../config.ts"
 import {
   latentAttention, latentAttentionWeights, latentScale, readLatentSizes, type LatentAttentionWeights, type LatentSizes,
 } from "../latent-attention.ts"
 import type { ModelTraits } from "../traits.ts"
-import { expertsWeights, mixture, type ExpertsWeights } from "../experts.ts"
+import { allOf, experts, type ExpertsConfig } from "../experts.ts"
 import type { Routing } from "../stage.ts"
 import type { VectorWeight, WeightMap } from "../weights.ts"
 
-export interface ExpertsConfig {
-  readonly numExperts: number
-  readonly routing: Routing
+interface DeepSeekExperts extends ExpertsConfig {
   /** The checkpoint has a bias for choosing experts. */
   readonly hasBias: boolean
-  /** Inner size of one expert. */
-  readonly size: number
   /** Experts that every token uses, as one MLP of so many times an expert's size. */
   readonly numShared: number
-  /** One a layer: whether it has experts. */
-  readonly layers: readonly boolean[]
 }
 
 export interface DeepSeekConfig extends ModelConfig {
@@ -33,7 +27,7 @@ export interface DeepSeekConfig extends ModelConfig {
   readonly scoreScale: number
   /** Rotary pairs are neighbours. */
   readonly ropeInterleaved: boolean
-  readonly experts: ExpertsConfig | null
+  readonly experts: DeepSeekExperts | null
   /** Layers behind the last one that predict further tokens: not used here. */
   readonly numNextTokenLayers: number
 }
@@ -71,7 +65,7 @@ export function readDeepSeek(reader: ConfigReader, defaults: DeepSeekDefaults): 
 }
 
 /** Keys that change which numbers come out have no defaults here: released configs state them. */
-function readExperts(reader: ConfigReader, numLayers: number, defaults: DeepSeekDefaults): ExpertsConfig | null {
+function readExperts(reader: ConfigReader, numLayers: number, defaults: DeepSeekDefaults): DeepSeekExperts | null {
   const numExperts = reader.optionalInt("n_routed_experts", { min: 1, max: 65_536 })
   if (numExperts === null && reader.states("n_routed_experts")) return null
   if (numExperts === null) throw new ConfigError("config.json has no n_routed_experts")
@@ -89,7 +83,7 @@ function readExperts(reader: ConfigReader, numLayers: number, defaults: DeepSeek
 
 function readRouting(
   reader: ConfigReader, numExperts: number, defaults: DeepSeekDefaults,
-): Pick<ExpertsConfig, "routing" | "hasBias"> {
+): Pick<DeepSeekExperts, "routing" | "hasBias"> {
   const perToken = reader.int("num_experts_per_tok", { min: 1, max: numExperts })
   const { isGrouped, hasBias } = reader.choice("topk_method", METHODS, defaults.method)
   const groups = isGrouped ? reader.int("n_group", { min: 1, max: numExperts }) : readUnused(reader, "n_group")
@@ -123,31 +117,30 @@ interface LayerWeights {
   readonly attnNorm: VectorWeight
   readonly attention: LatentAttentionWeights
   readonly mlpNorm: VectorWeight
-  /** What all tokens use: the layer's MLP, or its shared experts. */
-  readonly mlp: GatedMlpWeights | null
-  readonly experts: ExpertsWeights | null
+  readonly feedForward: FeedForward
 }
 
 function layerWeights(w: WeightMap, c: DeepSeekConfig, l: number): LayerWeights {
-  const { hiddenSize, numHeads, attentionBias, mlpBias: bias } = c
+  const { hiddenSize, numHeads, attentionBias: bias } = c
   const p = `model.layers.${l}`
-  const experts = c.experts?.layers[l] ? c.experts : null
-  const mlp = experts === null
-    ? { prefix: `${p}.mlp`, size: c.intermediateSize }
-    : { prefix: `${p}.mlp.shared_experts`, size: experts.numShared * experts.size }
   return {
     attnNorm: w.vector(`${p}.input_layernorm.weight`, hiddenSize),
-    attention: latentAttentionWeights(w, `${p}.self_attn`, c.latent, { hiddenSize, numHeads, bias: attentionBias }),
+    attention: latentAttentionWeights(w, `${p}.self_attn`, c.latent, { hiddenSize, numHeads, bias }),
     mlpNorm: w.vector(`${p}.post_attention_layernorm.weight`, hiddenSize),
-    mlp: mlp.size > 0 ? gatedMlpWeights(w, mlp.prefix, { hiddenSize, size: mlp.size, bias }) : null,
-    experts: experts === null ? null : expertsWeights(w, { ...experts, hiddenSize }, {
-      router: `${p}.mlp.gate`, bias: experts.hasBias ? `${p}.mlp.gate.e_score_correction_bias` : null,
-      expert: (e) => `${p}.mlp.experts.${e}`, parts: ["gate_proj", "up_proj", "down_proj"],
-    }),
+    feedForward: c.experts?.layers[l] ? mixture(w, `${p}.mlp`, c, c.experts) : gatedMlp(w, `${p}.mlp`, c),
   }
 }
 
-/** x += attention(norm(x)); x += mlp(norm(x)) and experts(norm(x)). */
+function mixture(w: WeightMap, prefix: string, c: DeepSeekConfig, config: DeepSeekExperts): FeedForward {
+  const size = config.numShared * config.size
+  const shared = size > 0 ? gatedMlp(w, `${prefix}.shared_experts`, c, { size }) : null
+  return allOf(shared, experts(w, c, config, {
+    router: `${prefix}.gate`, bias: config.hasBias ? `${prefix}.gate.e_score_correction_bias` : null,
+    expert: (e) => `${prefix}.experts.${e}`,
+  }))
+}
+
+/** x += attention(norm(x)); x += mlp(norm(x)), or experts and shared experts. */
 export function deepSeekModel(w: WeightMap, c: DeepSeekConfig): Forward {
   const embed = w.vocabulary("model.embed_tokens", c.vocabSize, c.hiddenSize)
   const layers = Array.from({ length: c.numLayers }, (_, l) => layerWeights(w, c, l))
@@ -163,9 +156,7 @@ export function deepSeekModel(w: WeightMap, c: DeepSeekConfig): Forward {
         layer: context.kv[l]!, rope, scale: c.scoreScale, eps,
       })
       b.linear(attended, attention.out, { addTo: stream })
-      const x = b.rmsNorm(stream, layer.mlpNorm, eps)
-      if (layer.mlp !== null) gatedMlp(b, layer.mlp, x, c.hiddenAct, stream)
-      if (layer.experts !== null) mixture(b, layer.experts, x, c.experts!.routing, { act: c.hiddenAct, stream })
+      layer.feedForward(b, b.rmsNorm(stream, layer.mlpNorm, eps), stream)
     })
     return { hidden: stream, logits: head(builder, stream, weights, eps) }
   }

@@ -5,14 +5,19 @@ import { deepseekV3 } from "./deepseek-v3.ts"
 import { gemma2 } from "./gemma2.ts"
 import { llama } from "./llama.ts"
 import { mistral } from "./mistral.ts"
+import { mixtral } from "./mixtral.ts"
+import { olmoe } from "./olmoe.ts"
 import { phi3 } from "./phi3.ts"
 import { qwen2 } from "./qwen2.ts"
+import { qwen2Moe } from "./qwen2-moe.ts"
+import { qwen3Moe } from "./qwen3-moe.ts"
 import { qwen3 } from "./qwen3.ts"
 import { smollm3 } from "./smollm3.ts"
 
 /** Every architecture this executable knows: one line each. */
 export const ARCHITECTURES: readonly Architecture<unknown>[] = [
-  llama, mistral, qwen2, qwen3, gemma2, phi3, smollm3, deepseekV2, deepseekV3,
+  llama, mistral, qwen2, qwen3, gemma2, phi3, smollm3, mixtral, qwen2Moe, qwen3Moe, olmoe, deepseekV2,
+  deepseekV3,
 ]
 
 /**
