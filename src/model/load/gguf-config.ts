@@ -1,6 +1,6 @@
 import { ConfigError } from "../../base/errors.ts"
 import { KeyReader } from "./gguf-keys.ts"
-import type { GgufArchitecture } from "./gguf-names.ts"
+import type { GgufArchitecture, GgufExperts } from "./gguf-names.ts"
 
 export interface GgufConfigInput {
   readonly path: string
@@ -23,7 +23,8 @@ export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
   const { metadata, architecture, path, shapeOf } = input
   const keys = new KeyReader(metadata, `${String(metadata.get("general.architecture"))}.`, path)
   const window = architecture.windowed === null ? null : keys.int("attention.sliding_window")
-  const identity = window === null ? architecture : architecture.windowed!
+  const experts = (keys.int("expert_count") ?? 0) > 0 ? architecture.experts : null
+  const identity = experts ?? (window === null ? architecture : architecture.windowed!)
   const hiddenSize = keys.needInt("embedding_length")
   const numHeads = keys.needInt("attention.head_count")
   const headDim = readHeadDim(keys, hiddenSize, numHeads)
@@ -47,9 +48,10 @@ export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {
     attention_bias: shapeOf("blk.0.attn_output.bias") !== null,
     mlp_bias: shapeOf("blk.0.ffn_up.bias") !== null,
     ...(window === null ? {} : { sliding_window: window }),
+    ...(experts === null ? {} : readExperts(keys, experts, shapeOf)),
     ...tokenIds(new KeyReader(metadata, "tokenizer.ggml.", path)),
   }
-  refuseOtherMathematics(keys)
+  refuseOtherMathematics(keys, experts !== null)
   return { ...config, ...keys.unread() }
 }
 
@@ -81,6 +83,22 @@ function readHeadDim(keys: KeyReader, hiddenSize: number, numHeads: number): num
       `${keys.path}: heads have keys of ${headDim} and values of ${valueLength}; they must be equal`,
     )
   return headDim
+}
+
+/** Files without the sizes have them in the shapes of the first layer. */
+function readExperts(
+  keys: KeyReader, { sizeKey, sharedSizeKey, isNormalized }: GgufExperts, shapeOf: GgufConfigInput["shapeOf"],
+): Record<string, unknown> {
+  const [stack, shared] = [shapeOf("blk.0.ffn_gate_exps.weight"), shapeOf("blk.0.ffn_gate_shexp.weight")]
+  const size = keys.int("expert_feed_forward_length") ?? stack?.[1] ?? null
+  const sharedSize = keys.int("expert_shared_feed_forward_length") ?? shared?.[0] ?? null
+  return withoutNulls({
+    num_local_experts: keys.needInt("expert_count"),
+    num_experts_per_tok: keys.needInt("expert_used_count"),
+    norm_topk_prob: isNormalized,
+    ...(sizeKey === null ? {} : { [sizeKey]: size }),
+    ...(sharedSizeKey === null ? {} : { [sharedSizeKey]: sharedSize }),
+  })
 }
 
 function readVocabSize(keys: KeyReader, shapeOf: GgufConfigInput["shapeOf"]): number {
@@ -144,10 +162,10 @@ function tokenIds(tokens: KeyReader): Record<string, unknown> {
 }
 
 // Keys that converters write with the value that changes nothing.
-function refuseOtherMathematics(keys: KeyReader): void {
+function refuseOtherMathematics(keys: KeyReader, hasExperts: boolean): void {
   keys.expect("attention.causal", true)
-  keys.expect("expert_count", 0)
-  keys.expect("expert_used_count", 0)
+  if (!hasExperts) keys.expect("expert_count", 0)
+  if (!hasExperts) keys.expect("expert_used_count", 0)
   keys.expect("nextn_predict_layers", 0)
   keys.expect("pooling_type", 0)
   keys.expect("logit_scale", 1)

@@ -7,7 +7,9 @@ import { TruncatedError } from "./gguf-bytes.ts"
 import { ggufConfig, ggufGenerationConfig } from "./gguf-config.ts"
 import { MAX_HEADER_BYTES, parseGguf, type GgufHeader, type GgufTensor } from "./gguf-header.ts"
 import { KeyReader } from "./gguf-keys.ts"
-import { ggufArchitecture, huggingFaceName, ROPE_FACTORS, type GgufArchitecture } from "./gguf-names.ts"
+import {
+  expertName, ggufArchitecture, huggingFaceName, isLoneRow, ROPE_FACTORS, type GgufArchitecture,
+} from "./gguf-names.ts"
 import { GGUF_TYPES } from "./gguf-types.ts"
 import { MappedCheckpoint, withMappings, type TensorEntry } from "./mapped-checkpoint.ts"
 
@@ -43,7 +45,7 @@ export function openGguf(path: string, mapFile: MapFile): ModelSource {
       ggufMetadata: metadata,
       checkpoint: new MappedCheckpoint(
         parts.map((part) => part.file),
-        parts.flatMap((part) => entriesOf(part, architecture)),
+        entriesOf(parts, architecture),
       ),
     }
   })
@@ -97,16 +99,46 @@ function readHeader(path: string, file: FileMapping): GgufHeader {
   }
 }
 
-function entriesOf({ path, file, header }: Part, architecture: GgufArchitecture): TensorEntry[] {
-  return header.tensors.filter((tensor) => tensor.name !== ROPE_FACTORS).map((tensor) => {
-    const type = GGUF_TYPES.get(tensor.type)
-    return {
-      name: huggingFaceName(tensor.name, architecture),
-      dtype: type?.dtype ?? null,
-      typeName: type?.name ?? `number ${tensor.type}`,
-      shape: tensor.shape, path, file, offset: tensor.offset, bytes: tensor.bytes,
+/** Of all tensors, those of a stack's experts included: far more than any model has, and a damaged file may claim. */
+const MAX_ENTRIES = 1_048_576
+
+function entriesOf(parts: readonly Part[], architecture: GgufArchitecture): TensorEntry[] {
+  const entries: TensorEntry[] = []
+  for (const part of parts) {
+    for (const tensor of part.header.tensors) {
+      if (tensor.name === ROPE_FACTORS) continue
+      const nameOf = expertName(tensor.name, architecture)
+      const entry = entryOf(part, tensor, architecture)
+      const numExperts = nameOf === null ? 1 : numExpertsOf(entry)
+      if (entries.length + numExperts > MAX_ENTRIES)
+        throw new ConfigError(`${part.path} has more than ${MAX_ENTRIES} tensors, each expert's counted`)
+      if (nameOf === null) entries.push(entry)
+      else for (let e = 0; e < numExperts; e++) entries.push(expertOf(entry, nameOf(e), e))
     }
-  })
+  }
+  return entries
+}
+
+function entryOf({ path, file }: Part, tensor: GgufTensor, architecture: GgufArchitecture): TensorEntry {
+  const type = GGUF_TYPES.get(tensor.type)
+  return {
+    name: huggingFaceName(tensor.name, architecture),
+    dtype: type?.dtype ?? null,
+    typeName: type?.name ?? `number ${tensor.type}`,
+    shape: isLoneRow(tensor.name) && tensor.shape.length === 1 ? [1, ...tensor.shape] : tensor.shape,
+    path, file, offset: tensor.offset, bytes: tensor.bytes,
+  }
+}
+
+function numExpertsOf({ name, path, shape }: TensorEntry): number {
+  if (shape.length === 3) return shape[0]!
+  throw new ConfigError(`${path}: ${name} is [${shape.join(", ")}]; it must have three dimensions`)
+}
+
+/** One matrix of a stack. Rows are whole blocks, so that matrices are as long as each other. */
+function expertOf(stack: TensorEntry, name: string, e: number): TensorEntry {
+  const bytes = stack.bytes / stack.shape[0]!
+  return { ...stack, name, shape: stack.shape.slice(1), offset: stack.offset + e * bytes, bytes }
 }
 
 function readRopeFactors(parts: readonly Part[]): readonly number[] | null {

@@ -55,6 +55,28 @@ test("ends of text and advised sampling are the generation config", () => {
   expect(generationConfig).toEqual({ bos_token_id: 1, eos_token_id: [3, 5], temperature: 0.6, top_k: 20, top_p: 0.95 })
 })
 
+test("a count of experts makes a llama file a Mixtral", () => {
+  const { config } = open({ "llama.expert_count": u32(8), "llama.expert_used_count": u32(2) })
+  expect(config).toMatchObject({ model_type: "mixtral", num_local_experts: 8, num_experts_per_tok: 2 })
+})
+
+test("a stack is a tensor an expert; one of other dimensions, or of too many experts, is refused", () => {
+  const opened = (dims: number[]) => open({}, {
+    tensors: [
+      { name: "token_embd.weight", dims: [32, 8], type: 0, offset: 0 },
+      { name: "blk.3.ffn_down_exps.weight", dims, type: 0, offset: 1024 },
+    ],
+    data: new Uint8Array(1024 + 4 * dims.reduce((product, dim) => product * dim, 1)),
+  }).checkpoint
+  const checkpoint = opened([8, 3, 2])
+  expect(checkpoint.names()).toEqual(["model.embed_tokens.weight",
+    "model.layers.3.block_sparse_moe.experts.0.w2.weight", "model.layers.3.block_sparse_moe.experts.1.w2.weight"])
+  const [first, second] = [0, 1].map((e) => checkpoint.get(`model.layers.3.block_sparse_moe.experts.${e}.w2.weight`)!)
+  expect([first!.shape, first!.bytes, second!.address - first!.address]).toEqual([[3, 8], 96, 96])
+  expect(() => opened([8, 3])).toThrow(/ffn_down_exps.weight is \[3, 8\]; it must have three dimensions/)
+  expect(() => opened([1, 1, 2 ** 20])).toThrow(/has more than 1048576 tensors/)
+})
+
 test("a window makes a llama file a Mistral", () => {
   const { config } = open({ "llama.attention.sliding_window": u32(64) })
   expect(config).toMatchObject({ architectures: ["MistralForCausalLM"], sliding_window: 64 })
@@ -154,7 +176,8 @@ describe("metadata that cannot be honoured is an error that names it", () => {
       { "llama.rope.scaling.type": text("longrope") },
       /rope.scaling.type is "longrope"; none, linear and yarn are supported/,
     ],
-    [{ "llama.expert_count": u32(8) }, /llama.expert_count is 8; it must be 0/],
+    [{ "llama.expert_count": u32(8) }, /no metadata key llama.expert_used_count/],
+    [{ "llama.expert_used_count": u32(2) }, /llama.expert_used_count is 2; it must be 0/],
   ]
   for (const [keys, message] of rows) test(message.source, () => expect(() => open(keys)).toThrow(message))
 
