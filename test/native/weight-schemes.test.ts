@@ -260,6 +260,42 @@ describe("FP8", () => {
   })
 })
 
+describe("stacks of experts", () => {
+  /** Rows that go to experts in turn, each expert's weight made by `partsOf`. */
+  function stackProduct(at: Place, partsOf: (e: number) => WeightPart[], c: number, x: Float32Array): Float32Array {
+    const numExperts = 3
+    const parts = Array.from({ length: numExperts }, (_, e) => partsOf(e))
+    const n = parts[0]!.reduce((sum, part) => sum + part.n, 0)
+    const weight = at.stream.createWeight({ n, c, numExperts, compute: "auto" }, parts.flat())
+    const rows = x.length / c
+    const y = at.put(normals(9, rows * n))
+    at.run("bz_linear_experts", {
+      num_rows: rows, x_repeat: 1, weight: weight.address, bias: at.put(normals(8, numExperts * n)).at,
+      ids: at.put(Int32Array.from({ length: rows }, (_, row) => (row * 5 + 1) % numExperts)).at,
+      x: matrix(at.put(x), c), y: matrix(y, n),
+    })
+    weight.destroy()
+    return y
+  }
+
+  for (const [name, v] of Object.entries(GPTQ))
+    compare(`GPTQ, ${name}`, FLOAT_BOUND, (at) =>
+      stackProduct(at, (e) => [gptqPart(at, e + 1, 24, 256, v).part], 256, signs(10 * 256)))
+  compare("GPTQ, of which some experts have shuffled groups", FLOAT_BOUND, (at) => {
+    const v = GPTQ["shuffled groups of 32"]!
+    const partsOf = (e: number): WeightPart[] => [
+      gptqPart(at, e + 1, 24, 256, { ...v, ordered: e === 1 }).part, at.part(randomRows("Q8_0", 9, 256, e), 9, "Q8_0"),
+      gptqPart(at, e + 7, 16, 256, { ...v, ordered: e !== 1 }).part,
+    ]
+    return stackProduct(at, partsOf, 256, signs(10 * 256))
+  })
+  compare("GPTQ, a row for each expert", FLOAT_BOUND, (at) =>
+    stackProduct(at, (e) => [gptqPart(at, e, 24, 256, GPTQ["shuffled groups of 32"]!).part], 256, signs(3 * 256)))
+  for (const [name, v] of Object.entries(FP8))
+    compare(`FP8, ${name}`, BF16_BOUND, (at) =>
+      stackProduct(at, (e) => [fp8Part(at, e + 1, 33, 200, v).part], 200, normals(3, 10 * 200)))
+})
+
 describe.skipIf(!hasLibraries)("weights of several tensors", () => {
   test("hold what was planned", () => {
     const at = place(cpu!, { numThreads: 2 })
