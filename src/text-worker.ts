@@ -26,7 +26,7 @@ function makeWork(start: TextThreadStart): TextWork {
   const renderer = new ConversationRenderer()
   let tokenizer: Promise<Tokenizer> | null = null
   const loaded = () => (tokenizer ??= loadTokenizer(start))
-  // Whoever needs it hears what went wrong; bodies are parsed, and conversations rendered, without it.
+  // Jobs that need it fail with the reason; bodies are parsed, and conversations rendered, without it.
   if (start.loadsTokenizer) loaded().catch(() => {})
   return {
     parse: async (bytes, shapes, limits) => {

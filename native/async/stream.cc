@@ -8,7 +8,7 @@
 //   - staging memory that an upload has read is full of them afterwards;
 //   - copies refuse memory of the wrong kind;
 //   - with BAOZI_ASYNC_PROTECT=1 in the environment, device memory cannot be touched except while queued work runs, and
-//     staging memory cannot be while ops run: whoever tries ends the process where they stand.
+//     staging memory cannot be while ops run: an access ends the process at that instruction.
 //
 // Its traits are those of a device that replays padded steps: bz_library_traits.
 //

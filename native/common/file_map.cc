@@ -1,7 +1,7 @@
 // Read-only maps of whole files, shared by all libraries that run on a host.
 //
 // A file that becomes shorter while it is mapped takes the pages behind its new end away, and to read there is SIGBUS.
-// The handler here puts zeros in their place, so that whoever reads goes on, and notes it for the map: the next
+// The handler here puts zeros in their place, so that the reader continues, and notes it for the map: the next
 // bz_file_release of it fails.
 #include <fcntl.h>
 #include <signal.h>

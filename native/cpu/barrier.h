@@ -1,6 +1,6 @@
 // A barrier for threads that meet every few microseconds. A waiting thread spins, for long enough when each has a
-// processor of its own; then it also offers its processor to whoever waits for one, which may be the thread it waits
-// for; then it sleeps in the kernel. So it is quick, and does not collapse where there are fewer processors than
+// processor of its own; then it also yields its processor to any thread that waits for one, which may be the thread it
+// waits for; then it sleeps in the kernel. So it is quick, and does not collapse where there are fewer processors than
 // threads.
 #pragma once
 #include <linux/futex.h>

@@ -24,7 +24,7 @@ struct Team {
   uint32_t tid; // this thread, in [0, n)
   uint32_t n;
   TeamState *state;
-  WeightsAhead *ahead = nullptr; // what this thread asks memory for while it waits; NULL: nothing
+  WeightsAhead *ahead = nullptr; // what this thread prefetches while it waits; NULL: nothing
 
   // Waits for all threads. Afterwards claim() counts from 0 again.
   void barrier();

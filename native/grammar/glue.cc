@@ -17,7 +17,7 @@
 #include "cpp/support/logging.h"
 
 namespace xgrammar {
-// The words alone: file, line and time of xgrammar's own source are nothing to whoever wrote the grammar.
+// The message alone: file, line and time of xgrammar's own source do not help the author of the grammar.
 [[noreturn]] void LogFatalImpl(const std::string &, int, const std::string &message) {
   throw std::runtime_error(message);
 }

@@ -135,7 +135,7 @@ BZ_API bz_status bz_event_record(bz_stream *stream, bz_event *event);
 /* Waits until the stream has passed the event; returns the first failure of what came before it and was not returned by
 ** an earlier synchronize. */
 BZ_API bz_status bz_event_synchronize(bz_event *event);
-/* out_done: 1 when bz_event_synchronize would not wait. A caller that asks again and again comes to an end. */
+/* out_done: 1 when bz_event_synchronize would not wait. Polling terminates. */
 BZ_API bz_status bz_event_query(bz_event *event, uint32_t *out_done);
 BZ_API void bz_event_destroy(bz_event *event); /* NULL is a no-op */
 

@@ -14,7 +14,7 @@ import { REASONING_FORMATS } from "../text/answer/reasoning-formats.ts"
 import type { StartEngineOptions } from "./start-engine.ts"
 import { TEXT_THREADS_BYTES } from "./start-text-threads.ts"
 
-/** What `config` says of the engine and of what is heard of it. Errors: `ConfigError`. */
+/** The engine's options and listeners by `config`. Errors: `ConfigError`. */
 export function startOptions(config: ServeConfig, log: Log): StartEngineOptions {
   const modelPath = modelPathOf(config)
   const name = config.model ?? DEFAULT_MODEL_NAME

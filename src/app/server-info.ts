@@ -1,4 +1,4 @@
-/** What a server tells of itself at /server_info, and whether strangers can reach it. */
+/** The content of /server_info, and whether other machines can reach the server. */
 import { availableParallelism, cpus, release, totalmem, type } from "node:os"
 import type { ApiOptions } from "../api/context.ts"
 import { VERSION } from "../cli/index.ts"

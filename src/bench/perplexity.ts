@@ -30,7 +30,7 @@ export function slidingWindows(numTokens: number, contextLen: number, stride: nu
 }
 
 /**
- * `score` gives the log-probability of each token but the first, given those before it. `onWindow` hears how far it is.
+ * `score` gives the log-probability of each token but the first, given those before it. `onWindow`: progress.
  * Errors: `ConfigError` for a text of less than two tokens.
  */
 export function perplexityOf(

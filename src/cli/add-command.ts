@@ -31,7 +31,7 @@ export function addCommand(
   const takesModel = groups.includes(MODEL)
   if (takesModel) {
     command.argument("[model]", `a GGUF file, or a model directory; ${defaultModelHelp()}`)
-    command.addOption(new Option("--model <path>", "the model, where it is not the first word").helpGroup(MODEL))
+    command.addOption(new Option("--model <path>", "the model, instead of the first argument").helpGroup(MODEL))
   }
   for (const [key, flag] of engineFlags) addFlag(command, key, flag)
   command.action(async (...words: unknown[]) => {

@@ -17,7 +17,7 @@ const countOrNone = integer({ min: 0 })
 
 const json = optional(OUTPUT, "--json <file>", text,
   "write the figures as JSON too; - is standard output, without the table")
-const seed = value(WORK, "--seed <number>", 0, integer({ min: 0, max: 2 ** 32 - 1 }), "of everything that is drawn")
+const seed = value(WORK, "--seed <number>", 0, integer({ min: 0, max: 2 ** 32 - 1 }), "seed of everything random")
 
 const DATASET = {
   datasetName: value<"random" | "prefix-repetition" | "custom">(WORK, "--dataset-name <name>", "random", datasetName,
@@ -26,7 +26,7 @@ const DATASET = {
   randomInputLen: value(WORK, "--random-input-len <tokens>", 1024, count, "tokens of a random prompt"),
   randomOutputLen: value(WORK, "--random-output-len <tokens>", 128, count, "tokens of its answer"),
   randomRangeRatio: value(WORK, "--random-range-ratio <share>", 0, shareBelowOne,
-    "lengths are drawn evenly from (1 - ratio) to (1 + ratio) times those"),
+    "lengths are uniform from (1 - ratio) to (1 + ratio) times those"),
   randomPrefixLen: value(WORK, "--random-prefix-len <tokens>", 0, countOrNone,
     "tokens before them, the same in all prompts"),
   prefixRepetitionPrefixLen: value(WORK, "--prefix-repetition-prefix-len <tokens>", 256, count,
@@ -42,9 +42,10 @@ const DATASET = {
 /** A text, and the windows that slide over it. */
 const TEXT = {
   file: optional(WORK, "--file <path>", text, "the text, in UTF-8; needed"),
-  contextLen: value(WORK, "--context-len <tokens>", 512, integer({ min: 2 }), "tokens that a window shows the model"),
-  stride: optional(WORK, "--stride <tokens>", count, "from window to window (default: half a window)"),
-  maxTokens: optional(WORK, "--max-tokens <tokens>", integer({ min: 2 }), "read no further (default: the whole text)"),
+  contextLen: value(WORK, "--context-len <tokens>", 512, integer({ min: 2 }), "tokens in a window"),
+  stride: optional(WORK, "--stride <tokens>", count,
+    "tokens between the starts of two windows (default: half a window)"),
+  maxTokens: optional(WORK, "--max-tokens <tokens>", integer({ min: 2 }), "tokens to read (default: the whole text)"),
 }
 
 function datasetName(word: string, flag: string): "random" | "prefix-repetition" | "custom" {
@@ -94,7 +95,7 @@ function shareBelowOne(word: string, flag: string): number {
 
 export const BENCH_COMMANDS = {
   limits: {
-    summary: "what this machine can do at most: memory reads, products",
+    summary: "upper limits of this machine: memory reads, products",
     description: "Measures how fast all threads together read memory, from cache to 1 GiB, and how many " +
       "multiply-adds they do.",
     groups: [MACHINE],
@@ -105,21 +106,21 @@ export const BENCH_COMMANDS = {
     },
   },
   latency: {
-    summary: "one batch of requests, again and again",
+    summary: "latency of one batch of requests, repeated",
     description: "Runs a batch of requests of the same lengths through the engine, without HTTP, and times it.",
     groups: ENGINE,
     flags: {
       inputLen: value(WORK, "--input-len <tokens>", 32, count, "tokens of a prompt"),
       outputLen: value(WORK, "--output-len <tokens>", 128, count, "tokens of an answer"),
       batchSize: value(WORK, "--batch-size <requests>", 8, count, "requests at once"),
-      numItersWarmup: value(WORK, "--num-iters-warmup <number>", 10, countOrNone, "times before the clock runs"),
-      numIters: value(WORK, "--num-iters <number>", 30, count, "times that count"),
+      numItersWarmup: value(WORK, "--num-iters-warmup <number>", 10, countOrNone, "iterations before timing"),
+      numIters: value(WORK, "--num-iters <number>", 30, count, "timed iterations"),
       seed, json,
     },
   },
   throughput: {
-    summary: "many requests, as fast as they go",
-    description: "Gives the engine all requests at once, without HTTP, and times how long it takes.",
+    summary: "throughput of many requests",
+    description: "Sends all requests to the engine at once, without HTTP, and times them.",
     groups: ENGINE,
     flags: {
       numPrompts: value(WORK, "--num-prompts <number>", 1000, count, "requests"),
@@ -127,14 +128,14 @@ export const BENCH_COMMANDS = {
     },
   },
   perplexity: {
-    summary: "how well a model foretells a text",
-    description: "Prints the model's perplexity over a text, by windows that slide over it: what a format of the " +
-      "weights or of the activations loses.",
+    summary: "perplexity of a model over a text",
+    description: "Prints the model's perplexity over a text, by sliding windows: the loss of a format of the " +
+      "weights or of the activations.",
     groups: ENGINE,
     flags: { ...TEXT, json },
   },
   fidelity: {
-    summary: "how far a model is from itself in float32",
+    summary: "deviation of a model from itself in float32",
     description: "Compares the model's next-token distributions over a text with those of the same weights computed " +
       "in float32 without --quantization: the change of the next token's probability, KL divergence, the share of " +
       "positions with the same top token, and perplexity. Both models are in memory at once.",
@@ -142,28 +143,28 @@ export const BENCH_COMMANDS = {
     flags: { ...TEXT, json },
   },
   engine: {
-    summary: "what everything but the arithmetic costs",
-    description: "Runs requests over a backend that computes nothing: what a step costs on the engine's thread, and " +
-      "a token with each layer on top, up to the events that go out.",
+    summary: "cost of everything but the arithmetic",
+    description: "Runs requests over a backend that computes nothing: the cost of a step on the engine's thread, and " +
+      "of a token with each layer on top, up to the events sent.",
     groups: ENGINE,
     flags: {
       streams: value<readonly number[]>(WORK, "--streams <numbers>", [16, 256], listOf(count),
-        "requests at once, beside one alone (default: 16,256)"),
+        "concurrent requests, beside one alone (default: 16,256)"),
       inputLen: value(WORK, "--input-len <tokens>", 32, count, "tokens of a prompt"),
       outputLen: value(WORK, "--output-len <tokens>", 256, count, "tokens of an answer"),
-      rounds: value(WORK, "--rounds <number>", 5, count, "times each is run; figures are medians"),
+      rounds: value(WORK, "--rounds <number>", 5, count, "runs of each; figures are medians"),
       seed, json,
     },
   },
   scale: {
-    summary: "what a step costs as batch, context, queue and cache grow",
+    summary: "cost of a step as batch, context, queue and cache grow",
     description: "Measures the engine's steps as one thing grows: the batch and the context with the model, waiting " +
       "requests and KV blocks with a backend that computes nothing.",
     groups: ENGINE,
     flags: {
       maxBatch: value(WORK, "--max-batch <requests>", 256, count, "largest batch"),
       maxContext: value(WORK, "--max-context <tokens>", 32 * 1024, integer({ min: 128 }),
-        "longest context; the model's own limit at most"),
+        "longest context, capped by the model's limit"),
       maxWaiting: value(WORK, "--max-waiting <requests>", 10_000, count, "most waiting requests"),
       maxBlocks: value(WORK, "--max-blocks <blocks>", 1_000_000, integer({ min: 100 }), "most KV blocks"),
       numSteps: value(WORK, "--num-steps <number>", 8, count, "steps that a figure is the median of"),
@@ -172,7 +173,7 @@ export const BENCH_COMMANDS = {
     },
   },
   serve: {
-    summary: "a running server, as its clients see it",
+    summary: "a running server, measured from a client",
     description: "Sends requests to any server with OpenAI's API and times its streams, as `vllm bench serve` does.",
     groups: [],
     flags: {
@@ -185,7 +186,7 @@ export const BENCH_COMMANDS = {
         "path of the API (default: /v1/completions or /v1/chat/completions)"),
       model: optional(SERVER, "--model <name>", text, "the model's name there (default: the first that it names)"),
       header: several(SERVER, "--header <key=value...>", keyValue,
-        "headers of every request; OPENAI_API_KEY is sent as a bearer's"),
+        "headers of every request; OPENAI_API_KEY is sent as a bearer token"),
       extraBody: value<Readonly<Record<string, unknown>>>(SERVER, "--extra-body <json>", {}, jsonObject,
         "further fields of every request"),
       tokenizer: optional(SERVER, "--tokenizer <path>", text,
@@ -197,24 +198,24 @@ export const BENCH_COMMANDS = {
       requestRate: value(WORK, "--request-rate <number>", Infinity, rate, "requests a second; inf sends all at once"),
       burstiness: value(WORK, "--burstiness <number>", 1, rate,
         "shape of the gamma distribution of the gaps: 1 is a Poisson process, more is steadier, inf a fixed gap"),
-      maxConcurrency: optional(WORK, "--max-concurrency <number>", count, "requests on their way at once, at most"),
-      numWarmups: value(WORK, "--num-warmups <number>", 0, countOrNone, "requests before those that count"),
+      maxConcurrency: optional(WORK, "--max-concurrency <number>", count, "maximum concurrent requests"),
+      numWarmups: value(WORK, "--num-warmups <number>", 0, countOrNone, "warm-up requests"),
       readyCheckTimeoutSec: value(WORK, "--ready-check-timeout-sec <seconds>", 0, countOrNone,
-        "how long to try a request until one succeeds; 0 does not try"),
-      ignoreEos: toggle(WORK, "--ignore-eos", "answers go on to their full length; always so with random prompts"),
+        "time to retry a request until one succeeds; 0 does not try"),
+      ignoreEos: toggle(WORK, "--ignore-eos", "generate to the full length; always the case with random prompts"),
       ...DATASET, seed,
 
       shareOfLimits: toggleOn(OUTPUT, "--share-of-limits",
-        "hold the figures of a server on this machine against what memory and products allow, measured right after"),
+        "compare the figures of a server on this machine with its limits of memory and products, measured right after"),
       weights: optional(OUTPUT, "--weights <path>", text,
-        "the served model's files, for what a token costs (default: where the server says they are)"),
+        "the served model's files, for the cost of a token (default: the path that the server reports)"),
       percentileMetrics: value<readonly ServeMetricName[]>(OUTPUT, "--percentile-metrics <names>",
         ["ttft", "tpot", "itl"], listOf(serveMetric), "which of ttft, tpot, itl, e2el, client_queue_time, " +
           "e2el_including_client_queue to show (default: ttft,tpot,itl)"),
       metricPercentiles: value<readonly number[]>(OUTPUT, "--metric-percentiles <numbers>", [99], listOf(percentage),
         "percentiles of each (default: 99)"),
       goodput: several(OUTPUT, "--goodput <metric:ms...>", goodLimit,
-        "count the requests within all of these: ttft:200 tpot:50 e2el:1000"),
+        "goodput limits that a request must meet together: ttft:200 tpot:50 e2el:1000"),
       saveResult: toggle(OUTPUT, "--save-result", "write the figures to a file of vLLM's form and name"),
       saveDetailed: toggle(OUTPUT, "--save-detailed", "with those of every request"),
       resultDir: optional(OUTPUT, "--result-dir <path>", text, "directory of that file"),

@@ -59,7 +59,7 @@ export async function runCli(argv: readonly string[], actions: Actions): Promise
     // Commander has written its words already.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
     if (!isOperational(error)) throw error
-    // Whoever read what this command writes has gone away, as `head` does: nobody needs to hear of it.
+    // The reader of this command's output has closed it, as `head` does: that is no error.
     if ("code" in error && error.code === "EPIPE") return EXIT_NO_READER
     stderr.write(`error: ${error.message}\n`)
     return 1

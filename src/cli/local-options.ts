@@ -24,8 +24,8 @@ const talkFlags = {
     "a server with OpenAI's API, such as http://127.0.0.1:8000/v1 (default: the model is run here)"),
   modelName: optional(TALK, "--model-name <name>", text, "the server's model (default: the first that it lists)"),
   apiKey: optional(TALK, "--api-key <key>", text, "for the server (default: BAOZI_API_KEY, else OPENAI_API_KEY)"),
-  quick: optional(TALK, "-q, --quick <text>", text, "answer this and end; what is piped in is added to it"),
-  stats: toggle(TALK, "--stats", "tell counts and times after each answer"),
+  quick: optional(TALK, "-q, --quick <text>", text, "answer this text and exit; standard input is appended to it"),
+  stats: toggle(TALK, "--stats", "print counts and times after each answer"),
   history: toggleOn(TALK, "--history", "keep typed lines for the next session"),
   ...SAMPLING_FLAGS,
 }
@@ -33,44 +33,44 @@ const talkFlags = {
 export const LOCAL_COMMANDS = {
   chat: {
     summary: "talk to a model in the terminal",
-    description: "Talks to a model in the terminal: one that is run here, or that of a server. /help lists what can " +
-      "be typed beside questions. With text piped in, answers that and ends.",
+    description: "Talks to a model in the terminal: one that runs here, or that of a server. /help lists the " +
+      "commands of the prompt. With text on standard input, answers it and exits.",
     groups: ENGINE,
     flags: {
       ...talkFlags,
-      systemPrompt: optional(TALK, "--system-prompt <text>", text, "tells the model who it is"),
+      systemPrompt: optional(TALK, "--system-prompt <text>", text, "system prompt"),
     },
   },
   complete: {
-    summary: "let a model go on with a text, in the terminal",
-    description: "Lets a model go on with a text: one that is run here, or that of a server.",
+    summary: "continue a text with a model, in the terminal",
+    description: "Continues a text with a model that runs here, or with that of a server.",
     groups: ENGINE,
     flags: talkFlags,
   },
   "run-batch": {
     summary: "answer a file of requests, without a server",
     description: "Answers a file in the format of OpenAI's batches: on each line an object with custom_id, url and " +
-      "body. Any endpoint of `baozi serve` may be named. A run that was stopped goes on where it was when it is " +
+      "body. Any endpoint of `baozi serve` may be named. A run that was stopped resumes where it was when it is " +
       "started again.",
     groups: ENGINE,
     flags: {
       inputFile: optional(BATCH, "-i, --input-file <path>", text, "requests, one a line; - is standard input"),
       outputFile: optional(BATCH, "-o, --output-file <path>", text,
-        "results, one a line in the order in which they come; - is standard output"),
-      overwrite: toggle(BATCH, "--overwrite", "begin anew, instead of adding what the output lacks"),
+        "results, one a line in order of completion; - is standard output"),
+      overwrite: toggle(BATCH, "--overwrite", "start over, instead of adding the results missing from the output"),
       concurrency: optional(BATCH, "--concurrency <requests>", integer({ min: 1, max: 65536 }),
-        "requests under way at once (default: twice --max-num-seqs)"),
+        "concurrent requests (default: twice --max-num-seqs)"),
     },
   },
   doctor: {
-    summary: "tell what this machine has and what stands in the way",
-    description: "Tells what Baozi finds on this machine: processor, instruction level, backends, memory, limits, " +
-      "directories; and what stands in the way, with what helps.",
+    summary: "report what this machine has, and problems",
+    description: "Reports what Baozi finds on this machine: processor, instruction level, backends, memory, limits, " +
+      "directories; and problems, with their remedies.",
     groups: [],
     flags: {
       json: toggle(OUTPUT, "--json", "print it as one JSON object"),
       isa: optional(MACHINE, "--isa <level>", text,
-        "the instruction level to look at (default: BAOZI_ISA, else the best)"),
+        "the instruction level to report on (default: BAOZI_ISA, else the best)"),
       libDir: SERVE_FLAGS.libDir,
     },
   },

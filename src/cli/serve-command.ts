@@ -19,7 +19,7 @@ export function addServeCommand(
     .argument("[model]", `a GGUF file, or a model directory; ${defaultModelHelp()}`)
     .helpOption("-h, --help", "print this help and exit")
     .exitOverride()
-  command.addOption(new Option("--model <path>", "the model, where it is not the first word").helpGroup("Model:"))
+  command.addOption(new Option("--model <path>", "the model, instead of the first argument").helpGroup("Model:"))
   for (const [key, flag] of Object.entries<Flag<unknown>>(SERVE_FLAGS)) addFlag(command, key, flag)
   command.action(async (model: string | undefined, values: Values) => {
     if (model !== undefined && values["model"] !== undefined) command.error("error: the model is given twice")

@@ -55,7 +55,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   }),
   save: ofChat("/save FILE", "write the conversation to a file, as JSON", (chat, { say }, rest) =>
     attempt(say, () => writeFileSync(rest, chat.toJson()))),
-  load: ofChat("/load FILE", "go on with one that was saved", (chat, { say }, rest) =>
+  load: ofChat("/load FILE", "continue a saved conversation", (chat, { say }, rest) =>
     attempt(say, () => chat.load(readFileSync(rest, "utf8")))),
 }
 

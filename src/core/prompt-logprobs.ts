@@ -1,8 +1,8 @@
 /**
  * One prompt's log-probabilities while they come in, over however many steps and preemptions.
  *
- * The token at i is judged by the output of position i - 1, so token 0 has none. What has come is a run from the start:
- * a preempted request keeps it, and its computation needs no output before the run's end.
+ * The log-probability of token i comes from the output of position i - 1, so token 0 has none. What has come is a run
+ * from the start: a preempted request keeps it, and its computation needs no output before the run's end.
  */
 import { assert } from "../base/assert.ts"
 import type { TokenLogprobs, TokenRange } from "./schedule-plan.ts"
@@ -29,7 +29,7 @@ export class PromptLogprobs {
     return this.#numKnown >= this.#numPromptTokens
   }
 
-  /** The tokens that a step over the positions [from, from + count) has to judge; null when there are none. */
+  /** The tokens whose log-probabilities a step over the positions [from, from + count) gives; null for none. */
   wantedFrom(from: number, count: number): TokenRange | null {
     const first = Math.max(from + 1, this.#numKnown)
     const end = Math.min(from + count + 1, this.#numPromptTokens)

@@ -36,7 +36,7 @@ export type BlockedReason = "grammar" | "stale_output" | "remote_kv"
 
 export interface RequestInit {
   readonly requestId: string
-  /** Shared with whoever has it: must not change while the request lives. */
+  /** Shared with the caller: must not change while the request lives. */
   readonly promptTokenIds: readonly number[]
   readonly sampling: SamplingParams
   /** Lower is earlier; read by the priority policy alone. */
@@ -47,7 +47,7 @@ export interface RequestInit {
   readonly cacheSalt?: string | null
   /** Keys that separate all this request's cached blocks from others', such as its adapter. */
   readonly extraHashKeys?: readonly ExtraKey[]
-  /** The adapter that its tokens are computed with; its cached blocks are told apart by `extraHashKeys`. */
+  /** The adapter that its tokens are computed with; its cached blocks are distinguished by `extraHashKeys`. */
   readonly adapter?: string | null
   /** Each of its steps needs what the host makes of the one before: a mask, a draft. So it is not planned ahead. */
   readonly waitsForHost?: boolean
@@ -165,7 +165,7 @@ export class Request {
     return this.waitsForHost || isEnding ? this.tokenIds.length : this.numTokensPlanned
   }
 
-  /** The first position whose output somebody needs: the last token's, or one that a prompt token is judged by. */
+  /** The first position whose output is needed: the last token's, or one that gives a prompt log-probability. */
   get firstNeededPosition(): number {
     const wanted = this.promptLogprobs
     return wanted === null || wanted.isComplete ? this.tokenIds.length - 1 : wanted.numKnown - 1

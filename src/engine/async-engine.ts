@@ -194,8 +194,8 @@ export class AsyncEngine implements EngineClient {
     request: GenerateRequest, grammars: readonly GrammarUse[], signal: AbortSignal,
   ): AsyncGenerator<ChoiceOutput, void, void> {
     const { outputKind: kind, sampling } = request
-    const judgesPrompt = sampling.promptLogprobs !== null
-    const collector = new OutputCollector({ kind, numChoices: sampling.n, judgesPrompt })
+    const hasPromptLogprobs = sampling.promptLogprobs !== null
+    const collector = new OutputCollector({ kind, numChoices: sampling.n, hasPromptLogprobs })
     let admitted: Admitted | null = null
     const abort = () => stream.end()
     const stream: OutputStream = new OutputStream(collector, {

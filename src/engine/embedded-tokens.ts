@@ -3,7 +3,7 @@ import type { Tokenizer } from "../text/tokenizer.ts"
 
 /**
  * Tokenizers may know tokens that the model has no embedding for. Errors: `RequestError` that names the first of them
- * in a prompt; an id that the tokenizer does not know either is left to whoever checks ids.
+ * in a prompt; an id that the tokenizer does not know either is left to the check of ids.
  */
 export function checkEmbedded(promptTokenIds: readonly number[], tokenizer: Tokenizer, vocabSize: number): void {
   if (tokenizer.vocabSize <= vocabSize) return

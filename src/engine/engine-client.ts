@@ -23,7 +23,7 @@ export interface ModelInfo {
   readonly eosTokenId: number | null
   /** End-of-sequence ids beside the first: they stop a request as stop token ids do. */
   readonly extraEosTokenIds: readonly number[]
-  /** What the model's reasoning begins and ends with; null when nobody knows. */
+  /** What the model's reasoning begins and ends with; null when unknown. */
   readonly reasoning: ReasoningMarkers | null
   /** What log-probabilities tell of. */
   readonly logprobsMode: LogprobsMode

@@ -74,7 +74,7 @@ export class EngineCore {
 
   abort(requestIds: readonly string[]): void {
     this.#deps.scheduler.finishRequests(requestIds, "abort")
-    // One more step tells the runner, and the front hears the new counts.
+    // One more step tells the runner, and sends the front half the new counts.
     this.#wake()
   }
 
@@ -122,7 +122,7 @@ export class EngineCore {
     return true
   }
 
-  /** Whoever waits for the pause hears whether the engine has come to rest. */
+  /** Resolves pending pauses with whether the engine has come to rest. */
   #settlePauses(isAtRest: boolean): void {
     for (const resolve of this.#onRest.splice(0)) resolve(isAtRest)
   }

@@ -5,8 +5,8 @@
  * joined, everything else is the newer one's. In `final` kind there is one output a choice, and all of them wait for
  * the last, so that they come in index order.
  *
- * Where the prompt is judged, one choice is told of it and every choice's first output tells it on: whoever is earlier
- * waits for that.
+ * Prompt log-probabilities come with one choice and are part of every choice's first output: earlier outputs wait for
+ * them.
  */
 import { assert } from "../base/assert.ts"
 import type { ChoiceOutput, GenerateRequest, PositionLogprobs } from "./engine-client.ts"
@@ -27,7 +27,7 @@ export interface MutableChoiceOutput extends ChoiceOutput {
 export class OutputCollector {
   readonly #kind: GenerateRequest["outputKind"]
   readonly #numChoices: number
-  readonly #judgesPrompt: boolean
+  readonly #hasPromptLogprobs: boolean
   /** By order of arrival; in `final` kind by index once complete. */
   #waiting: MutableChoiceOutput[] = []
   #numFinished = 0
@@ -35,10 +35,10 @@ export class OutputCollector {
   /** Choices whose first output has been taken. */
   readonly #begun = new Set<number>()
 
-  constructor(options: { kind: GenerateRequest["outputKind"]; numChoices: number; judgesPrompt?: boolean }) {
+  constructor(options: { kind: GenerateRequest["outputKind"]; numChoices: number; hasPromptLogprobs?: boolean }) {
     this.#kind = options.kind
     this.#numChoices = options.numChoices
-    this.#judgesPrompt = options.judgesPrompt ?? false
+    this.#hasPromptLogprobs = options.hasPromptLogprobs ?? false
   }
 
   /** Every choice's last output has been put. */
@@ -58,7 +58,7 @@ export class OutputCollector {
 
   /** The next output to hand out, or null when there is none yet (or none any more). */
   take(): ChoiceOutput | null {
-    const awaitsPrompt = this.#judgesPrompt && this.#promptLogprobs === null
+    const awaitsPrompt = this.#hasPromptLogprobs && this.#promptLogprobs === null
     if ((this.#kind === "final" || awaitsPrompt) && !this.isFinished) return null
     const output = this.#waiting.shift()
     if (output === undefined) return null

@@ -16,8 +16,8 @@ export interface ChildRequest {
 
 /**
  * The core requests of `request`. Ids get a random tail because callers may reuse theirs; choice i of a seeded request
- * draws with seed + i, one without a seed with a random one. The first alone judges the prompt, which is the same for
- * all: the others find its blocks cached.
+ * draws with seed + i, one without a seed with a random one. The first alone computes prompt log-probabilities, which are
+ * the same for all: the others find its blocks cached.
  */
 export function childRequests(requestId: string, sampling: SamplingParams, random: RandomSource): ChildRequest[] {
   const id = `${requestId}-${(random.uint64() & 0xffff_ffffn).toString(16).padStart(8, "0")}`

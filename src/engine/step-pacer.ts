@@ -3,7 +3,7 @@
  *
  * A step is taken to last as long as one without prompts, plus a time for each prompt token. Both are learned from the
  * steps that have been run; the second rises faster than it falls, so that the target is missed seldom rather than half
- * the time. No clock here: whoever runs the steps tells how long they took.
+ * the time. No clock here: the caller that runs the steps reports how long they took.
  */
 import { assert } from "../base/assert.ts"
 

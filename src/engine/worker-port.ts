@@ -28,7 +28,7 @@ export class WorkerPort<Config, Ready> implements EngineCorePort {
   #death: Error | null = null
   #hasThread = true
 
-  /** `onNotice` hears lines for the log: what the thread itself wrote would wait for a reader that stalls. */
+  /** `onNotice` is called with lines for the log: written by the thread itself they would block on a stalled reader. */
   constructor(worker: Worker, config: Config, onNotice: NoticeListener) {
     this.#worker = worker
     this.#config = config

@@ -61,7 +61,7 @@ export interface LoadedModel {
 }
 
 /**
- * `onPlan` hears the memory plan before anything is loaded.
+ * `onPlan` is called with the memory plan before anything is loaded.
  * Errors: `ConfigError` for a model, a flag or a machine that does not fit; nothing is left allocated then.
  */
 export function loadModel(

@@ -1,4 +1,4 @@
-/** A grammar that cannot be used, in words for whoever sent it: xgrammar's own, or ours with keyword and path. */
+/** A grammar that cannot be used. The message is for the client: xgrammar's own, or ours with keyword and path. */
 export class GrammarError extends Error {
   override readonly name = "GrammarError"
 }

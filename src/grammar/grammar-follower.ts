@@ -8,7 +8,7 @@ export interface FollowedMasks extends TokenMasks {
   readonly failures: ReadonlyMap<string, RequestFailure>
 }
 
-/** A mask takes a fraction of a millisecond, a cold one up to a tenth of a second: whoever takes longer is lost. */
+/** A mask takes a fraction of a millisecond, a cold one up to 0.1 s; a thread that takes longer is lost. */
 const MASK_MILLISECONDS = 10_000
 
 const LOST: RequestFailure = {

@@ -55,7 +55,7 @@ export class SharedMasks {
     this.#words[HEADER_WORDS + row] = status
   }
 
-  /** Everything written before is seen by whoever waits for `sequence`. */
+  /** Everything written before is visible to a thread that waits for `sequence`. */
   publish(sequence: number): void {
     Atomics.store(this.#words, 0, sequence)
     Atomics.notify(this.#words, 0)

@@ -21,7 +21,7 @@ const USER_DEFINED = 4
 const NO_TOKEN = 0xffff_ffff
 
 /**
- * `warn` hears lines about what makes the model worse than it could be. Errors: `ConfigError` on an unknown
+ * `warn` is called with lines about what makes the model worse than it could be. Errors: `ConfigError` on an unknown
  * `tokenizer.ggml.model` or `tokenizer.ggml.pre`, and on missing or malformed fields.
  */
 export async function loadTokenizerFromGguf(

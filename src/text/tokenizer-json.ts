@@ -1,5 +1,5 @@
 /**
- * The parts of Hugging Face's tokenizer.json that we read ourselves, checked: the file comes from strangers.
+ * The parts of Hugging Face's tokenizer.json that we read ourselves, checked: the file is untrusted.
  * Steps (normalizer, pre-tokenizer ...) stay as plain objects; the module that runs a step reads its fields.
  */
 import { ConfigError } from "../base/errors.ts"

@@ -13,7 +13,9 @@ const places = quoted.flatMap((each) => {
 const paths = quoted.filter((each) => /^(?:src|ffi|native)\/[\w./-]*$/.test(each))
 const members = [...text.matchAll(/`(?:[^`]*: )?(\w+)`'s `(\w+)`/g)].map((match) => [match[1]!, match[2]!] as const)
 
-test("there are some", () => expect([places.length > 30, paths.length > 3, members.length > 5]).toEqual([true, true, true]))
+test("there are some", () => {
+  expect(Math.min(places.length / 30, paths.length / 3, members.length / 5)).toBeGreaterThan(1)
+})
 
 test.each(places)("%s has %s", (path, name) => {
   const source = readFileSync(join(ROOT, path), "utf8")

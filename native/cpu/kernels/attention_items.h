@@ -13,7 +13,7 @@
 //   void begin_item(item)                             before the first tile of an item
 //   void attend_tile(item, tile_begin, from, to, next, out)
 //                                                     one tile for the vectors [from, to), all of which see some of its
-//                                                     keys; `next`: the tile to ask memory for meanwhile, or NULL
+//                                                     keys; `next`: the tile to prefetch meanwhile, or NULL
 //   uint32_t acc_rows(count)                          rows of acc that attend_tile may touch
 //   Partial partial(n)                                memory of its own for n = 0 and 1
 #pragma once
@@ -342,7 +342,7 @@ template <class Products> static void attend(Products p) {
   if (plan_shared(p.a, p.team, plan)) return attend_shared(p, plan);
   ItemCursor items(p.a);
   Item item, next;
-  typename Products::Tile after; // a thread claims an item ahead, to ask memory for it while it works on the one before
+  typename Products::Tile after; // a thread claims an item ahead, to prefetch it while it works on the one before
   for (bool found = items.find(p.team.claim(), item); found; item = next) {
     found = items.find(p.team.claim(), next);
     const bool has_after = found && find_first_tile(next, p, after);

@@ -46,7 +46,7 @@ BZ_INLINE void add_product(F (&acc)[N][C], Rows rows, Weights weights) {
   }
 }
 
-// scores[n][0, 64) = q k^T for N query vectors; rows of q are QUERY_STRIDE apart. `ahead`: keys to ask memory for
+// scores[n][0, 64) = q k^T for N query vectors; rows of q are QUERY_STRIDE apart. `ahead`: keys to prefetch
 // meanwhile, if AHEAD.
 template <class Kv, uint32_t N, bool AHEAD>
 [[gnu::noinline]] static void score_tile(const float *q, const typename Kv::Element *const *groups,

@@ -30,8 +30,8 @@ BZ_INLINE void sum_four(const F (&v)[SCORE_KEYS], float *sums) {
 }
 
 // scores[n][0, 64) = q k^T for N query vectors, whose rows are as long as the cache's. Every score is one chain of
-// fused additions a lane and then a sum over the lanes, whatever the number of vectors. `ahead`: rows to ask memory
-// for meanwhile, if AHEAD.
+// fused additions a lane and then a sum over the lanes, whatever the number of vectors. `ahead`: rows to prefetch
+// meanwhile, if AHEAD.
 template <class Kv, uint32_t N, bool AHEAD>
 [[gnu::noinline]] static void score_rows(const float *q, uint64_t row, const typename Kv::Element *const *groups,
                                          [[maybe_unused]] const typename Kv::Element *const *ahead, float *scores) {

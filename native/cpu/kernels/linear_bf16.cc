@@ -42,7 +42,7 @@ template <uint32_t B, uint32_t N> struct Sums {
 };
 
 // Adds one group of B blocks for N tokens, which lie one after the other at x. `ahead`: bytes from a weight to the one
-// to ask memory for.
+// to prefetch.
 template <uint32_t B, uint32_t N>
 [[gnu::always_inline]] inline void add_group(const std::byte *values, uint64_t block_bytes, const uint16_t *x,
                                              [[maybe_unused]] uint64_t ahead, Sums<B, N> &sums) {

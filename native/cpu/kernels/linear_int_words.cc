@@ -142,7 +142,7 @@ struct Block {
   const std::byte *values, *scales, *mins;
 };
 
-// Tokens [token, token + N) of one tile against one block. `ahead`: asks memory for the weights that come.
+// Tokens [token, token + N) of one tile against one block. `ahead`: prefetches the weights that come next.
 template <class F, class D, uint32_t N>
 void block_product(const Segment &s, const Activations &a, const Output &out, const Block &block, uint32_t token,
                    bool ahead) {

@@ -46,7 +46,7 @@ export function chatRequest(body: MessagesRequest, { marksReasoning }: { marksRe
   }
 }
 
-/** What makes the prompt. An assistant's message at the end is one that the model goes on with. */
+/** What makes the prompt. An assistant's message at the end is continued by the model. */
 export function promptPart(body: CountTokensRequest): ChatRequest {
   refuseUnsupported(body)
   // What counts for an answer alone may stand here too: clients count what they are about to send.

@@ -37,7 +37,7 @@ export class Answer {
     this.#counter = marks === null ? null : new ReasoningTokenCounter(marks, plan!.start.beginsWithReasoning)
   }
 
-  /** Calls that can be run: nobody knows what one would have been that was cut off, or whose arguments are no JSON. */
+  /** Calls that can be run: none was cut off, and the arguments of all are JSON. */
   get hasWholeCalls(): boolean {
     return this.#parser !== null && this.#parser.numCalls > 0 && !this.#hasBrokenCall
   }
@@ -52,7 +52,7 @@ export class Answer {
     return this.#parser?.isCutOff ?? false
   }
 
-  /** Undefined where reasoning is not told apart. */
+  /** Undefined where reasoning is not parsed. */
   get numReasoningTokens(): number | undefined {
     return this.#counter?.count
   }
@@ -109,7 +109,7 @@ export function hidesTokens(plan: AnswerPlan | null): boolean {
   return plan !== null && !plan.showsReasoning
 }
 
-/** Of all choices; undefined where reasoning is not told apart. */
+/** Of all choices; undefined where reasoning is not parsed. */
 export function reasoningTokens(answers: Iterable<Answer>): number | undefined {
   let sum: number | undefined
   for (const { numReasoningTokens } of answers) {

@@ -107,7 +107,7 @@ function samplingChoices(
   }
 }
 
-/** Without a generation prompt the model goes on with the last message. */
+/** Without a generation prompt the model continues the last message. */
 function answerRole({ options }: ApiContext, body: ChatRequest): string {
   if (body.add_generation_prompt ?? true) return options.responseRole
   return body.messages.at(-1)?.role ?? options.responseRole

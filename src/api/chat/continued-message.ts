@@ -1,5 +1,5 @@
 /**
- * A last message that the model goes on with: a mark is put behind its text, and the rendered prompt ends where the
+ * A last message that the model continues: a mark is put behind its text, and the rendered prompt ends where the
  * mark stands. What the text itself says plays no part, so it may be anything, or empty.
  */
 import { RequestError } from "../../base/errors.ts"
@@ -10,7 +10,7 @@ const MARK = "[[the message goes on here]]"
 /** White space behind the mark is missing where the template trims texts. */
 const MARKED_END = `${MARK} `
 
-/** `messages` with the mark. Errors: `RequestError` where the last one has calls and no text to go on with. */
+/** `messages` with the mark. Errors: `RequestError` where the last one has calls and no text to continue. */
 export function withMark(messages: readonly TemplateMessage[]): TemplateMessage[] {
   const last = messages.at(-1)!
   if (last.tool_calls !== undefined && textOf(last) === "") {
@@ -31,7 +31,7 @@ export function cutAtMark(rendered: string, text: string): string {
   if (end < 0) throw new RequestError("continue_final_message needs a last message that the chat template writes out.")
   const head = rendered.slice(0, end)
   const isTrimmed = !rendered.startsWith(MARKED_END, end)
-  // White space that would have been trimmed at the end of the text is not the model's to go on with. In a text of
+  // White space that would have been trimmed at the end of the text is not part of the continuation. In a text of
   // nothing else it was trimmed before the mark.
   const space = text.trim() === "" ? "" : text.slice(text.trimEnd().length)
   return isTrimmed && space !== "" && head.endsWith(space) ? head.slice(0, -space.length) : head

@@ -20,7 +20,7 @@ type GenerationFields = Pick<SamplingFields, "priority" | "cache_salt" | "return
 
 export type Handler = (route: { request: Request }) => Promise<Response>
 
-/** Reads a body as `schema` has it, within the server's limits; fields that nobody knows are noted. */
+/** Reads a body as `schema` has it, within the server's limits; unknown fields are noted. */
 export function bodyReader<T extends TObject>(
   schema: T, context: ApiContext, noteUnknown: UnknownFieldLog,
 ): (request: Request) => Promise<Static<T>> {
@@ -107,7 +107,7 @@ export function answerStream(
   return streams.open(makeEvents(abort.signal), ownerOf(request), request.signal, sse)
 }
 
-/** Lets a request that says which event its client saw last go on with that stream. */
+/** A request that names the last event its client saw resumes that stream. */
 export function resumable({ streams, options }: ApiContext, handler: Handler): Handler {
   return async (route) => {
     const { request } = route

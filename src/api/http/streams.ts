@@ -1,4 +1,4 @@
-/** GET /v1/streams: goes on with a resumable stream, for clients that cannot send their request again. */
+/** GET /v1/streams: resumes a resumable stream, for clients that cannot send their request again. */
 import { Type } from "@sinclair/typebox"
 import { Elysia } from "elysia"
 import { ownerOf } from "./auth.ts"

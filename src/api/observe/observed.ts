@@ -1,4 +1,4 @@
-/** Keeps a record of every request, for the log and for whoever else listens; tells the load where it is asked for. */
+/** Keeps a record of every request, for the log and other listeners; reports the load where a request asks for it. */
 import type { EngineClient } from "../../engine/engine-client.ts"
 import type { ApiOptions } from "../context.ts"
 import { reportLoad } from "./load-header.ts"

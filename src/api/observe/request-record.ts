@@ -43,7 +43,7 @@ export class RequestRecord {
     return this.#numExpected > 0
   }
 
-  /** Its listener has heard of it. */
+  /** Its listener has been called. */
   get isComplete(): boolean {
     return this.#isComplete
   }

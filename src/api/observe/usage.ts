@@ -9,7 +9,7 @@ export interface TokenCounts {
   readonly promptTokens: number
   readonly completionTokens: number
   readonly cachedTokens: number
-  /** Undefined where reasoning is not told apart. */
+  /** Undefined where reasoning is not parsed. */
   readonly reasoningTokens?: number | undefined
 }
 

@@ -14,7 +14,7 @@ export interface LogprobsForm {
   readonly asTokenIds: boolean
 }
 
-/** A prompt token that is told without a judgement: the first. */
+/** A prompt token without log-probabilities: the first. */
 export interface FirstToken {
   readonly tokenId: number
   readonly token: string

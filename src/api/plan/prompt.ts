@@ -1,4 +1,4 @@
-/** Prompts as token ids: texts encoded, lists told apart, long ones cut or refused before they cost much. */
+/** Prompts as token ids: texts encoded, lists split, long ones truncated or refused before they cost much. */
 import { RequestError } from "../../base/errors.ts"
 import type { Tokenizer } from "../../text/tokenizer.ts"
 import type { MessageStart } from "../cache-miss/message-starts.ts"

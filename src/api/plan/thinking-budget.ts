@@ -19,6 +19,7 @@ export function thinkingBudget(tokens: number | null, model: ModelInfo): Thinkin
   }
   const { startIds, endIds, forcedEndIds } = model.reasoning
   return {
-    maxTokens: tokens, startIds: [...startIds], endIds: [...endIds], forcedEndIds: [...forcedEndIds], unmarkedStart: null,
+    maxTokens: tokens, unmarkedStart: null,
+    startIds: [...startIds], endIds: [...endIds], forcedEndIds: [...forcedEndIds],
   }
 }

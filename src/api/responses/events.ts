@@ -4,7 +4,7 @@
  *   created, [queued,] in_progress, those of one item after the other (output-items.ts), then completed or incomplete;
  *   or failed at any point
  *
- * In the background a response is queued until the engine has begun. Whoever is refused hears it before any event.
+ * In the background a response is queued until the engine has begun. A refusal comes before any event.
  */
 import type { Log } from "../../base/log.ts"
 import type { ChoiceOutput, EngineClient } from "../../engine/engine-client.ts"

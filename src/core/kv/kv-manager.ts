@@ -55,7 +55,7 @@ export interface KVManagerConfig extends KVCacheConfig {
  *   [hit, computed)      its own, KV valid or being written by a step in flight
  *   [computed, planned)  this step computes these; blocks allocated, and full ones named, now
  * Naming blocks before they are computed is what lets two equal prompts of one step share; it is sound because steps
- * run in order, so whoever hits a block reads it after it was written. A plan that is taken back must say so
+ * run in order, so a request that hits a block reads it after it was written. A plan that is taken back must say so
  * (`uncacheUncomputed`). Draft tokens get slots but are never named.
  *
  * Invariants: a block is in as many tables as its reference count; a request has a table in every group or in none.
@@ -172,7 +172,7 @@ export class KVManager {
     for (const group of this.#groups) group.uncacheBlocksAfter(request.requestId, numSettled)
   }
 
-  /** Forgets every name of the request's prefix, whoever wrote the block that has it. Holders keep their blocks. */
+  /** Forgets every name of the request's prefix, whichever request wrote the block. Holders keep their blocks. */
   forgetPrefix(request: KVRequest): void {
     for (const groupId of this.#groups.keys()) {
       for (const hash of request.blockHashes) this.pool.forgetName(hash, groupId)

@@ -14,7 +14,7 @@ export type Regex =
   | { readonly kind: "start" }
   | { readonly kind: "end" }
 
-/** Words for whoever wrote the expression. */
+/** The message for the author of the expression. */
 export class RegexError extends Error {
   override readonly name = "RegexError"
 }

@@ -90,7 +90,7 @@ class Counting {
     return alternatives
   }
 
-  /** Counts that no longer matter are not told apart. */
+  /** Counts that no longer matter are merged. */
   #nextState(state: State, found: number): State | null {
     const { contains, min, max, prefix } = this.#shape
     const counts = contains.map((each, i) => {

@@ -11,7 +11,7 @@ import type { Node } from "./node.ts"
 import { isNothing, type KeyRule, type ObjectShape } from "./shape.ts"
 
 const MAX_STATES = 4000
-/** Kinds of keys that are told apart: each combination of rules that a key may fall under is one. */
+/** Kinds of keys that are distinguished: each combination of rules that a key may fall under is one. */
 const MAX_KEY_RULES = 6
 /** Named properties beyond which they keep their order: a rule for each set of them is too many. */
 const MAX_IN_ANY_ORDER = 5

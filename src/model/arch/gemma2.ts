@@ -29,7 +29,7 @@ function readConfig(reader: ConfigReader): Gemma2Config {
   const orNone = (key: string, value: number | null, fallback: number): number =>
     value ?? (reader.states(key) ? 0 : fallback)
   const window = orNone("sliding_window", reader.optionalInt("sliding_window", { min: 1 }), 4096)
-  // Where layers are not told apart, every other one has the window, the first one too.
+  // Without `layer_types` every other layer has the window, starting with the first.
   const windows = reader.has("layer_types") ? config.windows : config.windows.map((_, l) => (l % 2 === 0 ? window : 0))
   return {
     ...config, windows,

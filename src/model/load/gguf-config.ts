@@ -16,7 +16,7 @@ export interface GgufConfigInput {
  * The config.json that a model would have had, from the metadata of its GGUF file.
  *
  * Keys of the architecture that are not understood stay in it under their own names ("llama.some_key"): like an unknown
- * key of config.json, one may change the mathematics, and whoever reads the config refuses it.
+ * key of config.json, one may change the mathematics, and the reader of the config refuses it.
  * Errors: `ConfigError` for missing or wrong values.
  */
 export function ggufConfig(input: GgufConfigInput): Record<string, unknown> {

@@ -117,7 +117,7 @@ export function ggufArchitecture(name: unknown, path: string): GgufArchitecture 
   throw new ConfigError(`${path}: general.architecture is ${shown}; supported: ${known}`)
 }
 
-/** The Hugging Face name of a tensor. An unknown one keeps its own, for whoever checks that every tensor is read. */
+/** The Hugging Face name of a tensor. An unknown one keeps its own, for the check that every tensor is read. */
 export function huggingFaceName(name: string, architecture: GgufArchitecture): string {
   const inLayer = /^blk\.(\d{1,5})\.([a-z_]+)\.(weight|bias)$/.exec(name)
   if (inLayer !== null) {

@@ -44,7 +44,7 @@ function openDirectory(path: string, mapFile: MapFile): ModelSource {
   throw new ConfigError(`${path} holds no weights: no ${SINGLE_FILE}, ${INDEX_FILE} or GGUF file${hintOf(files)}`)
 }
 
-/** False for what cannot be read, which whoever opens it says in words. */
+/** False for what cannot be read; the caller that opens it reports why. */
 function isGguf(path: string): boolean {
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false
   const head = new Uint8Array(GGUF_MAGIC.length)

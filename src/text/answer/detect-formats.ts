@@ -1,6 +1,6 @@
 /**
- * Which formats a model writes its tool calls and its reasoning in, found from its chat template: the template shows the
- * model its own earlier calls, so that the format whose reader finds a call in such a rendering is the model's.
+ * Which formats a model writes its tool calls and its reasoning in, found from its chat template: the template shows
+ * the model its own earlier calls, so that the format whose reader finds a call in such a rendering is the model's.
  */
 import { RequestError } from "../../base/errors.ts"
 import type { ChatMessage, ChatTemplate } from "../chat-template.ts"

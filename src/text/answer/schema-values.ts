@@ -24,7 +24,7 @@ const READERS: Readonly<Record<string, (text: string) => string | null>> = {
   string: (text) => JSON.stringify(text),
 }
 
-/** The schema of one of a tool's parameters, or null where nobody knows it. */
+/** The schema of one of a tool's parameters, or null where it is unknown. */
 export function parameterSchema(parameters: Schema | undefined, name: string): Schema | null {
   const properties = parameters?.["properties"]
   const schema = isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : null

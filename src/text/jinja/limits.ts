@@ -96,7 +96,7 @@ export class Limits {
     throw new TemplateLimit(`the template makes a number of more than ${MAX_DIGITS} digits`)
   }
 
-  /** Goes one level deeper; whoever calls it also calls `leave`. */
+  /** Goes one level deeper; the caller also calls `leave`. */
   enter(): void {
     this.step()
     if (++this.#depth > MAX_DEPTH) throw new TemplateLimit(`the template nests deeper than ${MAX_DEPTH} levels`)

@@ -76,7 +76,8 @@ describe("delta", () => {
 
 describe("a prompt that is judged", () => {
   const judged = [{ tokenId: 7, token: "", bytes: [], logprob: -1, rank: 1, top: [] }]
-  const makeCollector = (kind: "delta" | "final") => new OutputCollector({ kind, numChoices: 3, judgesPrompt: true })
+  const makeCollector = (kind: "delta" | "final") =>
+    new OutputCollector({ kind, numChoices: 3, hasPromptLogprobs: true })
 
   test("is told with the first output of every choice, and earlier ones wait for it", () => {
     const collector = makeCollector("delta")
