@@ -1,8 +1,8 @@
 /**
  * Libraries: each has a program in `sdk/` that asks the same through every API of the library, and prints an object of
  * what it got. What was asked is in a result's name: "tools", where the answer follows two calls of a tool; "refused",
- * the status of a request that is refused; "models", the names on the list; "object", a value read out of the text;
- * "constrained", a value bound to a schema.
+ * the status of a request that is refused; "models", the names on the list; "object", a value read out of the text or
+ * of a call's arguments.
  */
 import { copyFileSync } from "node:fs"
 import { join, resolve } from "node:path"
@@ -13,8 +13,6 @@ const HELLO = "Hello, naïve café: 你好, 🌍!"
 const WEATHER = "It is 4 °C with light rain in Oslo, and 21 °C in Rome. 🌦"
 
 const PLACE = { city: "Oslo", degrees: 4 }
-/** What asks for an output that is bound to a schema is refused until the server supports it. */
-const CONSTRAINED = 400
 const QUESTION = "How is the weather in Oslo and in Rome?"
 const SCRIPT: readonly Line[] = [
   {
@@ -25,6 +23,11 @@ const SCRIPT: readonly Line[] = [
     when: [QUESTION, "The weather of a city"],
     say: `${thinking("Two cities, two calls.")}I will look.\n${toolCall("get_weather", { city: "Oslo", days: 2 })}\n` +
       toolCall("get_weather", { city: "Rome", days: 2 }),
+  },
+  {
+    // A grammar holds the answer behind the reasoning: nothing but the call.
+    when: ["Name the city and its temperature.", "degrees", "\"name\": \"Place\""],
+    say: `${thinking("A call.").trimEnd()}${toolCall("Place", PLACE)}`,
   },
   {
     when: ["Name the city and its temperature.", "degrees"],
@@ -47,7 +50,6 @@ export function judge(results: Readonly<Record<string, unknown>>): void {
 function wantedOf(asked: string): unknown {
   if (asked === "models") return [MODEL]
   if (asked === "refused") return 400
-  if (asked === "constrained") return CONSTRAINED
   if (asked.includes("object")) return PLACE
   if (asked === "completion") return `${thinking("A greeting is wanted.")}${HELLO}`
   return asked.includes("tools") ? WEATHER : HELLO

@@ -1,9 +1,9 @@
-"""instructor: an object of a pydantic class, by the prompt alone (MD_JSON), whole and streamed."""
+"""instructor: an object of a pydantic class, by the prompt alone (MD_JSON), whole and streamed, and by a forced call."""
 import json
 import os
 
 import instructor
-from openai import BadRequestError, OpenAI
+from openai import OpenAI
 from pydantic import BaseModel
 
 openai = OpenAI(base_url=os.environ["SERVER"] + "/v1", api_key="none", max_retries=0)
@@ -28,14 +28,6 @@ def partial():
     return list(client.chat.completions.create_partial(response_model=Place, **fields))[-1].model_dump()
 
 
-def constrained():
-    try:
-        return ask(instructor.Mode.TOOLS)
-    except Exception as error:
-        cause = error
-        while cause is not None and not isinstance(cause, BadRequestError):
-            cause = cause.__cause__ or cause.__context__
-        return cause.status_code if cause else repr(error)
-
-
-print(json.dumps({"object": ask(instructor.Mode.MD_JSON), "object stream": partial(), "constrained": constrained()}))
+print(json.dumps({
+    "object": ask(instructor.Mode.MD_JSON), "object stream": partial(), "object by a forced call": ask(instructor.Mode.TOOLS),
+}))
