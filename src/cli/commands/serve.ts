@@ -43,11 +43,11 @@ export async function serve(config: ServeConfig): Promise<number> {
     env: process.env, log,
   })
   const parsers = chooseParsers(config, engine)
+  log.info(`chats: tool calls are parsed as ${parsers.toolParser ?? "text"}, reasoning as ${
+    parsers.reasoningParser ?? "text"}`)
   const server = await startServer({ ...http, ...parsers, textThreads, onRecord: traces.onRecord }, engine)
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
   log.info(`ready in ${seconds} s: serving ${engine.model.servedNames.join(", ")} on ${server.url}, API pages at /docs`)
-  log.info(`chats: tool calls are parsed as ${parsers.toolParser ?? "text"}, reasoning as ${
-    parsers.reasoningParser ?? "text"}`)
   const reason = await untilTheEnd(engine, signal, log)
   const hasDied = engine.deathReason() !== null
   log[hasDied ? "error" : "info"](`stopping: ${reason}`)
