@@ -102,6 +102,21 @@ export const OPS = opStructs({
   bz_linear_heads: {
     num_tokens: "u32", num_heads: "u32", n: "u32", c: "u32", w_dtype: "u32", x: "matrix", y: "matrix", w: "ptr",
   },
+  bz_causal_conv: {
+    num_tokens: "u32", num_requests: "u32", num_taps: "u32", silu: "u32", num_slots: "u32", state_stride: "u64",
+    x: "matrix", y: "matrix", query_start: "ptr", read_slots: "ptr", write_slots: "ptr", w: "ptr", bias: "ptr",
+    state: "ptr",
+  },
+  bz_selective_scan: {
+    num_tokens: "u32", num_requests: "u32", num_heads: "u32", head_dim: "u32", state_dim: "u32", num_groups: "u32",
+    num_slots: "u32", dt_min: "f32", dt_max: "f32", state_stride: "u64", x: "matrix", dt: "matrix", b: "matrix",
+    c: "matrix", z: "matrix", y: "matrix", a: "matrix", query_start: "ptr", read_slots: "ptr", write_slots: "ptr",
+    dt_bias: "ptr", skip: "ptr", state: "ptr",
+  },
+  bz_gated_rms_norm: {
+    num_tokens: "u32", num_groups: "u32", gate_last: "u32", eps: "f32", reserved: "u32", x: "matrix", z: "matrix",
+    y: "matrix", w: "ptr",
+  },
   bz_gather_rows: {
     num_rows: "u32", num_source_rows: "u32", reserved: "u32", x: "matrix", y: "matrix",
     rows: "ptr", row_status: "ptr",

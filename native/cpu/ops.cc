@@ -42,6 +42,10 @@ static OpTraits op_traits(const bz_linear_heads_args &a, uint64_t count, const b
   return {.work = (count + 4) * a.num_heads * a.n * a.c / 16};
 }
 
+static OpTraits op_traits(const bz_selective_scan_args &a, uint64_t count, const bz_stream &) {
+  return {.work = count * a.x.cols * (4 + uint64_t{a.state_dim} / 4)};
+}
+
 static OpTraits op_traits(const bz_logits_process_args &a, uint64_t count, const bz_stream &stream) {
   const uint64_t vocab_size = a.logits.cols, row_bytes = (vocab_size * 4 + 63) / 64 * 64;
   // A row that asks for nothing is read once.

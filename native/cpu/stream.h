@@ -23,7 +23,7 @@ struct OpTraits {
   uint32_t num_tokens = 0;           // of that product
 };
 
-constexpr size_t MAX_ARGS_BYTES = 256;
+constexpr size_t MAX_ARGS_BYTES = 320;
 
 struct Op {
   void (*call)(void (*fn)(), const void *args, Team &team);

@@ -617,6 +617,93 @@ typedef struct bz_linear_heads_args {
 } bz_linear_heads_args;
 BZ_API bz_status bz_linear_heads(bz_stream *stream, const bz_linear_heads_args *args);
 
+/* bz_causal_conv: a depthwise convolution over each request's tokens, each with its own and the num_taps - 1 before it:
+** y[t, c] = bias[c] + sum_k w[k, c] * x[t - K + 1 + k, c] for k in [0, K), through SiLU when silu is 1.
+** Request r owns rows [query_start[r], query_start[r+1]) of this step. The inputs before its first row are the K - 1
+** rows of its state, state[read_slots[r]], oldest first; they are 0 where read_slots[r] is -1. The last K - 1 inputs,
+** those of the state among them, are left in state[write_slots[r]], which may be the slot that was read. A request
+** without rows reads and writes no slot. Slots that one request writes are neither read nor written by another of the
+** same call. The sum starts with the bias and takes k in rising order, so a row does not depend on how rows come in
+** calls.
+** Shapes  x, y [T, C]; w [K, C]; bias [C] or NULL; query_start [R + 1], read_slots, write_slots [R]; state
+**         [S, K - 1, C] float32 with state_stride from slot to slot. Rows behind the requests' get 0.
+** Alias   y may equal x (same stride). Source: arXiv:2312.00752. */
+typedef struct bz_causal_conv_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;    /* T */
+  uint32_t num_requests;  /* R */
+  uint32_t num_taps;      /* K: 2 to 8 */
+  uint32_t silu;          /* 0 or 1 */
+  uint32_t num_slots;     /* S */
+  uint64_t state_stride;
+  bz_matrix x;
+  bz_matrix y;
+  const int32_t *query_start;
+  const int32_t *read_slots;
+  const int32_t *write_slots;
+  const float *w;
+  const float *bias;
+  float *state;
+} bz_causal_conv_args;
+BZ_API bz_status bz_causal_conv(bz_stream *stream, const bz_causal_conv_args *args);
+
+/* bz_selective_scan: the recurrence of a state-space layer over each request's tokens, in their order. Head h has P
+** channels, each with a state of N values, and takes B and C of group h / (H / G). For each token:
+**   d = min(max(softplus(dt[t, h] + dt_bias[h]), dt_min), dt_max)
+**   state[h, p, n] = exp(d * a[h, n]) * state[h, p, n] + d * b[t, g, n] * x[t, h, p]
+**   y[t, h, p] = sum_n c[t, g, n] * state[h, p, n] + skip[h] * x[t, h, p], times SiLU(z[t, h, p]) where z is given
+** a has one column for all n of a head, or N. Mamba's layers are heads of one channel with N columns of a, Mamba-2's
+** have one column.
+** Requests, their slots and the rows behind theirs are as in bz_causal_conv; a request's first state is 0.
+** Shapes  x, y, z [T, H P], z.data may be NULL; dt [T, H]; b, c [T, G N]; a float32 [H, 1] or [H, N]; dt_bias, skip
+**         [H], each may be NULL: 0; state [S, H, P, N] float32 with state_stride from slot to slot. H is a multiple of
+**         G.
+** Alias   y may equal x (same stride). Source: arXiv:2312.00752, arXiv:2405.21060. */
+typedef struct bz_selective_scan_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;    /* T */
+  uint32_t num_requests;  /* R */
+  uint32_t num_heads;     /* H */
+  uint32_t head_dim;      /* P */
+  uint32_t state_dim;     /* N: at most 1024 */
+  uint32_t num_groups;    /* G */
+  uint32_t num_slots;     /* S */
+  float dt_min;           /* >= 0 */
+  float dt_max;           /* >= dt_min; infinity: none */
+  uint64_t state_stride;
+  bz_matrix x;
+  bz_matrix dt;
+  bz_matrix b;
+  bz_matrix c;
+  bz_matrix z;
+  bz_matrix y;
+  bz_matrix a;
+  const int32_t *query_start;
+  const int32_t *read_slots;
+  const int32_t *write_slots;
+  const float *dt_bias;
+  const float *skip;
+  float *state;
+} bz_selective_scan_args;
+BZ_API bz_status bz_selective_scan(bz_stream *stream, const bz_selective_scan_args *args);
+
+/* bz_gated_rms_norm: rms_norm with a gate, over each of a row's num_groups groups of C / num_groups values:
+** h = x * SiLU(z); y = h / sqrt(mean(h^2) + eps) * w, or with gate_last y = x / sqrt(mean(x^2) + eps) * w * SiLU(z).
+** Shapes  x, z, y [T, C]; w [C]. C is a multiple of num_groups. Alias: y may equal x. Source: arXiv:2405.21060. */
+typedef struct bz_gated_rms_norm_args {
+  uint32_t args_bytes;
+  uint32_t num_tokens;
+  uint32_t num_groups;
+  uint32_t gate_last;     /* 0 or 1 */
+  float eps;
+  uint32_t reserved;
+  bz_matrix x;
+  bz_matrix z;
+  bz_matrix y;
+  const float *w;
+} bz_gated_rms_norm_args;
+BZ_API bz_status bz_gated_rms_norm(bz_stream *stream, const bz_gated_rms_norm_args *args);
+
 /* bz_gather_rows: y[r, :] = x[rows[r], :].
 ** Shapes  rows [R]; x [num_source_rows, C], y [R, C]; row_status [R] or NULL: BZ_EINVAL for a row outside [0,
 **         num_source_rows), whose row of y is 0. */

@@ -1,16 +1,17 @@
 import { assert } from "../base/assert.ts"
 import type { ScheduledRequest } from "../core/schedule-plan.ts"
-import type { GroupInputs, StepInputs } from "../model/stage.ts"
+import type { StepInputs } from "../model/stage.ts"
 import type { Device, DeviceArray } from "../tensor/device.ts"
 import { InputRing, type StepArray } from "../tensor/step-arrays.ts"
+import { groupArrays, type GroupArrays, type GroupShape } from "./group-inputs.ts"
 
 export interface BatchLimits {
   /** T at most. */
   readonly maxTokens: number
   /** R at most. */
   readonly maxRequests: number
-  /** Of each KV cache group. */
-  readonly blockSizes: readonly number[]
+  /** Of the KV cache. */
+  readonly groups: readonly GroupShape[]
   readonly maxModelLen: number
   /** Rows the output head takes at a time. */
   readonly maxSamples: number
@@ -19,14 +20,12 @@ export interface BatchLimits {
 }
 
 const UNKNOWN = 0
-/** Of a token whose KV is there already: nothing is stored. */
-const NO_SLOT = -1
 
 /**
  * The arrays that a step's ops read, rebuilt from the plan every step: nothing in here outlives a step.
  *
- * Shapes: tokenIds, positions [T]; queryStart [R + 1]; seqLens [R]; by group slots [T], blockTable [R, M]; sampleRows
- * [samples].
+ * Shapes: tokenIds, positions [T]; queryStart [R + 1]; seqLens [R]; sampleRows [samples]; by group those of
+ * `GroupArrays`.
  */
 export class InputBatch {
   readonly inputs: StepInputs
@@ -36,7 +35,7 @@ export class InputBatch {
   readonly #positions: StepArray<Int32Array>
   readonly #queryStart: StepArray<Int32Array>
   readonly #seqLens: StepArray<Int32Array>
-  readonly #groups: readonly GroupTables[]
+  readonly #groups: readonly GroupArrays[]
   /** The slice of the sampled rows that the head works on. */
   readonly sampleRows: DeviceArray
   numTokens = 0
@@ -52,18 +51,13 @@ export class InputBatch {
     this.#positions = ring.int32(limits.maxTokens)
     this.#queryStart = ring.int32(limits.maxRequests + 1)
     this.#seqLens = ring.int32(limits.maxRequests)
-    this.#groups = limits.blockSizes.map((blockSize, index) => {
-      const stride = Math.ceil(limits.maxModelLen / blockSize)
-      const [slots, blockTable] = [ring.int32(limits.maxTokens), ring.int32(limits.maxRequests * stride)]
-      return { index, blockSize, stride, slots, blockTable }
-    })
+    this.#groups = limits.groups.map((shape) => groupArrays(ring, shape, limits))
     ring.allocate()
     this.sampleRows = device.array("I32", limits.maxSamples)
     this.inputs = {
       tokenIds: this.#tokenIds.address(), positions: this.#positions.address(),
       queryStart: this.#queryStart.address(), seqLens: this.#seqLens.address(), sampleRows: this.sampleRows.address,
-      groups: this.#groups.map(({ slots, blockTable, stride }): GroupInputs => (
-        { slots: slots.address(), blockTable: blockTable.address(), blockTableStride: stride })),
+      groups: this.#groups.map((group) => group.inputs()),
     }
   }
 
@@ -77,7 +71,6 @@ export class InputBatch {
     this.#ring.begin()
     const [queryStart, seqLens] = [this.#queryStart.data, this.#seqLens.data]
     const [tokenIds, positions] = [this.#tokenIds.data, this.#positions.data]
-    const groups = this.#groups.map((group) => ({ ...group, slotOf: group.slots.data, table: group.blockTable.data }))
     let at = 0
     this.#firstRows = []
     for (let r = 0; r < requests.length; r++) {
@@ -87,7 +80,8 @@ export class InputBatch {
       this.#firstRows.push(at)
       seqLens[r] = request.numComputedTokens + request.numScheduledTokens
       fillTokens(request, tokenIds, positions, at)
-      for (const group of groups) fillGroup(group, request, { row: r, at })
+      for (let g = 0; g < this.#groups.length; g++)
+        this.#groups[g]!.fill(request, request.blockIdsByGroup[g]!, { row: r, at })
       at += request.numScheduledTokens
     }
     queryStart[requests.length] = at
@@ -99,10 +93,7 @@ export class InputBatch {
     this.#tokenIds.used = this.#positions.used = Math.max(at, padded)
     this.#queryStart.used = numRows + 1
     this.#seqLens.used = numRows
-    for (const { slots, blockTable, stride } of this.#groups) {
-      slots.used = Math.max(at, padded)
-      blockTable.used = requests.length * stride
-    }
+    for (const group of this.#groups) group.finish({ numTokens: at, numRequests: requests.length, padded })
     this.#ring.upload()
   }
 
@@ -122,7 +113,6 @@ export class InputBatch {
     if (padded <= numTokens) return
     this.#tokenIds.data.fill(0, numTokens, padded)
     this.#positions.data.fill(0, numTokens, padded)
-    for (const { slots } of this.#groups) slots.data.fill(NO_SLOT, numTokens, padded)
     this.#queryStart.data.fill(numTokens, numRequests + 1, padded + 1)
     this.#seqLens.data.fill(0, numRequests, padded)
   }
@@ -141,34 +131,4 @@ function fillTokens(request: ScheduledRequest, tokenIds: Int32Array, positions: 
     tokenIds[at + i] = Math.max(0, token)
     positions[at + i] = position
   }
-}
-
-/** Where the tokens of one KV cache group lie. */
-interface GroupTables {
-  readonly index: number
-  readonly blockSize: number
-  readonly stride: number
-  readonly slots: StepArray<Int32Array>
-  readonly blockTable: StepArray<Int32Array>
-}
-
-/** The same, with the arrays of the present step. */
-interface StepTables extends GroupTables {
-  readonly slotOf: Int32Array
-  readonly table: Int32Array
-}
-
-/** `row`: the request's place in the step; `at`: its first token's. */
-function fillGroup(group: StepTables, request: ScheduledRequest, { row, at }: { row: number; at: number }): void {
-  const { index, blockSize, stride, slotOf, table } = group
-  const blockIds = request.blockIdsByGroup[index]!
-  const { requestId, numScheduledTokens, numComputedTokens, numCachedTokens } = request
-  assert(blockIds.length <= stride, () => `${requestId} holds ${blockIds.length} blocks`)
-  for (let i = 0; i < numScheduledTokens; i++) {
-    const position = numComputedTokens + i
-    const block = blockIds[Math.floor(position / blockSize)]
-    assert(block !== undefined && block > 0, () => `request ${requestId}: position ${position} is in block ${block}`)
-    slotOf[at + i] = position < numCachedTokens ? NO_SLOT : block * blockSize + (position % blockSize)
-  }
-  for (let i = 0; i < blockIds.length; i++) table[row * stride + i] = blockIds[i]!
 }

@@ -22,13 +22,14 @@ interface Pool {
  * The paged cache, addressed by the scheduler's block ids. Outlives the weights.
  *
  * A pool of keys and one of values, or one of latents, serve one layer of every group: the i-th layers of all groups
- * share the i-th pools, as a block id is one group's at a time.
+ * share the i-th pools, as a block id is one group's at a time. States beside keys and values have a part in each pool;
+ * those of a model that keeps nothing else have one pool a layer.
  */
 export class KVMemory {
   readonly #device: Device
   readonly #groups: readonly KVCacheGroup[]
   readonly shape: KVCacheShape
-  /** Of a layer: keys and values, or one for both. */
+  /** Of a layer: keys and values, or one for all that it keeps. */
   readonly #poolsPerLayer: 1 | 2
   #pools: readonly Pool[] | null = null
   #numBlocks = 0
@@ -43,7 +44,8 @@ export class KVMemory {
     const numLatent = groups.filter(({ spec }) => spec.kind === "mla").length
     if (numLatent > 0 && numLatent < groups.length)
       throw new ConfigError("layers of latent attention beside layers of another kind are not supported")
-    this.#poolsPerLayer = numLatent > 0 ? 1 : 2
+    const hasStatesOnly = groups.length > 0 && groups.every(({ spec }) => spec.kind === "state")
+    this.#poolsPerLayer = numLatent > 0 || hasStatesOnly ? 1 : 2
   }
 
   /** Bytes one block takes over all layers of a group. */
@@ -61,10 +63,13 @@ export class KVMemory {
     this.#numBlocks = numBlocks
     this.#pools ??= Array.from({ length: this.#numLayers }, () => (
       { key: this.#device.alloc(bytes), value: this.#poolsPerLayer === 2 ? this.#device.alloc(bytes) : 0 }))
+    const pageBytes = this.#poolBytes(1)
     const layers: KVLayer[] = []
     for (const [group, { layers: members, spec }] of this.#groups.entries()) {
       for (const [i, layer] of members.entries())
-        layers[layer] = { group, ...this.#pools[i]!, dtype: this.shape.dtype, blockSize: spec.blockSize, numBlocks }
+        layers[layer] = {
+          group, ...this.#pools[i]!, pageBytes, dtype: this.shape.dtype, blockSize: spec.blockSize, numBlocks,
+        }
     }
     return layers
   }

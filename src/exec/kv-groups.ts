@@ -1,19 +1,23 @@
 import type { KernelLibrary } from "../../ffi/library.ts"
 import {
   groupLayers, type FullAttentionSpec, type KVCacheGroup, type LatentAttentionSpec, type SlidingWindowSpec,
+  type StateSpec,
 } from "../core/kv/kv-spec.ts"
 import { unreachable } from "../base/assert.ts"
+import { stateFloats } from "../model/state-space.ts"
 import type { LayerMemory, ModelTraits } from "../model/traits.ts"
 import type { KVCacheShape } from "./kv-cache.ts"
 
 /** The scheduler's view of what a model's layers keep: groups of them with block tables of their own. */
 export function kvGroups({ memory }: ModelTraits, shape: KVCacheShape, library: KernelLibrary): KVCacheGroup[] {
-  return groupLayers(memory.map((layer) => specOf(layer, shape)), (spec) => {
+  const isSplit = memory.some(({ kind }) => kind !== "state")
+  return groupLayers(memory.map((layer) => specOf(layer, shape, isSplit)), (spec) => {
     const { dtype } = shape
     if (spec.kind === "mla") {
       const { rank, ropeDim, blockSize } = spec
       return library.latentCacheBytes({ rank, ropeDim, blockSize, numBlocks: 1, dtype })
     }
+    if (spec.kind === "state") return spec.stateSize * spec.dtypeBytes
     if (spec.kind !== "full" && spec.kind !== "sliding_window") return unreachable(spec as never)
     const { numKVHeads: numKvHeads, headDim, blockSize } = spec
     // Keys and values.
@@ -21,9 +25,12 @@ export function kvGroups({ memory }: ModelTraits, shape: KVCacheShape, library: 
   })
 }
 
+/** `isSplit`: the parts of a state are in pools of their own. */
 function specOf(
-  memory: LayerMemory, { blockSize, dtype }: KVCacheShape,
-): FullAttentionSpec | SlidingWindowSpec | LatentAttentionSpec {
+  memory: LayerMemory, { blockSize, dtype }: KVCacheShape, isSplit: boolean,
+): FullAttentionSpec | SlidingWindowSpec | LatentAttentionSpec | StateSpec {
+  if (memory.kind === "state")
+    return { kind: "state", blockSize, stateSize: stateFloats(memory, isSplit), dtypeBytes: 4 }
   const dtypeBytes = dtype === "F32" ? 4 : 2
   if (memory.kind === "latent") {
     const { rank, ropeDim } = memory

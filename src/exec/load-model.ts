@@ -85,6 +85,7 @@ function load(
   const first = openCheckpoint(engine, library)
   const { traits } = first
   try {
+    refuseDrafts(engine, traits)
     const shape = kvShape(engine, library)
     const groups = kvGroups(traits, shape, library)
     const kv = new KVMemory(new Device(library, stream), groups, shape)
@@ -100,6 +101,12 @@ function load(
   } finally {
     first.source.checkpoint.close()
   }
+}
+
+/** A state that has taken in a draft which is then rejected cannot be taken back. */
+function refuseDrafts({ speculation }: EngineConfig, { memory }: ModelTraits): void {
+  if (speculation !== null && memory.some(({ kind }) => kind === "state"))
+    throw new ConfigError("--speculative-config: this model keeps a state, which cannot take rejected drafts back")
 }
 
 /** What does not change while the model sleeps. */

@@ -23,6 +23,8 @@ export interface ModelCost {
   readonly headProducts: Products
   /** One an attention. */
   readonly attentions: readonly AttentionCost[]
+  /** States that a step reads and writes for each request. */
+  readonly stateBytes: number
   /** One a product with a stack of experts. */
   readonly experts: readonly ExpertsCost[]
 }
@@ -53,12 +55,18 @@ export function modelCost(stages: readonly StageCost[]): ModelCost {
   const head = { bytes: 0, products: { int8: 0, bf16: 0, f32: 0 } }
   const attentions: AttentionCost[] = []
   const experts: ExpertsCost[] = []
+  let stateBytes = 0
   for (const { rows, ops } of stages) {
     const sum = rows === "samples" ? head : body
     for (const op of ops) {
       if (op.kind === "attention") {
         const { window, bytesPerToken, products, dtype } = op
         attentions.push({ window, bytesPerToken, products, format: dtype === "F32" ? "f32" : "bf16" })
+        continue
+      }
+      if (op.kind === "state") {
+        stateBytes += 2 * op.bytes
+        sum.products.f32 += op.products
         continue
       }
       if (op.kind === "heads") {
@@ -80,7 +88,7 @@ export function modelCost(stages: readonly StageCost[]): ModelCost {
   }
   return {
     layerBytes: body.bytes, layerProducts: body.products, headBytes: head.bytes, headProducts: head.products,
-    attentions, experts,
+    attentions, experts, stateBytes,
   }
 }
 
@@ -102,13 +110,14 @@ export interface StepRequest {
   readonly samples: boolean
 }
 
-/** Weights once, of experts those that tokens go to, each request's keys and values once, every product. */
+/** Weights once, of experts those that tokens go to, each request's keys, values and states once, every product. */
 export function stepCost(model: ModelCost, plan: { readonly requests: readonly StepRequest[] }): StepCost {
   const products = { int8: 0, bf16: 0, f32: 0 }
   let [tokens, samples, kvBytes] = [0, 0, 0]
   for (const { numScheduledTokens: scheduled, numComputedTokens: computed, samples: doesSample } of plan.requests) {
     tokens += scheduled
     if (doesSample) samples++
+    kvBytes += model.stateBytes
     for (const { window, bytesPerToken, products: perPair, format } of model.attentions) {
       const most = window > 0 ? window : Infinity
       kvBytes += bytesPerToken * Math.min(most, computed + scheduled)

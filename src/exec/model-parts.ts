@@ -150,7 +150,7 @@ function batchLimits(
   const maxSampleRows = Math.min(maxNumBatchedTokens, maxNumSeqs * (1 + (speculation?.numTokens ?? 0)))
   return {
     maxTokens: engine.maxNumBatchedTokens, maxRequests: engine.maxNumSeqs, maxModelLen,
-    blockSizes: groups.map(({ spec }) => spec.blockSize),
+    groups: groups.map(({ spec }) => ({ blockSize: spec.blockSize, holdsState: spec.kind === "state" })),
     maxSamples: Math.min(device.traits.logitRows, maxSampleRows), maxSampleRows,
   }
 }

@@ -68,7 +68,9 @@ export function decoderWeights(
 }
 
 /** The output head: its own weight, or the embedding's when they are tied. */
-export function lmHead(w: WeightMap, c: ModelConfig, embed: LinearWeight): LinearWeight {
+export function lmHead(
+  w: WeightMap, c: Pick<ModelConfig, "tieWordEmbeddings" | "vocabSize" | "hiddenSize">, embed: LinearWeight,
+): LinearWeight {
   if (c.tieWordEmbeddings && !w.hasOwnHead(embed)) return embed
   return w.vocabulary(LM_HEAD, c.vocabSize, c.hiddenSize)
 }

@@ -95,6 +95,16 @@ export class ConfigReader {
     return value as number[]
   }
 
+  /** The same with infinite ones, which are objects where Python has written the file. */
+  extendedFloats(key: string): readonly number[] | null {
+    const value = this.#take(key)
+    if (value === null) return null
+    const items: unknown[] = Array.isArray(value) ? value.map(extended) : [NaN]
+    if (!items.every((item) => typeof item === "number" && !Number.isNaN(item)))
+      throw this.#wrong(key, "a list of numbers")
+    return items as number[]
+  }
+
   /** One integer or a list of them; empty when absent. */
   intList(key: string, range: Range): readonly number[] {
     const value = this.#take(key) ?? []
@@ -171,6 +181,12 @@ export class ConfigReader {
   #wrong(key: string, wanted: string, value: unknown = this.#get(key)): ConfigError {
     return new ConfigError(`config.json: ${this.#prefix}${key} is ${show(value)}; it must be ${wanted}`)
   }
+}
+
+function extended(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value
+  const word = (value as Record<string, unknown>)["__float__"]
+  return word === "Infinity" ? Infinity : word === "-Infinity" ? -Infinity : value
 }
 
 function show(value: unknown): string {

@@ -38,7 +38,7 @@ export interface ModelConfig {
 export type TorchDType = "float32" | "bfloat16" | "float16"
 
 // An order of magnitude above the largest released models: beyond is a damaged file, and would only be allocated for.
-const LIMITS = {
+export const LIMITS = {
   vocabSize: 16_777_216, hiddenSize: 262_144, intermediateSize: 2_097_152, layers: 2048, heads: 4096, headDim: 2048,
   positions: 268_435_456,
   // Kernels hold it as a float32, and refuse 0: this is its smallest normal one.
@@ -190,7 +190,7 @@ function windowOfType(type: string, window: number): number {
   return window
 }
 
-function readTorchDtype(reader: ConfigReader): TorchDType | null {
+export function readTorchDtype(reader: ConfigReader): TorchDType | null {
   const older = reader.has("torch_dtype") ? reader.choice("torch_dtype", TORCH_DTYPES) : null
   return reader.has("dtype") ? reader.choice("dtype", TORCH_DTYPES) : older
 }

@@ -20,11 +20,15 @@ export interface StepInputs {
   readonly groups: readonly GroupInputs[]
 }
 
+/** A group of layers that keep something for every token has the first three, one of states the others; else 0. */
 export interface GroupInputs {
   readonly slots: number
   readonly blockTable: number
   /** M: int32 a request's row of the block table has. */
   readonly blockTableStride: number
+  /** [R]: where a request's state is before the step, -1 for none, and where it is left. */
+  readonly readSlots: number
+  readonly writeSlots: number
 }
 
 /** Bits of the activations that meet int8 and int4 weights. */
@@ -69,6 +73,8 @@ export type OpCost =
     readonly bytesPerToken: number
     readonly dtype: KVType
   }
+  /** Of a request the state is read and written, `bytes` each; `products`: multiply-adds of a token. */
+  | { readonly kind: "state"; readonly bytes: number; readonly products: number }
 
 /** How a router's logits become experts and their weights; see bz_route. */
 export interface Routing {

@@ -105,13 +105,16 @@ export class LinearWeight {
   }
 }
 
-/** A small float32 vector: norm weights. */
+/** A few float32 values: norm weights. */
 export class VectorWeight {
   readonly tensor: CheckpointTensor
+  readonly #arrange: Arrange
   #array: DeviceArray | null = null
 
-  constructor(tensor: CheckpointTensor) {
+  /** `arrange`: the stored values as the kernels take them. */
+  constructor(tensor: CheckpointTensor, arrange: Arrange = (values) => values) {
     this.tensor = tensor
+    this.#arrange = arrange
   }
 
   get address(): number {
@@ -119,9 +122,17 @@ export class VectorWeight {
   }
 
   load(device: Device): void {
-    this.#array = concatFloats(device, [this.tensor])
+    const length = this.tensor.shape.reduce((product, size) => product * size, 1)
+    this.#array = device.constant(length, () => {
+      const values = this.#arrange(floatsOf(this.tensor))
+      this.tensor.release()
+      return values
+    })
   }
 }
+
+/** Makes as many values of those that are stored. */
+export type Arrange = (values: Float32Array) => Float32Array
 
 function concatFloats(device: Device, tensors: readonly CheckpointTensor[]): DeviceArray {
   const length = tensors.reduce((sum, tensor) => sum + present(tensor.shape[0], tensor.name), 0)
@@ -252,6 +263,13 @@ export class WeightMap {
   /** Tensors that are known to take no part in what is computed here. */
   leaveOut(isUnused: (name: string) => boolean): void {
     for (const name of this.checkpoint.names()) if (isUnused(name)) this.#read.add(name)
+  }
+
+  /** The same of a tensor with several dimensions. */
+  array(name: string, shape: readonly number[], arrange?: Arrange): VectorWeight {
+    const weight = new VectorWeight(this.#tensor(name, shape), arrange)
+    this.vectors.push(weight)
+    return weight
   }
 
   /** Errors: `ConfigError` when the checkpoint holds tensors that the architecture did not read. */

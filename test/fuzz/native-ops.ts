@@ -93,6 +93,22 @@ function latents({ prng, memory, latentCacheBytes }: CallContext, shape: Fields)
   return memory.put(new Uint8Array(latentCacheBytes(shape)).fill(prng.pick([0, 0, 0x3f])))
 }
 
+/** Requests of up to three rows each, with the slots of their states; `stateSize`: values of a state. */
+function states(context: CallContext, stateSize: number): Fields {
+  const { prng, memory } = context
+  const [num_requests, num_slots] = [prng.int(0, 3), prng.int(1, 4)]
+  const starts = new Int32Array(num_requests + 1)
+  for (let r = 0; r < num_requests; r++) starts[r + 1] = starts[r]! + prng.int(0, 3)
+  const num_tokens = starts[num_requests]! + prng.pick([0, 0, 3])
+  if (prng.chance(0.2)) starts[prng.int(0, num_requests)] = prng.pick([-1, num_tokens + 1, 2 ** 31 - 1, -(2 ** 31)])
+  const state_stride = stateSize + prng.pick([0, 0, 3])
+  return {
+    num_tokens, num_requests, num_slots, state_stride, query_start: memory.put(starts),
+    read_slots: indices(context, num_requests, num_slots), write_slots: indices(context, num_requests, num_slots),
+    state: floats(context, num_slots * state_stride),
+  }
+}
+
 export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>> = {
   bz_embedding(context) {
     const { address, n, c } = context.weight()
@@ -223,6 +239,41 @@ export const OP_CALLS: Readonly<Record<OpName, (context: CallContext) => Fields>
     return {
       num_tokens, num_heads, n, c, ...w, ...matrix(context, "x", num_tokens, num_heads * (c + prng.pick([0, 5]))),
       ...matrix(context, "y", num_tokens, num_heads * (n + prng.pick([0, 3]))),
+    }
+  },
+  bz_causal_conv(context) {
+    const { prng } = context
+    const [c, num_taps] = [prng.int(1, 40), prng.int(2, 8)]
+    const of = states(context, (num_taps - 1) * c)
+    const x = matrix(context, "x", of["num_tokens"]!, c)
+    return {
+      ...of, num_taps, silu: prng.int(0, 1), ...x, ...matrix(context, "y", of["num_tokens"]!, c),
+      w: floats(context, num_taps * c), bias: prng.chance(0.5) ? floats(context, c) : 0,
+    }
+  },
+  bz_selective_scan(context) {
+    const { prng } = context
+    const [num_groups, head_dim, state_dim] = [prng.int(1, 3), prng.int(1, 5), prng.int(1, 20)]
+    const num_heads = num_groups * prng.int(1, 3)
+    const of = states(context, num_heads * head_dim * state_dim)
+    const rows = (field: string, cols: number): Fields => matrix(context, field, of["num_tokens"]!, cols)
+    return {
+      ...of, num_heads, head_dim, state_dim, num_groups, dt_min: 0, dt_max: prng.pick([0, 1, Infinity]),
+      ...rows("x", num_heads * head_dim), ...rows("dt", num_heads), ...rows("b", num_groups * state_dim),
+      ...rows("c", num_groups * state_dim), ...(prng.chance(0.5) ? rows("z", num_heads * head_dim) : {}),
+      ...rows("y", num_heads * head_dim), ...matrix(context, "a", num_heads, prng.pick([1, state_dim])),
+      dt_bias: prng.chance(0.5) ? floats(context, num_heads) : 0,
+      skip: prng.chance(0.5) ? floats(context, num_heads) : 0,
+    }
+  },
+  bz_gated_rms_norm(context) {
+    const { prng } = context
+    const [num_tokens, num_groups] = [prng.int(0, 5), prng.int(1, 4)]
+    const c = num_groups * prng.int(1, 40)
+    return {
+      num_tokens, num_groups, gate_last: prng.int(0, 1), eps: 1e-5, w: floats(context, c),
+      ...matrix(context, "x", num_tokens, c), ...matrix(context, "z", num_tokens, c),
+      ...matrix(context, "y", num_tokens, c),
     }
   },
   bz_gather_rows(context) {

@@ -4,6 +4,8 @@ import { deepseekV2 } from "./deepseek-v2.ts"
 import { deepseekV3 } from "./deepseek-v3.ts"
 import { gemma2 } from "./gemma2.ts"
 import { llama } from "./llama.ts"
+import { mamba } from "./mamba.ts"
+import { mamba2 } from "./mamba2.ts"
 import { mistral } from "./mistral.ts"
 import { mixtral } from "./mixtral.ts"
 import { olmoe } from "./olmoe.ts"
@@ -17,7 +19,7 @@ import { smollm3 } from "./smollm3.ts"
 /** Every architecture this executable knows: one line each. */
 export const ARCHITECTURES: readonly Architecture<unknown>[] = [
   llama, mistral, qwen2, qwen3, gemma2, phi3, smollm3, mixtral, qwen2Moe, qwen3Moe, olmoe, deepseekV2,
-  deepseekV3,
+  deepseekV3, mamba, mamba2,
 ]
 
 /**

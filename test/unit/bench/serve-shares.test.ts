@@ -6,7 +6,7 @@ import type { ModelCost } from "../../../src/exec/model-cost.ts"
 // A step reads 1,000 bytes, and multiplies 10 times a token.
 const COST: ModelCost = {
   layerBytes: 1000, headBytes: 0, layerProducts: { int8: 10, bf16: 0, f32: 0 },
-  headProducts: { int8: 0, bf16: 0, f32: 0 }, attentions: [], experts: [],
+  headProducts: { int8: 0, bf16: 0, f32: 0 }, attentions: [], experts: [], stateBytes: 0,
 }
 const LIMITS = { bytesPerSecond: 10_000, productsPerSecond: { int8: 1000, bf16: 1, f32: 1 } }
 

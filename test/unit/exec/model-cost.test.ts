@@ -7,7 +7,7 @@ const attention = (window: number) => ({ window, bytesPerToken: 2, products: 3, 
 const MODEL: ModelCost = {
   layerBytes: 1000, headBytes: 100, layerProducts: { int8: 10, bf16: 0, f32: 0 },
   headProducts: { int8: 0, bf16: 5, f32: 0 },
-  attentions: [attention(0), attention(4)], experts: [],
+  attentions: [attention(0), attention(4)], experts: [], stateBytes: 0,
 }
 
 function plan(...requests: { computed: number; scheduled: number; samples: boolean }[]): SchedulePlan {
