@@ -55,14 +55,42 @@ static std::vector<float> process_row(const bz_sample_args &a, uint32_t r) {
   return l;
 }
 
+// Murmur3, 32 bits, as it is published: bytes in, with nothing computed ahead. Its own code, so that it is an oracle of
+// the hash in common/sampling.h, which the CPU library computes in parts.
+static uint32_t murmur3(const uint8_t *bytes, uint32_t length, uint32_t hash) {
+  const auto rotate = [](uint32_t x, int bits) { return x << bits | x >> (32 - bits); };
+  const auto mix = [&](uint32_t k) { return rotate(k * 0xcc9e2d51u, 15) * 0x1b873593u; };
+  uint32_t i = 0;
+  for (; i + 4 <= length; i += 4) {
+    uint32_t k = 0;
+    for (uint32_t j = 0; j < 4; j++) k |= uint32_t{bytes[i + j]} << (8 * j);
+    hash = rotate(hash ^ mix(k), 13) * 5 + 0xe6546b64u;
+  }
+  uint32_t tail = 0;
+  for (uint32_t j = 0; i + j < length; j++) tail |= uint32_t{bytes[i + j]} << (8 * j);
+  if (i < length) hash ^= mix(tail);
+  hash ^= length;
+  hash = (hash ^ hash >> 16) * 0x85ebca6bu;
+  hash = (hash ^ hash >> 13) * 0xc2b2ae35u;
+  return hash ^ hash >> 16;
+}
+
+// The hash of (seed, position, token id, tag) as five little endian words.
+static uint32_t draw_hash(uint64_t seed, int32_t position, uint32_t token) {
+  const uint32_t words[5] = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32),
+                             static_cast<uint32_t>(position), token, bz::DRAW_TAG};
+  uint8_t bytes[20];
+  for (uint32_t i = 0; i < 20; i++) bytes[i] = static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)));
+  return murmur3(bytes, sizeof bytes, 0);
+}
+
 static int32_t draw(const bz_sample_args &a, uint32_t r, const std::vector<float> &l) {
   const uint32_t n = a.logits.cols;
   if (a.temperature[r] < bz::GREEDY_BELOW) return argmax(l.data(), n);
-  const uint32_t prefix = bz::draw_prefix(a.seeds[r], a.positions[r]);
   uint32_t best = 0;
   double best_score = -INFINITY;
   for (uint32_t i = 0; i < n; i++) {
-    const double score = bz::gumbel_score(l[i], bz::draw_hash(prefix, i));
+    const double score = bz::gumbel_score(l[i], draw_hash(a.seeds[r], a.positions[r], i));
     if (score > best_score) best_score = score, best = i;
   }
   return static_cast<int32_t>(best);

@@ -59,6 +59,48 @@ const KNOBS: Record<string, Omit<Row, "temperature">> = {
   "top-k most": { topK: 900 },
 }
 
+/** Murmur3, 32 bits, a third time: held to published answers below. */
+function murmur3(bytes: Uint8Array, seed: number): number {
+  const rotate = (x: number, bits: number) => (x << bits) | (x >>> (32 - bits))
+  const mix = (k: number) => Math.imul(rotate(Math.imul(k, 0xcc9e2d51), 15), 0x1b873593)
+  const word = (at: number) => [...bytes.subarray(at, at + 4)].reduce((k, byte, j) => k | (byte << (8 * j)), 0)
+  const whole = bytes.length - (bytes.length % 4)
+  let hash = seed
+  for (let i = 0; i < whole; i += 4) hash = Math.imul(rotate(hash ^ mix(word(i)), 13), 5) + 0xe6546b64
+  if (whole < bytes.length) hash ^= mix(word(whole))
+  hash ^= bytes.length
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+describe("the hash of a draw", () => {
+  test("is Murmur3 by its published answers", () => {
+    const hash = (text: string, seed: number) => murmur3(new TextEncoder().encode(text), seed).toString(16)
+    expect(hash("", 0)).toBe("0")
+    expect(hash("", 1)).toBe("514e28b7")
+    expect(hash("abc", 0)).toBe("b3dd93fa")
+    expect(hash("aaaa", 0x9747b28c)).toBe("5a97808a")
+    expect(hash("The quick brown fox jumps over the lazy dog", 0x9747b28c)).toBe("2fa826cd")
+  })
+
+  test.skipIf(!hasLibraries)("decides between equal logits: the token with the largest one is drawn", () => {
+    const vocab = 40
+    const rows = Array.from({ length: 24 }, (_, r): Row => ({ temperature: 1, seed: r * 977, position: r * r }))
+    const wanted = rows.map(({ seed, position }) => {
+      const hashOf = (token: number) => {
+        const words = Uint32Array.of(seed!, seed!, position!, token, 0x62616f7a)
+        return murmur3(new Uint8Array(words.buffer), 0)
+      }
+      const hashes = Array.from({ length: vocab }, (_, token) => hashOf(token))
+      return hashes.indexOf(Math.max(...hashes))
+    })
+    expect(new Set(wanted).size).toBeGreaterThan(10)
+    for (const library of libraries)
+      expect([...sample(place(library), new Float32Array(rows.length * vocab), vocab, rows)]).toEqual(wanted)
+  })
+})
+
 describe("sample gives the reference's token", () => {
   for (const [name, knobs] of Object.entries(KNOBS))
     for (const vocab of [1, 5, 64, 1000, 3001])
