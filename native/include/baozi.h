@@ -719,7 +719,7 @@ typedef struct bz_gather_rows_args {
 } bz_gather_rows_args;
 BZ_API bz_status bz_gather_rows(bz_stream *stream, const bz_gather_rows_args *args);
 
-/* bz_add: y[t, :] = scale * x[t, :] + y[t, :]. Shapes x, y [T, C]. */
+/* bz_add: y[t, :] = scale * x[t, :] + y[t, :]. Shapes x, y [T, C]. x may equal y (same stride). */
 typedef struct bz_add_args {
   uint32_t args_bytes;
   uint32_t num_tokens;

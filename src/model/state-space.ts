@@ -49,12 +49,15 @@ export interface ScanWeights {
   readonly skip: VectorWeight
 }
 
-/** Checkpoints have a row of taps a channel. */
+/** Checkpoints have a row of taps a channel. `scaleOf`: what a channel's inputs are multiplied by. */
 export function convWeights(
-  w: WeightMap, prefix: string, { channels, taps, bias }: { channels: number; taps: number; bias: boolean },
+  w: WeightMap, prefix: string, { channels, taps, bias, scaleOf = () => 1 }:
+  { channels: number; taps: number; bias: boolean; scaleOf?: (channel: number) => number },
 ): ConvWeights {
-  const transpose = (values: Float32Array): Float32Array =>
-    values.map((_, i) => values[(i % channels) * taps + Math.floor(i / channels)]!)
+  const transpose = (values: Float32Array): Float32Array => values.map((_, i) => {
+    const channel = i % channels
+    return values[channel * taps + Math.floor(i / channels)]! * scaleOf(channel)
+  })
   return {
     channels, taps, weight: w.array(`${prefix}.weight`, [channels, 1, taps], transpose),
     bias: bias ? w.vector(`${prefix}.bias`, channels) : null,
@@ -123,6 +126,11 @@ export class StateOps {
       write_slots: writeSlots,
     }
   }
+}
+
+/** x * scale, in place. */
+export function scaleInPlace(b: Stage, x: Matrix, scale: number): Matrix {
+  return scale === 1 ? x : b.add(x, x, scale - 1)
 }
 
 /** Norm of groups with a gate, in place of `x`. */

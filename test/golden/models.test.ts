@@ -9,7 +9,7 @@ import { type Golden, modelPathOf, readGolden, TestEngine } from "../engine-harn
 const FLOAT_CASES = [
   "llama", "llama31-rope", "llama-yarn", "llama-hd64", "llama-long", "mistral-window", "qwen2", "qwen3", "qwen3-hd128",
   "gemma2", "phi3", "smollm3", "deepseek-v2", "deepseek-v3",
-  "mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "mamba", "mamba2",
+  "mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "mamba", "mamba2", "jamba", "bamba", "falcon-h1",
 ]
 const SCHEME_CASES = ["llama-gptq-int4", "llama-fp8-block"]
 const GGUF_CASES = [

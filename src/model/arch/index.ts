@@ -1,8 +1,11 @@
 import { ConfigError } from "../../base/errors.ts"
 import type { Architecture } from "../architecture.ts"
+import { bamba } from "./bamba.ts"
 import { deepseekV2 } from "./deepseek-v2.ts"
 import { deepseekV3 } from "./deepseek-v3.ts"
+import { falconH1 } from "./falcon-h1.ts"
 import { gemma2 } from "./gemma2.ts"
+import { jamba } from "./jamba.ts"
 import { llama } from "./llama.ts"
 import { mamba } from "./mamba.ts"
 import { mamba2 } from "./mamba2.ts"
@@ -19,7 +22,7 @@ import { smollm3 } from "./smollm3.ts"
 /** Every architecture this executable knows: one line each. */
 export const ARCHITECTURES: readonly Architecture<unknown>[] = [
   llama, mistral, qwen2, qwen3, gemma2, phi3, smollm3, mixtral, qwen2Moe, qwen3Moe, olmoe, deepseekV2,
-  deepseekV3, mamba, mamba2,
+  deepseekV3, mamba, mamba2, jamba, bamba, falconH1,
 ]
 
 /**

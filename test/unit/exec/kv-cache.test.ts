@@ -77,3 +77,27 @@ test("latents beside keys and values are refused", () => {
   const groups = [LATENT, full].map((spec, i): KVCacheGroup => ({ spec, layers: [i], pageBytes: 4096 }))
   expect(() => new KVMemory({} as Device, groups, { blockSize: 16, dtype: "BF16" })).toThrow(/latent attention beside/)
 })
+
+describe("states", () => {
+  const spec = { kind: "state" as const, blockSize: 16, stateSize: 64, dtypeBytes: 4 }
+  const full = { kind: "full" as const, blockSize: 16, numKVHeads: 1, headDim: 8, headDimV: 8, dtypeBytes: 2 }
+  const place = (groups: KVCacheGroup[]) => {
+    const taken: number[] = []
+    const device = { alloc: (bytes: number) => taken.push(bytes) * 1000 } as unknown as Device
+    const cache = new KVMemory(device, groups, { blockSize: 16, dtype: "BF16" })
+    return { layers: cache.layers(5), taken, bytesPerBlock: cache.bytesPerBlock }
+  }
+
+  test("have one pool a layer where nothing else is kept", () => {
+    const { layers, taken, bytesPerBlock } = place([{ spec, layers: [0, 1], pageBytes: 256 }])
+    expect([taken, bytesPerBlock]).toEqual([[1280, 1280], 512])
+    expect(layers).toMatchObject([{ key: 1000, value: 0, pageBytes: 256 }, { key: 2000, value: 0, pageBytes: 256 }])
+  })
+
+  test("have a part in each pool beside keys and values", () => {
+    const groups = [{ spec: full, layers: [1], pageBytes: 512 }, { spec, layers: [0], pageBytes: 512 }]
+    const { layers, taken, bytesPerBlock } = place(groups)
+    expect([taken, bytesPerBlock]).toEqual([[1280, 1280], 512])
+    for (const layer of layers) expect(layer).toMatchObject({ key: 1000, value: 2000, pageBytes: 256, numBlocks: 5 })
+  })
+})

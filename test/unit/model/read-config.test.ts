@@ -15,10 +15,14 @@ const SIZES = {
 // Sizes that have no defaults.
 const LATENT = { kv_lora_rank: 32, qk_nope_head_dim: 16, qk_rope_head_dim: 16, v_head_dim: 16, n_routed_experts: null }
 const EXPERTS = { num_experts: 4, num_experts_per_tok: 2 }
+const STATES = { state_size: 16, intermediate_size: null, num_attention_heads: null }
 const OWN_SIZES: Readonly<Record<string, Record<string, unknown>>> = {
   deepseek_v2: LATENT, deepseek_v3: LATENT, mixtral: { num_local_experts: 4, num_experts_per_tok: 2 }, olmoe: EXPERTS,
   qwen2_moe: { ...EXPERTS, moe_intermediate_size: 32, shared_expert_intermediate_size: 64 },
   qwen3_moe: { ...EXPERTS, moe_intermediate_size: 32 },
+  mamba: STATES,
+  mamba2: { ...STATES, num_heads: 4, head_dim: 32, n_groups: 1 },
+  jamba: EXPERTS,
 }
 
 describe("the architecture", () => {

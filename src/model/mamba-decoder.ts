@@ -1,6 +1,11 @@
-/** What the configs of models that keep nothing but states have in common. */
+/** What models that keep nothing but states have in common. */
 import { ConfigError } from "../base/errors.ts"
+import type { Forward } from "./architecture.ts"
+import { head, lmHead } from "./blocks.ts"
 import { LIMITS, readTorchDtype, type ConfigReader, type TorchDType } from "./config.ts"
+import type { Mixer } from "./mamba-mixers.ts"
+import type { ModelTraits, StateMemory } from "./traits.ts"
+import type { WeightMap } from "./weights.ts"
 
 export interface MambaConfig {
   readonly vocabSize: number
@@ -23,7 +28,7 @@ export interface MambaConfig {
 
 /** Files state no length, and a state has room for any: what the buffers of requests are made for. */
 const DEFAULT_LENGTH = 32_768
-const MAX_INNER = 1_048_576
+export const MAX_INNER = 1_048_576
 const MAX_STEP = 2 ** 20
 export const MAX_STATE = 1024
 export const TAPS = { min: 2, max: 8 }
@@ -72,4 +77,28 @@ export function readStepLimit(reader: ConfigReader): readonly [number, number] {
       `config.json: time_step_limit is [${limit.slice(0, 4).join(", ")}]; it must be two numbers, rising from 0, ` +
         `the first at most ${MAX_STEP}`)
   return [least, most]
+}
+
+export function mambaTraits(c: MambaConfig, memory: StateMemory): ModelTraits {
+  return {
+    vocabSize: c.vocabSize, maxModelLen: c.maxModelLen, memory: Array.from({ length: c.numLayers }, () => memory),
+  }
+}
+
+/** x += out(mix(norm(x))), then the head. `mixer`: of a layer, from its prefix. */
+export function mambaDecoder(w: WeightMap, c: MambaConfig, mixer: (prefix: string) => Mixer): Forward {
+  const embed = w.vocabulary("backbone.embeddings", c.vocabSize, c.hiddenSize)
+  const layers = Array.from({ length: c.numLayers }, (_, l) => {
+    const p = `backbone.layers.${l}`
+    return { norm: w.vector(`${p}.norm.weight`, c.hiddenSize), mixer: mixer(`${p}.mixer`) }
+  })
+  const weights = { norm: w.vector("backbone.norm_f.weight", c.hiddenSize), lmHead: lmHead(w, c, embed) }
+  return (builder, context) => {
+    const b = builder.stage("body", "tokens")
+    const stream = b.embedding(embed)
+    layers.forEach(({ norm, mixer: { mix, out } }, l) => {
+      b.linear(mix(builder, b, b.rmsNorm(stream, norm, c.rmsNormEps), context.kv[l]!), out, { addTo: stream })
+    })
+    return { hidden: stream, logits: head(builder, stream, weights, c.rmsNormEps) }
+  }
 }
