@@ -27,7 +27,9 @@ export async function loadText(
 ): Promise<ModelText> {
   const tokenizer = await loadTokenizer(options.tokenizerPath, source, warn)
   const directory = tokenizerDirectory(options.tokenizerPath, source)
-  const sources = directory !== null ? findChatTemplates(directory) : findGgufChatTemplates(present(source.ggufMetadata, "metadata of a GGUF file"))
+  const sources = directory !== null
+    ? findChatTemplates(directory)
+    : findGgufChatTemplates(present(source.ggufMetadata, "metadata of a GGUF file"))
   return { tokenizer, chatTemplates: chooseTemplates(options.chatTemplate, sources) }
 }
 

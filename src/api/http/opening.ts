@@ -113,7 +113,7 @@ export function resumable({ streams, options }: ApiContext, handler: Handler): H
     const { request } = route
     const lastEventId = request.headers.get("last-event-id")
     if (lastEventId === null || lastEventId === "") return handler(route)
-    // The request is sent again as it was. Its stream, not its body, says how to go on; the body has to be out of the way.
+    // The request is sent again as it was. Its stream, not its body, says how to resume; the body has to be read first.
     if (request.body !== null) await readJsonBytes(request, options.maxBodyBytes)
     return streams.resume(lastEventId, ownerOf(request), request.signal)
   }
