@@ -123,7 +123,7 @@ export function readHybridMamba2(
   const stateSize = reader.int("mamba_d_state", { min: 1, max: MAX_STATE }, defaults.stateSize)
   if (numHeads * headDim !== innerSize)
     throw new ConfigError(
-      `config.json: mamba_n_heads ${numHeads} of mamba_d_head ${headDim} are not the ${innerSize} channels of the layer`)
+      `config.json: mamba_n_heads ${numHeads} of mamba_d_head ${headDim} are not the layer's ${innerSize} channels`)
   if (numHeads % numGroups !== 0)
     throw new ConfigError(
       `config.json: mamba_n_heads is ${numHeads}; it must be a multiple of mamba_n_groups ${numGroups}`)

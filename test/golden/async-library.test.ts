@@ -9,7 +9,8 @@ import { existsSync } from "node:fs"
 const ROOT = join(import.meta.dir, "../..")
 const SUITES = [
   ...["models", "logprobs", "memory", "sampling-order", "step-engine", "logits-processors", "poisoned-model",
-    "speculation", "quantization", "schedules", "deepseek-variants"].map((name) => `test/golden/${name}.test.ts`),
+    "speculation", "quantization", "schedules", "deepseek-variants", "state-space",
+  ].map((name) => `test/golden/${name}.test.ts`),
   ...["batch-invariance", "mixed-sampling", "prompt-logprobs"].map((name) => `test/property/${name}.test.ts`),
 ]
 const TIMEOUT_MS = 20 * 60_000

@@ -1,4 +1,4 @@
-/** Falcon-H1's constants: a checkpoint whose weights are divided by what its config multiplies is the same model. */
+/** Falcon-H1's constants: weights divided by what the config multiplies again are the same model. */
 import { expect, test } from "bun:test"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

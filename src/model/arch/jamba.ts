@@ -20,7 +20,7 @@ interface JambaConfig extends ModelConfig {
 /** The layers whose distance from the offset is a multiple of the period. */
 function readEvery(
   reader: ConfigReader, name: string, defaults: { period: number; offset: number }, numLayers: number,
-) {
+): boolean[] {
   const period = reader.int(`${name}_layer_period`, { min: 1 }, defaults.period)
   const offset = reader.int(`${name}_layer_offset`, { min: 0 }, defaults.offset)
   if (offset >= period)
