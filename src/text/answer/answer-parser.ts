@@ -18,6 +18,7 @@
 import { assert } from "../../base/assert.ts"
 import type { AnswerFormat, Mode } from "./answer-format.ts"
 import { addPart, type AnswerPart } from "./answer-part.ts"
+import { isJson } from "./json-span.ts"
 import { MarkedText } from "./marked-text.ts"
 import type { CallReader, CallSink, ToolSchemas } from "./tool-format.ts"
 
@@ -249,15 +250,6 @@ export class AnswerParser {
 
   #add(type: "reasoning" | "content", text: string): void {
     if (text !== "") addPart(this.#parts, { type, text })
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
   }
 }
 

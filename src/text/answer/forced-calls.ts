@@ -17,6 +17,8 @@ export interface CallableTool {
 /** What stands around the arguments of a call, and between calls. */
 export interface CallShape {
   readonly begin: (name: string) => string
+  /** Where calls are numbered: what follows the number, which follows `begin`. Else it is missing. */
+  readonly behindIndex?: string
   readonly end: string
   readonly separator: string
   /** Around all calls. */
@@ -60,7 +62,11 @@ export function checkedCalls(shape: CallShape, tools: readonly CallableTool[], i
 
 function callTag(shape: CallShape, { name, parameters, path }: CallableTool): TagFormat {
   // One space, as models are trained to write it: a model that may write any number of blanks may never end.
-  const content = { type: "json_schema", json_schema: parameters, path, blanks: "one" }
+  const schema = { type: "json_schema", json_schema: parameters, path, blanks: "one" }
+  const index = { type: "regex", pattern: "0|[1-9][0-9]{0,2}" }
+  const content = shape.behindIndex === undefined
+    ? schema
+    : { type: "sequence", elements: [index, constant(shape.behindIndex), schema] }
   return { type: "tag", begin: shape.begin(name), content, end: shape.end }
 }
 

@@ -72,3 +72,13 @@ function isScalarUnit(unit: string): boolean {
 export function isSpace(unit: string): boolean {
   return unit === " " || unit === "\n" || unit === "\t" || unit === "\r"
 }
+
+/** Whether all of `text` is one JSON value. */
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}

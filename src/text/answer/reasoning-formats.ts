@@ -22,12 +22,20 @@ const FORMATS = {
     ...THINK, ...PLAIN,
     beginsWithReasoning: (variables) => variables["thinking"] === true || variables["enable_thinking"] === true,
   },
+  glm45: {
+    ...THINK, opensInContent: false, dropsStrayEnds: true, endsAtCall: true,
+    beginsWithReasoning: (variables) => variables["thinking"] !== false && variables["enable_thinking"] !== false,
+  },
   granite: {
     ...PLAIN,
     starts: ["Here is my thought process:", "Here's my thought process:"],
     ends: ["Here is my response:", "Here's my response:"],
     beginsWithReasoning: () => false, opensInContent: true,
   },
+  kimi_k2: {
+    ...THINK, ...PLAIN, endsAtCall: true, beginsWithReasoning: (variables) => variables["thinking"] !== false,
+  },
+  minimax_m2: { ...THINK, ...PLAIN, beginsWithReasoning: () => true },
   mistral: {
     starts: ["[THINK]"], ends: ["[/THINK]"],
     beginsWithReasoning: () => false, opensInContent: true, dropsStrayEnds: true, endsAtCall: true,

@@ -8,14 +8,24 @@ export function jsonCalls(calls: readonly WrittenCall[], argumentsKey: "argument
   return calls.map((call) => literal({ name: call.name, [argumentsKey]: call.arguments }, JSON_WORDS))
 }
 
-/** Each call with a tag for it and one for each argument: a text as it is, all else as JSON. */
-export function taggedCalls(calls: readonly WrittenCall[]): string[] {
+/** Each call as `begin` and `end` write them around its arguments, each of which `argument` writes. */
+export function taggedCalls(calls: readonly WrittenCall[], tags: {
+  readonly begin: (name: string) => string
+  readonly argument: (key: string, value: string) => string
+  readonly end: string
+}): string[] {
   return calls.map((call) => {
-    const parameters = Object.entries(call.arguments).map(([key, value]) => {
-      return `<parameter=${key}>\n${typeof value === "string" ? value : literal(value, JSON_WORDS)}\n</parameter>\n`
-    })
-    return `<function=${call.name}>\n${parameters.join("")}</function>`
+    const given = Object.entries(call.arguments).map(([key, value]) =>
+      tags.argument(key, typeof value === "string" ? value : literal(value, JSON_WORDS)))
+    return `${tags.begin(call.name)}${given.join("")}${tags.end}`
   })
+}
+
+/** Each call's arguments as JSON, with `begin` of its name and index before them and `end` behind. */
+export function markedCalls(
+  calls: readonly WrittenCall[], begin: (name: string, index: number) => string, end: string,
+): string[] {
+  return calls.map((call, i) => `${begin(call.name, i)}${literal(call.arguments, JSON_WORDS)}${end}`)
 }
 
 /** All calls as one list of Python. */
@@ -25,6 +35,17 @@ export function pythonCalls(calls: readonly WrittenCall[]): string {
     return `${call.name}(${given.join(", ")})`
   })
   return `[${written.join(", ")}]`
+}
+
+/** Each call as call:NAME{key:VALUE,...}, its strings between two of `quote`. */
+export function gemmaCalls(calls: readonly WrittenCall[], quote: string): string[] {
+  const written = (value: unknown): string => {
+    if (typeof value === "string") return `${quote}${value}${quote}`
+    if (Array.isArray(value)) return `[${value.map(written).join(",")}]`
+    if (!isObject(value) || isJsonNumber(value)) return literal(value, JSON_WORDS)
+    return `{${Object.entries(value).map(([key, part]) => `${key}:${written(part)}`).join(",")}}`
+  }
+  return calls.map((call) => `call:${call.name}${written(call.arguments)}`)
 }
 
 interface Words {

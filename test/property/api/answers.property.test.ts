@@ -13,6 +13,10 @@ import type { Answer, Api, Json } from "../../unit/api/harness.ts"
 const PIECES = [
   "<think>", "</think>", "[THINK]", "[/THINK]", "<tool_call>", "</tool_call>", "<|python_tag|>", "[TOOL_CALLS]",
   "{\"name\": \"f\", \"arguments\": {\"a\": \"é\"}}", "f{\"b\": 😀}", "{\"name\": \"f\"}", "[f(a='é'), g()]", "\n", " ",
+  "<tool_call>f<arg_key>a</arg_key><arg_value>5</arg_value>", "<|tool_call>call:f{a:<|\"|>é<|\"|>}", "<tool_call|>",
+  "<invoke name=\"f\"><parameter name=\"a\">5</parameter></invoke>", "<｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": 5}",
+  "<｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}\n```<｜tool▁call▁end｜>", "<|tool_calls_section_begin|>",
+  "<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\": \"é\"}<|tool_call_end|>",
   "; ", "<function=f>\n<parameter=a>\n5\n</parameter>\n</function>", "é", "😀", "text", "<", "{",
 ]
 const STOPS = ["</th", "nk>\n", "é", "<tool_call>{", "}}", "\"a\"", "\n\n", "> ", "[TOOL", "call>\n", "text", "😀\n"]
@@ -20,7 +24,8 @@ const STOPS = ["</th", "nk>\n", "é", "<tool_call>{", "}}", "\"a\"", "\n\n", "> 
 /** Every format once; all pairs are the parser's own property. */
 const PARSERS = [
   ["deepseek_r1", "hermes"], ["qwen3", "hermes"], ["qwen3", "qwen3_coder"], ["mistral", "mistral"],
-  ["granite", "llama3_json"], [null, "pythonic"], ["deepseek_v3", null],
+  ["granite", "llama3_json"], [null, "pythonic"], ["deepseek_v3", null], ["deepseek_v3", "deepseek_v31"],
+  ["kimi_k2", "kimi_k2"], ["glm45", "glm45"], ["minimax_m2", "minimax_m2"], [null, "gemma4"], [null, "deepseek_v3"],
 ] as const
 
 const cases = fc.record({

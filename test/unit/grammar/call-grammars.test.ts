@@ -53,7 +53,9 @@ const TRIGGERED = SHAPED.filter(([, , { trigger }]) => trigger !== null)
 
 test("formats without a grammar are those whose arguments are no JSON", () => {
   const without = FORMATS.filter(([, { shape }]) => shape === null).map(([name]) => name)
-  expect(without).toEqual(["pythonic", "qwen3_coder", "qwen3_xml"])
+  expect(without).toEqual([
+    "functiongemma", "gemma4", "glm45", "glm47", "minimax_m2", "pythonic", "qwen3_coder", "qwen3_xml",
+  ])
 })
 
 describe.each(SHAPED)("calls that have to be made, %s", (_, format, shape) => {

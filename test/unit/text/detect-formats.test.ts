@@ -28,6 +28,20 @@ describe("the format of tool calls", () => {
     ["pythonic", `[{{ f.name }}(${ARGUMENTS}{{ k }}={{ v | tojson }}{% endfor %})]`],
     ["qwen3_coder", `<tool_call>\n<function={{ f.name }}>\n${ARGUMENTS}<parameter={{ k }}>\n{{ v }}\n</parameter>\n` +
       "{% endfor %}</function>\n</tool_call>"],
+    ["functiongemma", "<start_function_call>call:{{ f.name }}{{ '{' }}" +
+      `${ARGUMENTS}{{ k }}:<escape>{{ v }}<escape>{% endfor %}{{ '}' }}<end_function_call>`],
+    ["gemma4", `<|tool_call>call:{{ f.name }}{{ '{' }}${ARGUMENTS}{{ k }}:<|"|>{{ v }}<|"|>{% endfor %}` +
+      "{{ '}' }}<tool_call|>"],
+    ["deepseek_v3", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>{{ f.name }}\n```json\n" +
+      "{{ f.arguments | tojson }}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"],
+    ["deepseek_v31", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>{{ f.name }}<｜tool▁sep｜>" +
+      "{{ f.arguments | tojson }}<｜tool▁call▁end｜><｜tool▁calls▁end｜>"],
+    ["kimi_k2", "<|tool_calls_section_begin|><|tool_call_begin|>{{ m.tool_calls[0].id }}" +
+      "<|tool_call_argument_begin|>{{ f.arguments | tojson }}<|tool_call_end|><|tool_calls_section_end|>"],
+    ["glm45", `<tool_call>{{ f.name }}\n${ARGUMENTS}<arg_key>{{ k }}</arg_key>\n<arg_value>{{ v }}</arg_value>\n` +
+      "{% endfor %}</tool_call>"],
+    ["minimax_m2", `<minimax:tool_call>\n<invoke name="{{ f.name }}">\n${ARGUMENTS}<parameter name="{{ k }}">` +
+      "{{ v }}</parameter>\n{% endfor %}</invoke>\n</minimax:tool_call>"],
   ] as const)("%s is found in %s", (name, call) => {
     expect(tools(template(call))).toBe(name)
     const isBare = name === "llama3_json" || name === "pythonic"
@@ -87,6 +101,11 @@ describe.skipIf(released === null)("templates of released models", () => {
     ["Qwen-Qwen3-0.6B", "hermes", "qwen3"],
     ["Qwen3-Coder", "qwen3_coder", null],
     ["Qwen-QwQ-32B", "hermes", "deepseek_v3"],
+    ["deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", "deepseek_v3", "deepseek_v3"],
+    ["GLM-4.6", "glm45", "qwen3"],
+    ["MiniMax-M2", "minimax_m2", "deepseek_r1"],
+    ["google-gemma-4-31B-it", "gemma4", null],
+    ["moonshotai-Kimi-K2", "kimi_k2", null],
     ["NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use", "hermes", null],
     ["meta-llama-Llama-3.1-8B-Instruct", "llama3_json", null],
     ["meta-llama-Llama-3.3-70B-Instruct", "llama3_json", null],

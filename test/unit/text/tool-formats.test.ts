@@ -155,9 +155,121 @@ const PYTHONIC: Row[] = [
   plain("see [f(a=1)]"),
 ]
 
+const [SECTION, SECTION_END, CALL, CALL_END, SEP] = [
+  "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>",
+]
+const v3 = (name: string, json: string) => `${CALL}function${SEP}${name}\n\`\`\`json\n${json}\n\`\`\`${CALL_END}`
+const v31 = (name: string, json: string) => `${CALL}${name}${SEP}${json}${CALL_END}`
+
+const DEEPSEEK_V3: Row[] = [
+  [`${SECTION}${v3("get_weather", DALLAS)}${SECTION_END}`, { calls: [dallas] }],
+  [`Well:\n\n${SECTION}${v3("f", "{}")}\n${v3("g", "{\"a\": \"```\"}")}${SECTION_END} ok`, {
+    content: "Well: ok", calls: [["f", "{}"], ["g", "{\"a\": \"```\"}"]],
+  }],
+  [v3("f", `{"a": "${CALL_END}"}`), { calls: [["f", `{"a": "${CALL_END}"}`]] }],
+  [`${CALL}function${SEP}f\n\`\`\`json\n{"a": [`, { calls: [["f", "{\"a\": ["]] }],
+  [`${CALL}function${SEP}f\n\`\`\`json\n{"a": 1}\n\`\``, { calls: [["f", "{\"a\": 1}"]] }],
+  plain(`${SECTION}none${SECTION_END}`),
+  plain(`${SECTION}${v31("f", "{}")}`),
+  plain(`${CALL}function${SEP}f\n\`\`\`json\n[1]`),
+  plain(`${CALL}function${SEP}\n\`\`\`json\n{}`),
+  plain(`a ${CALL}func`),
+]
+
+const DEEPSEEK_V31: Row[] = [
+  [`${SECTION}${v31("get_weather", DALLAS)}${SECTION_END}`, { calls: [dallas] }],
+  [`Well: ${SECTION}${v31("f", "{}")}${v31("g", "{\"a\": {}}")}${SECTION_END}`, {
+    content: "Well:", calls: [["f", "{}"], ["g", "{\"a\": {}}"]],
+  }],
+  [`${CALL}f${SEP}{"a": "b`, { calls: [["f", "{\"a\": \"b"]] }],
+  [`${CALL}f${SEP}{"a": 1}}${CALL_END}`, { content: "}", calls: [["f", "{\"a\": 1}"]] }],
+  plain(`${SECTION}${v3("f", "{}")}`),
+  plain(`${CALL}f${SEP}`),
+  plain(`${CALL}${"x".repeat(300)}${SEP}{}`),
+]
+
+const kimi = (head: string, json: string) =>
+  `<|tool_call_begin|>${head}<|tool_call_argument_begin|>${json}<|tool_call_end|>`
+const KIMI: Row[] = [
+  [`<|tool_calls_section_begin|>${kimi("functions.get_weather:0", DALLAS)}<|tool_calls_section_end|>`, {
+    calls: [dallas],
+  }],
+  [`So\n<|tool_calls_section_begin|>\n${kimi("functions.a.b:0", "{}")}${kimi(" functions.g:12 ", " {\"a\": 1}")}` +
+    "<|tool_calls_section_end|>ok", { content: "Sook", calls: [["a.b", "{}"], ["g", "{\"a\": 1}"]] }],
+  [kimi("f", "{}"), { calls: [["f", "{}"]] }],
+  ["<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a", { calls: [["f", "{\"a"]] }],
+  plain("<|tool_calls_section_begin|><|tool_calls_section_end|>"),
+  plain("<|tool_call_begin|>functions.:0<|tool_call_argument_begin|>{}"),
+  plain("<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>"),
+]
+
+const glm = (name: string, ...given: [string, string][]) =>
+  `<tool_call>${name}\n${given.map(([key, value]) => `<arg_key>${key}</arg_key>\n<arg_value>${value}</arg_value>\n`)
+    .join("")}</tool_call>`
+const GLM: Row[] = [
+  [glm("get_weather", ["city", "Dallas"], ["days", "5"]), {
+    calls: [["get_weather", "{\"city\": \"Dallas\", \"days\": 5}"]],
+  }],
+  [`I look.\n${glm("f")}\n${glm("get_weather", ["city", "\na\n"], ["where", "{\"x\": [1]}"])} ok`, {
+    content: "I look. ok", calls: [["f", "{}"], ["get_weather", "{\"city\": \"\\na\\n\", \"where\": {\"x\": [1]}}"]],
+  }],
+  ["<tool_call>f<arg_key>a</arg_key><arg_value></tool_call></arg_value></tool_call>", {
+    calls: [["f", "{\"a\": \"</tool_call>\"}"]],
+  }],
+  ["<tool_call>f</tool_call>", { calls: [["f", "{}"]] }],
+  ["<tool_call>f<arg_key>a</arg_key><arg_value>x</arg_val", { calls: [["f", "{\"a\": \"x</arg_val"]] }],
+  plain(`<tool_call>\n${call("f")}\n</tool_call>`),
+  plain("<tool_call>is how\nit begins</tool_call>"),
+  plain("<tool_call></tool_call>"),
+  plain("<tool_call>f"),
+]
+
+const minimax = (name: string, ...given: [string, string][]) =>
+  `<invoke name="${name}">\n${given.map(([key, value]) => `<parameter name="${key}">${value}</parameter>\n`).join("")}` +
+  "</invoke>"
+const MINIMAX: Row[] = [
+  [`<minimax:tool_call>\n${minimax("get_weather", ["city", "Dallas"], ["metric", "true"])}\n</minimax:tool_call>`, {
+    calls: [["get_weather", "{\"city\": \"Dallas\", \"metric\": true}"]],
+  }],
+  [`Hm.\n<minimax:tool_call>${minimax("f")}\n${minimax("g", ["a", "\n<b>\n"])}</minimax:tool_call>\nok`, {
+    content: "Hm.\nok", calls: [["f", "{}"], ["g", "{\"a\": \"\\n<b>\\n\"}"]],
+  }],
+  ["<invoke name=\"f\"><parameter name=\"a\">x", { calls: [["f", "{\"a\": \"x"]] }],
+  plain("<minimax:tool_call>none</minimax:tool_call>"),
+  plain("<invoke name=\"\">"),
+  plain("<invoke name=\"f"),
+]
+
+const gemma = (text: string) => `<start_function_call>call:${text}<end_function_call>`
+const GEMMA: Row[] = [
+  [gemma("get_weather{city:<escape>Dallas<escape>,state:<escape>TX<escape>}"), { calls: [dallas] }],
+  [`Hm. ${gemma("f{}")}${gemma("g{a:[1, <escape>}]\",\n😀<escape>,[],{}],b:{c:null,d:-1.5e3},e:true}")}\nok`, {
+    content: "Hm.\nok",
+    calls: [["f", "{}"],
+      ["g", "{\"a\": [1, \"}]\\\",\\n😀\", [], {}], \"b\": {\"c\": null, \"d\": -1.5e3}, \"e\": true}"]],
+  }],
+  [gemma("f{a:<escape><esc<<escape>, <escape>b<escape> : Paris ,}"), {
+    calls: [["f", "{\"a\": \"<esc<\", \"b\": \"Paris\"}"]],
+  }],
+  ["<start_function_call>call:f{a:<escape>b<esc", { calls: [["f", "{\"a\": \"b<esc"]] }],
+  ["<start_function_call>call:f{a:12", { calls: [["f", "{\"a\": 12"]] }],
+  [gemma("f{a:[1}"), { content: "}", calls: [["f", "{\"a\": [1"]] }],
+  plain("<start_function_call>f{}<end_function_call>"),
+  plain(gemma("{}")),
+  plain(gemma("no name {}")),
+  plain("<start_function_call>call:f"),
+]
+const GEMMA4: Row[] = [
+  ["<|tool_call>call:f{a:<|\"|>x|\"|<|\"|>,b:[<|\"|><|\"|>]}<tool_call|>", {
+    calls: [["f", "{\"a\": \"x|\\\"|\", \"b\": [\"\"]}"]],
+  }],
+]
+
 const TABLES: Record<string, [ToolParserName, Row[]]> = {
   hermes: ["hermes", HERMES], llama3_json: ["llama3_json", LLAMA], mistral: ["mistral", MISTRAL],
-  qwen3_coder: ["qwen3_coder", QWEN], pythonic: ["pythonic", PYTHONIC],
+  qwen3_coder: ["qwen3_coder", QWEN], pythonic: ["pythonic", PYTHONIC], deepseek_v3: ["deepseek_v3", DEEPSEEK_V3],
+  deepseek_v31: ["deepseek_v31", DEEPSEEK_V31], kimi_k2: ["kimi_k2", KIMI], glm45: ["glm45", GLM],
+  minimax_m2: ["minimax_m2", MINIMAX], functiongemma: ["functiongemma", GEMMA], gemma4: ["gemma4", GEMMA4],
 }
 
 describe.each(Object.values(TABLES))("%s, however the text is cut", (tools, rows) => {
@@ -300,6 +412,13 @@ describe("what is held back", () => {
     expect(cutOff("mistral", "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {}}")).toBe(false)
     expect(cutOff("qwen3_coder", "<function=f><parameter=a>x")).toBe(true)
     expect(cutOff("qwen3_coder", "<function=f><parameter=a>x</parameter>")).toBe(false)
+    expect(cutOff("deepseek_v31", `${CALL}f${SEP}{"a"`)).toBe(true)
+    expect(cutOff("deepseek_v31", `${CALL}f${SEP}{"a": 1}`)).toBe(false)
+    expect(cutOff("deepseek_v3", `${CALL}function${SEP}f\n\`\`\`json\n{}\n`)).toBe(false)
+    expect(cutOff("glm45", "<tool_call>f<arg_key>a</arg_key><arg_value>x")).toBe(true)
+    expect(cutOff("minimax_m2", "<invoke name=\"f\"><parameter name=\"a\">x</parameter>")).toBe(false)
+    expect(cutOff("gemma4", "<|tool_call>call:f{a:{b:1}")).toBe(true)
+    expect(cutOff("gemma4", "<|tool_call>call:f{a:{b:1}}")).toBe(false)
     expect(cutOff("pythonic", "[f(a=1, b=")).toBe(true)
     expect(cutOff("pythonic", "[f(a=1)")).toBe(false)
   })
