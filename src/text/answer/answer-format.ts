@@ -43,7 +43,8 @@ export class AnswerFormat {
 
   /** Everything that a parser looks for. */
   get markers(): readonly string[] {
-    return [...new Set(Object.values(this.modes).flatMap(({ set }) => set.markers))]
+    const inner = this.tools?.innerMarkers ?? []
+    return [...new Set([...Object.values(this.modes).flatMap(({ set }) => set.markers), ...inner])]
   }
 }
 

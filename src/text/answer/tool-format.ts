@@ -43,6 +43,8 @@ export interface ToolFormat {
   readonly bareOpener: string
   /** Markers that mean nothing once a call has been made: what closes one. */
   readonly closers: readonly string[]
+  /** Marks within a call, which its text has to keep where they are special tokens. */
+  readonly innerMarkers?: readonly string[]
   /** Stands between calls, like white space. */
   readonly separators: string
   /** Forms of call ids. */

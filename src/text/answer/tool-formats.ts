@@ -27,7 +27,7 @@ const LLAMA3_JSON: ToolFormat = {
 }
 
 const MISTRAL: ToolFormat = {
-  openers: ["[TOOL_CALLS]"], bareOpener: "", closers: [], separators: "", callIds: "mistral",
+  openers: ["[TOOL_CALLS]"], innerMarkers: ["[ARGS]"], bareOpener: "", closers: [], separators: "", callIds: "mistral",
   makeReader: ({ sink }) => new MistralCallReader(sink),
   shape: jsonCallShape("arguments", { open: "[TOOL_CALLS] [", close: "]", trigger: "[TOOL_CALLS]" }),
   write: (calls) => `[TOOL_CALLS] [${jsonCalls(calls, "arguments").join(", ")}]`,
@@ -54,6 +54,7 @@ const QWEN3_CODER: ToolFormat = {
 
 const GLM: ToolFormat = {
   openers: ["<tool_call>"], bareOpener: "", closers: ["</tool_call>"], separators: "", callIds: "openai",
+  innerMarkers: ["<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
   makeReader: taggedCallReaders(GLM_TAGS),
   shape: null,
   write: (calls) => taggedCalls(calls, {
@@ -82,7 +83,7 @@ function deepseekCalls(prefix: string, separator: string, fence: string, between
   const before = (name: string) => `${begin}${prefix}${name}${separator}`
   const behind = fence === "" ? end : `\n${fence}${end}`
   return {
-    openers: [open, begin], bareOpener: "", closers: [close, end], separators: "", callIds: "openai",
+    openers: [open, begin], innerMarkers: ["<｜tool▁sep｜>"], bareOpener: "", closers: [close, end], separators: "", callIds: "openai",
     makeReader: (context) => new MarkedCallReader({ begin, prefix, separator, fence }, context),
     shape: { begin: before, end: behind, separator: between, open, close, trigger: open },
     write: (calls) => `${open}${markedCalls(calls, before, behind).join(between)}${close}`,
@@ -104,7 +105,7 @@ const KIMI_MARKS = {
 
 /** Numbered from 0: "functions.NAME:0" is the call's id too. */
 const KIMI_K2: ToolFormat = {
-  openers: ["<|tool_calls_section_begin|>", KIMI_MARKS.begin], bareOpener: "",
+  openers: ["<|tool_calls_section_begin|>", KIMI_MARKS.begin], innerMarkers: [KIMI_MARKS.separator], bareOpener: "",
   closers: ["<|tool_calls_section_end|>", "<|tool_call_end|>"], separators: "", callIds: "openai",
   makeReader: (context) => new MarkedCallReader(KIMI_MARKS, context),
   shape: {
@@ -119,7 +120,7 @@ const KIMI_K2: ToolFormat = {
 
 function gemmaFormat(open: string, close: string, quote: string): ToolFormat {
   return {
-    openers: [open], bareOpener: "", closers: [close], separators: "", callIds: "openai",
+    openers: [open], innerMarkers: [quote], bareOpener: "", closers: [close], separators: "", callIds: "openai",
     makeReader: ({ sink }) => new GemmaCallReader(quote, sink),
     shape: null,
     write: (calls) => gemmaCalls(calls, quote).map((call) => `${open}${call}${close}`).join(""),

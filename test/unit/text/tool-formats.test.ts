@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { parseExactly } from "../../../src/base/json-number.ts"
 import { TOOL_FORMATS, TOOL_PARSERS } from "../../../src/text/answer/tool-formats.ts"
 import type { ToolParserName } from "../../../src/text/answer/tool-formats.ts"
-import { cuts, parseInPieces, parserFor } from "../../tools/answers.ts"
+import { cuts, formatFor, parseInPieces, parserFor } from "../../tools/answers.ts"
 import type { JoinedAnswer } from "../../tools/answers.ts"
 
 type Row = readonly [text: string, expected: JoinedAnswer]
@@ -347,6 +347,14 @@ test("reads what it writes", () => {
     const texts = read.calls!.map(([, json]) => JSON.stringify(parseExactly(json)))
     expect(texts).toEqual(calls.map((each) => JSON.stringify(each.arguments)))
   }
+})
+
+test("marks within a call are among the markers, whose special tokens the text keeps", () => {
+  const markers = (tools: ToolParserName) => formatFor({ tools }).markers
+  expect(markers("mistral")).toContain("[ARGS]")
+  expect(markers("deepseek_v31")).toContain(SEP)
+  expect(markers("kimi_k2")).toContain("<|tool_call_argument_begin|>")
+  expect(markers("gemma4")).toContain("<|\"|>")
 })
 
 test("tells the first call whose arguments do not parse", () => {
