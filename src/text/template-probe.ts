@@ -14,16 +14,34 @@ type Message = readonly [role: string, text: string]
 const WORDS = ["probe-one", "probe-two", "probe-three", "probe-four", "probe-five"] as const
 const [ONE, TWO, THREE, FOUR, FIVE] = WORDS
 
-/** Templates may want nine letters and digits, or look for the function's name. */
-const CALL_IDS = [(i: number) => `probe000${i}`, (i: number) => `functions.${TWO}:${i}`]
-
-const TOOL = {
-  type: "function",
-  function: {
-    name: ONE, description: ONE,
-    parameters: { type: "object", properties: { [ONE]: { type: "string", description: ONE } }, required: [ONE] },
-  },
+/** Ids of a call of `name`: templates may want nine letters and digits, or look for the function's name. */
+export function callIds(name: string, index: number): readonly string[] {
+  return [`probe000${index}`, `functions.${name}:${index}`]
 }
+
+/** A tool with one argument, which is a text. */
+export function makeTool(name: string, key: string) {
+  const parameters = { type: "object", properties: { [key]: { type: "string", description: key } }, required: [key] }
+  return { type: "function", function: { name, description: name, parameters } }
+}
+
+/** A text in the form in which the template takes contents. */
+export function contentFor({ contentFormat }: ChatTemplate, text: string): string | object[] {
+  return contentFormat === "string" ? text : [{ type: "text", text }]
+}
+
+/** Null where the template refuses the conversation. Renders are compared, so that time has to stand still. */
+export function renderedOrNull(template: ChatTemplate, input: Omit<ChatTemplateInput, "now">): string | null {
+  try {
+    return template.render({ ...input, now: new Date(0) })
+  } catch (error) {
+    if (error instanceof RequestError) return null
+    throw error
+  }
+}
+
+const TOOL = makeTool(ONE, ONE)
+const NUM_ID_FORMS = callIds(TWO, 0).length
 
 export class TemplateProbe {
   readonly #template: ChatTemplate
@@ -86,8 +104,8 @@ export class TemplateProbe {
   }
 
   #withCalls(count: number): string | null {
-    for (const makeId of CALL_IDS) {
-      const ids = Array.from({ length: count }, (_, i) => makeId(i))
+    for (let form = 0; form < NUM_ID_FORMS; form++) {
+      const ids = Array.from({ length: count }, (_, i) => callIds(TWO, i)[form]!)
       const make = (id: string) => ({ id, type: "function", function: { name: TWO, arguments: { [TWO]: TWO } } })
       const text = this.#renderedAnyhow([
         this.#message("user", ONE),
@@ -126,7 +144,7 @@ export class TemplateProbe {
   }
 
   #content(text: string): string | object[] {
-    return this.#template.contentFormat === "string" ? text : [{ type: "text", text }]
+    return contentFor(this.#template, text)
   }
 
   /** Some templates want tools in every conversation. */
@@ -135,12 +153,6 @@ export class TemplateProbe {
   }
 
   #rendered(messages: readonly ChatMessage[], tools: readonly unknown[] | null = null): string | null {
-    try {
-      // Renders are compared, so that time has to stand still.
-      return this.#template.render({ ...this.#input, messages, tools, now: new Date(0) })
-    } catch (error) {
-      if (error instanceof RequestError) return null
-      throw error
-    }
+    return renderedOrNull(this.#template, { ...this.#input, messages, tools })
   }
 }

@@ -1,23 +1,13 @@
 /** Models with latents or experts: whatever a schedule does to their requests, the tokens stay the reference's. */
 import { describe, expect, test } from "bun:test"
-import { KernelLibrary } from "../../ffi/library.ts"
-import { engineConfig } from "../engine-harness.ts"
 import { fixture } from "../fixtures.ts"
-import { expectSameAfterPrefix, watch, withEngine } from "./schedules.ts"
+import { expectPlannedMemory, expectSameAfterPrefix, expectSameAtEveryLevel, watch, withEngine } from "./schedules.ts"
 
 describe.each(["deepseek-v2", "deepseek-v3", "mixtral", "qwen2-moe", "qwen3-moe", "olmoe"])("%s", (name) => {
   const dir = fixture(`models/${name}`)
   const skipped = dir === null
 
-  test.skipIf(skipped)("gives the reference's tokens at every instruction level", async () => {
-    const levels = KernelLibrary.open(engineConfig("").libraries.cpu).info()["features"] as string[]
-    for (const isa of levels) {
-      await withEngine(dir!, { isa, numThreads: 1 }, (engine, { prompts, greedy }) => {
-        const generated = engine.generate(prompts, { maxTokens: greedy[0]!.length })
-        expect(generated.map(({ tokenIds }) => tokenIds)).toEqual(greedy.map((ids) => [...ids]))
-      })
-    }
-  })
+  test.skipIf(skipped)("gives the reference's tokens at every instruction level", () => expectSameAtEveryLevel(dir!))
 
   test.skipIf(skipped)("when prompts are computed in pieces and requests preempted", () =>
     withEngine(dir!, { maxNumBatchedTokens: 16, numBlocksOverride: 14, maxModelLen: 160 },
@@ -42,11 +32,5 @@ describe.each(["deepseek-v2", "deepseek-v3", "mixtral", "qwen2-moe", "qwen3-moe"
     }))
 
   test.skipIf(skipped)("takes the memory that was planned, to the byte", () =>
-    withEngine(dir!, { numThreads: 1, enablePrefixCaching: false }, (engine, { prompts }) => {
-      const { plan } = engine.model
-      const { device, staging, weights, scratch } = engine.model.memory()
-      expect(device + staging + weights + scratch).toBe(plan.weightBytes + plan.scratchBytes + plan.kvCacheBytes)
-      engine.generate(prompts, { maxTokens: 4 })
-      expect(engine.model.memory()).toEqual({ device, staging, weights, scratch })
-    }))
+    withEngine(dir!, { numThreads: 1, enablePrefixCaching: false }, expectPlannedMemory))
 })

@@ -1,9 +1,10 @@
 /** Models that keep a state: whatever a schedule does to their requests, the tokens stay the reference's. */
 import { describe, expect, test } from "bun:test"
-import { KernelLibrary } from "../../ffi/library.ts"
-import { engineConfig, TestEngine } from "../engine-harness.ts"
+import { TestEngine } from "../engine-harness.ts"
 import { fixture } from "../fixtures.ts"
-import { expectSameAfterPrefix, watch, withEngine } from "./schedules.ts"
+import {
+  expectPlannedMemory, expectSame, expectSameAfterPrefix, expectSameAtEveryLevel, watch, withEngine,
+} from "./schedules.ts"
 
 // Blocks that are too few for all requests at once, and as many as the longest one needs.
 const MODELS: Readonly<Record<string, { fewBlocks: number; leastBlocks: number; kinds: readonly string[] }>> = {
@@ -18,21 +19,10 @@ describe.each(Object.entries(MODELS))("%s", (name, { fewBlocks, leastBlocks, kin
   const dir = fixture(`models/${name}`)
   const skipped = dir === null
 
-  test.skipIf(skipped)("gives the reference's tokens at every instruction level", async () => {
-    const levels = KernelLibrary.open(engineConfig("").libraries.cpu).info()["features"] as string[]
-    for (const isa of levels) {
-      await withEngine(dir!, { isa, numThreads: 1 }, (engine, { prompts, greedy }) => {
-        const generated = engine.generate(prompts, { maxTokens: greedy[0]!.length })
-        expect(generated.map(({ tokenIds }) => tokenIds)).toEqual(greedy.map((ids) => [...ids]))
-      })
-    }
-  })
+  test.skipIf(skipped)("gives the reference's tokens at every instruction level", () => expectSameAtEveryLevel(dir!))
 
   test.skipIf(skipped)("when prompts are computed in pieces that end anywhere", () =>
-    withEngine(dir!, { maxNumBatchedTokens: 16, enablePrefixCaching: false }, (engine, { prompts, greedy }) => {
-      const generated = engine.generate(prompts, { maxTokens: greedy[0]!.length })
-      expect(generated.map(({ tokenIds }) => tokenIds)).toEqual(greedy.map((ids) => [...ids]))
-    }))
+    withEngine(dir!, { maxNumBatchedTokens: 16, enablePrefixCaching: false }, expectSame))
 
   test.skipIf(skipped)("when prompts are computed in pieces that leave snapshots, and requests preempted", () =>
     withEngine(dir!, { maxNumBatchedTokens: 80, maxNumSeqs: 8, numBlocksOverride: fewBlocks, maxModelLen: 160 },
@@ -48,10 +38,7 @@ describe.each(Object.entries(MODELS))("%s", (name, { fewBlocks, leastBlocks, kin
       }))
 
   test.skipIf(skipped)("in a cache for one request", () =>
-    withEngine(dir!, { numBlocksOverride: leastBlocks, maxModelLen: 160 }, (engine, { prompts, greedy }) => {
-      const generated = engine.generate(prompts, { maxTokens: greedy[0]!.length })
-      expect(generated.map(({ tokenIds }) => tokenIds)).toEqual(greedy.map((ids) => [...ids]))
-    }))
+    withEngine(dir!, { numBlocksOverride: leastBlocks, maxModelLen: 160 }, expectSame))
 
   test.skipIf(skipped)("after a prefix that is cached", () =>
     withEngine(dir!, {}, expectSameAfterPrefix))
@@ -67,13 +54,7 @@ describe.each(Object.entries(MODELS))("%s", (name, { fewBlocks, leastBlocks, kin
     }))
 
   test.skipIf(skipped)("takes the memory that was planned, to the byte", () =>
-    withEngine(dir!, { numThreads: 1, enablePrefixCaching: false }, (engine, { prompts }) => {
-      const { plan } = engine.model
-      const { device, staging, weights, scratch } = engine.model.memory()
-      expect(device + staging + weights + scratch).toBe(plan.weightBytes + plan.scratchBytes + plan.kvCacheBytes)
-      engine.generate(prompts, { maxTokens: 4 })
-      expect(engine.model.memory()).toEqual({ device, staging, weights, scratch })
-    }))
+    withEngine(dir!, { numThreads: 1, enablePrefixCaching: false }, expectPlannedMemory))
 
   test.skipIf(skipped)("keeps states in groups of layers", () =>
     withEngine(dir!, {}, (engine) => {

@@ -49,10 +49,11 @@ export async function planChat(
     tools: tools.shown, mayCallTools: tools.mayBeCalled, reasoningEffort,
     tellsStarts: comparesPrompts(context.options, body),
   }, truncation)
-  const variables = templateVariables(context, body, reasoningEffort)
   const answer = kind === null
     ? null
-    : await planAnswer(context, kind, body, prompt, { variables, forced: tools.forced })
+    : await planAnswer(context, kind, body, prompt, {
+      variables: templateVariables(context, body, reasoningEffort), forced: tools.forced,
+    })
   const grammar = constraint === null || answer === null ? constraint : behindReasoning(constraint, answer)
   const thinkingBudget = withUnmarkedStart(sampling.thinkingBudget, prompt.tokenIds.length, answer)
   if (grammar !== null) await client.checkGrammar(grammar)

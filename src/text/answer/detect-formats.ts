@@ -2,8 +2,8 @@
  * Which formats a model writes its tool calls and its reasoning in, found from its chat template: the template shows
  * the model its own earlier calls, so that the format whose reader finds a call in such a rendering is the model's.
  */
-import { RequestError } from "../../base/errors.ts"
 import type { ChatMessage, ChatTemplate } from "../chat-template.ts"
+import { callIds, contentFor, makeTool, renderedOrNull } from "../template-probe.ts"
 import type { ReasoningParserName } from "./reasoning-formats.ts"
 import type { ToolFormat } from "./tool-format.ts"
 import { TOOL_FORMATS, type ToolParserName } from "./tool-formats.ts"
@@ -11,15 +11,7 @@ import { TOOL_FORMATS, type ToolParserName } from "./tool-formats.ts"
 /** No template writes these words of its own. */
 const [NAME, KEY, VALUE, ASKED, RESULT] =
   ["probe_function", "probe_key", "probe_value", "probe_question", "probe_result"] as const
-/** Templates may want nine letters and digits, or look for the function's name. */
-const CALL_IDS = ["probe0001", `functions.${NAME}:0`]
-const TOOL = {
-  type: "function",
-  function: {
-    name: NAME, description: NAME,
-    parameters: { type: "object", properties: { [KEY]: { type: "string", description: KEY } }, required: [KEY] },
-  },
-}
+const TOOL = makeTool(NAME, KEY)
 const SCHEMAS = new Map([[NAME, TOOL.function.parameters]])
 
 /** What the template is rendered with beside messages and tools. */
@@ -36,7 +28,7 @@ const DEFAULT_FORMAT: ToolParserName = "hermes"
 export function detectToolFormat(template: ChatTemplate, input: DetectionInput): ToolParserName | null {
   const formats = Object.entries(TOOL_FORMATS) as [ToolParserName, ToolFormat][]
   let isShown = false
-  for (const id of CALL_IDS) {
+  for (const id of callIds(NAME, 0)) {
     const shown = renderedCall(template, input, id)
     if (shown === null || !shown.includes(NAME)) continue
     isShown = true
@@ -132,15 +124,9 @@ function thinksByDefault(template: ChatTemplate, input: DetectionInput): boolean
 }
 
 function textMessage(template: ChatTemplate, role: string, text: string): ChatMessage {
-  return { role, content: template.contentFormat === "string" ? text : [{ type: "text", text }] }
+  return { role, content: contentFor(template, text) }
 }
 
-/** Null where the template refuses the conversation. */
 function rendered(template: ChatTemplate, input: DetectionInput, messages: readonly ChatMessage[]): string | null {
-  try {
-    return template.render({ ...input, messages, tools: [TOOL], addGenerationPrompt: true, now: new Date(0) })
-  } catch (error) {
-    if (error instanceof RequestError) return null
-    throw error
-  }
+  return renderedOrNull(template, { ...input, messages, tools: [TOOL], addGenerationPrompt: true })
 }
